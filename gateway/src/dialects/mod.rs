@@ -1,0 +1,2 @@
+//! One folder per vendor contract. None knows another.
+pub mod productbridge;

@@ -1,0 +1,80 @@
+//! The list of a 422: Pydantic's items, written as `FastAPI` writes them.
+
+use super::echo;
+use super::python_json::Value;
+
+/// One item. Its parts stand in the order they are written in.
+pub struct Item<'v> {
+    pub kind: &'static str,
+    pub at: At,
+    pub message: &'v str,
+    pub input: &'v Value<'v>,
+    pub context: Context<'v>,
+}
+
+/// What an item is about.
+pub enum At {
+    Body,
+    Field(&'static str),
+    /// A place in the text, in code points.
+    Position(usize),
+}
+
+/// An item's `ctx`.
+pub enum Context<'v> {
+    None,
+    /// `{"error": text}`.
+    Error(&'v str),
+    /// `{"error": {}}`: a Python exception, of which nothing is shown.
+    Exception,
+}
+
+/// A list under construction.
+#[derive(Default)]
+pub struct Items {
+    json: String,
+    count: usize,
+}
+
+impl Items {
+    pub fn push(&mut self, item: &Item<'_>) {
+        let out = &mut self.json;
+        out.push(if self.count == 0 { '[' } else { ',' });
+        self.count += 1;
+        out.push_str("{\"type\":");
+        echo::text(item.kind, out);
+        out.push_str(",\"loc\":[\"body\"");
+        match item.at {
+            At::Body => {}
+            At::Field(name) => {
+                out.push(',');
+                echo::text(name, out);
+            }
+            At::Position(position) => echo::push(out, format_args!(",{position}")),
+        }
+        out.push_str("],\"msg\":");
+        echo::text(item.message, out);
+        out.push_str(",\"input\":");
+        echo::value(item.input, out);
+        match item.context {
+            Context::None => {}
+            Context::Error(error) => {
+                out.push_str(",\"ctx\":{\"error\":");
+                echo::text(error, out);
+                out.push('}');
+            }
+            Context::Exception => out.push_str(",\"ctx\":{\"error\":{}}"),
+        }
+        out.push('}');
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The JSON array. There is no 422 without an item.
+    pub fn finish(mut self) -> String {
+        self.json.push(']');
+        self.json
+    }
+}

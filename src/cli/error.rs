@@ -1,0 +1,68 @@
+//! What a command says when it fails, in one line, and its exit code.
+
+use std::{io, process::ExitCode};
+
+use thiserror::Error;
+
+use crate::{server::ServerError, service::ServiceError, storage::StoreError};
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// What was named is not there. Exit code 3.
+    #[error("{0}")]
+    NotFound(String),
+    /// It is there already. Exit code 4.
+    #[error("{0}")]
+    Conflict(String),
+    /// The server does not serve. Exit code 1.
+    #[error("{0}")]
+    NotServing(String),
+    /// Exit code 1.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// Exit code 1.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Exit code 1.
+    #[error(transparent)]
+    Service(ServiceError),
+    /// Exit code 1.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Exit code 1.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<ServiceError> for CliError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::UserNotFound
+            | ServiceError::OrganizationNotFound
+            | ServiceError::ApiKeyNotFound => Self::NotFound(error.to_string()),
+            ServiceError::Conflict(_) => Self::Conflict(error.to_string()),
+            ServiceError::InvalidApiKey
+            | ServiceError::Overloaded
+            | ServiceError::Unavailable(_)
+            | ServiceError::Internal(_) => Self::Service(error),
+        }
+    }
+}
+
+impl CliError {
+    /// 1: it failed; 3: not found; 4: there already. (2 is clap's, for a command line that is not understood.)
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NotFound(_) => ExitCode::from(3),
+            Self::Conflict(_) => ExitCode::from(4),
+            Self::NotServing(_)
+            | Self::Server(_)
+            | Self::Store(_)
+            | Self::Service(_)
+            | Self::Io(_)
+            | Self::Json(_) => ExitCode::FAILURE,
+        }
+    }
+}

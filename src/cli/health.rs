@@ -1,0 +1,66 @@
+//! `userbridge health`.
+
+use std::time::Duration;
+
+use clap::Args;
+use tonic::{
+    Request,
+    transport::{Endpoint, Uri},
+};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::{CliError, Global, output};
+
+/// How long the server has to answer.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+#[derive(Args, Debug)]
+pub(super) struct Health {
+    /// The server's gRPC address.
+    #[arg(
+        long,
+        env = "USERBRIDGE_GRPC_ADDR",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:50051"
+    )]
+    grpc_addr: String,
+}
+
+impl Health {
+    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
+        let status = self.ask().await?;
+        if global.json {
+            output::json(&serde_json::json!({ "status": status.as_str_name() }))?;
+        } else {
+            println!("{}", status.as_str_name());
+        }
+        if status == ServingStatus::Serving {
+            Ok(())
+        } else {
+            Err(CliError::NotServing(format!("{} is not serving", self.grpc_addr)))
+        }
+    }
+
+    async fn ask(&self) -> Result<ServingStatus, CliError> {
+        let failed = |what: &str| CliError::NotServing(format!("{} {what}", self.grpc_addr));
+        let uri: Uri = format!("http://{}", self.grpc_addr)
+            .parse()
+            .map_err(|_| failed("is no address such as 127.0.0.1:50051"))?;
+        let channel = Endpoint::from(uri)
+            .connect_timeout(TIMEOUT)
+            .timeout(TIMEOUT)
+            .connect()
+            .await
+            .map_err(|_| failed("does not accept connections"))?;
+        let request = Request::new(HealthCheckRequest {
+            service: String::new(),
+        });
+        let response = HealthClient::new(channel)
+            .check(request)
+            .await
+            .map_err(|_| failed("did not say how it is"))?;
+        Ok(response.into_inner().status())
+    }
+}

@@ -1,0 +1,109 @@
+//! The command line: one file for each command.
+//!
+//! Commands other than `serve` and `health` open the database themselves. They work beside a running server, which sees
+//! what they change with its next request.
+
+mod demo;
+mod error;
+mod health;
+mod key;
+mod member;
+mod migrate;
+mod org;
+mod output;
+mod serve;
+
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use error::CliError;
+
+use crate::{
+    service::Directory,
+    storage::{self, Migrate, Storage},
+};
+
+/// A multi-tenant directory of users: gRPC for internal services, JSON for integrators.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Args, Debug)]
+struct Global {
+    /// The database, such as sqlite:userbridge.db or sqlite:///var/lib/userbridge/users.db [default: sqlite:userbridge.db]
+    #[arg(long, env = "USERBRIDGE_DATABASE_URL", value_name = "URL", global = true)]
+    database_url: Option<String>,
+    /// Print JSON, for scripts.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve gRPC and JSON until told to stop (SIGTERM or Ctrl-C).
+    Serve(serve::Serve),
+    /// Manage organizations.
+    #[command(subcommand)]
+    Org(org::Org),
+    /// Manage API keys.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Manage the members of an organization.
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// Create the database, or bring its schema up to date.
+    Migrate,
+    /// Ask a running server whether it serves.
+    Health(health::Health),
+}
+
+impl Global {
+    fn database_url(&self) -> &str {
+        self.database_url.as_deref().unwrap_or("sqlite:userbridge.db")
+    }
+}
+
+/// Runs one command.
+///
+/// # Errors
+///
+/// What to tell the person who called it, and the exit code.
+pub async fn run(cli: Cli) -> Result<(), CliError> {
+    let global = cli.global;
+    match cli.command {
+        Command::Serve(command) => command.run(&global).await,
+        Command::Org(command) => command.run(&global).await,
+        Command::Key(command) => command.run(&global).await,
+        Command::Member(command) => command.run(&global).await,
+        Command::Migrate => migrate::run(&global).await,
+        Command::Health(command) => command.run(&global).await,
+    }
+}
+
+/// A directory opened for one command.
+struct Session {
+    directory: Directory,
+    storage: Arc<dyn Storage>,
+}
+
+impl Session {
+    async fn open(global: &Global, migrate: Migrate) -> Result<Self, CliError> {
+        let storage = storage::connect(global.database_url(), migrate).await?;
+        Ok(Self {
+            directory: Directory::new(storage.clone()),
+            storage,
+        })
+    }
+
+    /// Closes the database, then passes the command's result on.
+    async fn close<T>(self, result: Result<T, CliError>) -> Result<T, CliError> {
+        self.storage.close().await;
+        result
+    }
+}

@@ -1,0 +1,238 @@
+//! API keys: secrets with scopes, each bound to one organization.
+
+use std::{fmt, io, str::FromStr};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use super::{ApiKeyId, OrganizationId, Random, Timestamp};
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// The published contract, for the key's own organization. At most one such key is current at a time.
+    PublicApi,
+    /// Reading the directory.
+    DirectoryRead,
+    /// Changing the directory.
+    DirectoryWrite,
+    /// Managing organizations and keys.
+    Admin,
+}
+
+impl Scope {
+    /// All scopes, in the order in which they are listed.
+    pub const ALL: [Self; 4] = [
+        Self::PublicApi,
+        Self::DirectoryRead,
+        Self::DirectoryWrite,
+        Self::Admin,
+    ];
+
+    /// Its name on the command line and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PublicApi => "public_api",
+            Self::DirectoryRead => "directory.read",
+            Self::DirectoryWrite => "directory.write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// There is no scope of this name.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("unknown scope; there are public_api, directory.read, directory.write and admin")]
+pub struct UnknownScope;
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+            .ok_or(UnknownScope)
+    }
+}
+
+/// A set of scopes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// Whether the scope is one of them.
+    #[must_use]
+    pub const fn contains(self, scope: Scope) -> bool {
+        self.0 & (1 << scope as u8) != 0
+    }
+
+    /// Those it has, in the order of [`Scope::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |bits, scope| bits | 1 << scope as u8))
+    }
+}
+
+/// Names with single spaces between them, as OAuth writes scopes (RFC 6749 §3.3).
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, scope) in self.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " " };
+            write!(f, "{separator}{}", scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Scopes {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split_whitespace().map(str::parse).collect()
+    }
+}
+
+/// The secret half of a key: a readable prefix and 32 random bytes in URL-safe base64, 46 characters in all.
+///
+/// It exists only while it is made and shown. What is kept is its [`KeyDigest`].
+pub struct ApiKeySecret(String);
+
+impl ApiKeySecret {
+    /// Every key begins with this, so that people and secret scanners know one when they see it.
+    const PREFIX: &'static str = "pb_";
+
+    /// A new secret.
+    ///
+    /// # Errors
+    ///
+    /// There is no randomness to be had.
+    pub fn generate(random: &dyn Random) -> io::Result<Self> {
+        let mut bytes = [0; 32];
+        random.fill(&mut bytes)?;
+        Ok(Self(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes))))
+    }
+
+    /// What is stored in its place.
+    #[must_use]
+    pub fn digest(&self) -> KeyDigest {
+        KeyDigest::of(&self.0)
+    }
+
+    /// The secret itself, to be shown to its owner once.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// The first characters, kept to tell keys apart in a list. They give away 30 of 256 random bits.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        self.0.get(..Self::PREFIX.len() + 5).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for ApiKeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeySecret(..)")
+    }
+}
+
+/// The SHA-256 digest by which a key is found. A fast hash is right here: the secret has 256 random bits, so there is
+/// nothing to guess.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// The digest of what a caller presented, whatever it is.
+    #[must_use]
+    pub fn of(presented: &str) -> Self {
+        Self(Sha256::digest(presented).into())
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyDigest(..)")
+    }
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Names it.
+    pub id: ApiKeyId,
+    /// The one organization it speaks for.
+    pub organization_id: OrganizationId,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// The first characters of the secret.
+    pub hint: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From then on it is dead.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked; dead since.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether it opens anything at this moment.
+    #[must_use]
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::OsRandom;
+
+    #[test]
+    fn a_secret_is_pb_and_43_url_safe_characters() {
+        let secret = ApiKeySecret::generate(&OsRandom).unwrap();
+        let random = secret.reveal().strip_prefix("pb_").unwrap();
+        assert_eq!(random.len(), 43);
+        assert!(
+            random
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        );
+        assert_ne!(
+            secret.reveal(),
+            ApiKeySecret::generate(&OsRandom).unwrap().reveal()
+        );
+    }
+
+    #[test]
+    fn neither_a_secret_nor_its_digest_prints_itself() {
+        let secret = ApiKeySecret::generate(&OsRandom).unwrap();
+        assert_eq!(
+            format!("{secret:?} {:?}", secret.digest()),
+            "ApiKeySecret(..) KeyDigest(..)"
+        );
+    }
+
+    #[test]
+    fn scopes_read_what_they_print() {
+        let scopes: Scopes = [Scope::Admin, Scope::PublicApi].into_iter().collect();
+        assert_eq!(scopes.to_string(), "public_api admin");
+        assert_eq!("public_api admin".parse(), Ok(scopes));
+        assert_eq!("public_api root".parse::<Scopes>(), Err(UnknownScope));
+        assert!(!scopes.contains(Scope::DirectoryRead));
+    }
+}

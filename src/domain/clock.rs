@@ -1,0 +1,82 @@
+//! Time, passed in so that tests set it.
+
+use std::fmt;
+
+/// A moment in UTC, as milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The moment this many milliseconds after 1970 began.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970 began.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This moment, moved later; the last one that can be told if there is none so late.
+    #[must_use]
+    pub fn saturating_add(self, by: std::time::Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
+/// RFC 3339 with milliseconds, such as `2026-04-01T08:00:00.000Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        write!(f, "{time:.3}")
+    }
+}
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
+    fn now(&self) -> Timestamp {
+        Timestamp(jiff::Timestamp::now().as_millisecond())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_prints_with_milliseconds_even_when_they_are_zero() {
+        assert_eq!(
+            Timestamp::from_millis(1_775_030_400_000).to_string(),
+            "2026-04-01T08:00:00.000Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(1_775_030_400_012).to_string(),
+            "2026-04-01T08:00:00.012Z"
+        );
+    }
+
+    #[test]
+    fn adding_too_much_stops_at_the_last_moment() {
+        let end = Timestamp::from_millis(0).saturating_add(std::time::Duration::MAX);
+        assert_eq!(end.as_millis(), i64::MAX);
+        assert!(!end.to_string().is_empty());
+    }
+}

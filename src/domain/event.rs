@@ -1,0 +1,114 @@
+//! The event log: what happened to an organization, one row a change.
+
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+use super::{ApiKeyId, MemberId, OrganizationId, Timestamp, UserId};
+
+/// Who made a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A caller with this key.
+    ApiKey(ApiKeyId),
+    /// Somebody on the command line.
+    Operator,
+}
+
+/// `operator`, or the id of the key. Also how the log stores it.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiKey(id) => id.fmt(f),
+            Self::Operator => f.write_str("operator"),
+        }
+    }
+}
+
+impl FromStr for Actor {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "operator" {
+            Ok(Self::Operator)
+        } else {
+            text.parse().map(Self::ApiKey)
+        }
+    }
+}
+
+macro_rules! event_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
+        /// What happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum EventKind {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl EventKind {
+            /// Its name in the log.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl FromStr for EventKind {
+            type Err = UnknownEventKind;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(UnknownEventKind),
+                }
+            }
+        }
+    };
+}
+
+event_kinds! {
+    /// An organization was made.
+    OrganizationCreated = "organization.created",
+    /// An organization was deleted; its keys are dead from then on.
+    OrganizationDeleted = "organization.deleted",
+    /// A key was made.
+    ApiKeyCreated = "api_key.created",
+    /// A key got a successor; it may live on for a stated time.
+    ApiKeyRotated = "api_key.rotated",
+    /// A key was revoked.
+    ApiKeyRevoked = "api_key.revoked",
+    /// A user was linked to the organization.
+    MemberLinked = "member.linked",
+    /// A member's link was revoked.
+    MemberRevoked = "member.revoked",
+}
+
+/// The log has a kind that this version does not know.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("unknown kind of event")]
+pub struct UnknownEventKind;
+
+/// One row of the log. It names the fields that changed, never their values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its place in the log: 1 and up, in the order of the changes.
+    pub sequence: i64,
+    /// Whose log it is in.
+    pub organization_id: OrganizationId,
+    /// What happened.
+    pub kind: EventKind,
+    /// The member it happened to, if it did to one.
+    pub member_id: Option<MemberId>,
+    /// The user it happened to, if it did to one.
+    pub user_id: Option<UserId>,
+    /// The key it happened to, if it did to one.
+    pub api_key_id: Option<ApiKeyId>,
+    /// Who did it.
+    pub actor: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// Names of the fields that were set or changed.
+    pub fields: Vec<String>,
+}

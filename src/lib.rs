@@ -1,0 +1,12 @@
+//! Userbridge: a multi-tenant directory of users.
+//!
+//! Data flows one way: `rpc` decodes what callers send and asks `service`, which decides what may happen and asks
+//! `storage`. All three speak in the words of `domain`. The JSON gateway is a crate of its own that sees only the
+//! protocol; `server` puts both behind their listeners.
+
+pub mod cli;
+pub mod domain;
+pub mod rpc;
+pub mod server;
+pub mod service;
+pub mod storage;

@@ -1,0 +1,105 @@
+//! gRPC: who calls, decode, ask the service, encode.
+//!
+//! To add a service: its proto in `proto/` and `build.rs`, its module in [`proto`], a file here that implements it, and
+//! a line in [`Services::routes`].
+
+mod auth;
+mod deadline;
+mod proto;
+mod status;
+mod users;
+
+use std::sync::{Arc, OnceLock};
+
+use tonic::{Status, service::Routes};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use self::{deadline::Deadline, proto::users_v1::user_service_server::UserServiceServer, users::Users};
+use crate::service::{Directory, ServiceError};
+
+/// The largest request message, in bytes. The largest valid one is some hundreds.
+const MAX_REQUEST: usize = 64 * 1024;
+
+/// Names of the services whose health is told apart.
+const SERVICES: [&str; 1] = ["userbridge.users.v1.UserService"];
+
+/// All gRPC services. They exist before the directory does: until [`Services::ready`] they answer UNAVAILABLE, and
+/// health says `NOT_SERVING`.
+#[derive(Clone)]
+pub struct Services {
+    directory: LateDirectory,
+    health: HealthReporter,
+}
+
+impl Services {
+    /// Services that are not ready.
+    pub async fn new() -> Self {
+        let services = Self {
+            directory: LateDirectory::default(),
+            health: HealthReporter::new(),
+        };
+        services.report(ServingStatus::NotServing).await;
+        services
+    }
+
+    /// From now on requests are answered from this directory.
+    pub async fn ready(&self, directory: Directory) {
+        if self.directory.0.set(directory).is_ok() {
+            self.report(ServingStatus::Serving).await;
+        }
+    }
+
+    /// Tells whoever watches our health to go elsewhere. Requests are still answered.
+    pub async fn drain(&self) {
+        self.report(ServingStatus::NotServing).await;
+    }
+
+    /// The services that the gateway calls.
+    #[must_use]
+    pub fn published(&self) -> Routes {
+        let users = UserServiceServer::new(Users::new(self.directory.clone()));
+        Routes::new(Deadline::new(users.max_decoding_message_size(MAX_REQUEST))).prepare()
+    }
+
+    /// Everything a gRPC listener serves: the services, health, reflection.
+    ///
+    /// # Errors
+    ///
+    /// The descriptors that were compiled into this program are not readable.
+    pub fn routes(&self) -> Result<Routes, tonic_reflection::server::Error> {
+        let health = tonic_health::server::HealthService::from_health_reporter(self.health.clone());
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        Ok(self
+            .published()
+            .add_service(tonic_health::pb::health_server::HealthServer::new(health))
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?)
+            .prepare())
+    }
+
+    async fn report(&self, status: ServingStatus) {
+        for service in SERVICES.into_iter().chain([""]) {
+            self.health.set_service_status(service, status).await;
+        }
+    }
+}
+
+/// The directory, once it is there.
+#[derive(Clone, Default)]
+struct LateDirectory(Arc<OnceLock<Directory>>);
+
+impl LateDirectory {
+    fn get(&self) -> Result<&Directory, Status> {
+        self.0.get().ok_or_else(status::not_ready)
+    }
+}
+
+impl From<ServiceError> for Status {
+    fn from(error: ServiceError) -> Self {
+        status::from_service(&error)
+    }
+}

@@ -1,0 +1,144 @@
+//! The running server: both listeners, the directory behind them, and their end. The one place that puts the layers
+//! together.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tonic::transport::{Server as GrpcServer, server::TcpIncoming};
+use userbridge_gateway::{Upstream, listen};
+
+use crate::{
+    rpc::Services,
+    service::Directory,
+    storage::{self, Migrate, Storage, StoreError},
+};
+
+/// How often a quiet gRPC connection is asked whether it still lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// What to serve, and where.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// A URL that [`storage::connect`] understands.
+    pub database_url: String,
+    /// Where to listen for gRPC; port 0 takes a free one.
+    pub grpc_addr: SocketAddr,
+    /// Where to listen for JSON; port 0 takes a free one.
+    pub http_addr: SocketAddr,
+    /// How long requests in flight have to finish once the server is told to stop.
+    pub drain_timeout: Duration,
+}
+
+/// Why the server did not start.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The address can't be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, #[source] io::Error),
+    /// The database can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The descriptors in the program are not readable.
+    #[error(transparent)]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A server that answers. Stop it with [`Server::shutdown`].
+pub struct Server {
+    /// Where it listens for gRPC.
+    pub grpc_addr: SocketAddr,
+    /// Where it listens for JSON.
+    pub http_addr: SocketAddr,
+    /// The directory that it serves.
+    pub directory: Directory,
+    services: Services,
+    storage: Arc<dyn Storage>,
+    stop: watch::Sender<bool>,
+    grpc: JoinHandle<Result<(), tonic::transport::Error>>,
+    http: JoinHandle<()>,
+    drain_timeout: Duration,
+}
+
+impl Server {
+    /// Listens, opens the database and returns when requests are answered. While the database is opened and migrated,
+    /// the listeners answer already: health says `NOT_SERVING`, everything else UNAVAILABLE.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that does not work; nothing is left running.
+    pub async fn start(config: Config) -> Result<Self, ServerError> {
+        let grpc = bind(config.grpc_addr).await?;
+        let http = bind(config.http_addr).await?;
+        let grpc_addr = grpc
+            .local_addr()
+            .map_err(|error| ServerError::Bind(config.grpc_addr, error))?;
+        let http_addr = http
+            .local_addr()
+            .map_err(|error| ServerError::Bind(config.http_addr, error))?;
+        let services = Services::new().await;
+        let (stop, stopped) = watch::channel(false);
+        let routes = services.routes()?;
+        let gateway = userbridge_gateway::router(Upstream::in_process(services.published()));
+        let grpc = tokio::spawn(
+            GrpcServer::builder()
+                .http2_keepalive_interval(Some(KEEP_ALIVE))
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(
+                    TcpIncoming::from(grpc).with_nodelay(Some(true)),
+                    until_stopped(stopped.clone()),
+                ),
+        );
+        let http = tokio::spawn(listen::serve(http, gateway, until_stopped(stopped)));
+        let storage = match storage::connect(&config.database_url, Migrate::Always).await {
+            Ok(storage) => storage,
+            Err(error) => {
+                grpc.abort();
+                http.abort();
+                return Err(error.into());
+            }
+        };
+        let directory = Directory::new(storage.clone());
+        services.ready(directory.clone()).await;
+        let drain_timeout = config.drain_timeout;
+        Ok(Self {
+            grpc_addr,
+            http_addr,
+            directory,
+            services,
+            storage,
+            stop,
+            grpc,
+            http,
+            drain_timeout,
+        })
+    }
+
+    /// Stops: health says `NOT_SERVING`, nobody new is accepted, requests in flight are answered, accepted writes are
+    /// put on disk. A connection that takes longer than the drain timeout is cut.
+    pub async fn shutdown(mut self) {
+        self.services.drain().await;
+        self.stop.send_replace(true);
+        let drained = async {
+            let _ = (&mut self.grpc).await;
+            let _ = (&mut self.http).await;
+        };
+        if tokio::time::timeout(self.drain_timeout, drained).await.is_err() {
+            tracing::warn!("some connections did not end in time and were cut");
+            self.grpc.abort();
+            self.http.abort();
+        }
+        self.storage.close().await;
+    }
+}
+
+async fn bind(addr: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(addr)
+        .await
+        .map_err(|error| ServerError::Bind(addr, error))
+}
+
+async fn until_stopped(mut stopped: watch::Receiver<bool>) {
+    // An error means that the server is gone, which is a reason to stop as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}

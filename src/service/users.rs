@@ -1,0 +1,75 @@
+//! The published contract: an integrator and the users of its own organization.
+
+use super::{Directory, ServiceError};
+use crate::{
+    domain::{Actor, ApiKey, KeyDigest, Member, MemberLookup, Organization, Scope, Timestamp, UserId},
+    storage::Found,
+};
+
+/// Whose key it is, and what time it is here.
+#[derive(Clone, Debug)]
+pub struct Ping {
+    /// The key's organization.
+    pub organization: Organization,
+    /// The directory's time.
+    pub time: Timestamp,
+}
+
+impl Directory {
+    /// The live member of the key's organization.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidApiKey`], [`ServiceError::UserNotFound`].
+    pub async fn retrieve_user(&self, key: KeyDigest, lookup: MemberLookup) -> Result<Member, ServiceError> {
+        let Found { key, member } = self.storage.key_and_member(key, lookup).await?;
+        self.authorize(key)?;
+        member.ok_or(ServiceError::UserNotFound)
+    }
+
+    /// Revokes the user's link to the key's organization, at once and for good.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidApiKey`], [`ServiceError::UserNotFound`].
+    pub async fn delete_user(&self, key: KeyDigest, user: UserId) -> Result<(), ServiceError> {
+        let key = self.public_api_key(key).await?;
+        let change = self.change(Actor::ApiKey(key.id));
+        if self
+            .storage
+            .revoke_member(key.organization_id, user, change)
+            .await?
+        {
+            Ok(())
+        } else {
+            Err(ServiceError::UserNotFound)
+        }
+    }
+
+    /// Says whose key it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidApiKey`].
+    pub async fn ping(&self, key: KeyDigest) -> Result<Ping, ServiceError> {
+        let key = self.public_api_key(key).await?;
+        let organization = self.storage.organization(key.organization_id).await?;
+        // It was deleted this moment, and the key with it.
+        let organization = organization.ok_or(ServiceError::InvalidApiKey)?;
+        Ok(Ping {
+            organization,
+            time: self.clock.now(),
+        })
+    }
+
+    async fn public_api_key(&self, key: KeyDigest) -> Result<ApiKey, ServiceError> {
+        let key = self.storage.api_key_by_digest(key).await?;
+        self.authorize(key)
+    }
+
+    /// The key, if it opens the public API now. One that does not answers like one that is unknown.
+    fn authorize(&self, key: Option<ApiKey>) -> Result<ApiKey, ServiceError> {
+        key.filter(|key| key.is_active(self.clock.now()) && key.scopes.contains(Scope::PublicApi))
+            .ok_or(ServiceError::InvalidApiKey)
+    }
+}

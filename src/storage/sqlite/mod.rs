@@ -1,0 +1,79 @@
+//! SQLite, embedded: one file, one process that writes at a time, any number that read.
+//!
+//! Three ways into the file, each for its own kind of work: [`lookup`] answers the hot path, [`writer`] makes every
+//! change, and a small pool reads everything else.
+
+mod api_keys;
+mod error;
+mod events;
+mod lookup;
+mod members;
+mod migrate;
+mod organizations;
+mod row;
+mod slots;
+mod writer;
+
+use std::{str::FromStr as _, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use self::{error::engine, lookup::LookupQueue, writer::WriteQueue};
+use super::{Migrate, Storage, StoreError};
+
+/// How long a connection waits for another process's lock before it gives up with [`StoreError::Busy`].
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections for reads off the hot path. They are opened when needed.
+const POOL_SIZE: u32 = 2;
+
+/// A directory in an SQLite file.
+pub struct SqliteStorage {
+    lookups: LookupQueue,
+    writes: WriteQueue,
+    reads: SqlitePool,
+}
+
+impl SqliteStorage {
+    /// Opens the file of a `sqlite:` URL, which is created if need be.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::connect`] says.
+    pub async fn open(url: &str, migrate: Migrate) -> Result<Self, StoreError> {
+        let options = options(url)?.create_if_missing(migrate != Migrate::Never);
+        migrate::run(&options, migrate).await?;
+        let reads = SqlitePoolOptions::new()
+            .max_connections(POOL_SIZE)
+            .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
+        Ok(Self {
+            lookups: LookupQueue::start(options.clone().read_only(true).create_if_missing(false)).await?,
+            writes: WriteQueue::start(options).await?,
+            reads,
+        })
+    }
+}
+
+#[async_trait]
+impl Storage for SqliteStorage {
+    async fn close(&self) {
+        self.lookups.close().await;
+        self.reads.close().await;
+        // Last, so that the writer is the one that folds the write-ahead log into the file.
+        self.writes.close().await;
+    }
+}
+
+/// The settings of every connection. FULL makes a commit wait for the disk: an acknowledged write survives power loss.
+fn options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
+    Ok(SqliteConnectOptions::from_str(url)
+        .map_err(engine)?
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT))
+}

@@ -1,0 +1,63 @@
+//! Statements for many requests at once.
+//!
+//! A batched statement has a fixed number of slots, so that few different statements are prepared. A batch takes the
+//! smallest that holds it; slots left over are bound to NULL and match nothing.
+
+use std::fmt::Write as _;
+
+/// The most requests in one statement.
+pub(super) const MAX_SLOTS: usize = 64;
+
+/// The numbers of slots that statements come in.
+const SIZES: [usize; 4] = [1, 4, 16, MAX_SLOTS];
+
+/// One statement in all its sizes.
+pub(super) struct Slotted([String; SIZES.len()]);
+
+impl Slotted {
+    /// `template` has the word `{slots}`, which becomes `(0, $1, $2), (1, $3, $4), ...`: the number of the slot, then
+    /// its `parameters`.
+    pub(super) fn new(template: &str, parameters: usize) -> Self {
+        Self(SIZES.map(|size| template.replace("{slots}", &rows(size, parameters))))
+    }
+
+    /// The statement for this many requests, and how many slots it has. More than [`MAX_SLOTS`] don't fit.
+    pub(super) fn fitting(&'static self, requests: usize) -> (&'static str, usize) {
+        let index = SIZES
+            .iter()
+            .position(|size| *size >= requests)
+            .unwrap_or(SIZES.len() - 1);
+        (&self.0[index], SIZES[index])
+    }
+}
+
+fn rows(size: usize, parameters: usize) -> String {
+    let mut text = String::new();
+    for slot in 0..size {
+        let separator = if slot == 0 { "" } else { ", " };
+        // Writing to a string can't fail.
+        let _ = write!(text, "{separator}({slot}");
+        for parameter in 1..=parameters {
+            let _ = write!(text, ", ${}", slot * parameters + parameter);
+        }
+        text.push(')');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_takes_the_smallest_statement_that_holds_it() {
+        static PAIRS: std::sync::LazyLock<Slotted> =
+            std::sync::LazyLock::new(|| Slotted::new("VALUES {slots}", 2));
+        assert_eq!(PAIRS.fitting(1), ("VALUES (0, $1, $2)", 1));
+        assert_eq!(
+            PAIRS.fitting(2).0,
+            "VALUES (0, $1, $2), (1, $3, $4), (2, $5, $6), (3, $7, $8)"
+        );
+        assert_eq!(PAIRS.fitting(17).1, 64);
+    }
+}

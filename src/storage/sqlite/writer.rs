@@ -1,0 +1,201 @@
+//! Group commit: one connection makes every change, and changes that wait together share one transaction and so one
+//! wait for the disk.
+//!
+//! Each change runs in a savepoint of its own: one that fails is undone alone. Nobody is told of success before the
+//! commit is on disk. A caller that went away harms nobody: its change is made or not, whole.
+
+use std::pin::Pin;
+
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use super::{
+    error::{engine, is_busy},
+    slots::MAX_SLOTS,
+};
+use crate::storage::StoreError;
+
+/// Changes that may wait. One more is refused at once with [`StoreError::Overloaded`].
+const QUEUE: usize = 1024;
+
+/// Work inside a transaction.
+type Work<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
+
+/// The way to the writer.
+pub(super) struct WriteQueue {
+    queue: mpsc::Sender<Message>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Change(Box<dyn Job>),
+    Close,
+}
+
+/// A change that waits. It runs inside the transaction of its batch and hears how that ended.
+trait Job: Send {
+    /// Whether the caller has gone away. Then nobody needs the change.
+    fn is_abandoned(&self) -> bool;
+
+    /// Makes the change and keeps its result. False: it failed, and is to be undone.
+    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, bool>;
+
+    /// Tells the caller; `failure` if the batch was not committed.
+    fn finish(self: Box<Self>, failure: Option<StoreError>);
+}
+
+struct Pending<F, T> {
+    work: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Job for Pending<F, T>
+where
+    F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Result<T, StoreError>> + Send,
+    T: Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, bool> {
+        Box::pin(async move {
+            let Some(work) = self.work.take() else {
+                return false;
+            };
+            let result = work(connection).await;
+            let ok = result.is_ok();
+            self.result = Some(result);
+            ok
+        })
+    }
+
+    fn finish(self: Box<Self>, failure: Option<StoreError>) {
+        let result = match (self.result, failure) {
+            // It failed by itself: that says more than how the batch ended.
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(value)), None) => Ok(value),
+            (_, failure) => Err(failure.unwrap_or(StoreError::Closed)),
+        };
+        // A caller that went away does not mind.
+        let _ = self.reply.send(result);
+    }
+}
+
+impl WriteQueue {
+    /// Opens the connection and starts the task that owns it.
+    pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
+        let (queue, messages) = mpsc::channel(QUEUE);
+        let task = tokio::spawn(Writer { options, connection }.run(messages));
+        Ok(Self {
+            queue,
+            task: Mutex::new(Some(task)),
+        })
+    }
+
+    /// Makes a change in a transaction and returns when it is on disk. If `work` fails, nothing of it has happened.
+    pub(super) async fn submit<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, result) = oneshot::channel();
+        let job = Box::new(Pending {
+            work: Some(work),
+            result: None,
+            reply,
+        });
+        self.queue
+            .try_send(Message::Change(job))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            })?;
+        result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Refuses new changes, makes those that wait, and closes the connection.
+    pub(super) async fn close(&self) {
+        if let Some(task) = self.task.lock().await.take() {
+            // It fails if the task has ended: then there is nothing left to wait for.
+            let _ = self.queue.send(Message::Close).await;
+            let _ = task.await;
+        }
+    }
+}
+
+struct Writer {
+    options: SqliteConnectOptions,
+    connection: SqliteConnection,
+}
+
+impl Writer {
+    async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        let mut batch = Vec::with_capacity(MAX_SLOTS);
+        while messages.recv_many(&mut batch, MAX_SLOTS).await > 0 {
+            let mut jobs = Vec::with_capacity(batch.len());
+            for message in batch.drain(..) {
+                match message {
+                    Message::Change(job) if job.is_abandoned() => {}
+                    Message::Change(job) => jobs.push(job),
+                    Message::Close => messages.close(),
+                }
+            }
+            if !jobs.is_empty() {
+                self.commit(jobs).await;
+            }
+        }
+        if let Err(error) = self.connection.close().await {
+            tracing::error!(%error, "closing the database failed");
+        }
+    }
+
+    /// Runs the jobs in one transaction and tells each how it ended.
+    async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let failure = self.transaction(&mut jobs).await.err();
+        if let Some(error) = &failure {
+            tracing::error!(%error, changes = jobs.len(), "a transaction failed");
+            self.recover(error).await;
+        }
+        for job in jobs {
+            job.finish(failure.as_ref().map(repeat));
+        }
+    }
+
+    async fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        for job in jobs {
+            let mut savepoint = transaction.begin().await?;
+            if job.run(&mut savepoint).await {
+                savepoint.commit().await?;
+            } else {
+                savepoint.rollback().await?;
+            }
+        }
+        transaction.commit().await
+    }
+
+    /// A connection whose thread died is replaced, so that one bad batch does not end all writing.
+    async fn recover(&mut self, error: &sqlx::Error) {
+        if matches!(error, sqlx::Error::WorkerCrashed) {
+            match SqliteConnection::connect_with(&self.options).await {
+                Ok(connection) => self.connection = connection,
+                Err(error) => tracing::error!(%error, "opening the database again failed"),
+            }
+        }
+    }
+}
+
+/// The same failure for each change of a batch. The log has the original.
+fn repeat(error: &sqlx::Error) -> StoreError {
+    if is_busy(error) {
+        StoreError::Busy
+    } else {
+        StoreError::Engine("the transaction was not committed".into())
+    }
+}
