@@ -60,19 +60,19 @@ CREATE UNIQUE INDEX api_keys_current_public ON api_keys (organization_id)
     WHERE revoked_at IS NULL AND superseded_at IS NULL AND instr(' ' || scopes || ' ', ' public_api ') > 0;
 
 -- What happened, in order: one row a change, written in the transaction of the change. Names of fields, no values.
+-- Each organization counts its own events, 1 and up, without gaps.
 CREATE TABLE events (
-    sequence        INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     organization_id BLOB    NOT NULL REFERENCES organizations (id),
+    sequence        INTEGER NOT NULL,
     kind            TEXT    NOT NULL,
     member_id       BLOB,
     user_id         BLOB,
     api_key_id      BLOB,
     actor           TEXT    NOT NULL,
     at              INTEGER NOT NULL,
-    fields          TEXT    NOT NULL
-) STRICT;
-
-CREATE INDEX events_organization ON events (organization_id, sequence);
+    fields          TEXT    NOT NULL,
+    PRIMARY KEY (organization_id, sequence)
+) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events
 BEGIN
