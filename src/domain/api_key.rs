@@ -175,8 +175,8 @@ impl fmt::Debug for KeyDigest {
 pub struct ApiKey {
     /// Names it.
     pub id: ApiKeyId,
-    /// The one organization it speaks for.
-    pub organization_id: OrganizationId,
+    /// The one organization it speaks for. None: it speaks for all, and each call names one.
+    pub organization_id: Option<OrganizationId>,
     /// What it may do.
     pub scopes: Scopes,
     /// The first characters of the secret.
@@ -187,6 +187,8 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked; dead since.
     pub revoked_at: Option<Timestamp>,
+    /// When it was last used, within an hour.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl ApiKey {

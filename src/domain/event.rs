@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use super::{ApiKeyId, MemberId, OrganizationId, Timestamp, UserId};
+use super::{ApiKeyId, MemberId, OrganizationId, Source, TeamNumber, Timestamp, UserId};
 
 /// Who made a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,14 +13,17 @@ pub enum Actor {
     ApiKey(ApiKeyId),
     /// Somebody on the command line.
     Operator,
+    /// The job that erases what was revoked long ago.
+    Retention,
 }
 
-/// `operator`, or the id of the key. Also how the log stores it.
+/// `operator`, `retention`, or the id of the key. Also how the log stores it.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiKey(id) => id.fmt(f),
             Self::Operator => f.write_str("operator"),
+            Self::Retention => f.write_str("retention"),
         }
     }
 }
@@ -29,10 +32,10 @@ impl FromStr for Actor {
     type Err = uuid::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "operator" {
-            Ok(Self::Operator)
-        } else {
-            text.parse().map(Self::ApiKey)
+        match text {
+            "operator" => Ok(Self::Operator),
+            "retention" => Ok(Self::Retention),
+            id => id.parse().map(Self::ApiKey),
         }
     }
 }
@@ -71,6 +74,8 @@ macro_rules! event_kinds {
 event_kinds! {
     /// An organization was made.
     OrganizationCreated = "organization.created",
+    /// An organization was changed.
+    OrganizationUpdated = "organization.updated",
     /// An organization was deleted; its keys are dead from then on.
     OrganizationDeleted = "organization.deleted",
     /// A key was made.
@@ -81,8 +86,20 @@ event_kinds! {
     ApiKeyRevoked = "api_key.revoked",
     /// A user was linked to the organization.
     MemberLinked = "member.linked",
+    /// A member was changed.
+    MemberUpdated = "member.updated",
     /// A member's link was revoked.
     MemberRevoked = "member.revoked",
+    /// A revoked member was made live again.
+    MemberRestored = "member.restored",
+    /// A member's personal data was removed.
+    MemberErased = "member.erased",
+    /// A team was made.
+    TeamCreated = "team.created",
+    /// A team got another name.
+    TeamRenamed = "team.renamed",
+    /// A team was removed.
+    TeamDeleted = "team.deleted",
 }
 
 /// The log has a kind that this version does not know.
@@ -95,8 +112,8 @@ pub struct UnknownEventKind;
 pub struct Event {
     /// Its place in the organization's log: 1 and up, without gaps, in the order of the changes.
     pub sequence: i64,
-    /// Whose log it is in.
-    pub organization_id: OrganizationId,
+    /// Whose log it is in. None: that of the deployment.
+    pub organization_id: Option<OrganizationId>,
     /// What happened.
     pub kind: EventKind,
     /// The member it happened to, if it did to one.
@@ -105,8 +122,12 @@ pub struct Event {
     pub user_id: Option<UserId>,
     /// The key it happened to, if it did to one.
     pub api_key_id: Option<ApiKeyId>,
+    /// The team it happened to, if it did to one.
+    pub team: Option<TeamNumber>,
     /// Who did it.
     pub actor: Actor,
+    /// What the change came from, if that was said.
+    pub source: Option<Source>,
     /// When.
     pub at: Timestamp,
     /// Names of the fields that were set or changed.

@@ -5,16 +5,22 @@
 
 mod api_key;
 mod clock;
+mod entry;
 mod event;
 mod ids;
 mod member;
 mod organization;
 mod page;
+mod patch;
 mod random;
+mod team;
 mod text;
 
 pub use api_key::{ApiKey, ApiKeySecret, KeyDigest, Scope, Scopes, UnknownScope};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use entry::{
+    Access, AuthMethod, ExternalId, MemberEntry, MemberNumber, Origin, Role, Source, TeamNumber, UnknownName,
+};
 pub use event::{Actor, Event, EventKind, UnknownEventKind};
 pub use ids::{ApiKeyId, MemberId, OrganizationId, UserId};
 pub use member::{
@@ -22,5 +28,7 @@ pub use member::{
 };
 pub use organization::{Organization, OrganizationName, Slug};
 pub use page::Page;
+pub use patch::MemberPatch;
 pub use random::{OsRandom, Random};
+pub use team::{Team, TeamKey, TeamName};
 pub use text::InvalidText;

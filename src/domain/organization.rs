@@ -1,6 +1,6 @@
 //! Organizations: the tenants.
 
-use super::{InvalidText, OrganizationId, Timestamp, text::text};
+use super::{InvalidText, OrganizationId, Role, Timestamp, text::text};
 
 text!(
     /// An organization's readable handle, unique in the deployment: lower-case ASCII letters, digits, and single
@@ -21,6 +21,10 @@ pub struct Organization {
     pub slug: Slug,
     /// Not unique.
     pub name: OrganizationName,
+    /// The role that a new member gets where one is needed and none is given.
+    pub default_role: Role,
+    /// Members revoked this many days ago are erased. None: never.
+    pub retention_days: Option<u16>,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -11,9 +11,55 @@ pub enum Conflict {
     /// The organization has a current key with the scope `public_api`.
     #[error("the organization has a public API key already; rotate or revoke it")]
     PublicKey,
-    /// A live member of the organization has the user or the address.
-    #[error("the user is a member of the organization already")]
+    /// A live member of the organization has the user, the address or the external id.
+    #[error("the user, the address or the external id belongs to another member already")]
     Member,
+    /// A team of the organization has the key.
+    #[error("a team with this key exists already")]
+    Team,
+}
+
+/// What was not found where it was looked for.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Missing {
+    /// No live organization.
+    #[error("organization not found")]
+    Organization,
+    /// No user, or no live member that is this user.
+    #[error("user not found")]
+    User,
+    /// No such member.
+    #[error("member not found")]
+    Member,
+    /// No such team.
+    #[error("team not found")]
+    Team,
+    /// No such key, or one that can't be used for this any more.
+    #[error("API key not found")]
+    ApiKey,
+}
+
+/// A state in which a change is not allowed.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Precondition {
+    /// It is the last enabled owner of its organization.
+    #[error("the last enabled owner of an organization stays")]
+    LastOwner,
+    /// It was revoked longer ago than the organization keeps.
+    #[error("the time in which the member could be restored has passed")]
+    RetentionPassed,
+    /// Its personal data was removed.
+    #[error("the member's data has been erased")]
+    MemberErased,
+    /// It is live.
+    #[error("the member is not revoked")]
+    MemberNotRevoked,
+    /// The root team can't be removed.
+    #[error("the root team can't be removed")]
+    RootTeam,
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
 }
 
 /// Why storage did not do what it was asked.
@@ -23,8 +69,14 @@ pub enum StoreError {
     #[error(transparent)]
     Conflict(#[from] Conflict),
     /// Something that the change refers to is not there. Nothing changed.
-    #[error("not found")]
-    NotFound,
+    #[error(transparent)]
+    NotFound(#[from] Missing),
+    /// It is not allowed in this state. Nothing changed.
+    #[error(transparent)]
+    Precondition(#[from] Precondition),
+    /// The member has changed since it was read. Nothing changed.
+    #[error("the member has changed in the meantime")]
+    VersionMismatch,
     /// Too much is waiting already. Nothing changed; try again later.
     #[error("too many requests are waiting")]
     Overloaded,

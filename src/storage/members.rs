@@ -1,0 +1,298 @@
+//! Members.
+
+use async_trait::async_trait;
+
+use super::{Answer, Change, Once, StoreError};
+use crate::domain::{
+    ApiKey, Email, ExternalId, KeyDigest, Member, MemberEntry, MemberId, MemberLookup, MemberNumber, MemberPatch,
+    Organization, OrganizationId, Origin, Role, Source, TeamNumber, Timestamp, UserId,
+};
+
+/// Whom to link, and what is known of them.
+#[derive(Clone, Debug)]
+pub struct LinkMember {
+    /// The id that a new link gets.
+    pub id: MemberId,
+    /// The id that a new user gets.
+    pub new_user_id: UserId,
+    /// A user who must exist. None: the one whom the address belongs to, or a new one.
+    pub user_id: Option<UserId>,
+    /// Where the link comes from. A link that is there keeps its source.
+    pub origin: Origin,
+    /// The values of a new link; those that differ are changed in one that is there.
+    pub values: MemberPatch,
+}
+
+/// What linking did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkOutcome {
+    /// There was no live link; now there is.
+    Created,
+    /// There was one, and it was changed.
+    Updated,
+    /// There was one, and nothing about it changed.
+    Found,
+}
+
+/// A link and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// The link.
+    pub entry: MemberEntry,
+    /// What linking did.
+    pub outcome: LinkOutcome,
+}
+
+/// What one look-up of the hot path found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The key with the digest, as [`super::ApiKeyStore::api_key_by_digest`] says.
+    pub key: Option<ApiKey>,
+    /// The live member of the key's own organization.
+    pub member: Option<Member>,
+}
+
+/// One way to name a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberKey {
+    /// Its id.
+    Id(MemberId),
+    /// Its number.
+    Number(MemberNumber),
+    /// The user it links. Only a live one.
+    UserId(UserId),
+    /// Its address, byte for byte. Only a live one.
+    Email(Email),
+    /// The id that a source has for it. Only a live one.
+    ExternalId(Source, ExternalId),
+}
+
+/// From a moment on and until before another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// At or after.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+}
+
+/// Which live members. What is set must all hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberFilter {
+    /// Any of these; None stands for members without a role. Empty: all.
+    pub roles: Vec<Option<Role>>,
+    /// In this team.
+    pub team: Option<TeamNumber>,
+    /// Enabled or not.
+    pub enabled: Option<bool>,
+    /// From this source.
+    pub source: Option<Source>,
+    /// The address has any of these parts, whatever their letter case. Empty: all.
+    pub email_parts: Vec<String>,
+    /// The name has any of these parts, whatever their letter case. Empty: all.
+    pub name_parts: Vec<String>,
+    /// When it was linked.
+    pub created: TimeRange,
+    /// When it was last seen.
+    pub seen: TimeRange,
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemberOrder {
+    /// As they were linked.
+    #[default]
+    Number,
+    /// By name, byte for byte, then as they were linked. Those without a name come first.
+    Name,
+}
+
+/// The last member of the page before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Its number.
+    pub number: MemberNumber,
+    /// Its name, where names give the order.
+    pub name: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberQuery {
+    /// Which.
+    pub filter: MemberFilter,
+    /// In which order.
+    pub order: MemberOrder,
+    /// The other way round.
+    pub descending: bool,
+    /// Where the page before ended.
+    pub after: Option<Cursor>,
+    /// How many to pass over from there.
+    pub skip: u64,
+    /// The most members to return.
+    pub limit: u32,
+}
+
+/// A live link of a user to an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Association {
+    /// The organization, live.
+    pub organization: Organization,
+    /// The link.
+    pub member_id: MemberId,
+    /// The role there.
+    pub role: Option<Role>,
+}
+
+/// The receipt of an erasure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// When.
+    pub at: Timestamp,
+    /// The event that proves it.
+    pub sequence: i64,
+}
+
+/// Members.
+#[async_trait]
+pub trait MemberStore: Send + Sync {
+    /// Links a user, or finds and updates the live link that is there: by `user_id`, else by source and external id,
+    /// else by address.
+    ///
+    /// # Errors
+    ///
+    /// [`super::Missing::Organization`]. [`super::Missing::User`]: no user has `user_id`. [`super::Missing::Team`].
+    /// [`super::Conflict::Member`]: another live member has the user, the address or the external id.
+    /// [`super::Precondition::LastOwner`]. [`super::Precondition::IdempotencyKeyReused`].
+    async fn link_member(
+        &self,
+        organization: OrganizationId,
+        link: LinkMember,
+        once: Once<Linked>,
+        change: Change,
+    ) -> Result<Answer<Linked>, StoreError>;
+
+    /// The key and, in the key's own organization and no other, the live member: both in one step, because every
+    /// integrator's `retrieve` needs both. Whether the key may be used is for the caller to decide.
+    async fn key_and_member(&self, digest: KeyDigest, lookup: MemberLookup) -> Result<Found, StoreError>;
+
+    /// One member. A revoked one is found only if asked for, and only by id or number.
+    async fn member(
+        &self,
+        organization: OrganizationId,
+        key: MemberKey,
+        include_revoked: bool,
+    ) -> Result<Option<MemberEntry>, StoreError>;
+
+    /// Those of these members that there are, in any order.
+    async fn members_by_id(
+        &self,
+        organization: OrganizationId,
+        ids: Vec<MemberId>,
+        include_revoked: bool,
+    ) -> Result<Vec<MemberEntry>, StoreError>;
+
+    /// One page of live members.
+    async fn members(
+        &self,
+        organization: OrganizationId,
+        query: MemberQuery,
+    ) -> Result<Vec<MemberEntry>, StoreError>;
+
+    /// How many live members the filter lets through.
+    async fn count_members(
+        &self,
+        organization: OrganizationId,
+        filter: MemberFilter,
+    ) -> Result<u64, StoreError>;
+
+    /// Changes a live member and returns it. A patch that changes nothing has no event.
+    ///
+    /// # Errors
+    ///
+    /// [`super::Missing::Member`]. [`super::Missing::Team`]. [`StoreError::VersionMismatch`].
+    /// [`super::Conflict::Member`]. [`super::Precondition::LastOwner`].
+    async fn update_member(
+        &self,
+        organization: OrganizationId,
+        member: MemberId,
+        patch: MemberPatch,
+        version: Option<i64>,
+        change: Change,
+    ) -> Result<MemberEntry, StoreError>;
+
+    /// Revokes the user's link, for good and whatever its role: an integrator's `delete`. False: there is no live one
+    /// here.
+    async fn revoke_user(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        change: Change,
+    ) -> Result<bool, StoreError>;
+
+    /// Revokes a live member and returns it.
+    ///
+    /// # Errors
+    ///
+    /// [`super::Missing::Member`]. [`StoreError::VersionMismatch`]. [`super::Precondition::LastOwner`].
+    async fn revoke_member(
+        &self,
+        organization: OrganizationId,
+        member: MemberId,
+        version: Option<i64>,
+        change: Change,
+    ) -> Result<MemberEntry, StoreError>;
+
+    /// Makes a revoked member live again and returns it.
+    ///
+    /// # Errors
+    ///
+    /// [`super::Missing::Member`]. [`super::Conflict::Member`]. [`super::Precondition::MemberNotRevoked`],
+    /// [`super::Precondition::MemberErased`], [`super::Precondition::RetentionPassed`].
+    async fn restore_member(
+        &self,
+        organization: OrganizationId,
+        member: MemberId,
+        change: Change,
+    ) -> Result<MemberEntry, StoreError>;
+
+    /// Removes a member's personal data for good; a live member is revoked first. Erasing again returns the first
+    /// receipt.
+    ///
+    /// # Errors
+    ///
+    /// [`super::Missing::Member`]. [`super::Precondition::LastOwner`].
+    async fn erase_member(
+        &self,
+        organization: OrganizationId,
+        member: MemberId,
+        change: Change,
+    ) -> Result<Erasure, StoreError>;
+
+    /// Every link of the user to this organization, oldest first, revoked ones too.
+    async fn links_of_user(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<Vec<MemberEntry>, StoreError>;
+
+    /// The user's live links, in the order of the organizations' slugs; only that to `only`, if it is given. The user
+    /// comes first here because that is the question: where does this person belong?
+    async fn associations(
+        &self,
+        user: UserId,
+        only: Option<OrganizationId>,
+    ) -> Result<Vec<Association>, StoreError>;
+
+    /// Notes when members were last seen; an older time does not replace a newer one. It is no change: it has no event
+    /// and leaves the version. Members that are gone are passed over.
+    async fn record_seen(&self, seen: Vec<(OrganizationId, MemberId, Timestamp)>) -> Result<(), StoreError>;
+
+    /// Members whose retention time has passed and who are not erased yet, of all organizations. For the retention job,
+    /// which belongs to none of them.
+    async fn retention_due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(OrganizationId, MemberId)>, StoreError>;
+}
