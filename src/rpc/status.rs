@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::{service::ServiceError, storage::Conflict};
+use crate::{service::ServiceError, storage::{Conflict, Missing, Precondition}};
 
 /// Domain of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "userbridge";
@@ -17,24 +17,23 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(super) fn from_service(error: &ServiceError) -> Status {
     match error {
         ServiceError::InvalidApiKey => status(Code::Unauthenticated, "INVALID_API_KEY", "invalid API key"),
-        ServiceError::UserNotFound => status(Code::NotFound, "USER_NOT_FOUND", "user not found"),
-        ServiceError::OrganizationNotFound => {
-            status(Code::NotFound, "ORGANIZATION_NOT_FOUND", "organization not found")
+        ServiceError::ScopeRequired => {
+            status(Code::PermissionDenied, "SCOPE_REQUIRED", "the key lacks the scope directory.write")
         }
-        ServiceError::ApiKeyNotFound => status(Code::NotFound, "API_KEY_NOT_FOUND", "API key not found"),
-        ServiceError::Conflict(Conflict::Slug) => {
-            status(Code::AlreadyExists, "SLUG_ALREADY_EXISTS", "the slug is taken")
+        ServiceError::DeploymentKeyRequired => {
+            let message = "this takes a key that is bound to no organization";
+            status(Code::PermissionDenied, "DEPLOYMENT_KEY_REQUIRED", message)
         }
-        ServiceError::Conflict(Conflict::PublicKey) => status(
-            Code::AlreadyExists,
-            "PUBLIC_KEY_ALREADY_EXISTS",
-            "the organization has a public API key",
-        ),
-        ServiceError::Conflict(Conflict::Member) => status(
-            Code::AlreadyExists,
-            "MEMBER_ALREADY_EXISTS",
-            "the user is a member of the organization",
-        ),
+        ServiceError::NotFound(missing) => status(Code::NotFound, missing_reason(*missing), &missing.to_string()),
+        ServiceError::Conflict(conflict) => {
+            status(Code::AlreadyExists, conflict_reason(*conflict), &conflict.to_string())
+        }
+        ServiceError::Precondition(precondition) => {
+            status(Code::FailedPrecondition, precondition_reason(*precondition), &precondition.to_string())
+        }
+        ServiceError::VersionMismatch => {
+            status(Code::Aborted, "ETAG_MISMATCH", "the member has changed in the meantime")
+        }
         ServiceError::Overloaded => retry(
             Code::ResourceExhausted,
             "OVERLOADED",
@@ -48,6 +47,36 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
             tracing::error!(%cause, "a request failed");
             status(Code::Internal, "INTERNAL", "internal error")
         }
+    }
+}
+
+const fn missing_reason(missing: Missing) -> &'static str {
+    match missing {
+        Missing::Organization => "ORGANIZATION_NOT_FOUND",
+        Missing::User => "USER_NOT_FOUND",
+        Missing::Member => "MEMBER_NOT_FOUND",
+        Missing::Team => "TEAM_NOT_FOUND",
+        Missing::ApiKey => "API_KEY_NOT_FOUND",
+    }
+}
+
+const fn conflict_reason(conflict: Conflict) -> &'static str {
+    match conflict {
+        Conflict::Slug => "SLUG_ALREADY_EXISTS",
+        Conflict::PublicKey => "PUBLIC_KEY_ALREADY_EXISTS",
+        Conflict::Member => "MEMBER_ALREADY_EXISTS",
+        Conflict::Team => "TEAM_ALREADY_EXISTS",
+    }
+}
+
+const fn precondition_reason(precondition: Precondition) -> &'static str {
+    match precondition {
+        Precondition::LastOwner => "LAST_OWNER",
+        Precondition::RetentionPassed => "RETENTION_PASSED",
+        Precondition::MemberErased => "MEMBER_ERASED",
+        Precondition::MemberNotRevoked => "MEMBER_NOT_REVOKED",
+        Precondition::RootTeam => "ROOT_TEAM",
+        Precondition::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
     }
 }
 

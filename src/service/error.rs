@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::storage::{Conflict, StoreError};
+use crate::storage::{Conflict, Missing, Precondition, StoreError};
 
 /// Why not.
 #[derive(Debug, Error)]
@@ -10,18 +10,24 @@ pub enum ServiceError {
     /// The key is missing, unknown, revoked, expired, or lacks the scope. Which of these is nobody's business.
     #[error("invalid API key")]
     InvalidApiKey,
-    /// No live member of this organization.
-    #[error("user not found")]
-    UserNotFound,
-    /// No live organization.
-    #[error("organization not found")]
-    OrganizationNotFound,
-    /// No such key in this organization, or one that can't be used for this any more.
-    #[error("API key not found")]
-    ApiKeyNotFound,
+    /// The key may read here, but not change.
+    #[error("the API key lacks the scope directory.write")]
+    ScopeRequired,
+    /// The key speaks for one organization, and this takes one that speaks for all.
+    #[error("this takes an API key that is bound to no organization")]
+    DeploymentKeyRequired,
+    /// No such thing in the caller's organization.
+    #[error(transparent)]
+    NotFound(Missing),
     /// It would break a rule of uniqueness.
     #[error(transparent)]
     Conflict(Conflict),
+    /// Not in this state.
+    #[error(transparent)]
+    Precondition(Precondition),
+    /// The member has changed since the caller read it.
+    #[error("the member has changed in the meantime")]
+    VersionMismatch,
     /// Too much is waiting. Try again soon.
     #[error("too many requests")]
     Overloaded,
@@ -33,24 +39,16 @@ pub enum ServiceError {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl ServiceError {
-    /// What a storage error means where a thing that is not found is `missing`.
-    pub(super) fn from_store(error: StoreError, missing: Self) -> Self {
-        match error {
-            StoreError::NotFound => missing,
-            other => other.into(),
-        }
-    }
-}
-
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict(conflict) => Self::Conflict(conflict),
+            StoreError::NotFound(missing) => Self::NotFound(missing),
+            StoreError::Precondition(precondition) => Self::Precondition(precondition),
+            StoreError::VersionMismatch => Self::VersionMismatch,
             StoreError::Overloaded => Self::Overloaded,
             StoreError::Busy | StoreError::Closed => Self::Unavailable(error),
-            StoreError::NotFound
-            | StoreError::UnknownEngine
+            StoreError::UnknownEngine
             | StoreError::NoDatabase
             | StoreError::SchemaTooNew { .. }
             | StoreError::SchemaTooOld
