@@ -1,7 +1,7 @@
 //! Answers that are given again to a repeated request.
 //!
-//! A write that may be repeated first asks [`earlier`]; if there is nothing, it does its work and ends with [`keep`],
-//! all in one transaction: the answer is there if and only if the change was made.
+//! A write that may be repeated first asks [`find`]; if there is nothing, it does its work and ends with [`keep`], all
+//! in one transaction: the answer is there if and only if the change was made.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 use super::{error::engine, row::owner};
 use crate::{
     domain::{OrganizationId, Timestamp},
-    storage::{Answer, Once, Precondition, StoreError, Token},
+    storage::{Once, Precondition, StoreError, Token},
 };
 
 /// How long an answer is given again.
@@ -24,18 +24,18 @@ const REMOVED_AT_ONCE: u32 = 16;
 /// # Errors
 ///
 /// [`Precondition::IdempotencyKeyReused`]: it was answered to another request.
-pub(super) async fn earlier<T>(
+pub(super) async fn find<T>(
     connection: &mut SqliteConnection,
-    organization: impl Into<Option<OrganizationId>> + Send,
+    organization: Option<OrganizationId>,
     once: &Once<T>,
     at: Timestamp,
-) -> Result<Option<Answer<T>>, StoreError> {
+) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(token) = &once.token else { return Ok(None) };
     let kept: Option<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
         "SELECT request, answer FROM answers
          WHERE organization_id = $1 AND api_key_id = $2 AND key = $3 AND at > $4",
     )
-    .bind(&owner(organization.into())[..])
+    .bind(&owner(organization)[..])
     .bind(&token.api_key.as_uuid().as_bytes()[..])
     .bind(&token.key)
     .bind(oldest(at))
@@ -44,7 +44,7 @@ pub(super) async fn earlier<T>(
     .map_err(engine)?;
     match kept {
         None => Ok(None),
-        Some((request, answer)) if request == token.request => Ok(Some(Answer::Repeated(answer))),
+        Some((request, answer)) if request == token.request => Ok(Some(answer)),
         Some(_) => Err(Precondition::IdempotencyKeyReused.into()),
     }
 }
@@ -52,16 +52,16 @@ pub(super) async fn earlier<T>(
 /// Keeps the answer to a request that may be repeated, and removes some that are too old.
 pub(super) async fn keep<T>(
     connection: &mut SqliteConnection,
-    organization: impl Into<Option<OrganizationId>> + Send,
+    organization: Option<OrganizationId>,
     once: &Once<T>,
+    value: &T,
     at: Timestamp,
-    value: T,
-) -> Result<Answer<T>, StoreError> {
+) -> Result<(), StoreError> {
     if let Some(token) = &once.token {
-        let answer = (once.encode)(&value);
-        write(connection, owner(organization.into()), token, answer, at).await?;
+        let answer = (once.encode)(value);
+        write(connection, owner(organization), token, answer, at).await?;
     }
-    Ok(Answer::New(value))
+    Ok(())
 }
 
 async fn write(

@@ -29,7 +29,7 @@ pub(super) enum Subject {
 /// the organization, or that of the deployment where there is none.
 pub(super) async fn append(
     connection: &mut SqliteConnection,
-    organization: impl Into<Option<OrganizationId>> + Send,
+    organization: Option<OrganizationId>,
     kind: EventKind,
     subject: Subject,
     fields: &[&str],
@@ -48,7 +48,7 @@ pub(super) async fn append(
          FROM events WHERE organization_id = $1
          RETURNING sequence",
     )
-    .bind(&owner(organization.into())[..])
+    .bind(&owner(organization)[..])
     .bind(kind.as_str())
     .bind(member_id.as_ref().map(|id| &id.as_uuid().as_bytes()[..]))
     .bind(user_id.as_ref().map(|id| &id.as_uuid().as_bytes()[..]))
