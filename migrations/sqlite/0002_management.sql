@@ -33,8 +33,11 @@ CREATE UNIQUE INDEX members_number ON members (organization_id, number);
 CREATE UNIQUE INDEX members_live_external_id ON members (organization_id, source, external_id)
     WHERE revoked_at IS NULL AND external_id IS NOT NULL;
 CREATE INDEX members_live_number ON members (organization_id, number) WHERE revoked_at IS NULL;
-CREATE INDEX members_live_name ON members (organization_id, name, number) WHERE revoked_at IS NULL;
+-- In this order a member without a name comes first.
+CREATE INDEX members_live_name ON members (organization_id, coalesce(name, ''), number) WHERE revoked_at IS NULL;
 CREATE INDEX members_live_role ON members (organization_id, role, number) WHERE revoked_at IS NULL AND role IS NOT NULL;
+-- Those who have any role.
+CREATE INDEX members_live_staff ON members (organization_id, number) WHERE revoked_at IS NULL AND role IS NOT NULL;
 CREATE INDEX members_revoked ON members (organization_id, revoked_at) WHERE revoked_at IS NOT NULL AND erased_at IS NULL;
 -- Those whose main team is not the root team.
 CREATE INDEX members_primary_team ON members (organization_id, primary_team) WHERE primary_team <> 1;
@@ -71,8 +74,8 @@ ALTER TABLE events ADD COLUMN team INTEGER;
 ALTER TABLE events ADD COLUMN source TEXT;
 CREATE INDEX events_user ON events (organization_id, user_id, sequence) WHERE user_id IS NOT NULL;
 
--- Names and addresses of live members, in lower case, by their trigrams. `organization` is its ordinal in three
--- characters: one trigram, so that a search in one organization does not read the matches of others.
+-- Names and addresses of members that are not erased, in lower case, by their trigrams. `organization` is its ordinal
+-- in three characters: one trigram, so that a search in one organization does not read the matches of others.
 CREATE VIRTUAL TABLE member_search USING fts5 (organization, name, email, tokenize = 'trigram case_sensitive 1');
 -- What is removed from the index is to leave no trace in it.
 INSERT INTO member_search (member_search, rank) VALUES ('secure-delete', 1);

@@ -1,0 +1,159 @@
+//! The search index: parts of names and addresses, whatever their letter case.
+//!
+//! FTS5's trigram tokenizer finds any part of three characters or more without reading every member. Letter case is
+//! folded here, not by SQLite, so that every engine folds alike. Rows of the index have the numbers of the members'
+//! rows, which within one organization grow as the members were linked: so a page of matches is read in order, from
+//! where the page before ended.
+
+use sqlx::SqliteConnection;
+
+use crate::{
+    domain::{DisplayName, Email, MemberEntry},
+    storage::{MemberFilter, StoreError, sqlite::error::engine},
+};
+
+/// The shortest part that the index finds, in characters. A shorter one is looked for in each member of the
+/// organization.
+const SHORTEST: usize = 3;
+
+/// The first of the characters that organizations are written in.
+const FIRST: u32 = 0x4e00;
+
+/// How many those are.
+const DIGITS: i64 = 4096;
+
+/// Text in the form in which it is compared.
+pub(super) fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
+/// Puts a member in the index in the place of what is there about it.
+pub(super) async fn put(
+    connection: &mut SqliteConnection,
+    ordinal: i64,
+    row: i64,
+    entry: &MemberEntry,
+) -> Result<(), StoreError> {
+    let profile = &entry.member.profile;
+    sqlx::query("INSERT OR REPLACE INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)")
+        .bind(row)
+        .bind(organization(ordinal))
+        .bind(profile.name.as_ref().map(DisplayName::as_str).map(fold))
+        .bind(profile.email.as_ref().map(Email::as_str).map(fold))
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
+}
+
+/// Takes a member out of the index.
+pub(super) async fn remove(connection: &mut SqliteConnection, row: i64) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM member_search WHERE rowid = $1").bind(row).execute(connection).await.map_err(engine)?;
+    Ok(())
+}
+
+/// Puts members in the index who are not in it: those of a database from before there was one. In steps, so that a
+/// server that is stopped goes on where it was.
+pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    const STEP: u32 = 1000;
+    loop {
+        let rows: Vec<(i64, i64, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT m.row, o.ordinal, m.name, m.email FROM members AS m
+             JOIN organizations AS o ON o.id = m.organization_id
+             WHERE m.row > (SELECT coalesce(max(rowid), 0) FROM member_search) AND m.erased_at IS NULL
+             ORDER BY m.row LIMIT $1",
+        )
+        .bind(STEP)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(engine)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = sqlx::Connection::begin(&mut *connection).await.map_err(engine)?;
+        for (row, ordinal, name, email) in rows {
+            sqlx::query("INSERT INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)")
+                .bind(row)
+                .bind(organization(ordinal))
+                .bind(name.as_deref().map(fold))
+                .bind(email.as_deref().map(fold))
+                .execute(&mut *transaction)
+                .await
+                .map_err(engine)?;
+        }
+        transaction.commit().await.map_err(engine)?;
+    }
+}
+
+/// What the index is asked, and what it can't be asked.
+pub(super) struct Search {
+    /// An FTS5 query.
+    pub(super) query: Option<String>,
+    /// Columns of the index and the folded parts of which one must be in it.
+    pub(super) scan: Vec<(&'static str, Vec<String>)>,
+}
+
+impl Search {
+    /// None: the filter asks for no part of anything.
+    pub(super) fn new(filter: &MemberFilter, ordinal: i64) -> Option<Self> {
+        let mut terms = vec![format!("organization : {}", quote(&organization(ordinal)))];
+        let mut scan = Vec::new();
+        for (column, parts) in [("name", &filter.name_parts), ("email", &filter.email_parts)] {
+            if parts.is_empty() {
+                continue;
+            }
+            let parts: Vec<_> = parts.iter().map(|part| fold(part)).collect();
+            if parts.iter().all(|part| part.chars().count() >= SHORTEST) {
+                let any: Vec<_> = parts.iter().map(|part| quote(part)).collect();
+                terms.push(format!("{column} : ({})", any.join(" OR ")));
+            } else {
+                scan.push((column, parts));
+            }
+        }
+        match (terms.len(), scan.is_empty()) {
+            (1, true) => None,
+            (1, false) => Some(Self { query: None, scan }),
+            _ => Some(Self { query: Some(terms.join(" AND ")), scan }),
+        }
+    }
+}
+
+/// An organization's ordinal as three characters, which are one trigram.
+fn organization(ordinal: i64) -> String {
+    [ordinal / DIGITS / DIGITS, ordinal / DIGITS, ordinal]
+        .into_iter()
+        .filter_map(|digits| u32::try_from(digits.rem_euclid(DIGITS)).ok())
+        .filter_map(|digit| char::from_u32(FIRST + digit))
+        .collect()
+}
+
+/// A string of an FTS5 query (sqlite.org/fts5.html §3.1).
+fn quote(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_organization_has_three_characters_of_its_own() {
+        let ordinals = [0, 1, 4095, 4096, 4097, 16_777_215, 16_777_216, 68_719_476_735];
+        let written: std::collections::HashSet<_> = ordinals.map(organization).into_iter().collect();
+        assert_eq!(written.len(), ordinals.len());
+        assert!(written.iter().all(|text| text.chars().count() == 3));
+    }
+
+    #[test]
+    fn short_parts_are_not_asked_of_the_index() {
+        let filter = MemberFilter {
+            name_parts: vec!["Jü".into(), "sally".into()],
+            email_parts: vec!["A\"B".into()],
+            ..MemberFilter::default()
+        };
+        let search = Search::new(&filter, 0).unwrap();
+        assert_eq!(search.query.unwrap(), "organization : \"一一一\" AND email : (\"a\"\"b\")");
+        assert_eq!(search.scan, [("name", vec!["jü".to_owned(), "sally".to_owned()])]);
+        assert!(Search::new(&MemberFilter::default(), 0).is_none());
+    }
+}
