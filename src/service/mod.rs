@@ -1,23 +1,30 @@
 //! Use cases: what may happen, and who may ask for it.
 //!
-//! One file for each subject. A use case that callers reach with a key takes the key's digest first and decides by
-//! itself what the key allows; those of operators take an [`Actor`] and trust it.
+//! One file for each subject. A use case takes the grant it needs: leave to read or change one organization's directory,
+//! or to manage. [`Directory`] gives grants to keys, and the command line has the operator's. Those of the published
+//! contract take the key's digest and decide by themselves.
 
 mod api_keys;
 mod error;
+mod grant;
 mod members;
 mod organizations;
+mod teams;
+mod touches;
 mod users;
 
 use std::sync::Arc;
 
 pub use api_keys::CreatedApiKey;
 pub use error::ServiceError;
+pub use grant::{Admin, Credential, Read, Write};
 pub use members::LinkMember;
+pub use organizations::OrganizationKey;
 pub use users::Ping;
 
+use self::touches::Touches;
 use crate::{
-    domain::{Actor, Clock, OsRandom, Random, SystemClock},
+    domain::{Actor, Clock, OsRandom, Random, SystemClock, Timestamp},
     storage::{Change, Storage},
 };
 
@@ -27,6 +34,7 @@ pub struct Directory {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    touches: Arc<Touches>,
 }
 
 impl Directory {
@@ -43,13 +51,21 @@ impl Directory {
             storage,
             clock,
             random,
+            touches: Arc::default(),
         }
+    }
+
+    /// The directory's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn change(&self, actor: Actor) -> Change {
         Change {
             actor,
             at: self.clock.now(),
+            source: None,
         }
     }
 }
