@@ -39,6 +39,8 @@ CREATE INDEX members_live_role ON members (organization_id, role, number) WHERE 
 -- Those who have any role.
 CREATE INDEX members_live_staff ON members (organization_id, number) WHERE revoked_at IS NULL AND role IS NOT NULL;
 CREATE INDEX members_revoked ON members (organization_id, revoked_at) WHERE revoked_at IS NOT NULL AND erased_at IS NULL;
+-- Those whose main team is not the root team.
+CREATE INDEX members_primary_team ON members (organization_id, primary_team) WHERE primary_team <> 1;
 -- All links of one user: of one organization, or of those that a caller may see.
 CREATE INDEX members_user ON members (user_id, organization_id);
 

@@ -19,6 +19,25 @@ pub struct OrganizationPatch {
     pub retention_days: Option<Option<u16>>,
 }
 
+impl OrganizationPatch {
+    /// Changes the organization and returns the names of the fields that have another value now.
+    pub fn apply(self, organization: &mut Organization) -> Vec<&'static str> {
+        let mut changed = Vec::new();
+        set(&mut organization.slug, self.slug, "slug", &mut changed);
+        set(&mut organization.name, self.name, "name", &mut changed);
+        set(&mut organization.default_role, self.default_role, "default_role", &mut changed);
+        set(&mut organization.retention_days, self.retention_days, "retention_days", &mut changed);
+        changed
+    }
+}
+
+fn set<T: PartialEq>(field: &mut T, value: Option<T>, name: &'static str, changed: &mut Vec<&'static str>) {
+    if let Some(value) = value.filter(|value| value != field) {
+        *field = value;
+        changed.push(name);
+    }
+}
+
 /// Organizations.
 #[async_trait]
 pub trait OrganizationStore: Send + Sync {

@@ -4,37 +4,35 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStorage,
+    SqliteStorage, answers,
     error::{engine, unique},
     events::{self, Subject},
-    row::{time, uuid},
+    row::{owner, owner_of, time, uuid},
 };
 use crate::{
     domain::{ApiKey, ApiKeyId, EventKind, KeyDigest, OrganizationId, Page, Timestamp},
-    storage::{ApiKeyStore, Change, Conflict, NewApiKey, StoreError},
+    storage::{Answer, ApiKeyStore, Change, Conflict, Missing, NewApiKey, Once, StoreError},
 };
 
 /// The columns that [`key_from_row`] reads, of `api_keys AS k`.
 pub(super) const KEY_COLUMNS: &str =
-    "k.id, k.organization_id, k.scopes, k.hint, k.created_at, k.expires_at, k.revoked_at";
+    "k.id, k.organization_id, k.scopes, k.hint, k.created_at, k.expires_at, k.revoked_at, k.last_used_at";
 
 /// How many they are.
-pub(super) const KEY_WIDTH: usize = 7;
+pub(super) const KEY_WIDTH: usize = 8;
 
 /// The key whose columns begin at `first`.
 pub(super) fn key_from_row(row: &SqliteRow, first: usize) -> Result<ApiKey, StoreError> {
     let scopes: &str = row.try_get(first + 2).map_err(engine)?;
     Ok(ApiKey {
         id: ApiKeyId::from_uuid(uuid(row.try_get(first).map_err(engine)?, "key id")?),
-        organization_id: OrganizationId::from_uuid(uuid(
-            row.try_get(first + 1).map_err(engine)?,
-            "organization id",
-        )?),
+        organization_id: owner_of(row.try_get(first + 1).map_err(engine)?)?,
         scopes: scopes.parse().map_err(|_| StoreError::Corrupt("scope"))?,
         hint: row.try_get(first + 3).map_err(engine)?,
         created_at: Timestamp::from_millis(row.try_get(first + 4).map_err(engine)?),
         expires_at: time(row.try_get(first + 5).map_err(engine)?),
         revoked_at: time(row.try_get(first + 6).map_err(engine)?),
+        last_used_at: time(row.try_get(first + 7).map_err(engine)?),
     })
 }
 
@@ -42,24 +40,31 @@ pub(super) fn key_from_row(row: &SqliteRow, first: usize) -> Result<ApiKey, Stor
 impl ApiKeyStore for SqliteStorage {
     async fn create_api_key(
         &self,
-        organization: OrganizationId,
+        organization: Option<OrganizationId>,
         key: NewApiKey,
+        once: Once<ApiKey>,
         change: Change,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Answer<ApiKey>, StoreError> {
         self.writes
             .submit(move |connection| {
                 Box::pin(async move {
+                    if let Some(answer) = answers::find(connection, organization, &once, change.at).await? {
+                        return Ok(Answer::Repeated(answer));
+                    }
                     // Whether a key has expired depends on the time, which an index can't know.
                     sqlx::query(
                         "UPDATE api_keys SET superseded_at = $2
                          WHERE organization_id = $1 AND superseded_at IS NULL AND expires_at <= $2",
                     )
-                    .bind(&organization.as_uuid().as_bytes()[..])
+                    .bind(&owner(organization)[..])
                     .bind(change.at.as_millis())
                     .execute(&mut *connection)
                     .await
                     .map_err(engine)?;
-                    insert(connection, organization, &key, change).await
+                    insert(connection, organization, &key, &change).await?;
+                    let key = ApiKey { organization_id: organization, ..key.key };
+                    answers::keep(connection, organization, &once, &key, change.at).await?;
+                    Ok(Answer::New(key))
                 })
             })
             .await
@@ -67,7 +72,7 @@ impl ApiKeyStore for SqliteStorage {
 
     async fn rotate_api_key(
         &self,
-        organization: OrganizationId,
+        organization: Option<OrganizationId>,
         old: ApiKeyId,
         old_expires_at: Timestamp,
         new: NewApiKey,
@@ -79,9 +84,10 @@ impl ApiKeyStore for SqliteStorage {
                     let superseded = sqlx::query(
                         "UPDATE api_keys
                          SET superseded_at = $3, expires_at = min(coalesce(expires_at, $4), $4)
-                         WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL AND superseded_at IS NULL",
+                         WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL AND superseded_at IS NULL
+                             AND (expires_at IS NULL OR expires_at > $3)",
                     )
-                    .bind(&organization.as_uuid().as_bytes()[..])
+                    .bind(&owner(organization)[..])
                     .bind(&old.as_uuid().as_bytes()[..])
                     .bind(change.at.as_millis())
                     .bind(old_expires_at.as_millis())
@@ -89,11 +95,11 @@ impl ApiKeyStore for SqliteStorage {
                     .await
                     .map_err(engine)?;
                     if superseded.rows_affected() == 0 {
-                        return Err(StoreError::NotFound);
+                        return Err(Missing::ApiKey.into());
                     }
                     let (kind, subject) = (EventKind::ApiKeyRotated, Subject::ApiKey(old));
-                    events::append(connection, organization, kind, subject, &["expires_at"], change).await?;
-                    insert(connection, organization, &new, change).await
+                    events::append(connection, organization, kind, subject, &["expires_at"], &change).await?;
+                    insert(connection, organization, &new, &change).await
                 })
             })
             .await
@@ -101,7 +107,7 @@ impl ApiKeyStore for SqliteStorage {
 
     async fn revoke_api_key(
         &self,
-        organization: OrganizationId,
+        organization: Option<OrganizationId>,
         key: ApiKeyId,
         change: Change,
     ) -> Result<bool, StoreError> {
@@ -112,7 +118,7 @@ impl ApiKeyStore for SqliteStorage {
                         "UPDATE api_keys SET revoked_at = $3
                          WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL",
                     )
-                    .bind(&organization.as_uuid().as_bytes()[..])
+                    .bind(&owner(organization)[..])
                     .bind(&key.as_uuid().as_bytes()[..])
                     .bind(change.at.as_millis())
                     .execute(&mut *connection)
@@ -122,16 +128,33 @@ impl ApiKeyStore for SqliteStorage {
                         return Ok(false);
                     }
                     let (kind, subject) = (EventKind::ApiKeyRevoked, Subject::ApiKey(key));
-                    events::append(connection, organization, kind, subject, &["revoked_at"], change).await?;
+                    events::append(connection, organization, kind, subject, &["revoked_at"], &change).await?;
                     Ok(true)
                 })
             })
             .await
     }
 
+    async fn api_key(
+        &self,
+        organization: Option<OrganizationId>,
+        key: ApiKeyId,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let sql = format!("SELECT {KEY_COLUMNS} FROM api_keys AS k WHERE k.organization_id = $1 AND k.id = $2");
+        // Safe: it is put together from constants.
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(&owner(organization)[..])
+            .bind(&key.as_uuid().as_bytes()[..])
+            .fetch_optional(&self.reads)
+            .await
+            .map_err(engine)?
+            .map(|row| key_from_row(&row, 0))
+            .transpose()
+    }
+
     async fn api_keys(
         &self,
-        organization: OrganizationId,
+        organization: Option<OrganizationId>,
         page: Page<ApiKeyId>,
     ) -> Result<Vec<ApiKey>, StoreError> {
         let sql = format!(
@@ -140,12 +163,8 @@ impl ApiKeyStore for SqliteStorage {
         );
         // Safe: it is put together from constants.
         sqlx::query(AssertSqlSafe(sql))
-            .bind(&organization.as_uuid().as_bytes()[..])
-            .bind(
-                page.after
-                    .as_ref()
-                    .map_or(&[][..], |id| &id.as_uuid().as_bytes()[..]),
-            )
+            .bind(&owner(organization)[..])
+            .bind(page.after.as_ref().map_or(&[][..], |id| &id.as_uuid().as_bytes()[..]))
             .bind(page.limit)
             .fetch_all(&self.reads)
             .await
@@ -158,39 +177,59 @@ impl ApiKeyStore for SqliteStorage {
     async fn api_key_by_digest(&self, digest: KeyDigest) -> Result<Option<ApiKey>, StoreError> {
         Ok(self.lookups.find(digest, None).await?.key)
     }
+
+    async fn record_key_use(
+        &self,
+        uses: Vec<(Option<OrganizationId>, ApiKeyId, Timestamp)>,
+    ) -> Result<(), StoreError> {
+        self.writes
+            .submit(move |connection| {
+                Box::pin(async move {
+                    for (organization, key, at) in uses {
+                        sqlx::query(
+                            "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, $3), $3)
+                             WHERE organization_id = $1 AND id = $2",
+                        )
+                        .bind(&owner(organization)[..])
+                        .bind(&key.as_uuid().as_bytes()[..])
+                        .bind(at.as_millis())
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(engine)?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
 }
 
 async fn insert(
     connection: &mut SqliteConnection,
-    organization: OrganizationId,
+    organization: Option<OrganizationId>,
     new: &NewApiKey,
-    change: Change,
+    change: &Change,
 ) -> Result<(), StoreError> {
     let inserted = sqlx::query(
         "INSERT INTO api_keys (organization_id, id, digest, hint, scopes, created_at, expires_at)
-         SELECT id, $2, $3, $4, $5, $6, $7 FROM organizations WHERE id = $1 AND deleted_at IS NULL",
+         SELECT $1, $2, $3, $4, $5, $6, $7
+         WHERE $8 OR EXISTS (SELECT 1 FROM organizations WHERE id = $1 AND deleted_at IS NULL)",
     )
-    .bind(&organization.as_uuid().as_bytes()[..])
+    .bind(&owner(organization)[..])
     .bind(&new.key.id.as_uuid().as_bytes()[..])
     .bind(&new.digest.as_bytes()[..])
     .bind(&new.key.hint)
     .bind(new.key.scopes.to_string())
     .bind(new.key.created_at.as_millis())
     .bind(new.key.expires_at.map(Timestamp::as_millis))
+    .bind(organization.is_none())
     .execute(&mut *connection)
     .await
     .map_err(|error| unique(error, Conflict::PublicKey))?;
     if inserted.rows_affected() == 0 {
-        return Err(StoreError::NotFound);
+        return Err(Missing::Organization.into());
     }
     let (kind, subject) = (EventKind::ApiKeyCreated, Subject::ApiKey(new.key.id));
-    events::append(
-        connection,
-        organization,
-        kind,
-        subject,
-        &["scopes", "expires_at"],
-        change,
-    )
-    .await
+    events::append(connection, organization, kind, subject, &["scopes", "expires_at"], change).await?;
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! Three ways into the file, each for its own kind of work: [`lookup`] answers the hot path, [`writer`] makes every
 //! change, and a small pool reads everything else.
 
+mod answers;
 mod api_keys;
 mod error;
 mod events;
@@ -12,6 +13,7 @@ mod migrate;
 mod organizations;
 mod row;
 mod slots;
+mod teams;
 mod writer;
 
 use std::{str::FromStr as _, time::Duration};

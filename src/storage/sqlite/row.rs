@@ -3,9 +3,26 @@
 use uuid::Uuid;
 
 use crate::{
-    domain::{InvalidText, Timestamp},
+    domain::{InvalidText, MemberNumber, OrganizationId, Timestamp},
     storage::StoreError,
 };
+
+/// The organization column of a key, an event or an answer: zeros for what belongs to no organization.
+pub(super) fn owner(organization: Option<OrganizationId>) -> [u8; 16] {
+    organization.map_or(Uuid::nil(), |organization| *organization.as_uuid()).into_bytes()
+}
+
+/// What [`owner`] wrote.
+pub(super) fn owner_of(bytes: &[u8]) -> Result<Option<OrganizationId>, StoreError> {
+    let id = uuid(bytes, "organization id")?;
+    Ok((!id.is_nil()).then(|| OrganizationId::from_uuid(id)))
+}
+
+/// Numbers as a JSON array: a list of any length in one parameter, read by `json_each`.
+pub(super) fn json_numbers(numbers: &[MemberNumber]) -> String {
+    let numbers: Vec<_> = numbers.iter().map(|number| number.0.to_string()).collect();
+    format!("[{}]", numbers.join(","))
+}
 
 /// An id column.
 pub(super) fn uuid(bytes: &[u8], what: &'static str) -> Result<Uuid, StoreError> {

@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -27,6 +27,7 @@ type Work<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 /// The way to the writer.
 pub(super) struct WriteQueue {
     queue: mpsc::Sender<Message>,
+    commits: watch::Receiver<u64>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -91,9 +92,12 @@ impl WriteQueue {
     pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
         let (queue, messages) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(Writer { options, connection }.run(messages));
+        let (count, commits) = watch::channel(0);
+        let writer = Writer { options, connection, commits: count };
+        let task = tokio::spawn(writer.run(messages));
         Ok(Self {
             queue,
+            commits,
             task: Mutex::new(Some(task)),
         })
     }
@@ -119,6 +123,11 @@ impl WriteQueue {
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Counts the commits.
+    pub(super) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
+    }
+
     /// Refuses new changes, makes those that wait, and closes the connection.
     pub(super) async fn close(&self) {
         if let Some(task) = self.task.lock().await.take() {
@@ -132,6 +141,7 @@ impl WriteQueue {
 struct Writer {
     options: SqliteConnectOptions,
     connection: SqliteConnection,
+    commits: watch::Sender<u64>,
 }
 
 impl Writer {
@@ -161,6 +171,8 @@ impl Writer {
         if let Some(error) = &failure {
             tracing::error!(%error, changes = jobs.len(), "a transaction failed");
             self.recover(error).await;
+        } else {
+            self.commits.send_modify(|commits| *commits = commits.wrapping_add(1));
         }
         for job in jobs {
             job.finish(failure.as_ref().map(repeat));
