@@ -66,3 +66,12 @@ pub(super) fn token(
     let digest = Sha256::new().chain_update(method).chain_update([0]).chain_update(request.encode_to_vec());
     Ok(Some(Token { api_key, key: key.to_owned(), request: digest.finalize().into() }))
 }
+
+/// The answer that a repeated request got the first time.
+///
+/// # Errors
+///
+/// INTERNAL: it is not readable.
+pub(super) fn repeated<T: prost::Message + Default>(answer: &[u8]) -> Result<T, Status> {
+    T::decode(answer).map_err(|error| ServiceError::Internal(Box::new(error)).into())
+}

@@ -4,15 +4,13 @@
 /// Every file of `proto/`, for reflection.
 pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-pub(super) use userbridge::{admin::v1 as admin_v1, directory::v1 as directory_v1, users::v1 as users_v1};
-
 #[expect(
     clippy::pedantic,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated"
 )]
-mod userbridge {
+pub(super) mod userbridge {
     pub mod admin {
         pub mod v1 {
             tonic::include_proto!("userbridge.admin.v1");

@@ -85,6 +85,11 @@ pub(super) fn not_ready() -> Status {
     retry(Code::Unavailable, "NOT_READY", "the server is starting")
 }
 
+/// The server stops. Another one, or this one after its start, has the rest.
+pub(super) fn draining() -> Status {
+    retry(Code::Unavailable, "DRAINING", "the server is stopping")
+}
+
 /// The caller's deadline, or the server's own, has passed. What was asked for may have happened.
 pub(super) fn deadline_exceeded() -> Status {
     status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "deadline exceeded")

@@ -1,97 +1,249 @@
-//! Members, for operators.
+//! Members, for internal services and operators.
 
-use super::{Directory, ServiceError};
+use super::{Directory, Read, ServiceError, Write, grant::Credential};
 use crate::{
-    domain::{Actor, Member, MemberId, MemberLookup, OrganizationId, Page, Profile, UserId},
-    storage::{LinkedUser, NewMember},
+    domain::{Event, ExternalId, MemberEntry, MemberId, MemberPatch, Origin, Source, UserId},
+    storage::{
+        Answer, Association, Cursor, Erasure, EventQuery, LinkMember, Linked, MemberFilter, MemberKey, MemberOrder,
+        MemberQuery, Missing, Once,
+    },
 };
+
+/// Most events to read from the log at once.
+const EVENTS: u32 = 500;
 
 /// Whom to link to an organization, and what it knows of them.
 #[derive(Clone, Debug, Default)]
-pub struct LinkMember {
-    /// A user who exists. Otherwise it is the one whom the address belongs to, or a new one.
+pub struct LinkRequest {
+    /// A user who must exist. None: the one whom the address belongs to, or a new one.
     pub user_id: Option<UserId>,
-    /// The organization's own copy.
-    pub profile: Profile,
+    /// Where the link comes from.
+    pub source: Source,
+    /// The source's own id.
+    pub external_id: Option<ExternalId>,
+    /// The values of a new link; those that differ are changed in one that is there.
+    pub values: MemberPatch,
+}
+
+/// Many members, looked up by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// In the order asked for, each once.
+    pub found: Vec<MemberEntry>,
+    /// The rest, in the order asked for, each once.
+    pub not_found: Vec<MemberId>,
+}
+
+/// Everything that is held about a user in one organization.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// Every link, oldest first.
+    pub links: Vec<MemberEntry>,
+    /// Every event, in order.
+    pub events: Vec<Event>,
 }
 
 impl Directory {
-    /// Links a user to an organization.
+    /// Links a user to an organization, or finds and updates the live link that is there.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Conflict`]: a live member has the user or the address. [`ServiceError::UserNotFound`]: there is
-    /// no user with the given id.
+    /// As [`crate::storage::MemberStore::link_member`] says.
     pub async fn link_member(
         &self,
-        organization: OrganizationId,
-        link: LinkMember,
-        actor: Actor,
-    ) -> Result<Member, ServiceError> {
-        let change = self.change(actor);
-        let user = match link.user_id {
-            Some(user) => LinkedUser::Known(user),
-            None => LinkedUser::ByEmail(UserId::new(change.at, &*self.random)?),
-        };
-        let new = NewMember {
+        grant: Write,
+        link: LinkRequest,
+        once: Once<Linked>,
+    ) -> Result<Answer<Linked>, ServiceError> {
+        let change = self.change_from(grant.actor, Some(link.source.clone()));
+        let link = LinkMember {
             id: MemberId::new(change.at, &*self.random)?,
-            user,
-            profile: link.profile,
+            new_user_id: UserId::new(change.at, &*self.random)?,
+            user_id: link.user_id,
+            origin: Origin { source: link.source, external_id: link.external_id },
+            values: link.values,
         };
-        self.storage
-            .link_member(organization, new, change)
-            .await
-            .map_err(|error| ServiceError::from_store(error, ServiceError::UserNotFound))
+        Ok(self.storage.link_member(grant.organization, link, once, change).await?)
     }
 
-    /// The live member.
+    /// One member. A revoked one is found only if asked for, and only by id or number.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::UserNotFound`].
+    /// [`Missing::Member`].
     pub async fn member(
         &self,
-        organization: OrganizationId,
-        lookup: MemberLookup,
-    ) -> Result<Member, ServiceError> {
-        self.storage
-            .member(organization, lookup)
-            .await?
-            .ok_or(ServiceError::UserNotFound)
+        grant: Read,
+        key: MemberKey,
+        include_revoked: bool,
+    ) -> Result<MemberEntry, ServiceError> {
+        let found = self.storage.member(grant.organization, key, include_revoked).await?;
+        found.ok_or(ServiceError::NotFound(Missing::Member))
     }
 
-    /// Live members in the order of their linking.
+    /// Many members by id.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage.
+    pub async fn members_by_id(
+        &self,
+        grant: Read,
+        ids: Vec<MemberId>,
+        include_revoked: bool,
+    ) -> Result<Batch, ServiceError> {
+        let mut wanted = Vec::with_capacity(ids.len());
+        for id in ids {
+            if !wanted.contains(&id) {
+                wanted.push(id);
+            }
+        }
+        let found = self.storage.members_by_id(grant.organization, wanted.clone(), include_revoked).await?;
+        let mut found: std::collections::HashMap<_, _> =
+            found.into_iter().map(|entry| (entry.member.id, entry)).collect();
+        let mut batch = Batch::default();
+        for id in wanted {
+            match found.remove(&id) {
+                Some(entry) => batch.found.push(entry),
+                None => batch.not_found.push(id),
+            }
+        }
+        Ok(batch)
+    }
+
+    /// One page of live members, and where the next one begins if there is one.
     ///
     /// # Errors
     ///
     /// Only those of the storage.
     pub async fn members(
         &self,
-        organization: OrganizationId,
-        page: Page<MemberId>,
-    ) -> Result<Vec<Member>, ServiceError> {
-        Ok(self.storage.members(organization, page).await?)
+        grant: Read,
+        mut query: MemberQuery,
+    ) -> Result<(Vec<MemberEntry>, Option<Cursor>), ServiceError> {
+        let limit = query.limit;
+        let order = query.order;
+        // One more tells whether there is another page.
+        query.limit = limit.saturating_add(1);
+        let mut members = self.storage.members(grant.organization, query).await?;
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = members.len() > wanted;
+        members.truncate(wanted);
+        let next = members.last().filter(|_| more).map(|last| Cursor {
+            number: last.number,
+            name: match order {
+                MemberOrder::Name => last.member.profile.name.clone().map(Into::into),
+                MemberOrder::Number => None,
+            },
+        });
+        Ok((members, next))
     }
 
-    /// Revokes a user's link to an organization, at once and for good.
+    /// How many live members the filter lets through.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::UserNotFound`].
+    /// Only those of the storage.
+    pub async fn count_members(&self, grant: Read, filter: MemberFilter) -> Result<u64, ServiceError> {
+        Ok(self.storage.count_members(grant.organization, filter).await?)
+    }
+
+    /// Changes a live member.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::storage::MemberStore::update_member`] says.
+    pub async fn update_member(
+        &self,
+        grant: Write,
+        member: MemberId,
+        patch: MemberPatch,
+        version: Option<i64>,
+    ) -> Result<MemberEntry, ServiceError> {
+        let change = self.change(grant.actor);
+        Ok(self.storage.update_member(grant.organization, member, patch, version, change).await?)
+    }
+
+    /// Ends a live member's link at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::storage::MemberStore::revoke_member`] says.
     pub async fn revoke_member(
         &self,
-        organization: OrganizationId,
-        user: UserId,
-        actor: Actor,
-    ) -> Result<(), ServiceError> {
-        if self
-            .storage
-            .revoke_member(organization, user, self.change(actor))
-            .await?
-        {
-            Ok(())
-        } else {
-            Err(ServiceError::UserNotFound)
+        grant: Write,
+        member: MemberId,
+        version: Option<i64>,
+    ) -> Result<MemberEntry, ServiceError> {
+        let change = self.change(grant.actor);
+        Ok(self.storage.revoke_member(grant.organization, member, version, change).await?)
+    }
+
+    /// Makes a revoked member live again.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::storage::MemberStore::restore_member`] says.
+    pub async fn restore_member(&self, grant: Write, member: MemberId) -> Result<MemberEntry, ServiceError> {
+        let change = self.change(grant.actor);
+        Ok(self.storage.restore_member(grant.organization, member, change).await?)
+    }
+
+    /// Removes a member's personal data for good.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::storage::MemberStore::erase_member`] says.
+    pub async fn erase_member(&self, grant: Write, member: MemberId) -> Result<Erasure, ServiceError> {
+        let change = self.change(grant.actor);
+        Ok(self.storage.erase_member(grant.organization, member, change).await?)
+    }
+
+    /// Everything that is held about a user in the organization.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing::User`]: there never was a link here.
+    pub async fn export_user(&self, grant: Read, user: UserId) -> Result<Export, ServiceError> {
+        let links = self.storage.links_of_user(grant.organization, user).await?;
+        if links.is_empty() {
+            return Err(ServiceError::NotFound(Missing::User));
         }
+        let mut events: Vec<Event> = Vec::new();
+        loop {
+            let after = events.last().map_or(0, |event| event.sequence);
+            let query = EventQuery { after, limit: EVENTS, user: Some(user), kinds: Vec::new() };
+            let page = self.storage.events(Some(grant.organization), query).await?;
+            if page.is_empty() {
+                return Ok(Export { links, events });
+            }
+            events.extend(page);
+        }
+    }
+
+    /// The organizations that a user is linked to, as far as the key may see them.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidApiKey`].
+    pub async fn associations(
+        &self,
+        credential: Credential,
+        user: UserId,
+    ) -> Result<Vec<Association>, ServiceError> {
+        let key = self.directory_key(credential).await?;
+        Ok(self.storage.associations(user, key.organization_id).await?)
+    }
+
+    /// Notes that a live member was active now. It is written down some moments later.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing::Member`].
+    pub async fn record_seen(&self, grant: Write, member: MemberId) -> Result<(), ServiceError> {
+        let read = Read { organization: grant.organization };
+        let entry = self.member(read, MemberKey::Id(member), false).await?;
+        self.touches.seen(grant.organization, &entry, self.clock.now());
+        Ok(())
     }
 }

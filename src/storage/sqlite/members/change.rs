@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind, ExternalId, MemberEntry,
+        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind, ExternalId, MemberEntry,
         MemberId, MemberNumber, OrganizationId, PortalRole, Profile, Role, Source, TeamNumber, Timestamp,
     },
     storage::{
@@ -140,12 +140,14 @@ pub(super) async fn erase(
     }
     let mut entry = stored.entry.clone();
     entry.member.profile = Profile::default();
-    entry.access.auth_method = None;
+    entry.access = Access::default();
     entry.origin.external_id = None;
+    entry.teams = Vec::new();
+    entry.primary_team = TeamNumber::ROOT;
     entry.last_seen_at = None;
     entry.erased_at = Some(change.at);
-    let fields = ["email", "name", "avatar_url", "portal_role", "company_name", "customer_status", "auth_method",
-        "external_id", "last_seen_at"];
+    let fields = ["email", "name", "avatar_url", "portal_role", "company_name", "customer_status", "role",
+        "auth_method", "external_id", "teams", "last_seen_at"];
     let event = (EventKind::MemberErased, &fields[..]);
     let (_, sequence) = save(connection, organization, &stored, entry, event, change).await?;
     // The user keeps the address only while another link has it.
@@ -159,7 +161,7 @@ pub(super) async fn erase(
     .await
     .map_err(engine)?;
     // Kept answers may show the member.
-    answers::forget(connection, organization).await?;
+    answers::forget(connection, organization, &id.to_string()).await?;
     Ok(Erasure { at: change.at, sequence })
 }
 

@@ -1,0 +1,129 @@
+//! `userbridge.directory.v1.EventService`.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future, stream};
+use tokio::sync::{Semaphore, watch};
+use tonic::{Request, Response, Status};
+
+use super::{
+    LateDirectory, auth, faults::Faults, page::List, proto::userbridge::directory::v1 as pb, status, time::timestamp,
+};
+use crate::{
+    domain::{Event, EventKind, UserId},
+    service::ServiceError,
+    storage::EventQuery,
+};
+
+/// Most streams at once. One more is RESOURCE_EXHAUSTED.
+const MAX_WATCHERS: usize = 1000;
+
+/// Most kinds to ask for.
+const MAX_KINDS: usize = 20;
+
+/// The event log.
+pub(super) struct Events {
+    directory: LateDirectory,
+    watchers: Arc<Semaphore>,
+    draining: watch::Receiver<bool>,
+}
+
+impl Events {
+    /// Streams end when `draining` turns true.
+    pub(super) fn new(directory: LateDirectory, draining: watch::Receiver<bool>) -> Self {
+        Self { directory, watchers: Arc::new(Semaphore::new(MAX_WATCHERS)), draining }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::event_service_server::EventService for Events {
+    type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<pb::WatchEventsResponse, Status>> + Send>>;
+
+    async fn list_events(
+        &self,
+        request: Request<pb::ListEventsRequest>,
+    ) -> Result<Response<pb::ListEventsResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let mut request = request.into_inner();
+        let mut faults = Faults::default();
+        let limit = faults.page_size(std::mem::take(&mut request.page_size));
+        let page_token = std::mem::take(&mut request.page_token);
+        let list = List::new("ListEvents", &request);
+        let after = list.cursor(&page_token, &mut faults).unwrap_or_default();
+        let user = Some(&request.user_id).filter(|id| !id.is_empty());
+        let user = user.and_then(|id| faults.id::<UserId>("user_id", id));
+        if request.kinds.len() > MAX_KINDS {
+            faults.add("kinds", format_args!("must be at most {MAX_KINDS}"));
+        }
+        let kinds = request.kinds.iter().enumerate().filter_map(|(index, kind)| {
+            faults.check(&format!("kinds[{index}]"), kind.parse::<EventKind>())
+        });
+        let kinds = kinds.collect();
+        let query = faults.finish(Some(EventQuery { after, limit: limit + 1, user, kinds }))?;
+        let mut events = directory.events(grant, query).await?;
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = events.len() > wanted;
+        events.truncate(wanted);
+        let next = events.last().filter(|_| more).map(|last| list.token(&last.sequence));
+        Ok(Response::new(pb::ListEventsResponse {
+            events: events.into_iter().map(event).collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn watch_events(
+        &self,
+        request: Request<pb::WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let directory = self.directory.get()?;
+        let credential = auth::credential(request.metadata())?;
+        let grant = directory.grant_read(credential).await?;
+        let after = request.get_ref().after_sequence;
+        let mut faults = Faults::default();
+        if after < 0 {
+            faults.add("after_sequence", "must not be negative");
+        }
+        let after = faults.finish(Some(after))?;
+        let watchers = Arc::clone(&self.watchers);
+        let permit = watchers.try_acquire_owned().map_err(|_| Status::from(ServiceError::Overloaded))?;
+        let mut draining = self.draining.clone();
+        let drained = async move {
+            // An error means that the server is gone.
+            let _ = draining.wait_for(|draining| *draining).await;
+        };
+        let events = directory
+            .watch_events(grant, credential, after)
+            .map_err(Status::from)
+            .map_ok(|value| pb::WatchEventsResponse { event: Some(event(value)) })
+            .take_until(drained)
+            .chain(stream::once(future::ready(Err(status::draining()))))
+            // The first error is the last item.
+            .scan(false, |ended, item| {
+                let before = std::mem::replace(ended, item.is_err());
+                future::ready((!before).then_some(item))
+            })
+            .inspect(move |_| {
+                // The watcher keeps its place as long as its stream.
+                let _ = &permit;
+            });
+        Ok(Response::new(Box::pin(events)))
+    }
+}
+
+/// An event as a message.
+pub(super) fn event(event: Event) -> pb::Event {
+    pb::Event {
+        sequence: event.sequence,
+        organization_id: event.organization_id.map(|id| id.to_string()).unwrap_or_default(),
+        kind: event.kind.as_str().to_owned(),
+        member_id: event.member_id.map(|id| id.to_string()).unwrap_or_default(),
+        user_id: event.user_id.map(|id| id.to_string()).unwrap_or_default(),
+        api_key_id: event.api_key_id.map(|id| id.to_string()).unwrap_or_default(),
+        team: event.team.map(|team| team.0).unwrap_or_default(),
+        actor: event.actor.to_string(),
+        source: event.source.map(Into::into).unwrap_or_default(),
+        at: Some(timestamp(event.at)),
+        fields: event.fields,
+    }
+}

@@ -1,0 +1,274 @@
+//! Messages to domain values, with every fault noted.
+
+use prost_types::FieldMask;
+use tonic::Status;
+
+use crate::{
+    domain::{
+        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberNumber, MemberPatch,
+        PortalRole, Role, Source, TeamNumber, Timestamp,
+    },
+    rpc::{faults::Faults, page::List, proto::userbridge::directory::v1 as pb, time::moment},
+    service::LinkRequest,
+    storage::{Cursor, MemberFilter, MemberKey, MemberOrder, MemberQuery, TimeRange},
+};
+
+/// Most teams of one member.
+const MAX_TEAMS: usize = 100;
+
+/// The fields that a mask may name.
+const MUTABLE: [&str; 12] = [
+    "email",
+    "name",
+    "avatar_url",
+    "portal_role",
+    "company_name",
+    "customer_status",
+    "role",
+    "enabled",
+    "auth_method",
+    "external_id",
+    "teams",
+    "primary_team",
+];
+
+/// # Errors
+///
+/// `INVALID_ARGUMENT` with every fault.
+pub(super) fn link_request(request: pb::LinkMemberRequest) -> Result<LinkRequest, Status> {
+    let mut faults = Faults::default();
+    if request.user_id.is_none() && request.external_id.is_none() && request.email.is_none() {
+        faults.add("email", "at least one of user_id, external_id and email is required");
+    }
+    if request.external_id.is_some() && request.source.is_none() {
+        faults.add("source", "is required with external_id");
+    }
+    let user_id = request.user_id.and_then(|id| faults.id("user_id", &id));
+    let source = optional(&mut faults, "source", request.source, Source::new);
+    let external_id = optional(&mut faults, "external_id", request.external_id, ExternalId::new);
+    let role = role(&mut faults, "role", request.role);
+    let auth_method = auth_method(&mut faults, request.auth_method);
+    let values = MemberPatch {
+        email: optional(&mut faults, "email", request.email, Email::new).map(Some),
+        name: optional(&mut faults, "name", request.name, DisplayName::new).map(Some),
+        avatar_url: optional(&mut faults, "avatar_url", request.avatar_url, AvatarUrl::new).map(Some),
+        portal_role: optional(&mut faults, "portal_role", request.portal_role, PortalRole::new),
+        company_name: optional(&mut faults, "company_name", request.company_name, CompanyName::new).map(Some),
+        customer_status: optional(&mut faults, "customer_status", request.customer_status, CustomerStatus::new)
+            .map(Some),
+        role: role.map(Some),
+        enabled: None,
+        auth_method: auth_method.map(Some),
+        external_id: None,
+        teams: Some(teams(&mut faults, request.teams)).filter(|teams| !teams.is_empty()),
+        primary_team: request.primary_team.and_then(|number| team(&mut faults, "primary_team", number)),
+    };
+    let source = source.unwrap_or_default();
+    faults.finish(Some(LinkRequest { user_id, source, external_id, values }))
+}
+
+/// # Errors
+///
+/// `INVALID_ARGUMENT`: it names no member, or the name is bad.
+pub(super) fn member_key(by: Option<pb::get_member_request::By>) -> Result<MemberKey, Status> {
+    use pb::get_member_request::By;
+    let mut faults = Faults::default();
+    let key = match by {
+        Some(By::Id(id)) => faults.id("id", &id).map(MemberKey::Id),
+        Some(By::UserId(id)) => faults.id("user_id", &id).map(MemberKey::UserId),
+        Some(By::Email(email)) => faults.check("email", Email::new(email)).map(MemberKey::Email),
+        Some(By::Number(number)) => Some(MemberKey::Number(MemberNumber(number))),
+        Some(By::ExternalId(external)) => {
+            let source = faults.check("external_id.source", Source::new(external.source));
+            let id = faults.check("external_id.id", ExternalId::new(external.id));
+            source.zip(id).map(|(source, id)| MemberKey::ExternalId(source, id))
+        }
+        None => {
+            faults.add("by", "one of id, user_id, email, number and external_id is required");
+            None
+        }
+    };
+    faults.finish(key)
+}
+
+/// # Errors
+///
+/// `INVALID_ARGUMENT` with every fault.
+pub(super) fn list_query(
+    request: pb::ListMembersRequest,
+    page_size: i32,
+    page_token: &str,
+    list: &List,
+) -> Result<MemberQuery, Status> {
+    let mut faults = Faults::default();
+    let limit = faults.page_size(page_size);
+    let cursor: Option<(i64, Option<String>)> = list.cursor(page_token, &mut faults);
+    if request.roles.len() > Role::ALL.len() + 1 {
+        faults.add("roles", format_args!("must be at most {}", Role::ALL.len() + 1));
+    }
+    let roles = request
+        .roles
+        .iter()
+        .enumerate()
+        .map(|(index, number)| role(&mut faults, &format!("roles[{index}]"), *number))
+        .collect();
+    let (order, descending) = match &request.order_by[..] {
+        "" | "created_at" => (MemberOrder::Number, false),
+        "created_at desc" => (MemberOrder::Number, true),
+        "name" => (MemberOrder::Name, false),
+        "name desc" => (MemberOrder::Name, true),
+        _ => {
+            faults.add("order_by", "must be created_at or name, each optionally with ` desc`");
+            (MemberOrder::Number, false)
+        }
+    };
+    let filter = MemberFilter {
+        roles,
+        team: request.team.and_then(|number| team(&mut faults, "team", number)),
+        enabled: request.enabled,
+        source: optional(&mut faults, "source", request.source, Source::new),
+        email_parts: part(&mut faults, "email_part", request.email_part, Email::MAX_CHARS),
+        name_parts: part(&mut faults, "name_part", request.name_part, DisplayName::MAX_CHARS),
+        created: TimeRange {
+            from: time(&mut faults, "created_from", request.created_from),
+            until: time(&mut faults, "created_until", request.created_until),
+        },
+        seen: TimeRange {
+            from: time(&mut faults, "seen_from", request.seen_from),
+            until: time(&mut faults, "seen_until", request.seen_until),
+        },
+    };
+    let after = cursor.map(|(number, name)| Cursor { number: MemberNumber(number), name });
+    faults.finish(Some(MemberQuery { filter, order, descending, after, skip: 0, limit }))
+}
+
+/// What a mask names, with the values of the message. Faults are noted; then the patch is not to be used.
+pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Faults) -> MemberPatch {
+    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
+    if paths.is_empty() {
+        faults.add("update_mask", "must name at least one field");
+    }
+    for path in paths.iter().filter(|path| !MUTABLE.contains(&path.as_str())) {
+        faults.add("update_mask", format_args!("names {path:?}, which is no field that can be changed"));
+    }
+    let named = |field: &str| paths.iter().any(|path| path == field);
+    let mut patch = MemberPatch::default();
+    if named("email") {
+        patch.email = faults.check_optional("member.email", member.email, Email::new);
+    }
+    if named("name") {
+        patch.name = faults.check_optional("member.name", member.name, DisplayName::new);
+    }
+    if named("avatar_url") {
+        patch.avatar_url = faults.check_optional("member.avatar_url", member.avatar_url, AvatarUrl::new);
+    }
+    if named("portal_role") {
+        patch.portal_role = faults.check("member.portal_role", PortalRole::new(member.portal_role));
+    }
+    if named("company_name") {
+        patch.company_name = faults.check_optional("member.company_name", member.company_name, CompanyName::new);
+    }
+    if named("customer_status") {
+        patch.customer_status =
+            faults.check_optional("member.customer_status", member.customer_status, CustomerStatus::new);
+    }
+    if named("role") {
+        patch.role = Some(role(faults, "member.role", member.role));
+    }
+    if named("enabled") {
+        patch.enabled = Some(member.enabled);
+    }
+    if named("auth_method") {
+        patch.auth_method = Some(auth_method(faults, member.auth_method));
+    }
+    if named("external_id") {
+        patch.external_id = faults.check_optional("member.external_id", member.external_id, ExternalId::new);
+    }
+    if named("teams") {
+        patch.teams = Some(teams(faults, member.teams));
+    }
+    if named("primary_team") {
+        patch.primary_team = team(faults, "member.primary_team", member.primary_team);
+    }
+    patch
+}
+
+/// The version of an etag: `Some(None)` for any, None and a fault for an etag that no member can have.
+#[expect(clippy::option_option, reason = "any and bad are two things")]
+pub(super) fn version(etag: &str, faults: &mut Faults) -> Option<Option<i64>> {
+    let etag = Some(etag).filter(|etag| !etag.is_empty());
+    faults.check_optional("etag", etag, |etag| etag.parse().map_err(|_| "is no etag of a member"))
+}
+
+/// A role; None for the unspecified one, and for an unknown one, with a fault.
+pub(in crate::rpc) fn role(faults: &mut Faults, field: &str, number: i32) -> Option<Role> {
+    match pb::Role::try_from(number) {
+        Ok(pb::Role::Unspecified) => None,
+        Ok(pb::Role::Owner) => Some(Role::Owner),
+        Ok(pb::Role::Admin) => Some(Role::Admin),
+        Ok(pb::Role::Editor) => Some(Role::Editor),
+        Ok(pb::Role::Viewer) => Some(Role::Viewer),
+        Ok(pb::Role::RestrictedViewer) => Some(Role::RestrictedViewer),
+        Err(_) => {
+            faults.add(field, "is no role");
+            None
+        }
+    }
+}
+
+fn auth_method(faults: &mut Faults, number: i32) -> Option<AuthMethod> {
+    match pb::AuthMethod::try_from(number) {
+        Ok(pb::AuthMethod::Unspecified) => None,
+        Ok(pb::AuthMethod::Password) => Some(AuthMethod::Password),
+        Ok(pb::AuthMethod::Oidc) => Some(AuthMethod::Oidc),
+        Err(_) => {
+            faults.add("auth_method", "is no way to sign in");
+            None
+        }
+    }
+}
+
+/// A field's value if it is there and good; a fault if it is bad.
+fn optional<T, E: std::fmt::Display>(
+    faults: &mut Faults,
+    field: &str,
+    value: Option<String>,
+    new: impl FnOnce(String) -> Result<T, E>,
+) -> Option<T> {
+    faults.check_optional(field, value, new).flatten()
+}
+
+fn part(faults: &mut Faults, field: &str, part: Option<String>, max: usize) -> Vec<String> {
+    let Some(part) = part else { return Vec::new() };
+    if part.is_empty() || part.chars().nth(max).is_some() {
+        faults.add(field, format_args!("must be 1 to {max} characters"));
+    }
+    if part.chars().any(char::is_control) {
+        faults.add(field, "must not have control characters");
+    }
+    vec![part]
+}
+
+fn team(faults: &mut Faults, field: &str, number: i64) -> Option<TeamNumber> {
+    if number < 1 {
+        faults.add(field, "must be a team's number, 1 or more");
+        return None;
+    }
+    Some(TeamNumber(number))
+}
+
+/// Ascending, each once.
+fn teams(faults: &mut Faults, numbers: Vec<i64>) -> Vec<TeamNumber> {
+    if numbers.len() > MAX_TEAMS {
+        faults.add("teams", format_args!("must be at most {MAX_TEAMS}"));
+        return Vec::new();
+    }
+    let mut teams: Vec<_> = numbers.into_iter().filter_map(|number| team(faults, "teams", number)).collect();
+    teams.sort_unstable();
+    teams.dedup();
+    teams
+}
+
+fn time(faults: &mut Faults, field: &str, time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+    faults.check_optional(field, time, moment).flatten()
+}

@@ -1,0 +1,74 @@
+//! Domain values to messages.
+
+use crate::{
+    domain::{AuthMethod, MemberEntry, Role},
+    rpc::{proto::userbridge::directory::v1 as pb, time::timestamp},
+    storage::{Association, LinkOutcome, Linked},
+};
+
+pub(super) fn member(entry: MemberEntry) -> pb::Member {
+    let profile = entry.member.profile;
+    pb::Member {
+        id: entry.member.id.to_string(),
+        user_id: entry.member.user_id.to_string(),
+        number: entry.number.0,
+        email: profile.email.map(Into::into),
+        name: profile.name.map(Into::into),
+        avatar_url: profile.avatar_url.map(Into::into),
+        portal_role: profile.portal_role.into(),
+        company_name: profile.company_name.map(Into::into),
+        customer_status: profile.customer_status.map(Into::into),
+        role: role(entry.access.role).into(),
+        enabled: entry.access.enabled,
+        auth_method: auth_method(entry.access.auth_method).into(),
+        source: entry.origin.source.into(),
+        external_id: entry.origin.external_id.map(Into::into),
+        teams: entry.teams.iter().map(|team| team.0).collect(),
+        primary_team: entry.primary_team.0,
+        created_at: Some(timestamp(entry.member.created_at)),
+        updated_at: Some(timestamp(entry.updated_at)),
+        last_seen_at: entry.last_seen_at.map(timestamp),
+        revoked_at: entry.revoked_at.map(timestamp),
+        erased_at: entry.erased_at.map(timestamp),
+        etag: entry.version.to_string(),
+    }
+}
+
+pub(super) fn linked(linked: Linked) -> pb::LinkMemberResponse {
+    let outcome = match linked.outcome {
+        LinkOutcome::Created => pb::LinkOutcome::Created,
+        LinkOutcome::Updated => pb::LinkOutcome::Updated,
+        LinkOutcome::Found => pb::LinkOutcome::Found,
+    };
+    pb::LinkMemberResponse { member: Some(member(linked.entry)), outcome: outcome.into() }
+}
+
+pub(super) fn association(association: Association) -> pb::Association {
+    pb::Association {
+        organization_id: association.organization.id.to_string(),
+        organization_slug: association.organization.slug.into(),
+        organization_name: association.organization.name.into(),
+        member_id: association.member_id.to_string(),
+        role: role(association.role).into(),
+    }
+}
+
+/// An access role; unspecified for none.
+pub(in crate::rpc) const fn role(role: Option<Role>) -> pb::Role {
+    match role {
+        None => pb::Role::Unspecified,
+        Some(Role::Owner) => pb::Role::Owner,
+        Some(Role::Admin) => pb::Role::Admin,
+        Some(Role::Editor) => pb::Role::Editor,
+        Some(Role::Viewer) => pb::Role::Viewer,
+        Some(Role::RestrictedViewer) => pb::Role::RestrictedViewer,
+    }
+}
+
+const fn auth_method(method: Option<AuthMethod>) -> pb::AuthMethod {
+    match method {
+        None => pb::AuthMethod::Unspecified,
+        Some(AuthMethod::Password) => pb::AuthMethod::Password,
+        Some(AuthMethod::Oidc) => pb::AuthMethod::Oidc,
+    }
+}

@@ -1,0 +1,224 @@
+//! `userbridge.directory.v1.MemberService`.
+
+mod decode;
+mod encode;
+
+pub(super) use self::{decode::role as role_of, encode::role};
+
+use prost::Message as _;
+use tonic::{Request, Response, Status};
+
+use self::{
+    decode::{link_request, list_query, member_key, patch, version},
+    encode::{association, linked, member},
+};
+use super::{
+    LateDirectory, auth, events,
+    faults::Faults,
+    page::List,
+    proto::userbridge::directory::v1 as pb,
+    time::timestamp,
+};
+use crate::{
+    domain::{MemberId, UserId},
+    storage::{Answer, Once},
+};
+
+/// Most ids of one BatchGetMembers.
+const MAX_BATCH: usize = 500;
+
+/// The directory of members.
+pub(super) struct Members {
+    directory: LateDirectory,
+}
+
+impl Members {
+    pub(super) const fn new(directory: LateDirectory) -> Self {
+        Self { directory }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::member_service_server::MemberService for Members {
+    async fn link_member(
+        &self,
+        request: Request<pb::LinkMemberRequest>,
+    ) -> Result<Response<pb::LinkMemberResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let token = auth::token(request.metadata(), grant.actor(), "LinkMember", request.get_ref())?;
+        let link = link_request(request.into_inner())?;
+        let once = Once { token, encode: |value| linked(value.clone()).encode_to_vec() };
+        let response = match directory.link_member(grant, link, once).await? {
+            Answer::New(value) => linked(value),
+            Answer::Repeated(answer) => auth::repeated(&answer)?,
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn get_member(
+        &self,
+        request: Request<pb::GetMemberRequest>,
+    ) -> Result<Response<pb::GetMemberResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let request = request.into_inner();
+        let key = member_key(request.by)?;
+        let entry = directory.member(grant, key, request.include_revoked).await?;
+        Ok(Response::new(pb::GetMemberResponse { member: Some(member(entry)) }))
+    }
+
+    async fn batch_get_members(
+        &self,
+        request: Request<pb::BatchGetMembersRequest>,
+    ) -> Result<Response<pb::BatchGetMembersResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let request = request.into_inner();
+        let mut faults = Faults::default();
+        if !(1..=MAX_BATCH).contains(&request.ids.len()) {
+            faults.add("ids", format_args!("must be 1 to {MAX_BATCH} ids"));
+        }
+        let ids: Vec<_> = request
+            .ids
+            .iter()
+            .enumerate()
+            .filter_map(|(index, id)| faults.id::<MemberId>(&format!("ids[{index}]"), id))
+            .collect();
+        let ids = faults.finish(Some(ids))?;
+        let batch = directory.members_by_id(grant, ids, request.include_revoked).await?;
+        Ok(Response::new(pb::BatchGetMembersResponse {
+            members: batch.found.into_iter().map(member).collect(),
+            not_found: batch.not_found.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<pb::ListMembersRequest>,
+    ) -> Result<Response<pb::ListMembersResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let mut request = request.into_inner();
+        let page_size = std::mem::take(&mut request.page_size);
+        let page_token = std::mem::take(&mut request.page_token);
+        let with_total = std::mem::take(&mut request.with_total);
+        let list = List::new("ListMembers", &request);
+        let query = list_query(request, page_size, &page_token, &list)?;
+        let total = if with_total {
+            let count = directory.count_members(grant, query.filter.clone()).await?;
+            Some(i64::try_from(count).unwrap_or(i64::MAX))
+        } else {
+            None
+        };
+        let (members, next) = directory.members(grant, query).await?;
+        Ok(Response::new(pb::ListMembersResponse {
+            members: members.into_iter().map(member).collect(),
+            next_page_token: next.map(|next| list.token(&(next.number.0, next.name))).unwrap_or_default(),
+            total,
+        }))
+    }
+
+    async fn update_member(
+        &self,
+        request: Request<pb::UpdateMemberRequest>,
+    ) -> Result<Response<pb::UpdateMemberResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let request = request.into_inner();
+        let mut faults = Faults::default();
+        let id = faults.id::<MemberId>("id", &request.id);
+        let patch = patch(request.member.unwrap_or_default(), request.update_mask, &mut faults);
+        let version = version(&request.etag, &mut faults);
+        let (id, patch, version) = faults.finish(id.zip(version).map(|(id, version)| (id, patch, version)))?;
+        let entry = directory.update_member(grant, id, patch, version).await?;
+        Ok(Response::new(pb::UpdateMemberResponse { member: Some(member(entry)) }))
+    }
+
+    async fn revoke_member(
+        &self,
+        request: Request<pb::RevokeMemberRequest>,
+    ) -> Result<Response<pb::RevokeMemberResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let mut faults = Faults::default();
+        let id = faults.id::<MemberId>("id", &request.get_ref().id);
+        let version = version(&request.get_ref().etag, &mut faults);
+        let (id, version) = faults.finish(id.zip(version))?;
+        let entry = directory.revoke_member(grant, id, version).await?;
+        Ok(Response::new(pb::RevokeMemberResponse { member: Some(member(entry)) }))
+    }
+
+    async fn restore_member(
+        &self,
+        request: Request<pb::RestoreMemberRequest>,
+    ) -> Result<Response<pb::RestoreMemberResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let id = member_id(&request.get_ref().id)?;
+        let entry = directory.restore_member(grant, id).await?;
+        Ok(Response::new(pb::RestoreMemberResponse { member: Some(member(entry)) }))
+    }
+
+    async fn erase_member(
+        &self,
+        request: Request<pb::EraseMemberRequest>,
+    ) -> Result<Response<pb::EraseMemberResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let id = member_id(&request.get_ref().id)?;
+        let erasure = directory.erase_member(grant, id).await?;
+        Ok(Response::new(pb::EraseMemberResponse {
+            id: id.to_string(),
+            erased_at: Some(timestamp(erasure.at)),
+            event_sequence: erasure.sequence,
+        }))
+    }
+
+    async fn export_member(
+        &self,
+        request: Request<pb::ExportMemberRequest>,
+    ) -> Result<Response<pb::ExportMemberResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let export = directory.export_user(grant, user_id(&request.get_ref().user_id)?).await?;
+        Ok(Response::new(pb::ExportMemberResponse {
+            members: export.links.into_iter().map(member).collect(),
+            events: export.events.into_iter().map(events::event).collect(),
+        }))
+    }
+
+    async fn list_associations(
+        &self,
+        request: Request<pb::ListAssociationsRequest>,
+    ) -> Result<Response<pb::ListAssociationsResponse>, Status> {
+        let directory = self.directory.get()?;
+        let credential = auth::credential(request.metadata())?;
+        let user = user_id(&request.get_ref().user_id)?;
+        let associations = directory.associations(credential, user).await?;
+        let associations = associations.into_iter().map(association).collect();
+        Ok(Response::new(pb::ListAssociationsResponse { associations }))
+    }
+
+    async fn record_seen(
+        &self,
+        request: Request<pb::RecordSeenRequest>,
+    ) -> Result<Response<pb::RecordSeenResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        directory.record_seen(grant, member_id(&request.get_ref().id)?).await?;
+        Ok(Response::new(pb::RecordSeenResponse {}))
+    }
+}
+
+fn member_id(text: &str) -> Result<MemberId, Status> {
+    let mut faults = Faults::default();
+    let id = faults.id("id", text);
+    faults.finish(id)
+}
+
+fn user_id(text: &str) -> Result<UserId, Status> {
+    let mut faults = Faults::default();
+    let id = faults.id("user_id", text);
+    faults.finish(id)
+}

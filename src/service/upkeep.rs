@@ -1,0 +1,63 @@
+//! Work that nobody asks for: times of last use, and members whose retention time has passed.
+
+use std::time::Duration;
+
+use super::{Directory, ServiceError, touches::FLUSH_EVERY};
+use crate::domain::Actor;
+
+/// How often to look for members to erase.
+const RETENTION_EVERY: Duration = Duration::from_mins(10);
+
+/// Most members to look for at once.
+const STEP: u32 = 100;
+
+/// A pause after each step, so that the writes of callers come between.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Directory {
+    /// Does the upkeep until `stop` ends, and writes down what waits then.
+    pub async fn upkeep(self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        let mut flush = tokio::time::interval(FLUSH_EVERY);
+        let mut retention = tokio::time::interval(RETENTION_EVERY);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                _ = flush.tick() => self.flush_touches().await,
+                _ = retention.tick() => match self.erase_due().await {
+                    Ok(0) => {}
+                    Ok(erased) => tracing::info!(erased, "erased members whose retention time has passed"),
+                    Err(error) => tracing::error!(%error, "the retention job failed; it will try again"),
+                },
+            }
+        }
+        self.flush_touches().await;
+    }
+
+    /// Erases members whose retention time has passed, one after the other, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage. What was erased before stays erased.
+    pub async fn erase_due(&self) -> Result<usize, ServiceError> {
+        let mut erased = 0;
+        loop {
+            let due = self.storage.retention_due(self.clock.now(), STEP).await?;
+            if due.is_empty() {
+                return Ok(erased);
+            }
+            for (organization, member) in due {
+                self.storage.erase_member(organization, member, self.change(Actor::Retention)).await?;
+                erased += 1;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Writes down the times of last use that wait.
+    pub async fn flush_touches(&self) {
+        if let Err(error) = self.touches.flush(&*self.storage).await {
+            tracing::warn!(%error, "times of last use could not be written");
+        }
+    }
+}
