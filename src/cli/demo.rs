@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::CliError;
 use crate::{
     domain::{
-        Actor, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, InvalidText, MemberLookup,
-        OrganizationName, Page, Profile, Scope, Slug,
+        AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, InvalidText, MemberPatch, OrganizationId,
+        OrganizationName, Page, Scope, Slug,
     },
     server::Server,
-    service::{Directory, LinkMember, ServiceError},
-    storage::Conflict,
+    service::{Admin, CreatedApiKey, Directory, LinkRequest, OrganizationKey, Read, ServiceError, Write},
+    storage::{Answer, Conflict, MemberKey, Missing, Once},
 };
 
 /// Address, name, company, status.
@@ -35,58 +35,19 @@ pub(super) struct Demo {
 /// Adds what is missing. On a database that has the organization already, its key is replaced.
 pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
     let slug = Slug::new("acme").map_err(invalid)?;
-    let organization = match directory.organization(&slug).await {
-        Err(ServiceError::OrganizationNotFound) => {
-            let name = OrganizationName::new("Acme Inc").map_err(invalid)?;
-            directory.create_organization(slug, name, Actor::Operator).await?
-        }
-        found => found?,
-    };
-    let scopes = [Scope::PublicApi].into_iter().collect();
-    let created = match directory
-        .create_api_key(organization.id, scopes, None, Actor::Operator)
-        .await
-    {
-        Err(ServiceError::Conflict(Conflict::PublicKey)) => {
-            let keys = directory
-                .api_keys(
-                    organization.id,
-                    Page {
-                        after: None,
-                        limit: u32::MAX,
-                    },
-                )
-                .await?;
-            let old = keys
-                .iter()
-                .rev()
-                .find(|key| key.revoked_at.is_none() && key.scopes.contains(Scope::PublicApi));
-            let old = old.ok_or(ServiceError::ApiKeyNotFound)?;
-            directory
-                .rotate_api_key(organization.id, old, Duration::ZERO, Actor::Operator)
-                .await?
-        }
-        created => created?,
-    };
+    let name = OrganizationName::new("Acme Inc").map_err(invalid)?;
+    let organization = organization(directory, slug, name).await?;
+    let created = public_key(directory, organization).await?;
+    let grant = Write::operator(organization);
     for (email, name, company, status) in PEOPLE {
-        let link = LinkMember {
-            user_id: None,
-            profile: profile(email, name, company, status).map_err(invalid)?,
-        };
-        match directory
-            .link_member(organization.id, link, Actor::Operator)
-            .await
-        {
-            Ok(_) | Err(ServiceError::Conflict(Conflict::Member)) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let link = person(email, name, company, status).map_err(invalid)?;
+        directory.link_member(grant, link, Once::unrepeated()).await?;
     }
     let email = PEOPLE[0].0;
-    let member = directory
-        .member(organization.id, MemberLookup::Email(email.to_owned()))
-        .await?;
+    let key = MemberKey::Email(Email::new(email).map_err(invalid)?);
+    let member = directory.member(Read::operator(organization), key, false).await?.member;
     Ok(Demo {
-        organization: organization.id.to_string(),
+        organization: organization.to_string(),
         key: created.secret.reveal().to_owned(),
         user_id: member.user_id.to_string(),
         email,
@@ -134,17 +95,63 @@ Revoke the user's link to the organization:
     }
 }
 
-fn profile(email: &str, name: &str, company: &str, status: &str) -> Result<Profile, InvalidText> {
-    Ok(Profile {
-        email: Some(Email::new(email)?),
-        name: Some(DisplayName::new(name)?),
-        avatar_url: Some(AvatarUrl::new(format!(
-            "https://acme.example.com/avatars/{}.png",
-            name.to_lowercase().replace(' ', "-")
-        ))?),
-        company_name: Some(CompanyName::new(company)?),
-        customer_status: Some(CustomerStatus::new(status)?),
-        ..Profile::default()
+async fn organization(
+    directory: &Directory,
+    slug: Slug,
+    name: OrganizationName,
+) -> Result<OrganizationId, CliError> {
+    let found = directory.organization(Admin::OPERATOR, OrganizationKey::Slug(slug.clone())).await;
+    match found {
+        Ok(organization) => Ok(organization.id),
+        Err(ServiceError::NotFound(Missing::Organization)) => {
+            let created = directory.create_organization(Admin::OPERATOR, slug, name, Once::unrepeated()).await?;
+            Ok(first(created)?.id)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn public_key(directory: &Directory, organization: OrganizationId) -> Result<CreatedApiKey, CliError> {
+    let grant = Admin::OPERATOR;
+    let organization = Some(organization);
+    let scopes = [Scope::PublicApi].into_iter().collect();
+    match directory.create_api_key(grant, organization, scopes, None, Once::unrepeated()).await {
+        Ok(created) => first(created),
+        Err(ServiceError::Conflict(Conflict::PublicKey)) => {
+            let page = Page { after: None, limit: u32::MAX };
+            let keys = directory.api_keys(grant, organization, page).await?;
+            let old = keys
+                .iter()
+                .rev()
+                .find(|key| key.revoked_at.is_none() && key.scopes.contains(Scope::PublicApi));
+            let old = old.ok_or(ServiceError::NotFound(Missing::ApiKey))?;
+            Ok(directory.rotate_api_key(grant, organization, old.id, Duration::ZERO).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The answer to a request that is not repeated.
+fn first<T>(answer: Answer<T>) -> Result<T, CliError> {
+    match answer {
+        Answer::New(value) => Ok(value),
+        Answer::Repeated(_) => Err(CliError::Conflict("it was done before".to_owned())),
+    }
+}
+
+fn person(email: &str, name: &str, company: &str, status: &str) -> Result<LinkRequest, InvalidText> {
+    let picture = name.to_lowercase().replace(' ', "-");
+    let avatar_url = AvatarUrl::new(format!("https://acme.example.com/avatars/{picture}.png"))?;
+    Ok(LinkRequest {
+        values: MemberPatch {
+            email: Some(Some(Email::new(email)?)),
+            name: Some(Some(DisplayName::new(name)?)),
+            avatar_url: Some(Some(avatar_url)),
+            company_name: Some(Some(CompanyName::new(company)?)),
+            customer_status: Some(Some(CustomerStatus::new(status)?)),
+            ..MemberPatch::default()
+        },
+        ..LinkRequest::default()
     })
 }
 

@@ -15,6 +15,9 @@ pub enum CliError {
     /// It is there already. Exit code 4.
     #[error("{0}")]
     Conflict(String),
+    /// Options that don't go together. Exit code 2.
+    #[error("{0}")]
+    Usage(String),
     /// The server does not serve. Exit code 1.
     #[error("{0}")]
     NotServing(String),
@@ -55,6 +58,7 @@ impl CliError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Usage(_) => ExitCode::from(2),
             Self::NotFound(_) => ExitCode::from(3),
             Self::Conflict(_) => ExitCode::from(4),
             Self::NotServing(_)

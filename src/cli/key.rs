@@ -10,18 +10,18 @@ use super::{
     output::{self, KeyView, List, PAGE},
 };
 use crate::{
-    domain::{Actor, ApiKey, ApiKeyId, Clock as _, OrganizationId, Page, Scope, Slug, SystemClock},
-    service::CreatedApiKey,
-    storage::Migrate,
+    domain::{ApiKey, ApiKeyId, Clock as _, OrganizationId, Page, Scope, Scopes, Slug, SystemClock},
+    service::{Admin, CreatedApiKey},
+    storage::{Answer, Migrate, Missing, Once},
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Key {
     /// Make a key and print it. It can't be shown again.
     Create {
-        /// The organization's handle.
+        /// The organization's handle [default: none; the key speaks for all, and can't have the scope `public_api`].
         #[arg(long)]
-        org: Slug,
+        org: Option<Slug>,
         /// What it may do: `public_api`, `directory.read`, `directory.write`, `admin`. May be given several times.
         #[arg(long = "scope", required = true, value_name = "SCOPE")]
         scopes: Vec<Scope>,
@@ -31,9 +31,9 @@ pub(super) enum Key {
     },
     /// Put a new key in the place of an old one and print it.
     Rotate {
-        /// The organization's handle.
-        #[arg(long)]
-        org: Slug,
+        /// The organization's handle [default: none; a key that speaks for all].
+        #[arg(long, required_unless_present = "id")]
+        org: Option<Slug>,
         /// How long the old key lives on, such as 24h.
         #[arg(long, value_parser = duration, value_name = "TIME", default_value = "0s")]
         overlap: Duration,
@@ -43,18 +43,27 @@ pub(super) enum Key {
     },
     /// Kill a key at once.
     Revoke {
-        /// The organization's handle.
-        #[arg(long)]
-        org: Slug,
+        /// The organization's handle [default: none; a key that speaks for all].
+        #[arg(long, required_unless_present = "id")]
+        org: Option<Slug>,
         /// Which key [default: every public key that is alive].
         #[arg(long, value_name = "ID")]
         id: Option<ApiKeyId>,
     },
+    /// Show one key. Its secret can't be shown.
+    Show {
+        /// The organization's handle [default: none; a key that speaks for all].
+        #[arg(long)]
+        org: Option<Slug>,
+        /// Which key.
+        #[arg(long, value_name = "ID")]
+        id: ApiKeyId,
+    },
     /// List keys. Their secrets can't be shown.
     List {
-        /// The organization's handle.
+        /// The organization's handle [default: none; keys that speak for all].
         #[arg(long)]
-        org: Slug,
+        org: Option<Slug>,
     },
 }
 
@@ -75,61 +84,52 @@ impl Key {
 
     async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
         let directory = &session.directory;
+        let grant = Admin::OPERATOR;
         match self {
-            Self::Create {
-                org,
-                scopes,
-                expires_in,
-            } => {
-                let organization = directory.organization(&org).await?.id;
+            Self::Create { org, scopes, expires_in } => {
+                let scopes: Scopes = scopes.into_iter().collect();
+                if org.is_none() && scopes.contains(Scope::PublicApi) {
+                    return Err(CliError::Usage("a key with the scope public_api takes --org".to_owned()));
+                }
+                let organization = owner(session, org).await?;
                 let expires_at = expires_in.map(|time| SystemClock.now().saturating_add(time));
-                let scopes = scopes.into_iter().collect();
-                print_created(
-                    global,
-                    &directory
-                        .create_api_key(organization, scopes, expires_at, Actor::Operator)
-                        .await?,
-                )
+                let once = Once::unrepeated();
+                match directory.create_api_key(grant, organization, scopes, expires_at, once).await? {
+                    Answer::New(created) => print_created(global, &created),
+                    Answer::Repeated(_) => Ok(()),
+                }
             }
             Self::Rotate { org, overlap, id } => {
-                let organization = directory.organization(&org).await?.id;
-                let keys = all_keys(session, organization).await?;
-                let old = keys.iter().rev().find(|key| match id {
-                    Some(id) => key.id == id,
-                    None => is_live_public(key),
-                });
-                let old = old.ok_or_else(|| CliError::NotFound("API key not found".to_owned()))?;
-                print_created(
-                    global,
-                    &directory
-                        .rotate_api_key(organization, old, overlap, Actor::Operator)
-                        .await?,
-                )
+                let organization = owner(session, org).await?;
+                let old = match id {
+                    Some(id) => id,
+                    None => live_public(session, organization).await?.last().ok_or_else(not_found)?.id,
+                };
+                print_created(global, &directory.rotate_api_key(grant, organization, old, overlap).await?)
             }
             Self::Revoke { org, id } => {
-                let organization = directory.organization(&org).await?.id;
-                let keys = all_keys(session, organization).await?;
-                let dying: Vec<_> = keys
-                    .iter()
-                    .filter(|key| match id {
-                        Some(id) => key.id == id,
-                        None => is_live_public(key),
-                    })
-                    .collect();
+                let organization = owner(session, org).await?;
+                let dying = match id {
+                    Some(id) => vec![directory.api_key(grant, organization, id).await?],
+                    None => live_public(session, organization).await?,
+                };
                 if dying.is_empty() {
-                    return Err(CliError::NotFound("API key not found".to_owned()));
+                    return Err(not_found());
                 }
                 let mut list = List::new(global);
                 for key in dying {
-                    directory
-                        .revoke_api_key(organization, key.id, Actor::Operator)
-                        .await?;
-                    list.push(&KeyView::new(key, "revoked"))?;
+                    directory.revoke_api_key(grant, organization, key.id).await?;
+                    list.push(&KeyView::new(&key, "revoked"))?;
                 }
                 list.end()
             }
+            Self::Show { org, id } => {
+                let organization = owner(session, org).await?;
+                let key = directory.api_key(grant, organization, id).await?;
+                output::one(global, &KeyView::new(&key, state(&key)))
+            }
             Self::List { org } => {
-                let organization = directory.organization(&org).await?.id;
+                let organization = owner(session, org).await?;
                 let mut list = List::new(global);
                 for key in all_keys(session, organization).await? {
                     list.push(&KeyView::new(&key, state(&key)))?;
@@ -153,20 +153,39 @@ fn print_created(global: &Global, created: &CreatedApiKey) -> Result<(), CliErro
     }
 }
 
+async fn owner(session: &Session, org: Option<Slug>) -> Result<Option<OrganizationId>, CliError> {
+    Ok(match org {
+        Some(slug) => Some(session.organization(&slug).await?),
+        None => None,
+    })
+}
+
+fn not_found() -> CliError {
+    CliError::NotFound(Missing::ApiKey.to_string())
+}
+
 /// An organization has few keys: one that is rotated daily has some hundreds after a year.
-async fn all_keys(session: &Session, organization: OrganizationId) -> Result<Vec<ApiKey>, CliError> {
+async fn all_keys(session: &Session, organization: Option<OrganizationId>) -> Result<Vec<ApiKey>, CliError> {
     let mut keys: Vec<ApiKey> = Vec::new();
     loop {
         let after = keys.last().map(|key| key.id);
-        let page = session
-            .directory
-            .api_keys(organization, Page { after, limit: PAGE })
-            .await?;
+        let page = Page { after, limit: PAGE };
+        let page = session.directory.api_keys(Admin::OPERATOR, organization, page).await?;
         if page.is_empty() {
             return Ok(keys);
         }
         keys.extend(page);
     }
+}
+
+/// Public keys that are alive, in the order they were made: the current one is the last.
+async fn live_public(
+    session: &Session,
+    organization: Option<OrganizationId>,
+) -> Result<Vec<ApiKey>, CliError> {
+    let mut keys = all_keys(session, organization).await?;
+    keys.retain(is_live_public);
+    Ok(keys)
 }
 
 fn is_live_public(key: &ApiKey) -> bool {

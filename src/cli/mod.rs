@@ -12,6 +12,7 @@ mod migrate;
 mod org;
 mod output;
 mod serve;
+mod team;
 
 use std::sync::Arc;
 
@@ -57,6 +58,9 @@ enum Command {
     /// Manage the members of an organization.
     #[command(subcommand)]
     Member(member::MemberCommand),
+    /// Manage the teams of an organization.
+    #[command(subcommand)]
+    Team(team::TeamCommand),
     /// Create the database, or bring its schema up to date.
     Migrate,
     /// Ask a running server whether it serves.
@@ -81,6 +85,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Org(command) => command.run(&global).await,
         Command::Key(command) => command.run(&global).await,
         Command::Member(command) => command.run(&global).await,
+        Command::Team(command) => command.run(&global).await,
         Command::Migrate => migrate::run(&global).await,
         Command::Health(command) => command.run(&global).await,
     }

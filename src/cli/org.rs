@@ -1,14 +1,15 @@
 //! `userbridge org`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::{
     CliError, Global, Session,
     output::{self, List, OrganizationView, PAGE},
 };
 use crate::{
-    domain::{Actor, OrganizationName, Page, Slug},
-    storage::Migrate,
+    domain::{OrganizationName, Page, Role, Slug},
+    service::{Admin, OrganizationKey},
+    storage::{Answer, Migrate, Once, OrganizationPatch},
 };
 
 #[derive(Debug, Subcommand)]
@@ -28,12 +29,45 @@ pub(super) enum Org {
         /// Its handle.
         slug: Slug,
     },
+    /// Change an organization. What is not given stays as it is.
+    Update(Update),
     /// End an organization: its keys are dead at once, its data stays in the database.
     Delete {
         /// Its handle.
         slug: Slug,
     },
 }
+
+#[derive(Args, Debug)]
+pub(super) struct Update {
+    /// Its handle.
+    #[arg(value_name = "SLUG")]
+    organization: Slug,
+    #[command(flatten)]
+    values: Values,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+struct Values {
+    /// A new handle.
+    #[arg(long)]
+    slug: Option<Slug>,
+    /// A new name.
+    #[arg(long)]
+    name: Option<OrganizationName>,
+    /// The role that new members get where one is needed and none is given: owner, admin, editor, viewer or
+    /// `restricted_viewer`.
+    #[arg(long, value_name = "ROLE")]
+    default_role: Option<Role>,
+    /// Erase members revoked this many days ago, 1 to 36500; or `off`.
+    #[arg(long, value_name = "DAYS", value_parser = retention)]
+    retention_days: Option<Retention>,
+}
+
+/// How long revoked members are kept, in days; None: for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Retention(Option<u16>);
 
 impl Org {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
@@ -49,6 +83,7 @@ impl Org {
 
     async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
         let directory = &session.directory;
+        let grant = Admin::OPERATOR;
         match self {
             Self::Create { slug, name } => {
                 let name = match name {
@@ -56,14 +91,17 @@ impl Org {
                     // A slug keeps all the rules of a name.
                     None => OrganizationName::new(slug.as_str()).map_err(std::io::Error::other)?,
                 };
-                let organization = directory.create_organization(slug, name, Actor::Operator).await?;
-                output::one(global, &OrganizationView::from(organization))
+                let created = directory.create_organization(grant, slug, name, Once::unrepeated());
+                match created.await? {
+                    Answer::New(organization) => output::one(global, &OrganizationView::from(organization)),
+                    Answer::Repeated(_) => Ok(()),
+                }
             }
             Self::List => {
                 let mut list = List::new(global);
                 let mut after = None;
                 loop {
-                    let page = directory.organizations(Page { after, limit: PAGE }).await?;
+                    let page = directory.organizations(grant, Page { after, limit: PAGE }).await?;
                     let Some(end) = page.last() else { break };
                     after = Some(end.slug.clone());
                     for organization in page {
@@ -72,14 +110,50 @@ impl Org {
                 }
                 list.end()
             }
-            Self::Show { slug } => output::one(
-                global,
-                &OrganizationView::from(directory.organization(&slug).await?),
-            ),
-            Self::Delete { slug } => {
-                let organization = directory.delete_organization(&slug, Actor::Operator).await?;
+            Self::Show { slug } => {
+                let organization = directory.organization(grant, OrganizationKey::Slug(slug)).await?;
                 output::one(global, &OrganizationView::from(organization))
             }
+            Self::Update(Update { organization, values }) => {
+                let id = session.organization(&organization).await?;
+                let patch = OrganizationPatch {
+                    slug: values.slug,
+                    name: values.name,
+                    default_role: values.default_role,
+                    retention_days: values.retention_days.map(|days| days.0),
+                };
+                let organization = directory.update_organization(grant, id, patch).await?;
+                output::one(global, &OrganizationView::from(organization))
+            }
+            Self::Delete { slug } => {
+                let organization = directory.organization(grant, OrganizationKey::Slug(slug)).await?;
+                directory.delete_organization(grant, organization.id).await?;
+                output::one(global, &OrganizationView::from(organization))
+            }
+        }
+    }
+}
+
+fn retention(text: &str) -> Result<Retention, String> {
+    if text == "off" {
+        return Ok(Retention(None));
+    }
+    let days = text.parse().ok().filter(|days| (1..=36_500).contains(days));
+    days.map(|days| Retention(Some(days)))
+        .ok_or_else(|| "must be 1 to 36500, or off".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retention_time_is_a_number_of_days_or_off() {
+        assert_eq!(retention("off"), Ok(Retention(None)));
+        assert_eq!(retention("1"), Ok(Retention(Some(1))));
+        assert_eq!(retention("36500"), Ok(Retention(Some(36_500))));
+        for bad in ["", "0", "36501", "-1", "30d", "OFF"] {
+            assert!(retention(bad).is_err(), "{bad}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use super::{CliError, Global};
-use crate::domain::{ApiKey, Member, Organization};
+use crate::domain::{ApiKey, Member, Organization, Team, TeamNumber};
 
 /// Most entries to ask the directory for at once.
 pub(super) const PAGE: u32 = 500;
@@ -23,6 +23,8 @@ pub(super) struct OrganizationView {
     pub(super) slug: String,
     pub(super) name: String,
     pub(super) created_at: String,
+    default_role: &'static str,
+    retention_days: Option<u16>,
 }
 
 impl From<Organization> for OrganizationView {
@@ -32,6 +34,8 @@ impl From<Organization> for OrganizationView {
             slug: organization.slug.into(),
             name: organization.name.into(),
             created_at: organization.created_at.to_string(),
+            default_role: organization.default_role.as_str(),
+            retention_days: organization.retention_days,
         }
     }
 }
@@ -52,6 +56,8 @@ pub(super) struct KeyView {
     pub(super) created_at: String,
     pub(super) expires_at: Option<String>,
     pub(super) revoked_at: Option<String>,
+    last_used_at: Option<String>,
+    organization_id: Option<String>,
     #[serde(skip)]
     scope_list: String,
 }
@@ -66,6 +72,8 @@ impl KeyView {
             created_at: key.created_at.to_string(),
             expires_at: key.expires_at.map(|time| time.to_string()),
             revoked_at: key.revoked_at.map(|time| time.to_string()),
+            last_used_at: key.last_used_at.map(|time| time.to_string()),
+            organization_id: key.organization_id.map(|id| id.to_string()),
             scope_list: key.scopes.to_string(),
         }
     }
@@ -86,6 +94,37 @@ impl Show for KeyView {
             &self.created_at,
             end,
         ]
+    }
+}
+
+/// A team.
+#[derive(Serialize)]
+pub(super) struct TeamView {
+    number: i64,
+    key: String,
+    name: String,
+    root: bool,
+    created_at: String,
+    #[serde(skip)]
+    number_text: String,
+}
+
+impl From<Team> for TeamView {
+    fn from(team: Team) -> Self {
+        Self {
+            number: team.number.0,
+            key: team.key.into(),
+            name: team.name.into(),
+            root: team.number == TeamNumber::ROOT,
+            created_at: team.created_at.to_string(),
+            number_text: team.number.0.to_string(),
+        }
+    }
+}
+
+impl Show for TeamView {
+    fn columns(&self) -> Vec<&str> {
+        vec![&self.number_text, &self.key, &self.created_at, &self.name]
     }
 }
 

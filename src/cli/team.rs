@@ -1,0 +1,131 @@
+//! `userbridge team`.
+
+use clap::{Args, Subcommand};
+
+use super::{
+    CliError, Global, Session,
+    output::{self, List, PAGE, TeamView},
+};
+use crate::{
+    domain::{MemberId, Page, Slug, TeamKey, TeamName, TeamNumber},
+    service::{Read, Write},
+    storage::{Answer, Migrate, Once},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TeamCommand {
+    /// Make a team.
+    Create {
+        /// The organization's handle.
+        #[arg(long)]
+        org: Slug,
+        /// The team's handle, unique in the organization.
+        key: TeamKey,
+        /// Its name [default: its handle].
+        #[arg(long)]
+        name: Option<TeamName>,
+    },
+    /// Give a team another name.
+    Rename {
+        #[command(flatten)]
+        which: Which,
+        /// Its new name.
+        #[arg(long)]
+        name: TeamName,
+    },
+    /// Remove a team. Its members stay in the organization.
+    Delete(Which),
+    /// List teams.
+    List {
+        /// The organization's handle.
+        #[arg(long)]
+        org: Slug,
+    },
+    /// Say who is in a team: these members and no others.
+    SetMembers {
+        #[command(flatten)]
+        which: Which,
+        /// A member. May be given several times; if not at all, the team is emptied.
+        #[arg(long = "member", value_name = "ID")]
+        members: Vec<MemberId>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Which {
+    /// The organization's handle.
+    #[arg(long)]
+    org: Slug,
+    /// The team's number.
+    number: i64,
+}
+
+impl TeamCommand {
+    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
+        let session = Session::open(global, Migrate::Never).await?;
+        let result = self.run_in(&session, global).await;
+        session.close(result).await
+    }
+
+    async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
+        let directory = &session.directory;
+        match self {
+            Self::Create { org, key, name } => {
+                let grant = Write::operator(session.organization(&org).await?);
+                let name = match name {
+                    Some(name) => name,
+                    // A key keeps all the rules of a name.
+                    None => TeamName::new(key.as_str()).map_err(std::io::Error::other)?,
+                };
+                match directory.create_team(grant, key, name, Once::unrepeated()).await? {
+                    Answer::New(team) => output::one(global, &TeamView::from(team)),
+                    Answer::Repeated(_) => Ok(()),
+                }
+            }
+            Self::Rename { which, name } => {
+                let (grant, team) = which.grant(session).await?;
+                let team = directory.rename_team(grant, team, name).await?;
+                output::one(global, &TeamView::from(team))
+            }
+            Self::Delete(which) => {
+                let (grant, team) = which.grant(session).await?;
+                directory.delete_team(grant, team).await?;
+                if global.json {
+                    return output::json(&serde_json::json!({ "number": team.0 }));
+                }
+                println!("team {} deleted", team.0);
+                Ok(())
+            }
+            Self::List { org } => {
+                let grant = Read::operator(session.organization(&org).await?);
+                let mut list = List::new(global);
+                let mut after = None;
+                loop {
+                    let page = directory.teams(grant, Page { after, limit: PAGE }).await?;
+                    let Some(end) = page.last() else { break };
+                    after = Some(end.number);
+                    for team in page {
+                        list.push(&TeamView::from(team))?;
+                    }
+                }
+                list.end()
+            }
+            Self::SetMembers { which, members } => {
+                let (grant, team) = which.grant(session).await?;
+                let (added, removed) = directory.set_team_members(grant, team, members).await?;
+                if global.json {
+                    return output::json(&serde_json::json!({ "added": added, "removed": removed }));
+                }
+                println!("{added} added, {removed} removed");
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Which {
+    async fn grant(&self, session: &Session) -> Result<(Write, TeamNumber), CliError> {
+        let organization = session.organization(&self.org).await?;
+        Ok((Write::operator(organization), TeamNumber(self.number)))
+    }
+}
