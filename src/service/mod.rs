@@ -1,23 +1,30 @@
 //! Use cases: what may happen, and who may ask for it.
 //!
-//! One file for each subject. A use case that callers reach with a key takes the key's digest first and decides by
-//! itself what the key allows; those of operators take an [`Actor`] and trust it.
+//! One file for each subject. A use case takes leave to do it first: a grant, which [`grant`] gives for a key that
+//! allows it, and to the operator. Only the published contract ([`users`]) looks at the key itself, because there the key
+//! and the user are found in one step.
 
 mod api_keys;
 mod error;
+mod events;
+mod grant;
 mod members;
 mod organizations;
+mod touches;
+mod upkeep;
 mod users;
 
 use std::sync::Arc;
 
 pub use api_keys::CreatedApiKey;
 pub use error::ServiceError;
-pub use members::LinkMember;
+pub use grant::{Admin, Credential, Read, Write};
+pub use members::{Batch, Export, LinkRequest};
 pub use users::Ping;
 
+use self::touches::Touches;
 use crate::{
-    domain::{Actor, Clock, OsRandom, Random, SystemClock},
+    domain::{Actor, Clock, OsRandom, Random, Source, SystemClock},
     storage::{Change, Storage},
 };
 
@@ -27,6 +34,7 @@ pub struct Directory {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    touches: Arc<Touches>,
 }
 
 impl Directory {
@@ -43,13 +51,19 @@ impl Directory {
             storage,
             clock,
             random,
+            touches: Arc::default(),
         }
     }
 
     fn change(&self, actor: Actor) -> Change {
+        self.change_from(actor, None)
+    }
+
+    fn change_from(&self, actor: Actor, source: Option<Source>) -> Change {
         Change {
             actor,
             at: self.clock.now(),
+            source,
         }
     }
 }

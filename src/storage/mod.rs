@@ -26,8 +26,8 @@ pub use api_keys::{ApiKeyStore, NewApiKey};
 pub use error::{Conflict, Missing, Precondition, StoreError};
 pub use events::{EventLog, EventQuery};
 pub use members::{
-    Association, Cursor, Erasure, Found, LinkMember, LinkOutcome, Linked, MemberFilter, MemberKey, MemberOrder,
-    MemberQuery, MemberStore, TimeRange,
+    Association, Cursor, Erasure, Found, LinkMember, LinkOutcome, Linked, MemberFilter, MemberKey,
+    MemberOrder, MemberQuery, MemberStore, TimeRange,
 };
 pub use organizations::{OrganizationPatch, OrganizationStore};
 pub use teams::TeamStore;
