@@ -5,6 +5,7 @@
 
 mod demo;
 mod error;
+mod event;
 mod health;
 mod key;
 mod member;
@@ -20,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 pub use error::CliError;
 
 use crate::{
+    domain::{OrganizationId, Slug},
     service::Directory,
     storage::{self, Migrate, Storage},
 };
@@ -57,6 +59,9 @@ enum Command {
     /// Manage the members of an organization.
     #[command(subcommand)]
     Member(member::MemberCommand),
+    /// Look at the event log.
+    #[command(subcommand)]
+    Event(event::EventCommand),
     /// Create the database, or bring its schema up to date.
     Migrate,
     /// Ask a running server whether it serves.
@@ -81,6 +86,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Org(command) => command.run(&global).await,
         Command::Key(command) => command.run(&global).await,
         Command::Member(command) => command.run(&global).await,
+        Command::Event(command) => command.run(&global).await,
         Command::Migrate => migrate::run(&global).await,
         Command::Health(command) => command.run(&global).await,
     }
@@ -99,6 +105,11 @@ impl Session {
             directory: Directory::new(storage.clone()),
             storage,
         })
+    }
+
+    /// The live organization with this handle.
+    async fn organization(&self, slug: &Slug) -> Result<OrganizationId, CliError> {
+        Ok(self.directory.organization(slug).await?.id)
     }
 
     /// Closes the database, then passes the command's result on.

@@ -2,8 +2,11 @@
 
 use super::{Directory, ServiceError};
 use crate::{
-    domain::{Actor, ApiKey, KeyDigest, Member, MemberLookup, Organization, Scope, Timestamp, UserId},
-    storage::Found,
+    domain::{
+        Actor, ApiKey, KeyDigest, Member, MemberLookup, Organization, OrganizationId, Scope, Timestamp,
+        UserId,
+    },
+    storage::{Found, Missing},
 };
 
 /// Whose key it is, and what time it is here.
@@ -20,29 +23,26 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::InvalidApiKey`], [`ServiceError::UserNotFound`].
+    /// [`ServiceError::InvalidApiKey`], [`Missing::User`].
     pub async fn retrieve_user(&self, key: KeyDigest, lookup: MemberLookup) -> Result<Member, ServiceError> {
         let Found { key, member } = self.storage.key_and_member(key, lookup).await?;
         self.authorize(key)?;
-        member.ok_or(ServiceError::UserNotFound)
+        member.ok_or(ServiceError::NotFound(Missing::User))
     }
 
-    /// Revokes the user's link to the key's organization, at once and for good.
+    /// Revokes the user's link to the key's organization, at once and for good. The contract knows no exception, so the
+    /// last owner is none.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::InvalidApiKey`], [`ServiceError::UserNotFound`].
+    /// [`ServiceError::InvalidApiKey`], [`Missing::User`].
     pub async fn delete_user(&self, key: KeyDigest, user: UserId) -> Result<(), ServiceError> {
-        let key = self.public_api_key(key).await?;
+        let (key, organization) = self.public_api_key(key).await?;
         let change = self.change(Actor::ApiKey(key.id));
-        if self
-            .storage
-            .revoke_member(key.organization_id, user, change)
-            .await?
-        {
+        if self.storage.revoke_user(organization, user, change).await? {
             Ok(())
         } else {
-            Err(ServiceError::UserNotFound)
+            Err(ServiceError::NotFound(Missing::User))
         }
     }
 
@@ -52,8 +52,8 @@ impl Directory {
     ///
     /// [`ServiceError::InvalidApiKey`].
     pub async fn ping(&self, key: KeyDigest) -> Result<Ping, ServiceError> {
-        let key = self.public_api_key(key).await?;
-        let organization = self.storage.organization(key.organization_id).await?;
+        let (_, organization) = self.public_api_key(key).await?;
+        let organization = self.storage.organization(organization).await?;
         // It was deleted this moment, and the key with it.
         let organization = organization.ok_or(ServiceError::InvalidApiKey)?;
         Ok(Ping {
@@ -62,14 +62,19 @@ impl Directory {
         })
     }
 
-    async fn public_api_key(&self, key: KeyDigest) -> Result<ApiKey, ServiceError> {
+    async fn public_api_key(&self, key: KeyDigest) -> Result<(ApiKey, OrganizationId), ServiceError> {
         let key = self.storage.api_key_by_digest(key).await?;
         self.authorize(key)
     }
 
-    /// The key, if it opens the public API now. One that does not answers like one that is unknown.
-    fn authorize(&self, key: Option<ApiKey>) -> Result<ApiKey, ServiceError> {
-        key.filter(|key| key.is_active(self.clock.now()) && key.scopes.contains(Scope::PublicApi))
-            .ok_or(ServiceError::InvalidApiKey)
+    /// The key and its organization, if it opens the public API now. One that does not answers like one that is
+    /// unknown.
+    fn authorize(&self, key: Option<ApiKey>) -> Result<(ApiKey, OrganizationId), ServiceError> {
+        let now = self.clock.now();
+        let key = key.filter(|key| key.is_active(now) && key.scopes.contains(Scope::PublicApi));
+        let key = key.ok_or(ServiceError::InvalidApiKey)?;
+        let organization = key.organization_id.ok_or(ServiceError::InvalidApiKey)?;
+        self.touches.key_used(&key, now);
+        Ok((key, organization))
     }
 }
