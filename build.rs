@@ -5,7 +5,14 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 /// Every file of the public API. A new file is added here, and to the gateway's list if it calls it.
-const PROTOS: &[&str] = &["userbridge/users/v1/users.proto"];
+const PROTOS: &[&str] = &[
+    "userbridge/admin/v1/api_keys.proto",
+    "userbridge/admin/v1/organizations.proto",
+    "userbridge/directory/v1/events.proto",
+    "userbridge/directory/v1/members.proto",
+    "userbridge/directory/v1/teams.proto",
+    "userbridge/users/v1/users.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

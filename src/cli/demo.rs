@@ -1,18 +1,16 @@
 //! The sample organization of `userbridge serve --demo`.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::CliError;
 use crate::{
     domain::{
-        Actor, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, InvalidText, MemberLookup,
-        OrganizationName, Page, Profile, Scope, Slug,
+        ApiKeySecret, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, InvalidText, MemberPatch,
+        OrganizationId, OrganizationName, Page, Scope, Slug,
     },
     server::Server,
-    service::{Directory, LinkMember, ServiceError},
-    storage::Conflict,
+    service::{Admin, Directory, LinkRequest, OrganizationKey, Read, ServiceError, Write},
+    storage::{Answer, Conflict, MemberKey, Missing, Once},
 };
 
 /// Address, name, company, status.
@@ -35,62 +33,42 @@ pub(super) struct Demo {
 /// Adds what is missing. On a database that has the organization already, its key is replaced.
 pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
     let slug = Slug::new("acme").map_err(invalid)?;
-    let organization = match directory.organization(&slug).await {
-        Err(ServiceError::OrganizationNotFound) => {
-            let name = OrganizationName::new("Acme Inc").map_err(invalid)?;
-            directory.create_organization(slug, name, Actor::Operator).await?
-        }
-        found => found?,
-    };
-    let scopes = [Scope::PublicApi].into_iter().collect();
-    let created = match directory
-        .create_api_key(organization.id, scopes, None, Actor::Operator)
-        .await
-    {
-        Err(ServiceError::Conflict(Conflict::PublicKey)) => {
-            let keys = directory
-                .api_keys(
-                    organization.id,
-                    Page {
-                        after: None,
-                        limit: u32::MAX,
-                    },
-                )
-                .await?;
-            let old = keys
-                .iter()
-                .rev()
-                .find(|key| key.revoked_at.is_none() && key.scopes.contains(Scope::PublicApi));
-            let old = old.ok_or(ServiceError::ApiKeyNotFound)?;
-            directory
-                .rotate_api_key(organization.id, old, Duration::ZERO, Actor::Operator)
-                .await?
-        }
-        created => created?,
-    };
+    let name = OrganizationName::new("Acme Inc").map_err(invalid)?;
+    match directory.create_organization(Admin::OPERATOR, slug.clone(), name, Once::never()).await {
+        Ok(_) | Err(ServiceError::Conflict(Conflict::Slug)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let organization = directory.organization(Admin::OPERATOR, OrganizationKey::Slug(slug)).await?.id;
+    let key = public_key(directory, organization).await?;
     for (email, name, company, status) in PEOPLE {
-        let link = LinkMember {
-            user_id: None,
-            profile: profile(email, name, company, status).map_err(invalid)?,
-        };
-        match directory
-            .link_member(organization.id, link, Actor::Operator)
-            .await
-        {
-            Ok(_) | Err(ServiceError::Conflict(Conflict::Member)) => {}
-            Err(error) => return Err(error.into()),
+        let values = values(email, name, company, status).map_err(invalid)?;
+        let link = LinkRequest { values, ..LinkRequest::default() };
+        directory.link_member(Write::operator(organization), link, Once::never()).await?;
+    }
+    let email = Email::new(PEOPLE[0].0).map_err(invalid)?;
+    let sally = directory.member(Read::operator(organization), MemberKey::Email(email), false).await?;
+    Ok(Demo {
+        organization: organization.to_string(),
+        key: key.reveal().to_owned(),
+        user_id: sally.member.user_id.to_string(),
+        email: PEOPLE[0].0,
+    })
+}
+
+/// A new public key; the one there was is dead.
+async fn public_key(directory: &Directory, organization: OrganizationId) -> Result<ApiKeySecret, CliError> {
+    let page = Page { after: None, limit: u32::MAX };
+    for key in directory.api_keys(Admin::OPERATOR, Some(organization), page).await? {
+        if key.revoked_at.is_none() && key.scopes.contains(Scope::PublicApi) {
+            directory.revoke_api_key(Admin::OPERATOR, Some(organization), key.id).await?;
         }
     }
-    let email = PEOPLE[0].0;
-    let member = directory
-        .member(organization.id, MemberLookup::Email(email.to_owned()))
-        .await?;
-    Ok(Demo {
-        organization: organization.id.to_string(),
-        key: created.secret.reveal().to_owned(),
-        user_id: member.user_id.to_string(),
-        email,
-    })
+    let scopes = [Scope::PublicApi].into_iter().collect();
+    let created = directory.create_api_key(Admin::OPERATOR, Some(organization), scopes, None, Once::never()).await?;
+    match created {
+        Answer::New(created) => Ok(created.secret),
+        Answer::Repeated(_) => Err(CliError::NotFound(Missing::ApiKey.to_string())),
+    }
 }
 
 impl Demo {
@@ -134,17 +112,15 @@ Revoke the user's link to the organization:
     }
 }
 
-fn profile(email: &str, name: &str, company: &str, status: &str) -> Result<Profile, InvalidText> {
-    Ok(Profile {
-        email: Some(Email::new(email)?),
-        name: Some(DisplayName::new(name)?),
-        avatar_url: Some(AvatarUrl::new(format!(
-            "https://acme.example.com/avatars/{}.png",
-            name.to_lowercase().replace(' ', "-")
-        ))?),
-        company_name: Some(CompanyName::new(company)?),
-        customer_status: Some(CustomerStatus::new(status)?),
-        ..Profile::default()
+fn values(email: &str, name: &str, company: &str, status: &str) -> Result<MemberPatch, InvalidText> {
+    let picture = name.to_lowercase().replace(' ', "-");
+    Ok(MemberPatch {
+        email: Some(Some(Email::new(email)?)),
+        name: Some(Some(DisplayName::new(name)?)),
+        avatar_url: Some(Some(AvatarUrl::new(format!("https://acme.example.com/avatars/{picture}.png"))?)),
+        company_name: Some(Some(CompanyName::new(company)?)),
+        customer_status: Some(Some(CustomerStatus::new(status)?)),
+        ..MemberPatch::default()
     })
 }
 

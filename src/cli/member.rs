@@ -212,12 +212,7 @@ impl MemberCommand {
         match self {
             Self::Link(link) => {
                 let grant = Write::operator(session.organization(&link.org).await?);
-                // Nobody repeats a command by token, so there is nothing to write down.
-                let once = Once {
-                    token: None,
-                    encode: |_| Vec::new(),
-                };
-                match directory.link_member(grant, link.into(), once).await? {
+                match directory.link_member(grant, link.into(), Once::never()).await? {
                     Answer::New(linked) => output::one(global, &MemberView::from(linked.entry.member)),
                     Answer::Repeated(_) => Ok(()),
                 }

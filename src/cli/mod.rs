@@ -22,7 +22,7 @@ pub use error::CliError;
 
 use crate::{
     domain::{OrganizationId, Slug},
-    service::Directory,
+    service::{Admin, Directory, OrganizationKey},
     storage::{self, Migrate, Storage},
 };
 
@@ -109,7 +109,8 @@ impl Session {
 
     /// The live organization with this handle.
     async fn organization(&self, slug: &Slug) -> Result<OrganizationId, CliError> {
-        Ok(self.directory.organization(slug).await?.id)
+        let key = OrganizationKey::Slug(slug.clone());
+        Ok(self.directory.organization(Admin::OPERATOR, key).await?.id)
     }
 
     /// Closes the database, then passes the command's result on.

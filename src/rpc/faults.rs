@@ -13,13 +13,19 @@ const MAX_PAGE: i32 = 500;
 /// Entries of a page where the caller does not say.
 const DEFAULT_PAGE: u32 = 50;
 
+/// Most faults that one answer tells: the answer has to fit into HTTP/2's header fields.
+const MAX_FAULTS: usize = 32;
+
 /// Faults noted so far.
 #[derive(Default)]
 pub(super) struct Faults(Vec<FieldViolation>);
 
 impl Faults {
-    /// Notes a fault.
+    /// Notes a fault. Those beyond the first [`MAX_FAULTS`] are not told.
     pub(super) fn add(&mut self, field: &str, description: impl Display) {
+        if self.0.len() >= MAX_FAULTS {
+            return;
+        }
         self.0.push(FieldViolation::new(field, description.to_string()));
     }
 

@@ -40,3 +40,12 @@ impl List {
         }
     }
 }
+
+/// Leaves the entries of a page of a list that was asked for one more. True: there was one more, so there is another
+/// page.
+pub(super) fn cut<T>(entries: &mut Vec<T>, limit: u32) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    more
+}

@@ -24,3 +24,23 @@ pub(super) fn moment(time: ProtoTimestamp) -> Result<Timestamp, &'static str> {
     }
     Ok(Timestamp::from_millis(time.seconds * 1000 + i64::from(time.nanos) / 1_000_000))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_reads_back_to_the_millisecond() {
+        for millis in [0, 1_775_030_400_012, -1] {
+            let time = Timestamp::from_millis(millis);
+            assert_eq!(moment(timestamp(time)), Ok(time));
+        }
+    }
+
+    #[test]
+    fn a_moment_outside_the_calendar_is_refused() {
+        for (seconds, nanos) in [(i64::MAX, 0), (i64::MIN, 0), (253_402_300_800, 0), (0, -1), (0, 1_000_000_000)] {
+            assert!(moment(ProtoTimestamp { seconds, nanos }).is_err(), "{seconds} {nanos}");
+        }
+    }
+}

@@ -1,18 +1,18 @@
 //! `userbridge.users.v1.UserService`.
 
-use prost_types::Timestamp as ProtoTimestamp;
 use tonic::{Request, Response, Status};
 use tonic_types::FieldViolation;
 
 use super::{
     LateDirectory, auth,
-    proto::users_v1::{
+    proto::userbridge::users::v1::{
         DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse, User,
         retrieve_request::By, user_service_server::UserService,
     },
     status::invalid_argument,
+    time::timestamp,
 };
-use crate::domain::{Member, MemberLookup, Timestamp, UserId};
+use crate::domain::{Member, MemberLookup, UserId};
 
 /// The published contract.
 pub(super) struct Users {
@@ -81,15 +81,5 @@ fn user(member: Member) -> User {
         company_name: profile.company_name.map(Into::into),
         customer_status: profile.customer_status.map(Into::into),
         created_at: Some(timestamp(member.created_at)),
-    }
-}
-
-fn timestamp(time: Timestamp) -> ProtoTimestamp {
-    let millis = time.as_millis();
-    // The remainder is below a thousand, so it fits.
-    let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or_default();
-    ProtoTimestamp {
-        seconds: millis.div_euclid(1000),
-        nanos,
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Directory, ServiceError};
+use super::{Admin, Directory, ServiceError};
 use crate::{
-    domain::{Actor, ApiKey, ApiKeyId, ApiKeySecret, OrganizationId, Page, Scopes, Timestamp},
-    storage::NewApiKey,
+    domain::{ApiKey, ApiKeyId, ApiKeySecret, OrganizationId, Page, Scopes, Timestamp},
+    storage::{Answer, Missing, NewApiKey, Once},
 };
 
 /// A new key and, for the only time, its secret.
@@ -17,30 +17,32 @@ pub struct CreatedApiKey {
     pub secret: ApiKeySecret,
 }
 
+/// Keys of one organization or, where it is None, keys that are bound to none.
+///
+/// Each method fails with [`ServiceError::DeploymentKeyRequired`] if the grant is about one organization and the keys
+/// are bound to none, and with [`Missing::Organization`] if the organization is not there or not the grant's.
 impl Directory {
     /// Makes a key.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Conflict`]: a second public key. [`ServiceError::OrganizationNotFound`].
+    /// As [`crate::storage::ApiKeyStore::create_api_key`] says.
     pub async fn create_api_key(
         &self,
-        organization: OrganizationId,
+        grant: Admin,
+        organization: Option<OrganizationId>,
         scopes: Scopes,
         expires_at: Option<Timestamp>,
-        actor: Actor,
-    ) -> Result<CreatedApiKey, ServiceError> {
-        let change = self.change(actor);
-        let created = self.new_key(organization, scopes, expires_at, change.at)?;
-        let new = NewApiKey {
-            key: created.key.clone(),
-            digest: created.secret.digest(),
-        };
-        self.storage
-            .create_api_key(organization, new, change)
-            .await
-            .map_err(|error| ServiceError::from_store(error, ServiceError::OrganizationNotFound))?;
-        Ok(created)
+        once: Once<ApiKey>,
+    ) -> Result<Answer<CreatedApiKey>, ServiceError> {
+        self.manages_keys(grant, organization).await?;
+        let change = self.change(grant.actor);
+        let CreatedApiKey { key, secret } = self.new_key(organization, scopes, expires_at, change.at)?;
+        let new = NewApiKey { key, digest: secret.digest() };
+        Ok(match self.storage.create_api_key(organization, new, once, change).await? {
+            Answer::New(key) => Answer::New(CreatedApiKey { key, secret }),
+            Answer::Repeated(answer) => Answer::Repeated(answer),
+        })
     }
 
     /// Makes a key in the place of another, with its scopes. The old one lives on for `overlap`; with none it is dead
@@ -48,25 +50,20 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::ApiKeyNotFound`]: none such, or it is dead or has a successor already.
+    /// [`Missing::ApiKey`]: none such, or it is dead or has a successor already.
     pub async fn rotate_api_key(
         &self,
-        organization: OrganizationId,
-        old: &ApiKey,
+        grant: Admin,
+        organization: Option<OrganizationId>,
+        old: ApiKeyId,
         overlap: Duration,
-        actor: Actor,
     ) -> Result<CreatedApiKey, ServiceError> {
-        let change = self.change(actor);
+        let old = self.api_key(grant, organization, old).await?;
+        let change = self.change(grant.actor);
         let created = self.new_key(organization, old.scopes, None, change.at)?;
-        let new = NewApiKey {
-            key: created.key.clone(),
-            digest: created.secret.digest(),
-        };
+        let new = NewApiKey { key: created.key.clone(), digest: created.secret.digest() };
         let old_expires_at = change.at.saturating_add(overlap);
-        self.storage
-            .rotate_api_key(organization, old.id, old_expires_at, new, change)
-            .await
-            .map_err(|error| ServiceError::from_store(error, ServiceError::ApiKeyNotFound))?;
+        self.storage.rotate_api_key(organization, old.id, old_expires_at, new, change).await?;
         Ok(created)
     }
 
@@ -74,55 +71,84 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::ApiKeyNotFound`]: none such, or it was revoked before.
+    /// [`Missing::ApiKey`]: none such, or it was revoked before.
     pub async fn revoke_api_key(
         &self,
-        organization: OrganizationId,
+        grant: Admin,
+        organization: Option<OrganizationId>,
         key: ApiKeyId,
-        actor: Actor,
     ) -> Result<(), ServiceError> {
-        if self
-            .storage
-            .revoke_api_key(organization, key, self.change(actor))
-            .await?
-        {
+        self.manages_keys(grant, organization).await?;
+        if self.storage.revoke_api_key(organization, key, self.change(grant.actor)).await? {
             Ok(())
         } else {
-            Err(ServiceError::ApiKeyNotFound)
+            Err(ServiceError::NotFound(Missing::ApiKey))
         }
     }
 
-    /// An organization's keys in the order they were made, dead ones too.
+    /// One key, dead or alive.
     ///
     /// # Errors
     ///
-    /// Only those of the storage.
+    /// [`Missing::ApiKey`].
+    pub async fn api_key(
+        &self,
+        grant: Admin,
+        organization: Option<OrganizationId>,
+        key: ApiKeyId,
+    ) -> Result<ApiKey, ServiceError> {
+        self.manages_keys(grant, organization).await?;
+        let found = self.storage.api_key(organization, key).await?;
+        found.ok_or(ServiceError::NotFound(Missing::ApiKey))
+    }
+
+    /// Keys in the order they were made, dead ones too.
+    ///
+    /// # Errors
+    ///
+    /// None of its own.
     pub async fn api_keys(
         &self,
-        organization: OrganizationId,
+        grant: Admin,
+        organization: Option<OrganizationId>,
         page: Page<ApiKeyId>,
     ) -> Result<Vec<ApiKey>, ServiceError> {
+        self.manages_keys(grant, organization).await?;
         Ok(self.storage.api_keys(organization, page).await?)
+    }
+
+    async fn manages_keys(
+        &self,
+        grant: Admin,
+        organization: Option<OrganizationId>,
+    ) -> Result<(), ServiceError> {
+        let Some(organization) = organization else {
+            return grant.covers_all();
+        };
+        grant.covers(organization)?;
+        match self.storage.organization(organization).await? {
+            Some(_) => Ok(()),
+            None => Err(ServiceError::NotFound(Missing::Organization)),
+        }
     }
 
     fn new_key(
         &self,
-        organization_id: OrganizationId,
+        organization_id: Option<OrganizationId>,
         scopes: Scopes,
         expires_at: Option<Timestamp>,
         created_at: Timestamp,
     ) -> Result<CreatedApiKey, ServiceError> {
         let secret = ApiKeySecret::generate(&*self.random)?;
-        let id = ApiKeyId::new(created_at, &*self.random)?;
-        let hint = secret.hint().to_owned();
         let key = ApiKey {
-            id,
+            id: ApiKeyId::new(created_at, &*self.random)?,
             organization_id,
             scopes,
-            hint,
+            hint: secret.hint().to_owned(),
             created_at,
             expires_at,
             revoked_at: None,
+            last_used_at: None,
         };
         Ok(CreatedApiKey { key, secret })
     }

@@ -10,6 +10,7 @@ mod events;
 mod grant;
 mod members;
 mod organizations;
+mod teams;
 mod touches;
 mod upkeep;
 mod users;
@@ -20,11 +21,12 @@ pub use api_keys::CreatedApiKey;
 pub use error::ServiceError;
 pub use grant::{Admin, Credential, Read, Write};
 pub use members::{Batch, Export, LinkRequest};
+pub use organizations::OrganizationKey;
 pub use users::Ping;
 
 use self::touches::Touches;
 use crate::{
-    domain::{Actor, Clock, OsRandom, Random, Source, SystemClock},
+    domain::{Actor, Clock, OsRandom, Random, Source, SystemClock, Timestamp},
     storage::{Change, Storage},
 };
 
@@ -53,6 +55,12 @@ impl Directory {
             random,
             touches: Arc::default(),
         }
+    }
+
+    /// The directory's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn change(&self, actor: Actor) -> Change {

@@ -59,6 +59,22 @@ pub struct Once<T> {
     pub encode: fn(&T) -> Vec<u8>,
 }
 
+impl<T> Once<T> {
+    /// For a request that is not to be repeated.
+    #[must_use]
+    pub fn unrepeated() -> Self {
+        Self { token: None, encode: |_| Vec::new() }
+    }
+}
+
+impl<T> Once<T> {
+    /// For a request that nobody repeats.
+    #[must_use]
+    pub fn never() -> Self {
+        Self { token: None, encode: |_| Vec::new() }
+    }
+}
+
 /// What tells a repeated request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {

@@ -3,6 +3,8 @@
 mod decode;
 mod encode;
 
+pub(super) use self::{decode::role as role_of, encode::role};
+
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 

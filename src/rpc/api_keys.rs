@@ -1,0 +1,208 @@
+//! `userbridge.admin.v1.ApiKeyService`.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use tonic::{Request, Response, Status};
+
+use super::{
+    LateDirectory, auth,
+    faults::Faults,
+    page::{List, cut},
+    proto::userbridge::admin::v1 as pb,
+    time::{moment, timestamp},
+};
+use crate::{
+    domain::{ApiKey, ApiKeyId, OrganizationId, Page, Scope, Scopes},
+    service::CreatedApiKey,
+    storage::{Answer, Once},
+};
+
+/// The longest time that a key lives on after its successor was made: 30 days.
+const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// API keys.
+pub(super) struct ApiKeys {
+    directory: LateDirectory,
+}
+
+impl ApiKeys {
+    pub(super) const fn new(directory: LateDirectory) -> Self {
+        Self { directory }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::api_key_service_server::ApiKeyService for ApiKeys {
+    async fn create_api_key(
+        &self,
+        request: Request<pb::CreateApiKeyRequest>,
+    ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let token = auth::token(request.metadata(), grant.actor(), "CreateApiKey", request.get_ref())?;
+        let request = request.into_inner();
+        let mut faults = Faults::default();
+        let organization = owner(&mut faults, &request.organization_id);
+        let scopes = scopes(&mut faults, &request);
+        let expires_at = faults.check_optional("expires_at", request.expires_at, moment);
+        if expires_at.flatten().is_some_and(|time| time <= directory.now()) {
+            faults.add("expires_at", "must be in the future");
+        }
+        let request = organization.zip(expires_at);
+        let (organization, expires_at) = faults.finish(request)?;
+        let once = Once { token, encode: |key| without_secret(key).encode_to_vec() };
+        let response = match directory.create_api_key(grant, organization, scopes, expires_at, once).await? {
+            Answer::New(CreatedApiKey { key, secret }) => {
+                pb::CreateApiKeyResponse { secret: secret.reveal().to_owned(), ..without_secret(&key) }
+            }
+            Answer::Repeated(answer) => auth::repeated(&answer)?,
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn list_api_keys(
+        &self,
+        request: Request<pb::ListApiKeysRequest>,
+    ) -> Result<Response<pb::ListApiKeysResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let mut request = request.into_inner();
+        let mut faults = Faults::default();
+        let limit = faults.page_size(std::mem::take(&mut request.page_size));
+        let page_token = std::mem::take(&mut request.page_token);
+        let list = List::new("ListApiKeys", &request);
+        let after: Option<String> = list.cursor(&page_token, &mut faults);
+        let after = after.and_then(|id| faults.id("page_token", &id));
+        let organization = owner(&mut faults, &request.organization_id);
+        let organization = faults.finish(organization)?;
+        let mut keys = directory.api_keys(grant, organization, Page { after, limit: limit + 1 }).await?;
+        let more = cut(&mut keys, limit);
+        let next = keys.last().filter(|_| more).map(|last| list.token(&last.id.to_string()));
+        Ok(Response::new(pb::ListApiKeysResponse {
+            api_keys: keys.iter().map(api_key).collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn get_api_key(
+        &self,
+        request: Request<pb::GetApiKeyRequest>,
+    ) -> Result<Response<pb::GetApiKeyResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let pb::GetApiKeyRequest { organization_id, id } = request.get_ref();
+        let (organization, id) = name(Faults::default(), organization_id, id)?;
+        let key = directory.api_key(grant, organization, id).await?;
+        Ok(Response::new(pb::GetApiKeyResponse { api_key: Some(api_key(&key)) }))
+    }
+
+    async fn rotate_api_key(
+        &self,
+        request: Request<pb::RotateApiKeyRequest>,
+    ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let pb::RotateApiKeyRequest { organization_id, id, overlap: wanted } = request.get_ref();
+        let mut faults = Faults::default();
+        let overlap = faults.check("overlap", overlap(wanted.as_ref())).unwrap_or_default();
+        let (organization, id) = name(faults, organization_id, id)?;
+        let created = directory.rotate_api_key(grant, organization, id, overlap).await?;
+        Ok(Response::new(pb::RotateApiKeyResponse {
+            api_key: Some(api_key(&created.key)),
+            secret: created.secret.reveal().to_owned(),
+        }))
+    }
+
+    async fn revoke_api_key(
+        &self,
+        request: Request<pb::RevokeApiKeyRequest>,
+    ) -> Result<Response<pb::RevokeApiKeyResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let pb::RevokeApiKeyRequest { organization_id, id } = request.get_ref();
+        let (organization, id) = name(Faults::default(), organization_id, id)?;
+        directory.revoke_api_key(grant, organization, id).await?;
+        Ok(Response::new(pb::RevokeApiKeyResponse {}))
+    }
+}
+
+/// Whose keys: `Some(None)` for those that are bound to no organization, None and a fault for what is no id.
+#[expect(clippy::option_option, reason = "none and bad are two things")]
+fn owner(faults: &mut Faults, organization: &str) -> Option<Option<OrganizationId>> {
+    if organization.is_empty() { Some(None) } else { faults.id("organization_id", organization).map(Some) }
+}
+
+/// # Errors
+///
+/// `INVALID_ARGUMENT`: one of them is no id, or there are other faults.
+fn name(
+    mut faults: Faults,
+    organization: &str,
+    key: &str,
+) -> Result<(Option<OrganizationId>, ApiKeyId), Status> {
+    let organization = owner(&mut faults, organization);
+    let key = faults.id("id", key);
+    faults.finish(organization.zip(key))
+}
+
+/// Faults are noted; then the scopes are not to be used.
+fn scopes(faults: &mut Faults, request: &pb::CreateApiKeyRequest) -> Scopes {
+    if request.scopes.is_empty() {
+        faults.add("scopes", "must be at least one");
+    }
+    let scopes: Scopes = request
+        .scopes
+        .iter()
+        .enumerate()
+        .filter_map(|(index, scope)| faults.check(&format!("scopes[{index}]"), scope.parse::<Scope>()))
+        .collect();
+    if request.organization_id.is_empty() && scopes.contains(Scope::PublicApi) {
+        faults.add("scopes", "public_api takes an organization");
+    }
+    scopes
+}
+
+fn overlap(overlap: Option<&prost_types::Duration>) -> Result<Duration, &'static str> {
+    let Some(overlap) = overlap else { return Ok(Duration::ZERO) };
+    let seconds = u64::try_from(overlap.seconds).ok();
+    let nanos = u32::try_from(overlap.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    seconds
+        .zip(nanos)
+        .map(|(seconds, nanos)| Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into())))
+        .filter(|overlap| *overlap <= MAX_OVERLAP)
+        .ok_or("must be 0 to 30 days")
+}
+
+fn without_secret(key: &ApiKey) -> pb::CreateApiKeyResponse {
+    pb::CreateApiKeyResponse { api_key: Some(api_key(key)), secret: String::new() }
+}
+
+fn api_key(key: &ApiKey) -> pb::ApiKey {
+    pb::ApiKey {
+        id: key.id.to_string(),
+        organization_id: key.organization_id.map(|id| id.to_string()).unwrap_or_default(),
+        scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        hint: key.hint.clone(),
+        created_at: Some(timestamp(key.created_at)),
+        expires_at: key.expires_at.map(timestamp),
+        revoked_at: key.revoked_at.map(timestamp),
+        last_used_at: key.last_used_at.map(timestamp),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlap_is_nothing_to_thirty_days() {
+        let read = |seconds, nanos| overlap(Some(&prost_types::Duration { seconds, nanos }));
+        assert_eq!(overlap(None), Ok(Duration::ZERO));
+        assert_eq!(read(1, 500_000_000), Ok(Duration::from_millis(1500)));
+        assert_eq!(read(2_592_000, 0), Ok(MAX_OVERLAP));
+        for (seconds, nanos) in [(2_592_000, 1), (-1, 0), (0, -1), (0, 1_000_000_000), (i64::MAX, 0), (i64::MIN, 0)] {
+            assert!(read(seconds, nanos).is_err(), "{seconds} {nanos}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `userbridge.admin.v1.OrganizationService`.
+
+use prost::Message as _;
+use prost_types::FieldMask;
+use tonic::{Request, Response, Status};
+
+use super::{
+    LateDirectory, auth,
+    faults::Faults,
+    members::{role, role_of},
+    page::{List, cut},
+    proto::userbridge::admin::v1 as pb,
+    time::timestamp,
+};
+use crate::{
+    domain::{Organization, OrganizationId, OrganizationName, Page, Slug},
+    service::OrganizationKey,
+    storage::{Answer, Once, OrganizationPatch},
+};
+
+/// The longest retention time, in days.
+const MAX_RETENTION_DAYS: u16 = 36_500;
+
+/// The tenants.
+pub(super) struct Organizations {
+    directory: LateDirectory,
+}
+
+impl Organizations {
+    pub(super) const fn new(directory: LateDirectory) -> Self {
+        Self { directory }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::organization_service_server::OrganizationService for Organizations {
+    async fn create_organization(
+        &self,
+        request: Request<pb::CreateOrganizationRequest>,
+    ) -> Result<Response<pb::CreateOrganizationResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let token = auth::token(request.metadata(), grant.actor(), "CreateOrganization", request.get_ref())?;
+        let pb::CreateOrganizationRequest { slug, name } = request.into_inner();
+        let mut faults = Faults::default();
+        // A slug keeps all the rules of a name, and is named where it does not.
+        let name = if name.is_empty() {
+            OrganizationName::new(slug.clone()).ok()
+        } else {
+            faults.check("name", OrganizationName::new(name))
+        };
+        let slug = faults.check("slug", Slug::new(slug));
+        let (slug, name) = faults.finish(slug.zip(name))?;
+        let once = Once { token, encode: |value| created(value.clone()).encode_to_vec() };
+        let response = match directory.create_organization(grant, slug, name, once).await? {
+            Answer::New(value) => created(value),
+            Answer::Repeated(answer) => auth::repeated(&answer)?,
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn get_organization(
+        &self,
+        request: Request<pb::GetOrganizationRequest>,
+    ) -> Result<Response<pb::GetOrganizationResponse>, Status> {
+        use pb::get_organization_request::By;
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let mut faults = Faults::default();
+        let key = match request.into_inner().by {
+            Some(By::Id(id)) => faults.id("id", &id).map(OrganizationKey::Id),
+            Some(By::Slug(slug)) => faults.check("slug", Slug::new(slug)).map(OrganizationKey::Slug),
+            None => {
+                faults.add("by", "one of id and slug is required");
+                None
+            }
+        };
+        let found = directory.organization(grant, faults.finish(key)?).await?;
+        Ok(Response::new(pb::GetOrganizationResponse { organization: Some(organization(found)) }))
+    }
+
+    async fn list_organizations(
+        &self,
+        request: Request<pb::ListOrganizationsRequest>,
+    ) -> Result<Response<pb::ListOrganizationsResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let pb::ListOrganizationsRequest { page_size, page_token } = request.into_inner();
+        let list = List::new("ListOrganizations", &pb::ListOrganizationsRequest::default());
+        let mut faults = Faults::default();
+        let limit = faults.page_size(page_size);
+        let after: Option<String> = list.cursor(&page_token, &mut faults);
+        let after = faults.check_optional("page_token", after, Slug::new);
+        let after = faults.finish(after)?;
+        let mut organizations = directory.organizations(grant, Page { after, limit: limit + 1 }).await?;
+        let more = cut(&mut organizations, limit);
+        let next = organizations.last().filter(|_| more).map(|last| list.token(&last.slug.as_str()));
+        Ok(Response::new(pb::ListOrganizationsResponse {
+            organizations: organizations.into_iter().map(organization).collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn update_organization(
+        &self,
+        request: Request<pb::UpdateOrganizationRequest>,
+    ) -> Result<Response<pb::UpdateOrganizationResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let request = request.into_inner();
+        let mut faults = Faults::default();
+        let id = faults.id::<OrganizationId>("id", &request.id);
+        let patch = patch(request.organization.unwrap_or_default(), request.update_mask, &mut faults);
+        let (id, patch) = faults.finish(id.map(|id| (id, patch)))?;
+        let updated = directory.update_organization(grant, id, patch).await?;
+        Ok(Response::new(pb::UpdateOrganizationResponse { organization: Some(organization(updated)) }))
+    }
+
+    async fn delete_organization(
+        &self,
+        request: Request<pb::DeleteOrganizationRequest>,
+    ) -> Result<Response<pb::DeleteOrganizationResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let mut faults = Faults::default();
+        let id = faults.id("id", &request.get_ref().id);
+        directory.delete_organization(grant, faults.finish(id)?).await?;
+        Ok(Response::new(pb::DeleteOrganizationResponse {}))
+    }
+}
+
+/// What a mask names, with the values of the message. Faults are noted; then the patch is not to be used.
+fn patch(values: pb::Organization, mask: Option<FieldMask>, faults: &mut Faults) -> OrganizationPatch {
+    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
+    if paths.is_empty() {
+        faults.add("update_mask", "must name at least one field");
+    }
+    let mut patch = OrganizationPatch::default();
+    for path in &paths {
+        match path.as_str() {
+            "slug" => patch.slug = faults.check("organization.slug", Slug::new(values.slug.clone())),
+            "name" => patch.name = faults.check("organization.name", OrganizationName::new(values.name.clone())),
+            "default_role" => {
+                patch.default_role = role_of(faults, "organization.default_role", values.default_role);
+                if values.default_role == 0 {
+                    faults.add("organization.default_role", "must be a role");
+                }
+            }
+            "retention_days" => {
+                let days = values.retention_days;
+                patch.retention_days =
+                    faults.check_optional("organization.retention_days", days, retention_days);
+            }
+            _ => {
+                faults.add("update_mask", "must name only slug, name, default_role and retention_days");
+            }
+        }
+    }
+    patch
+}
+
+fn retention_days(days: i32) -> Result<u16, String> {
+    u16::try_from(days)
+        .ok()
+        .filter(|days| (1..=MAX_RETENTION_DAYS).contains(days))
+        .ok_or_else(|| format!("must be 1 to {MAX_RETENTION_DAYS}"))
+}
+
+fn created(value: Organization) -> pb::CreateOrganizationResponse {
+    pb::CreateOrganizationResponse { organization: Some(organization(value)) }
+}
+
+fn organization(organization: Organization) -> pb::Organization {
+    pb::Organization {
+        id: organization.id.to_string(),
+        slug: organization.slug.into(),
+        name: organization.name.into(),
+        default_role: role(Some(organization.default_role)).into(),
+        retention_days: organization.retention_days.map(i32::from),
+        created_at: Some(timestamp(organization.created_at)),
+    }
+}

@@ -1,0 +1,140 @@
+//! `userbridge.directory.v1.TeamService`.
+
+use prost::Message as _;
+use tonic::{Request, Response, Status};
+
+use super::{
+    LateDirectory, auth,
+    faults::Faults,
+    page::{List, cut},
+    proto::userbridge::directory::v1 as pb,
+    time::timestamp,
+};
+use crate::{
+    domain::{Page, Team, TeamKey, TeamName, TeamNumber},
+    storage::{Answer, Once},
+};
+
+/// The largest request message, in bytes: [`MAX_MEMBERS`] ids in any form of a UUID fit.
+pub(super) const MAX_REQUEST: usize = 512 * 1024;
+
+/// Most members that a team's set is replaced by.
+const MAX_MEMBERS: usize = 10_000;
+
+/// The teams of one organization.
+pub(super) struct Teams {
+    directory: LateDirectory,
+}
+
+impl Teams {
+    pub(super) const fn new(directory: LateDirectory) -> Self {
+        Self { directory }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::team_service_server::TeamService for Teams {
+    async fn create_team(
+        &self,
+        request: Request<pb::CreateTeamRequest>,
+    ) -> Result<Response<pb::CreateTeamResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let token = auth::token(request.metadata(), grant.actor(), "CreateTeam", request.get_ref())?;
+        let pb::CreateTeamRequest { key, name } = request.into_inner();
+        let mut faults = Faults::default();
+        // A key keeps all the rules of a name, and is named where it does not.
+        let name = if name.is_empty() {
+            TeamName::new(key.clone()).ok()
+        } else {
+            faults.check("name", TeamName::new(name))
+        };
+        let key = faults.check("key", TeamKey::new(key));
+        let (key, name) = faults.finish(key.zip(name))?;
+        let once = Once { token, encode: |value| created(value.clone()).encode_to_vec() };
+        let response = match directory.create_team(grant, key, name, once).await? {
+            Answer::New(value) => created(value),
+            Answer::Repeated(answer) => auth::repeated(&answer)?,
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn rename_team(
+        &self,
+        request: Request<pb::RenameTeamRequest>,
+    ) -> Result<Response<pb::RenameTeamResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let pb::RenameTeamRequest { number, name } = request.into_inner();
+        let mut faults = Faults::default();
+        let name = faults.check("name", TeamName::new(name));
+        let renamed = directory.rename_team(grant, TeamNumber(number), faults.finish(name)?).await?;
+        Ok(Response::new(pb::RenameTeamResponse { team: Some(team(renamed)) }))
+    }
+
+    async fn delete_team(
+        &self,
+        request: Request<pb::DeleteTeamRequest>,
+    ) -> Result<Response<pb::DeleteTeamResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        directory.delete_team(grant, TeamNumber(request.get_ref().number)).await?;
+        Ok(Response::new(pb::DeleteTeamResponse {}))
+    }
+
+    async fn list_teams(
+        &self,
+        request: Request<pb::ListTeamsRequest>,
+    ) -> Result<Response<pb::ListTeamsResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let pb::ListTeamsRequest { page_size, page_token } = request.into_inner();
+        let list = List::new("ListTeams", &pb::ListTeamsRequest::default());
+        let mut faults = Faults::default();
+        let limit = faults.page_size(page_size);
+        let after: Option<i64> = list.cursor(&page_token, &mut faults);
+        let after = faults.finish(Some(after))?.map(TeamNumber);
+        let mut teams = directory.teams(grant, Page { after, limit: limit + 1 }).await?;
+        let more = cut(&mut teams, limit);
+        let next = teams.last().filter(|_| more).map(|last| list.token(&last.number.0));
+        Ok(Response::new(pb::ListTeamsResponse {
+            teams: teams.into_iter().map(team).collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn set_team_members(
+        &self,
+        request: Request<pb::SetTeamMembersRequest>,
+    ) -> Result<Response<pb::SetTeamMembersResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let pb::SetTeamMembersRequest { number, member_ids } = request.get_ref();
+        let mut faults = Faults::default();
+        if member_ids.len() > MAX_MEMBERS {
+            faults.add("member_ids", format_args!("must be at most {MAX_MEMBERS}"));
+        }
+        let ids = member_ids.iter().enumerate().filter_map(|(index, id)| faults.id(&format!("member_ids[{index}]"), id));
+        let ids = ids.collect();
+        let ids = faults.finish(Some(ids))?;
+        let (added, removed) = directory.set_team_members(grant, TeamNumber(*number), ids).await?;
+        Ok(Response::new(pb::SetTeamMembersResponse {
+            added: i32::try_from(added).unwrap_or(i32::MAX),
+            removed: i32::try_from(removed).unwrap_or(i32::MAX),
+        }))
+    }
+}
+
+fn created(value: Team) -> pb::CreateTeamResponse {
+    pb::CreateTeamResponse { team: Some(team(value)) }
+}
+
+fn team(team: Team) -> pb::Team {
+    pb::Team {
+        number: team.number.0,
+        key: team.key.into(),
+        name: team.name.into(),
+        root: team.number == TeamNumber::ROOT,
+        created_at: Some(timestamp(team.created_at)),
+    }
+}
