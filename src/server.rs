@@ -57,6 +57,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     grpc: JoinHandle<Result<(), tonic::transport::Error>>,
     http: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
     drain_timeout: Duration,
 }
 
@@ -89,7 +90,7 @@ impl Server {
                     until_stopped(stopped.clone()),
                 ),
         );
-        let http = tokio::spawn(listen::serve(http, gateway, until_stopped(stopped)));
+        let http = tokio::spawn(listen::serve(http, gateway, until_stopped(stopped.clone())));
         let storage = match storage::connect(&config.database_url, Migrate::Always).await {
             Ok(storage) => storage,
             Err(error) => {
@@ -100,6 +101,7 @@ impl Server {
         };
         let directory = Directory::new(storage.clone());
         services.ready(directory.clone()).await;
+        let upkeep = tokio::spawn(directory.clone().upkeep(until_stopped(stopped)));
         let drain_timeout = config.drain_timeout;
         Ok(Self {
             grpc_addr,
@@ -110,6 +112,7 @@ impl Server {
             stop,
             grpc,
             http,
+            upkeep,
             drain_timeout,
         })
     }
@@ -128,6 +131,8 @@ impl Server {
             self.grpc.abort();
             self.http.abort();
         }
+        // It writes down what waits, and does not fail.
+        let _ = self.upkeep.await;
         self.storage.close().await;
     }
 }

@@ -1,17 +1,15 @@
 //! The sample organization of `userbridge serve --demo`.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::CliError;
 use crate::{
     domain::{
-        AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, InvalidText, MemberPatch, OrganizationId,
-        OrganizationName, Page, Scope, Slug,
+        ApiKeySecret, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, InvalidText, MemberPatch,
+        OrganizationId, OrganizationName, Page, Scope, Slug,
     },
     server::Server,
-    service::{Admin, CreatedApiKey, Directory, LinkRequest, OrganizationKey, Read, ServiceError, Write},
+    service::{Admin, Directory, LinkRequest, OrganizationKey, Read, ServiceError, Write},
     storage::{Answer, Conflict, MemberKey, Missing, Once},
 };
 
@@ -36,22 +34,41 @@ pub(super) struct Demo {
 pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
     let slug = Slug::new("acme").map_err(invalid)?;
     let name = OrganizationName::new("Acme Inc").map_err(invalid)?;
-    let organization = organization(directory, slug, name).await?;
-    let created = public_key(directory, organization).await?;
-    let grant = Write::operator(organization);
-    for (email, name, company, status) in PEOPLE {
-        let link = person(email, name, company, status).map_err(invalid)?;
-        directory.link_member(grant, link, Once::unrepeated()).await?;
+    match directory.create_organization(Admin::OPERATOR, slug.clone(), name, Once::never()).await {
+        Ok(_) | Err(ServiceError::Conflict(Conflict::Slug)) => {}
+        Err(error) => return Err(error.into()),
     }
-    let email = PEOPLE[0].0;
-    let key = MemberKey::Email(Email::new(email).map_err(invalid)?);
-    let member = directory.member(Read::operator(organization), key, false).await?.member;
+    let organization = directory.organization(Admin::OPERATOR, OrganizationKey::Slug(slug)).await?.id;
+    let key = public_key(directory, organization).await?;
+    for (email, name, company, status) in PEOPLE {
+        let values = values(email, name, company, status).map_err(invalid)?;
+        let link = LinkRequest { values, ..LinkRequest::default() };
+        directory.link_member(Write::operator(organization), link, Once::never()).await?;
+    }
+    let email = Email::new(PEOPLE[0].0).map_err(invalid)?;
+    let sally = directory.member(Read::operator(organization), MemberKey::Email(email), false).await?;
     Ok(Demo {
         organization: organization.to_string(),
-        key: created.secret.reveal().to_owned(),
-        user_id: member.user_id.to_string(),
-        email,
+        key: key.reveal().to_owned(),
+        user_id: sally.member.user_id.to_string(),
+        email: PEOPLE[0].0,
     })
+}
+
+/// A new public key; the one there was is dead.
+async fn public_key(directory: &Directory, organization: OrganizationId) -> Result<ApiKeySecret, CliError> {
+    let page = Page { after: None, limit: u32::MAX };
+    for key in directory.api_keys(Admin::OPERATOR, Some(organization), page).await? {
+        if key.revoked_at.is_none() && key.scopes.contains(Scope::PublicApi) {
+            directory.revoke_api_key(Admin::OPERATOR, Some(organization), key.id).await?;
+        }
+    }
+    let scopes = [Scope::PublicApi].into_iter().collect();
+    let created = directory.create_api_key(Admin::OPERATOR, Some(organization), scopes, None, Once::never()).await?;
+    match created {
+        Answer::New(created) => Ok(created.secret),
+        Answer::Repeated(_) => Err(CliError::NotFound(Missing::ApiKey.to_string())),
+    }
 }
 
 impl Demo {
@@ -95,63 +112,15 @@ Revoke the user's link to the organization:
     }
 }
 
-async fn organization(
-    directory: &Directory,
-    slug: Slug,
-    name: OrganizationName,
-) -> Result<OrganizationId, CliError> {
-    let found = directory.organization(Admin::OPERATOR, OrganizationKey::Slug(slug.clone())).await;
-    match found {
-        Ok(organization) => Ok(organization.id),
-        Err(ServiceError::NotFound(Missing::Organization)) => {
-            let created = directory.create_organization(Admin::OPERATOR, slug, name, Once::unrepeated()).await?;
-            Ok(first(created)?.id)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn public_key(directory: &Directory, organization: OrganizationId) -> Result<CreatedApiKey, CliError> {
-    let grant = Admin::OPERATOR;
-    let organization = Some(organization);
-    let scopes = [Scope::PublicApi].into_iter().collect();
-    match directory.create_api_key(grant, organization, scopes, None, Once::unrepeated()).await {
-        Ok(created) => first(created),
-        Err(ServiceError::Conflict(Conflict::PublicKey)) => {
-            let page = Page { after: None, limit: u32::MAX };
-            let keys = directory.api_keys(grant, organization, page).await?;
-            let old = keys
-                .iter()
-                .rev()
-                .find(|key| key.revoked_at.is_none() && key.scopes.contains(Scope::PublicApi));
-            let old = old.ok_or(ServiceError::NotFound(Missing::ApiKey))?;
-            Ok(directory.rotate_api_key(grant, organization, old.id, Duration::ZERO).await?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The answer to a request that is not repeated.
-fn first<T>(answer: Answer<T>) -> Result<T, CliError> {
-    match answer {
-        Answer::New(value) => Ok(value),
-        Answer::Repeated(_) => Err(CliError::Conflict("it was done before".to_owned())),
-    }
-}
-
-fn person(email: &str, name: &str, company: &str, status: &str) -> Result<LinkRequest, InvalidText> {
+fn values(email: &str, name: &str, company: &str, status: &str) -> Result<MemberPatch, InvalidText> {
     let picture = name.to_lowercase().replace(' ', "-");
-    let avatar_url = AvatarUrl::new(format!("https://acme.example.com/avatars/{picture}.png"))?;
-    Ok(LinkRequest {
-        values: MemberPatch {
-            email: Some(Some(Email::new(email)?)),
-            name: Some(Some(DisplayName::new(name)?)),
-            avatar_url: Some(Some(avatar_url)),
-            company_name: Some(Some(CompanyName::new(company)?)),
-            customer_status: Some(Some(CustomerStatus::new(status)?)),
-            ..MemberPatch::default()
-        },
-        ..LinkRequest::default()
+    Ok(MemberPatch {
+        email: Some(Some(Email::new(email)?)),
+        name: Some(Some(DisplayName::new(name)?)),
+        avatar_url: Some(Some(AvatarUrl::new(format!("https://acme.example.com/avatars/{picture}.png"))?)),
+        company_name: Some(Some(CompanyName::new(company)?)),
+        customer_status: Some(Some(CustomerStatus::new(status)?)),
+        ..MemberPatch::default()
     })
 }
 

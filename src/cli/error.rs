@@ -12,7 +12,7 @@ pub enum CliError {
     /// What was named is not there. Exit code 3.
     #[error("{0}")]
     NotFound(String),
-    /// It is there already. Exit code 4.
+    /// It is there already, or not allowed in this state. Exit code 4.
     #[error("{0}")]
     Conflict(String),
     /// Options that don't go together. Exit code 2.
@@ -41,11 +41,13 @@ pub enum CliError {
 impl From<ServiceError> for CliError {
     fn from(error: ServiceError) -> Self {
         match error {
-            ServiceError::UserNotFound
-            | ServiceError::OrganizationNotFound
-            | ServiceError::ApiKeyNotFound => Self::NotFound(error.to_string()),
-            ServiceError::Conflict(_) => Self::Conflict(error.to_string()),
+            ServiceError::NotFound(_) => Self::NotFound(error.to_string()),
+            ServiceError::Conflict(_) | ServiceError::Precondition(_) | ServiceError::VersionMismatch => {
+                Self::Conflict(error.to_string())
+            }
             ServiceError::InvalidApiKey
+            | ServiceError::ScopeRequired
+            | ServiceError::DeploymentKeyRequired
             | ServiceError::Overloaded
             | ServiceError::Unavailable(_)
             | ServiceError::Internal(_) => Self::Service(error),
@@ -54,7 +56,7 @@ impl From<ServiceError> for CliError {
 }
 
 impl CliError {
-    /// 1: it failed; 3: not found; 4: there already. (2 is clap's, for a command line that is not understood.)
+    /// 1: it failed; 3: not found; 4: there already, or not allowed in this state. (2 is clap's, for a command line that is not understood.)
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {

@@ -93,7 +93,7 @@ impl Key {
                 }
                 let organization = owner(session, org).await?;
                 let expires_at = expires_in.map(|time| SystemClock.now().saturating_add(time));
-                let once = Once::unrepeated();
+                let once = Once::never();
                 match directory.create_api_key(grant, organization, scopes, expires_at, once).await? {
                     Answer::New(created) => print_created(global, &created),
                     Answer::Repeated(_) => Ok(()),

@@ -1,47 +1,52 @@
 //! `userbridge member`.
 
+use std::io::Write as _;
+
 use clap::{Args, Subcommand};
 
 use super::{
     CliError, Global, Session,
-    output::{self, List, MemberView, PAGE},
+    output::{self, EntryView, EventView, List, MemberView, PAGE},
 };
 use crate::{
     domain::{
-        Actor, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, MemberLookup, Page, PortalRole,
-        Profile, Slug, UserId,
+        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberId,
+        MemberPatch, OrganizationId, PortalRole, Role, Slug, Source, TeamNumber, UserId,
     },
-    service::LinkMember,
-    storage::Migrate,
+    service::{LinkRequest, Read, Write},
+    storage::{Answer, MemberFilter, MemberKey, MemberQuery, Migrate, Missing, Once},
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MemberCommand {
-    /// Link a user to an organization.
+    /// Link a user to an organization, or update the link that is there.
     Link(Link),
-    /// Show one member.
+    /// Show one member with all that is managed about it.
     Show(Which),
-    /// List members.
-    List {
+    /// List members as they were linked.
+    List(Filter),
+    /// Change a member.
+    Update(Update),
+    /// End a user's link to an organization, at once.
+    Revoke(Which),
+    /// Make a revoked member live again.
+    Restore(One),
+    /// Remove a member's personal data for good.
+    Erase(One),
+    /// Print everything that is held about a user in an organization, as JSON.
+    Export {
         /// The organization's handle.
         #[arg(long)]
         org: Slug,
+        /// The user.
+        #[arg(long, value_name = "ID")]
+        user_id: UserId,
     },
-    /// End a user's link to an organization, at once and for good.
-    Revoke(Which),
 }
 
+/// What is known of a member. What is not given stays as it is.
 #[derive(Args, Debug)]
-pub(super) struct Link {
-    /// The organization's handle.
-    #[arg(long)]
-    org: Slug,
-    /// Address. A user who is known by it in another organization is the same user here.
-    #[arg(long)]
-    email: Option<Email>,
-    /// A user who exists, by id.
-    #[arg(long, value_name = "ID")]
-    user_id: Option<UserId>,
+struct Values {
     /// Display name.
     #[arg(long)]
     name: Option<DisplayName>,
@@ -57,6 +62,57 @@ pub(super) struct Link {
     /// CRM status, such as trial or paying.
     #[arg(long, value_name = "STATUS")]
     customer_status: Option<CustomerStatus>,
+    /// What it may do for those who run the organization: owner, admin, editor, viewer or `restricted_viewer`.
+    #[arg(long)]
+    role: Option<Role>,
+    /// How it signs in: password or oidc.
+    #[arg(long, value_name = "METHOD")]
+    auth_method: Option<AuthMethod>,
+    /// The number of a team. May be given several times; together they replace the set.
+    #[arg(long = "team", value_name = "NUMBER")]
+    teams: Vec<i64>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Link {
+    /// The organization's handle.
+    #[arg(long)]
+    org: Slug,
+    /// Address. A user who is known by it in another organization is the same user here.
+    #[arg(long)]
+    email: Option<Email>,
+    /// A user who exists, by id.
+    #[arg(long, value_name = "ID")]
+    user_id: Option<UserId>,
+    /// What the link comes from [default: `api`].
+    #[arg(long)]
+    source: Option<Source>,
+    /// The source's own id.
+    #[arg(long, value_name = "ID", requires = "source")]
+    external_id: Option<ExternalId>,
+    #[command(flatten)]
+    values: Values,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Update {
+    /// The organization's handle.
+    #[arg(long)]
+    org: Slug,
+    /// The member.
+    #[arg(long, value_name = "ID")]
+    id: MemberId,
+    /// A new address.
+    #[arg(long)]
+    email: Option<Email>,
+    /// Whether it may do anything: true or false.
+    #[arg(long, value_name = "BOOL")]
+    enabled: Option<bool>,
+    /// Take the role away.
+    #[arg(long, conflicts_with = "role")]
+    no_role: bool,
+    #[command(flatten)]
+    values: Values,
 }
 
 #[derive(Args, Debug)]
@@ -73,18 +129,73 @@ pub(super) struct Which {
 struct By {
     /// The member with this address, byte for byte.
     #[arg(long)]
-    email: Option<String>,
+    email: Option<Email>,
     /// The member that is this user.
     #[arg(long, value_name = "ID")]
     user_id: Option<UserId>,
+    /// The member, also a revoked one.
+    #[arg(long, value_name = "ID")]
+    id: Option<MemberId>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct One {
+    /// The organization's handle.
+    #[arg(long)]
+    org: Slug,
+    /// The member.
+    #[arg(long, value_name = "ID")]
+    id: MemberId,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Filter {
+    /// The organization's handle.
+    #[arg(long)]
+    org: Slug,
+    /// Only members with this role. May be given several times.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<Role>,
+    /// Only members of this team.
+    #[arg(long, value_name = "NUMBER")]
+    team: Option<i64>,
+    /// Only members from this source.
+    #[arg(long)]
+    source: Option<Source>,
+    /// Only members whose name has this part, in any letter case.
+    #[arg(long, value_name = "PART")]
+    name: Option<String>,
+    /// Only members whose address has this part, in any letter case.
+    #[arg(long, value_name = "PART")]
+    email: Option<String>,
 }
 
 impl By {
-    fn lookup(self) -> MemberLookup {
-        match self.user_id {
-            Some(id) => MemberLookup::UserId(id),
-            // clap has seen to it that one of them is there.
-            None => MemberLookup::Email(self.email.unwrap_or_default()),
+    fn key(self) -> Result<MemberKey, CliError> {
+        let key = self.user_id.map(MemberKey::UserId);
+        let key = key
+            .or(self.email.map(MemberKey::Email))
+            .or(self.id.map(MemberKey::Id));
+        // clap has seen to it that one of them is there.
+        key.ok_or_else(|| CliError::NotFound(Missing::Member.to_string()))
+    }
+}
+
+impl Values {
+    fn patch(self) -> MemberPatch {
+        let mut teams: Vec<_> = self.teams.into_iter().map(TeamNumber).collect();
+        teams.sort_unstable();
+        teams.dedup();
+        MemberPatch {
+            name: self.name.map(Some),
+            avatar_url: self.avatar_url.map(Some),
+            portal_role: self.portal_role,
+            company_name: self.company_name.map(Some),
+            customer_status: self.customer_status.map(Some),
+            role: self.role.map(Some),
+            auth_method: self.auth_method.map(Some),
+            teams: Some(teams).filter(|teams| !teams.is_empty()),
+            ..MemberPatch::default()
         }
     }
 }
@@ -100,56 +211,118 @@ impl MemberCommand {
         let directory = &session.directory;
         match self {
             Self::Link(link) => {
-                let organization = directory.organization(&link.org).await?.id;
-                let member = directory
-                    .link_member(organization, link.into(), Actor::Operator)
-                    .await?;
-                output::one(global, &MemberView::from(member))
+                let grant = Write::operator(session.organization(&link.org).await?);
+                match directory.link_member(grant, link.into(), Once::never()).await? {
+                    Answer::New(linked) => output::one(global, &MemberView::from(linked.entry.member)),
+                    Answer::Repeated(_) => Ok(()),
+                }
             }
             Self::Show(which) => {
-                let organization = directory.organization(&which.org).await?.id;
-                let member = directory.member(organization, which.by.lookup()).await?;
-                output::one(global, &MemberView::from(member))
+                let grant = Read::operator(session.organization(&which.org).await?);
+                output::one(
+                    global,
+                    &EntryView::from(directory.member(grant, which.by.key()?, true).await?),
+                )
             }
-            Self::List { org } => {
-                let organization = directory.organization(&org).await?.id;
-                let mut list = List::new(global);
-                let mut after = None;
-                loop {
-                    let page = directory
-                        .members(organization, Page { after, limit: PAGE })
-                        .await?;
-                    let Some(end) = page.last() else { break };
-                    after = Some(end.id);
-                    for member in page {
-                        list.push(&MemberView::from(member))?;
-                    }
+            Self::List(filter) => list(session, global, filter).await,
+            Self::Update(update) => {
+                let grant = Write::operator(session.organization(&update.org).await?);
+                let mut patch = update.values.patch();
+                patch.email = update.email.map(Some);
+                patch.enabled = update.enabled;
+                if update.no_role {
+                    patch.role = Some(None);
                 }
-                list.end()
+                output::one(
+                    global,
+                    &EntryView::from(directory.update_member(grant, update.id, patch, None).await?),
+                )
             }
             Self::Revoke(which) => {
-                let organization = directory.organization(&which.org).await?.id;
-                let member = directory.member(organization, which.by.lookup()).await?;
+                let organization = session.organization(&which.org).await?;
+                let member = directory
+                    .member(Read::operator(organization), which.by.key()?, false)
+                    .await?
+                    .member;
                 directory
-                    .revoke_member(organization, member.user_id, Actor::Operator)
+                    .revoke_member(Write::operator(organization), member.id, None)
                     .await?;
                 output::one(global, &MemberView::from(member))
+            }
+            Self::Restore(one) => {
+                let grant = Write::operator(session.organization(&one.org).await?);
+                output::one(
+                    global,
+                    &EntryView::from(directory.restore_member(grant, one.id).await?),
+                )
+            }
+            Self::Erase(one) => {
+                let grant = Write::operator(session.organization(&one.org).await?);
+                let erasure = directory.erase_member(grant, one.id).await?;
+                if global.json {
+                    return output::json(&serde_json::json!({
+                        "id": one.id.to_string(),
+                        "erased_at": erasure.at.to_string(),
+                        "event_sequence": erasure.sequence,
+                    }));
+                }
+                println!("{} erased at {}, event {}", one.id, erasure.at, erasure.sequence);
+                Ok(())
+            }
+            Self::Export { org, user_id } => {
+                let grant = Read::operator(session.organization(&org).await?);
+                let export = directory.export_user(grant, user_id).await?;
+                output::json(&serde_json::json!({
+                    "members": export.links.into_iter().map(EntryView::from).collect::<Vec<_>>(),
+                    "events": export.events.into_iter().map(EventView::from).collect::<Vec<_>>(),
+                }))
             }
         }
     }
 }
 
-impl From<Link> for LinkMember {
+async fn list(session: &Session, global: &Global, filter: Filter) -> Result<(), CliError> {
+    let organization: OrganizationId = session.organization(&filter.org).await?;
+    let mut query = MemberQuery {
+        filter: MemberFilter {
+            roles: filter.roles.into_iter().map(Some).collect(),
+            team: filter.team.map(TeamNumber),
+            source: filter.source,
+            name_parts: filter.name.into_iter().collect(),
+            email_parts: filter.email.into_iter().collect(),
+            ..MemberFilter::default()
+        },
+        limit: PAGE,
+        ..MemberQuery::default()
+    };
+    let mut list = List::new(global);
+    loop {
+        let (page, next) = session
+            .directory
+            .members(Read::operator(organization), query.clone())
+            .await?;
+        for entry in page {
+            list.push(&MemberView::from(entry.member))?;
+        }
+        match next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    list.end()?;
+    std::io::stdout().flush()?;
+    Ok(())
+}
+
+impl From<Link> for LinkRequest {
     fn from(link: Link) -> Self {
         Self {
             user_id: link.user_id,
-            profile: Profile {
-                email: link.email,
-                name: link.name,
-                avatar_url: link.avatar_url,
-                portal_role: link.portal_role.unwrap_or_default(),
-                company_name: link.company_name,
-                customer_status: link.customer_status,
+            source: link.source.unwrap_or_default(),
+            external_id: link.external_id,
+            values: MemberPatch {
+                email: link.email.map(Some),
+                ..link.values.patch()
             },
         }
     }

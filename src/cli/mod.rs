@@ -5,6 +5,7 @@
 
 mod demo;
 mod error;
+mod event;
 mod health;
 mod key;
 mod member;
@@ -21,7 +22,8 @@ use clap::{Args, Parser, Subcommand};
 pub use error::CliError;
 
 use crate::{
-    service::Directory,
+    domain::{OrganizationId, Slug},
+    service::{Admin, Directory, OrganizationKey},
     storage::{self, Migrate, Storage},
 };
 
@@ -61,6 +63,9 @@ enum Command {
     /// Manage the teams of an organization.
     #[command(subcommand)]
     Team(team::TeamCommand),
+    /// Look at the event log.
+    #[command(subcommand)]
+    Event(event::EventCommand),
     /// Create the database, or bring its schema up to date.
     Migrate,
     /// Ask a running server whether it serves.
@@ -86,6 +91,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Key(command) => command.run(&global).await,
         Command::Member(command) => command.run(&global).await,
         Command::Team(command) => command.run(&global).await,
+        Command::Event(command) => command.run(&global).await,
         Command::Migrate => migrate::run(&global).await,
         Command::Health(command) => command.run(&global).await,
     }
@@ -104,6 +110,12 @@ impl Session {
             directory: Directory::new(storage.clone()),
             storage,
         })
+    }
+
+    /// The live organization with this handle.
+    async fn organization(&self, slug: &Slug) -> Result<OrganizationId, CliError> {
+        let key = OrganizationKey::Slug(slug.clone());
+        Ok(self.directory.organization(Admin::OPERATOR, key).await?.id)
     }
 
     /// Closes the database, then passes the command's result on.

@@ -91,7 +91,7 @@ impl Org {
                     // A slug keeps all the rules of a name.
                     None => OrganizationName::new(slug.as_str()).map_err(std::io::Error::other)?,
                 };
-                let created = directory.create_organization(grant, slug, name, Once::unrepeated());
+                let created = directory.create_organization(grant, slug, name, Once::never());
                 match created.await? {
                     Answer::New(organization) => output::one(global, &OrganizationView::from(organization)),
                     Answer::Repeated(_) => Ok(()),

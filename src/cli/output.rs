@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use super::{CliError, Global};
-use crate::domain::{ApiKey, Member, Organization, Team, TeamNumber};
+use crate::domain::{
+    ApiKey, AuthMethod, Event, Member, MemberEntry, Organization, Role, Team, TeamNumber, Timestamp,
+};
 
 /// Most entries to ask the directory for at once.
 pub(super) const PAGE: u32 = 500;
@@ -167,6 +169,109 @@ impl Show for MemberView {
             &self.portal_role,
             &self.created_at,
             self.name.as_deref().unwrap_or("-"),
+        ]
+    }
+}
+
+/// A member with all that is managed about it: the nine fields, then the rest.
+#[derive(Serialize)]
+pub(super) struct EntryView {
+    #[serde(flatten)]
+    member: MemberView,
+    number: i64,
+    role: Option<&'static str>,
+    enabled: bool,
+    auth_method: Option<&'static str>,
+    source: String,
+    external_id: Option<String>,
+    teams: Vec<i64>,
+    primary_team: i64,
+    updated_at: String,
+    last_seen_at: Option<String>,
+    revoked_at: Option<String>,
+    erased_at: Option<String>,
+    etag: String,
+}
+
+impl From<MemberEntry> for EntryView {
+    fn from(entry: MemberEntry) -> Self {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Self {
+            member: entry.member.into(),
+            number: entry.number.0,
+            role: entry.access.role.map(Role::as_str),
+            enabled: entry.access.enabled,
+            auth_method: entry.access.auth_method.map(AuthMethod::as_str),
+            source: entry.origin.source.into(),
+            external_id: entry.origin.external_id.map(Into::into),
+            teams: entry.teams.iter().map(|team| team.0).collect(),
+            primary_team: entry.primary_team.0,
+            updated_at: entry.updated_at.to_string(),
+            last_seen_at: time(entry.last_seen_at),
+            revoked_at: time(entry.revoked_at),
+            erased_at: time(entry.erased_at),
+            etag: entry.version.to_string(),
+        }
+    }
+}
+
+impl Show for EntryView {
+    fn columns(&self) -> Vec<&str> {
+        let mut columns = self.member.columns();
+        columns.push(self.role.unwrap_or("-"));
+        columns.push(if self.revoked_at.is_some() {
+            "revoked"
+        } else {
+            "live"
+        });
+        columns
+    }
+}
+
+/// A row of the event log.
+#[derive(Serialize)]
+pub(super) struct EventView {
+    sequence: i64,
+    kind: &'static str,
+    member_id: Option<String>,
+    user_id: Option<String>,
+    api_key_id: Option<String>,
+    team: Option<i64>,
+    actor: String,
+    source: Option<String>,
+    at: String,
+    fields: Vec<String>,
+    #[serde(skip)]
+    number: String,
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        Self {
+            sequence: event.sequence,
+            kind: event.kind.as_str(),
+            member_id: event.member_id.map(|id| id.to_string()),
+            user_id: event.user_id.map(|id| id.to_string()),
+            api_key_id: event.api_key_id.map(|id| id.to_string()),
+            team: event.team.map(|team| team.0),
+            actor: event.actor.to_string(),
+            source: event.source.map(Into::into),
+            at: event.at.to_string(),
+            fields: event.fields,
+            number: event.sequence.to_string(),
+        }
+    }
+}
+
+impl Show for EventView {
+    fn columns(&self) -> Vec<&str> {
+        let subject = [&self.member_id, &self.api_key_id].into_iter().flatten().next();
+        vec![
+            &self.number,
+            &self.at,
+            self.kind,
+            subject.map_or("-", |id| id),
+            &self.actor,
         ]
     }
 }

@@ -77,7 +77,7 @@ impl TeamCommand {
                     // A key keeps all the rules of a name.
                     None => TeamName::new(key.as_str()).map_err(std::io::Error::other)?,
                 };
-                match directory.create_team(grant, key, name, Once::unrepeated()).await? {
+                match directory.create_team(grant, key, name, Once::never()).await? {
                     Answer::New(team) => output::one(global, &TeamView::from(team)),
                     Answer::Repeated(_) => Ok(()),
                 }

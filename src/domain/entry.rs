@@ -114,7 +114,11 @@ pub struct Access {
 
 impl Default for Access {
     fn default() -> Self {
-        Self { role: None, enabled: true, auth_method: None }
+        Self {
+            role: None,
+            enabled: true,
+            auth_method: None,
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! Changes of a member.
 
 use super::{
-    AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberEntry, PortalRole, Role,
-    TeamNumber,
+    AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberEntry,
+    PortalRole, Role, TeamNumber,
 };
 
 /// New values for some fields of a member. None leaves a field as it is; for a field that may be absent, `Some(None)`
 /// clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::option_option, reason = "whether to change and to what are two questions")]
+#[expect(
+    clippy::option_option,
+    reason = "whether to change and to what are two questions"
+)]
 pub struct MemberPatch {
     /// Address.
     pub email: Option<Option<Email>>,
@@ -43,16 +46,51 @@ impl MemberPatch {
         let profile = &mut entry.member.profile;
         set(&mut profile.email, self.email, "email", &mut changed);
         set(&mut profile.name, self.name, "name", &mut changed);
-        set(&mut profile.avatar_url, self.avatar_url, "avatar_url", &mut changed);
-        set(&mut profile.portal_role, self.portal_role, "portal_role", &mut changed);
-        set(&mut profile.company_name, self.company_name, "company_name", &mut changed);
-        set(&mut profile.customer_status, self.customer_status, "customer_status", &mut changed);
+        set(
+            &mut profile.avatar_url,
+            self.avatar_url,
+            "avatar_url",
+            &mut changed,
+        );
+        set(
+            &mut profile.portal_role,
+            self.portal_role,
+            "portal_role",
+            &mut changed,
+        );
+        set(
+            &mut profile.company_name,
+            self.company_name,
+            "company_name",
+            &mut changed,
+        );
+        set(
+            &mut profile.customer_status,
+            self.customer_status,
+            "customer_status",
+            &mut changed,
+        );
         set(&mut entry.access.role, self.role, "role", &mut changed);
         set(&mut entry.access.enabled, self.enabled, "enabled", &mut changed);
-        set(&mut entry.access.auth_method, self.auth_method, "auth_method", &mut changed);
-        set(&mut entry.origin.external_id, self.external_id, "external_id", &mut changed);
+        set(
+            &mut entry.access.auth_method,
+            self.auth_method,
+            "auth_method",
+            &mut changed,
+        );
+        set(
+            &mut entry.origin.external_id,
+            self.external_id,
+            "external_id",
+            &mut changed,
+        );
         set(&mut entry.teams, self.teams, "teams", &mut changed);
-        set(&mut entry.primary_team, self.primary_team, "primary_team", &mut changed);
+        set(
+            &mut entry.primary_team,
+            self.primary_team,
+            "primary_team",
+            &mut changed,
+        );
         changed
     }
 }

@@ -37,10 +37,16 @@ pub(super) fn key(metadata: &MetadataMap) -> Result<KeyDigest, Status> {
 pub(super) fn credential(metadata: &MetadataMap) -> Result<Credential, Status> {
     let key = key(metadata)?;
     let organization = metadata.get("x-organization-id").map(|value| {
-        let id = value.to_str().ok().and_then(|text| text.parse::<OrganizationId>().ok());
+        let id = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse::<OrganizationId>().ok());
         id.ok_or_else(|| Status::from(ServiceError::NotFound(Missing::Organization)))
     });
-    Ok(Credential { key, organization: organization.transpose()? })
+    Ok(Credential {
+        key,
+        organization: organization.transpose()?,
+    })
 }
 
 /// What tells a repetition of this request, if the caller has sent an `idempotency-key`. `method` and the encoded
@@ -58,13 +64,23 @@ pub(super) fn token(
     let (Some(value), Actor::ApiKey(api_key)) = (metadata.get("idempotency-key"), actor) else {
         return Ok(None);
     };
-    let key = value.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()));
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()));
     let Some(key) = key else {
         let violation = FieldViolation::new("idempotency-key", "must be 1 to 255 printable ASCII characters");
         return Err(status::invalid_argument(vec![violation]));
     };
-    let digest = Sha256::new().chain_update(method).chain_update([0]).chain_update(request.encode_to_vec());
-    Ok(Some(Token { api_key, key: key.to_owned(), request: digest.finalize().into() }))
+    let digest = Sha256::new()
+        .chain_update(method)
+        .chain_update([0])
+        .chain_update(request.encode_to_vec());
+    Ok(Some(Token {
+        api_key,
+        key: key.to_owned(),
+        request: digest.finalize().into(),
+    }))
 }
 
 /// The answer that a repeated request got the first time.

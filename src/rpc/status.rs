@@ -5,7 +5,10 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::{service::ServiceError, storage::{Conflict, Missing, Precondition}};
+use crate::{
+    service::ServiceError,
+    storage::{Conflict, Missing, Precondition},
+};
 
 /// Domain of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "userbridge";
@@ -17,23 +20,33 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(super) fn from_service(error: &ServiceError) -> Status {
     match error {
         ServiceError::InvalidApiKey => status(Code::Unauthenticated, "INVALID_API_KEY", "invalid API key"),
-        ServiceError::ScopeRequired => {
-            status(Code::PermissionDenied, "SCOPE_REQUIRED", "the key lacks the scope directory.write")
-        }
+        ServiceError::ScopeRequired => status(
+            Code::PermissionDenied,
+            "SCOPE_REQUIRED",
+            "the key lacks the scope directory.write",
+        ),
         ServiceError::DeploymentKeyRequired => {
             let message = "this takes a key that is bound to no organization";
             status(Code::PermissionDenied, "DEPLOYMENT_KEY_REQUIRED", message)
         }
-        ServiceError::NotFound(missing) => status(Code::NotFound, missing_reason(*missing), &missing.to_string()),
-        ServiceError::Conflict(conflict) => {
-            status(Code::AlreadyExists, conflict_reason(*conflict), &conflict.to_string())
+        ServiceError::NotFound(missing) => {
+            status(Code::NotFound, missing_reason(*missing), &missing.to_string())
         }
-        ServiceError::Precondition(precondition) => {
-            status(Code::FailedPrecondition, precondition_reason(*precondition), &precondition.to_string())
-        }
-        ServiceError::VersionMismatch => {
-            status(Code::Aborted, "ETAG_MISMATCH", "the member has changed in the meantime")
-        }
+        ServiceError::Conflict(conflict) => status(
+            Code::AlreadyExists,
+            conflict_reason(*conflict),
+            &conflict.to_string(),
+        ),
+        ServiceError::Precondition(precondition) => status(
+            Code::FailedPrecondition,
+            precondition_reason(*precondition),
+            &precondition.to_string(),
+        ),
+        ServiceError::VersionMismatch => status(
+            Code::Aborted,
+            "ETAG_MISMATCH",
+            "the member has changed in the meantime",
+        ),
         ServiceError::Overloaded => retry(
             Code::ResourceExhausted,
             "OVERLOADED",

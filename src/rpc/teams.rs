@@ -15,9 +15,6 @@ use crate::{
     storage::{Answer, Once},
 };
 
-/// The largest request message, in bytes: [`MAX_MEMBERS`] ids in any form of a UUID fit.
-pub(super) const MAX_REQUEST: usize = 512 * 1024;
-
 /// Most members that a team's set is replaced by.
 const MAX_MEMBERS: usize = 10_000;
 

@@ -75,7 +75,11 @@ impl Watcher {
             }
             // Before the log is read: a commit in between is seen by one of the two.
             self.commits.mark_unchanged();
-            let query = EventQuery { after: self.after, limit: STEP, ..EventQuery::default() };
+            let query = EventQuery {
+                after: self.after,
+                limit: STEP,
+                ..EventQuery::default()
+            };
             self.read = self.directory.events(self.grant, query).await?.into();
             if self.read.is_empty() {
                 // An error means that the storage is closing, which the next read will say.

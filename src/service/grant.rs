@@ -48,7 +48,10 @@ impl Write {
     /// The operator's, who may change everything.
     #[must_use]
     pub const fn operator(organization: OrganizationId) -> Self {
-        Self { organization, actor: Actor::Operator }
+        Self {
+            organization,
+            actor: Actor::Operator,
+        }
     }
 
     /// Who acts. Tokens of repeated requests belong to a key.
@@ -60,7 +63,10 @@ impl Write {
 
 impl Admin {
     /// The operator's, who manages everything.
-    pub const OPERATOR: Self = Self { organization: None, actor: Actor::Operator };
+    pub const OPERATOR: Self = Self {
+        organization: None,
+        actor: Actor::Operator,
+    };
 
     /// Who acts. Tokens of repeated requests belong to a key.
     #[must_use]
@@ -78,7 +84,11 @@ impl Admin {
 
     /// That it is about all organizations.
     pub(super) fn covers_all(&self) -> Result<(), ServiceError> {
-        if self.organization.is_none() { Ok(()) } else { Err(ServiceError::DeploymentKeyRequired) }
+        if self.organization.is_none() {
+            Ok(())
+        } else {
+            Err(ServiceError::DeploymentKeyRequired)
+        }
     }
 }
 
@@ -90,7 +100,9 @@ impl Directory {
     /// [`ServiceError::InvalidApiKey`]. [`Missing::Organization`]: none was named, or it is not there or not the key's.
     pub async fn grant_read(&self, credential: Credential) -> Result<Read, ServiceError> {
         let key = self.directory_key(credential).await?;
-        Ok(Read { organization: self.organization_of(&key, credential.organization).await? })
+        Ok(Read {
+            organization: self.organization_of(&key, credential.organization).await?,
+        })
     }
 
     /// Leave to change, for a key with the scope `directory.write`.
@@ -104,7 +116,10 @@ impl Directory {
             return Err(ServiceError::ScopeRequired);
         }
         let organization = self.organization_of(&key, credential.organization).await?;
-        Ok(Write { organization, actor: Actor::ApiKey(key.id) })
+        Ok(Write {
+            organization,
+            actor: Actor::ApiKey(key.id),
+        })
     }
 
     /// Leave to manage, for a key with the scope `admin`.
@@ -117,20 +132,30 @@ impl Directory {
         if !key.scopes.contains(Scope::Admin) {
             return Err(ServiceError::InvalidApiKey);
         }
-        Ok(Admin { organization: key.organization_id, actor: Actor::ApiKey(key.id) })
+        Ok(Admin {
+            organization: key.organization_id,
+            actor: Actor::ApiKey(key.id),
+        })
     }
 
     /// A live key that may at least read the directory.
     pub(super) async fn directory_key(&self, credential: Credential) -> Result<ApiKey, ServiceError> {
         let key = self.active_key(credential.key).await?;
-        let directory = key.scopes.contains(Scope::DirectoryRead) || key.scopes.contains(Scope::DirectoryWrite);
-        if directory { Ok(key) } else { Err(ServiceError::InvalidApiKey) }
+        let directory =
+            key.scopes.contains(Scope::DirectoryRead) || key.scopes.contains(Scope::DirectoryWrite);
+        if directory {
+            Ok(key)
+        } else {
+            Err(ServiceError::InvalidApiKey)
+        }
     }
 
     async fn active_key(&self, key: KeyDigest) -> Result<ApiKey, ServiceError> {
         let now = self.clock.now();
         let key = self.storage.api_key_by_digest(key).await?;
-        let key = key.filter(|key| key.is_active(now)).ok_or(ServiceError::InvalidApiKey)?;
+        let key = key
+            .filter(|key| key.is_active(now))
+            .ok_or(ServiceError::InvalidApiKey)?;
         self.touches.key_used(&key, now);
         Ok(key)
     }
@@ -145,9 +170,12 @@ impl Directory {
             // A live key's organization is live.
             (Some(own), None) => Ok(own),
             (Some(own), Some(named)) if own == named => Ok(own),
-            (None, Some(named)) => {
-                self.storage.organization(named).await?.map(|found| found.id).ok_or(missing)
-            }
+            (None, Some(named)) => self
+                .storage
+                .organization(named)
+                .await?
+                .map(|found| found.id)
+                .ok_or(missing),
             (Some(_), Some(_)) | (None, None) => Err(missing),
         }
     }

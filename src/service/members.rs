@@ -4,8 +4,8 @@ use super::{Directory, Read, ServiceError, Write, grant::Credential};
 use crate::{
     domain::{Event, ExternalId, MemberEntry, MemberId, MemberPatch, Origin, Source, UserId},
     storage::{
-        Answer, Association, Cursor, Erasure, EventQuery, LinkMember, Linked, MemberFilter, MemberKey, MemberOrder,
-        MemberQuery, Missing, Once,
+        Answer, Association, Cursor, Erasure, EventQuery, LinkMember, Linked, MemberFilter, MemberKey,
+        MemberOrder, MemberQuery, Missing, Once,
     },
 };
 
@@ -60,10 +60,16 @@ impl Directory {
             id: MemberId::new(change.at, &*self.random)?,
             new_user_id: UserId::new(change.at, &*self.random)?,
             user_id: link.user_id,
-            origin: Origin { source: link.source, external_id: link.external_id },
+            origin: Origin {
+                source: link.source,
+                external_id: link.external_id,
+            },
             values: link.values,
         };
-        Ok(self.storage.link_member(grant.organization, link, once, change).await?)
+        Ok(self
+            .storage
+            .link_member(grant.organization, link, once, change)
+            .await?)
     }
 
     /// One member. A revoked one is found only if asked for, and only by id or number.
@@ -77,7 +83,10 @@ impl Directory {
         key: MemberKey,
         include_revoked: bool,
     ) -> Result<MemberEntry, ServiceError> {
-        let found = self.storage.member(grant.organization, key, include_revoked).await?;
+        let found = self
+            .storage
+            .member(grant.organization, key, include_revoked)
+            .await?;
         found.ok_or(ServiceError::NotFound(Missing::Member))
     }
 
@@ -98,7 +107,10 @@ impl Directory {
                 wanted.push(id);
             }
         }
-        let found = self.storage.members_by_id(grant.organization, wanted.clone(), include_revoked).await?;
+        let found = self
+            .storage
+            .members_by_id(grant.organization, wanted.clone(), include_revoked)
+            .await?;
         let mut found: std::collections::HashMap<_, _> =
             found.into_iter().map(|entry| (entry.member.id, entry)).collect();
         let mut batch = Batch::default();
@@ -161,7 +173,10 @@ impl Directory {
         version: Option<i64>,
     ) -> Result<MemberEntry, ServiceError> {
         let change = self.change(grant.actor);
-        Ok(self.storage.update_member(grant.organization, member, patch, version, change).await?)
+        Ok(self
+            .storage
+            .update_member(grant.organization, member, patch, version, change)
+            .await?)
     }
 
     /// Ends a live member's link at once.
@@ -176,7 +191,10 @@ impl Directory {
         version: Option<i64>,
     ) -> Result<MemberEntry, ServiceError> {
         let change = self.change(grant.actor);
-        Ok(self.storage.revoke_member(grant.organization, member, version, change).await?)
+        Ok(self
+            .storage
+            .revoke_member(grant.organization, member, version, change)
+            .await?)
     }
 
     /// Makes a revoked member live again.
@@ -186,7 +204,10 @@ impl Directory {
     /// As [`crate::storage::MemberStore::restore_member`] says.
     pub async fn restore_member(&self, grant: Write, member: MemberId) -> Result<MemberEntry, ServiceError> {
         let change = self.change(grant.actor);
-        Ok(self.storage.restore_member(grant.organization, member, change).await?)
+        Ok(self
+            .storage
+            .restore_member(grant.organization, member, change)
+            .await?)
     }
 
     /// Removes a member's personal data for good.
@@ -196,7 +217,10 @@ impl Directory {
     /// As [`crate::storage::MemberStore::erase_member`] says.
     pub async fn erase_member(&self, grant: Write, member: MemberId) -> Result<Erasure, ServiceError> {
         let change = self.change(grant.actor);
-        Ok(self.storage.erase_member(grant.organization, member, change).await?)
+        Ok(self
+            .storage
+            .erase_member(grant.organization, member, change)
+            .await?)
     }
 
     /// Everything that is held about a user in the organization.
@@ -212,7 +236,12 @@ impl Directory {
         let mut events: Vec<Event> = Vec::new();
         loop {
             let after = events.last().map_or(0, |event| event.sequence);
-            let query = EventQuery { after, limit: EVENTS, user: Some(user), kinds: Vec::new() };
+            let query = EventQuery {
+                after,
+                limit: EVENTS,
+                user: Some(user),
+                kinds: Vec::new(),
+            };
             let page = self.storage.events(Some(grant.organization), query).await?;
             if page.is_empty() {
                 return Ok(Export { links, events });
@@ -241,7 +270,9 @@ impl Directory {
     ///
     /// [`Missing::Member`].
     pub async fn record_seen(&self, grant: Write, member: MemberId) -> Result<(), ServiceError> {
-        let read = Read { organization: grant.organization };
+        let read = Read {
+            organization: grant.organization,
+        };
         let entry = self.member(read, MemberKey::Id(member), false).await?;
         self.touches.seen(grant.organization, &entry, self.clock.now());
         Ok(())

@@ -1,16 +1,18 @@
 //! Use cases: what may happen, and who may ask for it.
 //!
-//! One file for each subject. A use case takes the grant it needs: leave to read or change one organization's directory,
-//! or to manage. [`Directory`] gives grants to keys, and the command line has the operator's. Those of the published
-//! contract take the key's digest and decide by themselves.
+//! One file for each subject. A use case takes leave to do it first: a grant, which [`grant`] gives for a key that
+//! allows it, and to the operator. Only the published contract ([`users`]) looks at the key itself, because there the key
+//! and the user are found in one step.
 
 mod api_keys;
 mod error;
+mod events;
 mod grant;
 mod members;
 mod organizations;
 mod teams;
 mod touches;
+mod upkeep;
 mod users;
 
 use std::sync::Arc;
@@ -18,13 +20,13 @@ use std::sync::Arc;
 pub use api_keys::CreatedApiKey;
 pub use error::ServiceError;
 pub use grant::{Admin, Credential, Read, Write};
-pub use members::LinkMember;
+pub use members::{Batch, Export, LinkRequest};
 pub use organizations::OrganizationKey;
 pub use users::Ping;
 
 use self::touches::Touches;
 use crate::{
-    domain::{Actor, Clock, OsRandom, Random, SystemClock, Timestamp},
+    domain::{Actor, Clock, OsRandom, Random, Source, SystemClock, Timestamp},
     storage::{Change, Storage},
 };
 
@@ -62,10 +64,14 @@ impl Directory {
     }
 
     fn change(&self, actor: Actor) -> Change {
+        self.change_from(actor, None)
+    }
+
+    fn change_from(&self, actor: Actor, source: Option<Source>) -> Change {
         Change {
             actor,
             at: self.clock.now(),
-            source: None,
+            source,
         }
     }
 }

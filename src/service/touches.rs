@@ -46,12 +46,18 @@ impl Touches {
     pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<(), StoreError> {
         let seen = std::mem::take(&mut *lock(&self.seen));
         if !seen.is_empty() {
-            let seen = seen.into_iter().map(|((organization, member), at)| (organization, member, at)).collect();
+            let seen = seen
+                .into_iter()
+                .map(|((organization, member), at)| (organization, member, at))
+                .collect();
             storage.record_seen(seen).await?;
         }
         let used = std::mem::take(&mut *lock(&self.used));
         if !used.is_empty() {
-            let used = used.into_iter().map(|((organization, key), at)| (organization, key, at)).collect();
+            let used = used
+                .into_iter()
+                .map(|((organization, key), at)| (organization, key, at))
+                .collect();
             storage.record_key_use(used).await?;
         }
         Ok(())

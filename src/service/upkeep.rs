@@ -47,7 +47,9 @@ impl Directory {
                 return Ok(erased);
             }
             for (organization, member) in due {
-                self.storage.erase_member(organization, member, self.change(Actor::Retention)).await?;
+                self.storage
+                    .erase_member(organization, member, self.change(Actor::Retention))
+                    .await?;
                 erased += 1;
             }
             tokio::time::sleep(PAUSE).await;

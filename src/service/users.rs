@@ -3,7 +3,8 @@
 use super::{Directory, ServiceError};
 use crate::{
     domain::{
-        Actor, ApiKey, KeyDigest, Member, MemberLookup, Organization, OrganizationId, Scope, Timestamp, UserId,
+        Actor, ApiKey, KeyDigest, Member, MemberLookup, Organization, OrganizationId, Scope, Timestamp,
+        UserId,
     },
     storage::{Found, Missing},
 };
@@ -29,7 +30,8 @@ impl Directory {
         member.ok_or(ServiceError::NotFound(Missing::User))
     }
 
-    /// Revokes the user's link to the key's organization, at once and for good.
+    /// Revokes the user's link to the key's organization, at once and for good. The contract knows no exception, so the
+    /// last owner is none.
     ///
     /// # Errors
     ///
@@ -65,13 +67,12 @@ impl Directory {
         self.authorize(key)
     }
 
-    /// The key and whose it is, if it opens the public API now. One that does not answers like one that is unknown.
+    /// The key and its organization, if it opens the public API now. One that does not answers like one that is
+    /// unknown.
     fn authorize(&self, key: Option<ApiKey>) -> Result<(ApiKey, OrganizationId), ServiceError> {
         let now = self.clock.now();
-        let key = key
-            .filter(|key| key.is_active(now) && key.scopes.contains(Scope::PublicApi))
-            .ok_or(ServiceError::InvalidApiKey)?;
-        // The public API is about the key's own organization.
+        let key = key.filter(|key| key.is_active(now) && key.scopes.contains(Scope::PublicApi));
+        let key = key.ok_or(ServiceError::InvalidApiKey)?;
         let organization = key.organization_id.ok_or(ServiceError::InvalidApiKey)?;
         self.touches.key_used(&key, now);
         Ok((key, organization))

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::{Answer, Change, Once, StoreError};
 use crate::domain::{
-    ApiKey, Email, ExternalId, KeyDigest, Member, MemberEntry, MemberId, MemberLookup, MemberNumber, MemberPatch,
-    Organization, OrganizationId, Origin, Role, Source, TeamNumber, Timestamp, UserId,
+    ApiKey, Email, ExternalId, KeyDigest, Member, MemberEntry, MemberId, MemberLookup, MemberNumber,
+    MemberPatch, Organization, OrganizationId, Origin, Role, Source, TeamNumber, Timestamp, UserId,
 };
 
 /// Whom to link, and what is known of them.

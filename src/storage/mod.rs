@@ -26,8 +26,8 @@ pub use api_keys::{ApiKeyStore, NewApiKey};
 pub use error::{Conflict, Missing, Precondition, StoreError};
 pub use events::{EventLog, EventQuery};
 pub use members::{
-    Association, Cursor, Erasure, Found, LinkMember, LinkOutcome, Linked, MemberFilter, MemberKey, MemberOrder,
-    MemberQuery, MemberStore, TimeRange,
+    Association, Cursor, Erasure, Found, LinkMember, LinkOutcome, Linked, MemberFilter, MemberKey,
+    MemberOrder, MemberQuery, MemberStore, TimeRange,
 };
 pub use organizations::{OrganizationPatch, OrganizationStore};
 pub use teams::TeamStore;
@@ -60,9 +60,9 @@ pub struct Once<T> {
 }
 
 impl<T> Once<T> {
-    /// For a request that is not to be repeated.
+    /// For a request that nobody repeats.
     #[must_use]
-    pub fn unrepeated() -> Self {
+    pub fn never() -> Self {
         Self { token: None, encode: |_| Vec::new() }
     }
 }

@@ -7,7 +7,10 @@ use crate::domain::{Organization, OrganizationId, OrganizationName, Page, Role, 
 
 /// New values for some fields of an organization. None leaves a field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::option_option, reason = "whether to change and to what are two questions")]
+#[expect(
+    clippy::option_option,
+    reason = "whether to change and to what are two questions"
+)]
 pub struct OrganizationPatch {
     /// Handle.
     pub slug: Option<Slug>,
@@ -25,8 +28,18 @@ impl OrganizationPatch {
         let mut changed = Vec::new();
         set(&mut organization.slug, self.slug, "slug", &mut changed);
         set(&mut organization.name, self.name, "name", &mut changed);
-        set(&mut organization.default_role, self.default_role, "default_role", &mut changed);
-        set(&mut organization.retention_days, self.retention_days, "retention_days", &mut changed);
+        set(
+            &mut organization.default_role,
+            self.default_role,
+            "default_role",
+            &mut changed,
+        );
+        set(
+            &mut organization.retention_days,
+            self.retention_days,
+            "retention_days",
+            &mut changed,
+        );
         changed
     }
 }

@@ -50,7 +50,11 @@ pub trait TeamStore: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Teams in the order of their numbers.
-    async fn teams(&self, organization: OrganizationId, page: Page<TeamNumber>) -> Result<Vec<Team>, StoreError>;
+    async fn teams(
+        &self,
+        organization: OrganizationId,
+        page: Page<TeamNumber>,
+    ) -> Result<Vec<Team>, StoreError>;
 
     /// Replaces the set of a team's members and returns how many came in and went out. Each of them changes: its
     /// version grows, with an event of its own.

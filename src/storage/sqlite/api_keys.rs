@@ -62,7 +62,10 @@ impl ApiKeyStore for SqliteStorage {
                     .await
                     .map_err(engine)?;
                     insert(connection, organization, &key, &change).await?;
-                    let key = ApiKey { organization_id: organization, ..key.key };
+                    let key = ApiKey {
+                        organization_id: organization,
+                        ..key.key
+                    };
                     answers::keep(connection, organization, &once, &key, change.at).await?;
                     Ok(Answer::New(key))
                 })
@@ -140,7 +143,8 @@ impl ApiKeyStore for SqliteStorage {
         organization: Option<OrganizationId>,
         key: ApiKeyId,
     ) -> Result<Option<ApiKey>, StoreError> {
-        let sql = format!("SELECT {KEY_COLUMNS} FROM api_keys AS k WHERE k.organization_id = $1 AND k.id = $2");
+        let sql =
+            format!("SELECT {KEY_COLUMNS} FROM api_keys AS k WHERE k.organization_id = $1 AND k.id = $2");
         // Safe: it is put together from constants.
         sqlx::query(AssertSqlSafe(sql))
             .bind(&owner(organization)[..])
@@ -164,7 +168,11 @@ impl ApiKeyStore for SqliteStorage {
         // Safe: it is put together from constants.
         sqlx::query(AssertSqlSafe(sql))
             .bind(&owner(organization)[..])
-            .bind(page.after.as_ref().map_or(&[][..], |id| &id.as_uuid().as_bytes()[..]))
+            .bind(
+                page.after
+                    .as_ref()
+                    .map_or(&[][..], |id| &id.as_uuid().as_bytes()[..]),
+            )
             .bind(page.limit)
             .fetch_all(&self.reads)
             .await
@@ -230,6 +238,14 @@ async fn insert(
         return Err(Missing::Organization.into());
     }
     let (kind, subject) = (EventKind::ApiKeyCreated, Subject::ApiKey(new.key.id));
-    events::append(connection, organization, kind, subject, &["scopes", "expires_at"], change).await?;
+    events::append(
+        connection,
+        organization,
+        kind,
+        subject,
+        &["scopes", "expires_at"],
+        change,
+    )
+    .await?;
     Ok(())
 }

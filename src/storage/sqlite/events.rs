@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ApiKeyId, Event, EventKind, MemberId, MemberNumber, OrganizationId, Source, TeamNumber, Timestamp, UserId,
+        ApiKeyId, Event, EventKind, MemberId, MemberNumber, OrganizationId, Source, TeamNumber, Timestamp,
+        UserId,
     },
     storage::{Change, EventLog, EventQuery, StoreError},
 };
@@ -122,7 +123,10 @@ impl TryFrom<EventRow> for Event {
             user_id: id(row.user_id)?.map(UserId::from_uuid),
             api_key_id: id(row.api_key_id)?.map(ApiKeyId::from_uuid),
             team: row.team.map(TeamNumber),
-            actor: row.actor.parse().map_err(|_| StoreError::Corrupt("event actor"))?,
+            actor: row
+                .actor
+                .parse()
+                .map_err(|_| StoreError::Corrupt("event actor"))?,
             source: row::text(row.source, "event source", Source::new)?,
             at: Timestamp::from_millis(row.at),
             fields: row.fields.split_whitespace().map(str::to_owned).collect(),
@@ -152,8 +156,16 @@ impl EventLog for SqliteStorage {
         query: EventQuery,
     ) -> Result<Vec<Event>, StoreError> {
         let owner = owner(organization);
-        let kinds: String = query.kinds.iter().map(|kind| format!(" {} ", kind.as_str())).collect();
-        let statement = if query.user.is_some() { EVENTS_OF_USER } else { EVENTS };
+        let kinds: String = query
+            .kinds
+            .iter()
+            .map(|kind| format!(" {} ", kind.as_str()))
+            .collect();
+        let statement = if query.user.is_some() {
+            EVENTS_OF_USER
+        } else {
+            EVENTS
+        };
         let mut statement = sqlx::query_as::<_, EventRow>(statement)
             .bind(&owner[..])
             .bind(query.after)

@@ -6,7 +6,7 @@ use sqlx::{
     sqlite::SqliteConnectOptions,
 };
 
-use super::error::engine;
+use super::{error::engine, members::fill_search};
 use crate::storage::{Migrate, StoreError};
 
 /// Embedded in the program. An applied migration is never edited: its checksum is in every database.
@@ -29,7 +29,10 @@ async fn migrate_or_check(connection: &mut SqliteConnection, migrate: Migrate) -
     let known = newest();
     match migrate {
         _ if found > known => Err(StoreError::SchemaTooNew { found, known }),
-        Migrate::Always => up(connection).await,
+        Migrate::Always => {
+            up(connection).await?;
+            fill_search(connection).await
+        }
         Migrate::OnlyEmpty if found == 0 => up(connection).await,
         Migrate::OnlyEmpty | Migrate::Never if found < known => Err(StoreError::SchemaTooOld),
         Migrate::OnlyEmpty | Migrate::Never => Ok(()),

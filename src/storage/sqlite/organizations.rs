@@ -53,7 +53,15 @@ impl OrganizationStore for SqliteStorage {
                     }
                     insert(connection, &organization).await?;
                     let (id, kind) = (Some(organization.id), EventKind::OrganizationCreated);
-                    events::append(connection, id, kind, Subject::Organization, &["slug", "name"], &change).await?;
+                    events::append(
+                        connection,
+                        id,
+                        kind,
+                        Subject::Organization,
+                        &["slug", "name"],
+                        &change,
+                    )
+                    .await?;
                     answers::keep(connection, None, &once, &organization, change.at).await?;
                     Ok(Answer::New(organization))
                 })
@@ -187,8 +195,9 @@ async fn update(
     patch: OrganizationPatch,
     change: Change,
 ) -> Result<Organization, StoreError> {
-    let sql =
-        format!("SELECT {ORGANIZATION_COLUMNS} FROM organizations AS o WHERE o.id = $1 AND o.deleted_at IS NULL");
+    let sql = format!(
+        "SELECT {ORGANIZATION_COLUMNS} FROM organizations AS o WHERE o.id = $1 AND o.deleted_at IS NULL"
+    );
     // Safe: it is put together from constants.
     let row = sqlx::query(AssertSqlSafe(sql))
         .bind(&owner(Some(id))[..])
@@ -201,16 +210,26 @@ async fn update(
     if fields.is_empty() {
         return Ok(organization);
     }
-    sqlx::query("UPDATE organizations SET slug = $2, name = $3, default_role = $4, retention_days = $5 WHERE id = $1")
-        .bind(&owner(Some(id))[..])
-        .bind(organization.slug.as_str())
-        .bind(organization.name.as_str())
-        .bind(organization.default_role.as_str())
-        .bind(organization.retention_days)
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| unique(error, Conflict::Slug))?;
+    sqlx::query(
+        "UPDATE organizations SET slug = $2, name = $3, default_role = $4, retention_days = $5 WHERE id = $1",
+    )
+    .bind(&owner(Some(id))[..])
+    .bind(organization.slug.as_str())
+    .bind(organization.name.as_str())
+    .bind(organization.default_role.as_str())
+    .bind(organization.retention_days)
+    .execute(&mut *connection)
+    .await
+    .map_err(|error| unique(error, Conflict::Slug))?;
     let kind = EventKind::OrganizationUpdated;
-    events::append(connection, Some(id), kind, Subject::Organization, &fields, &change).await?;
+    events::append(
+        connection,
+        Some(id),
+        kind,
+        Subject::Organization,
+        &fields,
+        &change,
+    )
+    .await?;
     Ok(organization)
 }

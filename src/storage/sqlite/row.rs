@@ -9,7 +9,9 @@ use crate::{
 
 /// The organization column of a key, an event or an answer: zeros for what belongs to no organization.
 pub(super) fn owner(organization: Option<OrganizationId>) -> [u8; 16] {
-    organization.map_or(Uuid::nil(), |organization| *organization.as_uuid()).into_bytes()
+    organization
+        .map_or(Uuid::nil(), |organization| *organization.as_uuid())
+        .into_bytes()
 }
 
 /// What [`owner`] wrote.

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     domain::{
-        EventKind, MemberId, MemberNumber, OrganizationId, Page, Team, TeamKey, TeamName, TeamNumber, Timestamp,
+        EventKind, MemberId, MemberNumber, OrganizationId, Page, Team, TeamKey, TeamName, TeamNumber,
+        Timestamp,
     },
     storage::{Answer, Change, Conflict, Missing, Once, Precondition, StoreError, TeamStore},
 };
@@ -106,7 +107,11 @@ impl TeamStore for SqliteStorage {
             .await
     }
 
-    async fn teams(&self, organization: OrganizationId, page: Page<TeamNumber>) -> Result<Vec<Team>, StoreError> {
+    async fn teams(
+        &self,
+        organization: OrganizationId,
+        page: Page<TeamNumber>,
+    ) -> Result<Vec<Team>, StoreError> {
         sqlx::query_as::<_, TeamRow>(
             "SELECT number, key, name, created_at FROM teams
              WHERE organization_id = $1 AND number > $2 ORDER BY number LIMIT $3",
@@ -151,18 +156,33 @@ async fn insert(
     .await
     .map_err(engine)?
     .ok_or(Missing::Organization)?;
-    let team = Team { number: TeamNumber(number), key, name, created_at: change.at };
-    sqlx::query("INSERT INTO teams (organization_id, number, key, name, created_at) VALUES ($1, $2, $3, $4, $5)")
-        .bind(&owner(Some(organization))[..])
-        .bind(number)
-        .bind(team.key.as_str())
-        .bind(team.name.as_str())
-        .bind(team.created_at.as_millis())
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| unique(error, Conflict::Team))?;
+    let team = Team {
+        number: TeamNumber(number),
+        key,
+        name,
+        created_at: change.at,
+    };
+    sqlx::query(
+        "INSERT INTO teams (organization_id, number, key, name, created_at) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(&owner(Some(organization))[..])
+    .bind(number)
+    .bind(team.key.as_str())
+    .bind(team.name.as_str())
+    .bind(team.created_at.as_millis())
+    .execute(&mut *connection)
+    .await
+    .map_err(|error| unique(error, Conflict::Team))?;
     let (kind, subject) = (EventKind::TeamCreated, Subject::Team(team.number));
-    events::append(connection, Some(organization), kind, subject, &["key", "name"], change).await?;
+    events::append(
+        connection,
+        Some(organization),
+        kind,
+        subject,
+        &["key", "name"],
+        change,
+    )
+    .await?;
     Ok(team)
 }
 
@@ -195,11 +215,13 @@ async fn delete(
     }
     let id = owner(Some(organization));
     let mut inside = numbers(
-        sqlx::query_scalar("DELETE FROM team_members WHERE organization_id = $1 AND team = $2 RETURNING member")
-            .bind(&id[..])
-            .bind(team.0)
-            .fetch_all(&mut *connection)
-            .await,
+        sqlx::query_scalar(
+            "DELETE FROM team_members WHERE organization_id = $1 AND team = $2 RETURNING member",
+        )
+        .bind(&id[..])
+        .bind(team.0)
+        .fetch_all(&mut *connection)
+        .await,
     )?;
     let mut main = numbers(
         // `<> 1` is the condition of the index.
@@ -219,11 +241,26 @@ async fn delete(
         .await
         .map_err(engine)?;
     let subject = Subject::Team(team);
-    events::append(connection, Some(organization), EventKind::TeamDeleted, subject, &[], &change).await?;
+    events::append(
+        connection,
+        Some(organization),
+        EventKind::TeamDeleted,
+        subject,
+        &[],
+        &change,
+    )
+    .await?;
     let both: BTreeSet<_> = inside.intersection(&main).copied().collect();
     inside.retain(|member| !both.contains(member));
     main.retain(|member| !both.contains(member));
-    members_changed(connection, organization, both, &["teams", "primary_team"], &change).await?;
+    members_changed(
+        connection,
+        organization,
+        both,
+        &["teams", "primary_team"],
+        &change,
+    )
+    .await?;
     members_changed(connection, organization, inside, &["teams"], &change).await?;
     members_changed(connection, organization, main, &["primary_team"], &change).await
 }
@@ -239,7 +276,10 @@ async fn set_members(
     find(connection, organization, team).await?;
     let id = owner(Some(organization));
     let members: BTreeSet<_> = members.into_iter().collect();
-    let ids: Vec<_> = members.iter().map(|member| format!("\"{}\"", member.as_uuid().simple())).collect();
+    let ids: Vec<_> = members
+        .iter()
+        .map(|member| format!("\"{}\"", member.as_uuid().simple()))
+        .collect();
     let wanted = numbers(
         sqlx::query_scalar(
             "SELECT m.number FROM json_each($2) AS wanted

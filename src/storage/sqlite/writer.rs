@@ -33,6 +33,7 @@ pub(super) struct WriteQueue {
 
 enum Message {
     Change(Box<dyn Job>),
+    Checkpoint(oneshot::Sender<()>),
     Close,
 }
 
@@ -93,7 +94,11 @@ impl WriteQueue {
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
         let (queue, messages) = mpsc::channel(QUEUE);
         let (count, commits) = watch::channel(0);
-        let writer = Writer { options, connection, commits: count };
+        let writer = Writer {
+            options,
+            connection,
+            commits: count,
+        };
         let task = tokio::spawn(writer.run(messages));
         Ok(Self {
             queue,
@@ -128,6 +133,16 @@ impl WriteQueue {
         self.commits.clone()
     }
 
+    /// Empties the write-ahead log, so that nothing is left in it of what was removed.
+    pub(super) async fn checkpoint(&self) -> Result<(), StoreError> {
+        let (reply, done) = oneshot::channel();
+        self.queue
+            .send(Message::Checkpoint(reply))
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        done.await.map_err(|_| StoreError::Closed)
+    }
+
     /// Refuses new changes, makes those that wait, and closes the connection.
     pub(super) async fn close(&self) {
         if let Some(task) = self.task.lock().await.take() {
@@ -149,19 +164,37 @@ impl Writer {
         let mut batch = Vec::with_capacity(MAX_SLOTS);
         while messages.recv_many(&mut batch, MAX_SLOTS).await > 0 {
             let mut jobs = Vec::with_capacity(batch.len());
+            let mut checkpoints = Vec::new();
             for message in batch.drain(..) {
                 match message {
                     Message::Change(job) if job.is_abandoned() => {}
                     Message::Change(job) => jobs.push(job),
+                    Message::Checkpoint(reply) => checkpoints.push(reply),
                     Message::Close => messages.close(),
                 }
             }
             if !jobs.is_empty() {
                 self.commit(jobs).await;
             }
+            if !checkpoints.is_empty() {
+                self.checkpoint().await;
+                // Who does not wait does not mind.
+                checkpoints.into_iter().for_each(|reply| drop(reply.send(())));
+            }
         }
         if let Err(error) = self.connection.close().await {
             tracing::error!(%error, "closing the database failed");
+        }
+    }
+
+    /// Moves the write-ahead log into the file and empties it. A reader in between may keep it from that; then the next
+    /// one does it.
+    async fn checkpoint(&mut self) {
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint (TRUNCATE)")
+            .execute(&mut self.connection)
+            .await
+        {
+            tracing::warn!(%error, "the write-ahead log was not emptied");
         }
     }
 
@@ -172,7 +205,8 @@ impl Writer {
             tracing::error!(%error, changes = jobs.len(), "a transaction failed");
             self.recover(error).await;
         } else {
-            self.commits.send_modify(|commits| *commits = commits.wrapping_add(1));
+            self.commits
+                .send_modify(|commits| *commits = commits.wrapping_add(1));
         }
         for job in jobs {
             job.finish(failure.as_ref().map(repeat));

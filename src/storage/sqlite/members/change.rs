@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     domain::{
-        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind, ExternalId, MemberEntry,
-        MemberId, MemberNumber, OrganizationId, PortalRole, Profile, Role, Source, TeamNumber, Timestamp,
+        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
+        ExternalId, MemberEntry, MemberId, MemberNumber, OrganizationId, PortalRole, Profile, Role, Source,
+        TeamNumber, Timestamp,
     },
     storage::{
         Change, Conflict, Erasure, MemberKey, Missing, Precondition, StoreError,
@@ -55,8 +56,10 @@ pub(super) async fn live(
     id: MemberId,
     version: Option<i64>,
 ) -> Result<Stored, StoreError> {
-    let stored = find(connection, organization, &MemberKey::Id(id)).await?;
-    let stored = stored.filter(|stored| stored.entry.revoked_at.is_none()).ok_or(Missing::Member)?;
+    let stored = find(&mut *connection, organization, &MemberKey::Id(id)).await?;
+    let stored = stored
+        .filter(|stored| stored.entry.revoked_at.is_none())
+        .ok_or(Missing::Member)?;
     if version.is_some_and(|version| version != stored.entry.version) {
         return Err(StoreError::VersionMismatch);
     }
@@ -82,13 +85,21 @@ pub(super) async fn save(
     }
     update(connection, organization, &after).await?;
     if after.teams != before.entry.teams {
-        set_teams(connection, organization, after.number, &before.entry.teams, &after.teams).await?;
+        set_teams(
+            connection,
+            organization,
+            after.number,
+            &before.entry.teams,
+            &after.teams,
+        )
+        .await?;
     }
     let (old, new) = (&before.entry.member.profile, &after.member.profile);
     if after.erased_at.is_some() {
         search::remove(connection, before.row).await?;
     } else if old.name != new.name || old.email != new.email {
-        search::put(connection, ordinal(connection, organization).await?, before.row, &after).await?;
+        let ordinal = ordinal(connection, organization).await?;
+        search::put(connection, ordinal, before.row, &after).await?;
     }
     let subject = Subject::Member(after.member.id, after.member.user_id);
     let sequence = events::append(connection, Some(organization), kind, subject, fields, change).await?;
@@ -102,7 +113,9 @@ pub(super) async fn restore(
     id: MemberId,
     change: &Change,
 ) -> Result<MemberEntry, StoreError> {
-    let stored = find(&mut *connection, organization, &MemberKey::Id(id)).await?.ok_or(Missing::Member)?;
+    let stored = find(&mut *connection, organization, &MemberKey::Id(id))
+        .await?
+        .ok_or(Missing::Member)?;
     let revoked_at = stored.entry.revoked_at.ok_or(Precondition::MemberNotRevoked)?;
     if stored.entry.erased_at.is_some() {
         return Err(Precondition::MemberErased.into());
@@ -117,9 +130,14 @@ pub(super) async fn restore(
     if retention_days.is_some_and(|days| retention_end(revoked_at, days) <= change.at) {
         return Err(Precondition::RetentionPassed.into());
     }
-    let entry = MemberEntry { revoked_at: None, ..stored.entry.clone() };
+    let entry = MemberEntry {
+        revoked_at: None,
+        ..stored.entry.clone()
+    };
     let event = (EventKind::MemberRestored, &["revoked_at"][..]);
-    Ok(save(connection, organization, &stored, entry, event, change).await?.0)
+    Ok(save(connection, organization, &stored, entry, event, change)
+        .await?
+        .0)
 }
 
 /// Removes a member's personal data.
@@ -129,14 +147,24 @@ pub(super) async fn erase(
     id: MemberId,
     change: &Change,
 ) -> Result<Erasure, StoreError> {
-    let mut stored = find(&mut *connection, organization, &MemberKey::Id(id)).await?.ok_or(Missing::Member)?;
+    let mut stored = find(&mut *connection, organization, &MemberKey::Id(id))
+        .await?
+        .ok_or(Missing::Member)?;
     if let Some(at) = stored.entry.erased_at {
-        return Ok(Erasure { at, sequence: erased_in(connection, organization, &stored.entry).await? });
+        return Ok(Erasure {
+            at,
+            sequence: erased_in(connection, organization, &stored.entry).await?,
+        });
     }
     if stored.entry.revoked_at.is_none() {
-        let entry = MemberEntry { revoked_at: Some(change.at), ..stored.entry.clone() };
+        let entry = MemberEntry {
+            revoked_at: Some(change.at),
+            ..stored.entry.clone()
+        };
         let event = (EventKind::MemberRevoked, &["revoked_at"][..]);
-        stored.entry = save(connection, organization, &stored, entry, event, change).await?.0;
+        stored.entry = save(connection, organization, &stored, entry, event, change)
+            .await?
+            .0;
     }
     let mut entry = stored.entry.clone();
     entry.member.profile = Profile::default();
@@ -146,8 +174,19 @@ pub(super) async fn erase(
     entry.primary_team = TeamNumber::ROOT;
     entry.last_seen_at = None;
     entry.erased_at = Some(change.at);
-    let fields = ["email", "name", "avatar_url", "portal_role", "company_name", "customer_status", "role",
-        "auth_method", "external_id", "teams", "last_seen_at"];
+    let fields = [
+        "email",
+        "name",
+        "avatar_url",
+        "portal_role",
+        "company_name",
+        "customer_status",
+        "role",
+        "auth_method",
+        "external_id",
+        "teams",
+        "last_seen_at",
+    ];
     let event = (EventKind::MemberErased, &fields[..]);
     let (_, sequence) = save(connection, organization, &stored, entry, event, change).await?;
     // The user keeps the address only while another link has it.
@@ -162,7 +201,10 @@ pub(super) async fn erase(
     .map_err(engine)?;
     // Kept answers may show the member.
     answers::forget(connection, organization, &id.to_string()).await?;
-    Ok(Erasure { at: change.at, sequence })
+    Ok(Erasure {
+        at: change.at,
+        sequence,
+    })
 }
 
 /// When a member that was revoked at a moment can't be restored any more.
@@ -218,13 +260,18 @@ pub(super) async fn require_team(
     organization: OrganizationId,
     team: TeamNumber,
 ) -> Result<(), StoreError> {
-    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM teams WHERE organization_id = $1 AND number = $2")
-        .bind(&organization.as_uuid().as_bytes()[..])
-        .bind(team.0)
-        .fetch_one(connection)
-        .await
-        .map_err(engine)?;
-    if found == 0 { Err(Missing::Team.into()) } else { Ok(()) }
+    let found: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM teams WHERE organization_id = $1 AND number = $2")
+            .bind(&organization.as_uuid().as_bytes()[..])
+            .bind(team.0)
+            .fetch_one(connection)
+            .await
+            .map_err(engine)?;
+    if found == 0 {
+        Err(Missing::Team.into())
+    } else {
+        Ok(())
+    }
 }
 
 fn is_acting_owner(entry: &MemberEntry) -> bool {
@@ -248,7 +295,11 @@ async fn require_other_owner(
     .fetch_optional(connection)
     .await
     .map_err(engine)?;
-    if other.is_none() { Err(Precondition::LastOwner.into()) } else { Ok(()) }
+    if other.is_none() {
+        Err(Precondition::LastOwner.into())
+    } else {
+        Ok(())
+    }
 }
 
 async fn update(
@@ -286,7 +337,11 @@ async fn update(
     .execute(connection)
     .await
     .map_err(|error| unique(error, Conflict::Member))?;
-    if updated.rows_affected() == 1 { Ok(()) } else { Err(Missing::Member.into()) }
+    if updated.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(Missing::Member.into())
+    }
 }
 
 async fn erased_in(

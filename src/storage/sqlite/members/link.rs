@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind, ExternalId, Member,
-        MemberEntry, MemberNumber, OrganizationId, Profile, Role, TeamNumber, UserId,
+        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
+        ExternalId, Member, MemberEntry, MemberNumber, OrganizationId, Profile, Role, TeamNumber, UserId,
     },
     storage::{
         Change, Conflict, LinkMember, LinkOutcome, Linked, MemberKey, Missing, StoreError,
@@ -53,7 +53,10 @@ async fn existing(
     for key in keys {
         let found = find(&mut *connection, organization, &key).await?;
         // A link of another user than the one who is named is no link of this user.
-        let found = found.filter(|stored| link.user_id.is_none_or(|user| user == stored.entry.member.user_id));
+        let found = found.filter(|stored| {
+            link.user_id
+                .is_none_or(|user| user == stored.entry.member.user_id)
+        });
         if found.is_some() {
             return Ok(found);
         }
@@ -76,11 +79,17 @@ async fn refresh(
         fields.push("external_id");
     }
     if fields.is_empty() {
-        return Ok(Linked { entry, outcome: LinkOutcome::Found });
+        return Ok(Linked {
+            entry,
+            outcome: LinkOutcome::Found,
+        });
     }
     let event = (EventKind::MemberUpdated, &fields[..]);
     let (entry, _) = save(connection, organization, &stored, entry, event, change).await?;
-    Ok(Linked { entry, outcome: LinkOutcome::Updated })
+    Ok(Linked {
+        entry,
+        outcome: LinkOutcome::Updated,
+    })
 }
 
 async fn create(
@@ -93,7 +102,12 @@ async fn create(
     let email = link.values.email.clone().flatten();
     let user_id = find_or_add_user(connection, &link, email.as_ref(), change).await?;
     let mut entry = MemberEntry {
-        member: Member { id: link.id, user_id, profile: Profile::default(), created_at: change.at },
+        member: Member {
+            id: link.id,
+            user_id,
+            profile: Profile::default(),
+            created_at: change.at,
+        },
         number,
         access: Access::default(),
         origin: link.origin,
@@ -115,8 +129,19 @@ async fn create(
     set_teams(connection, organization, number, &[], &entry.teams).await?;
     search::put(connection, ordinal, row, &entry).await?;
     let subject = Subject::Member(entry.member.id, user_id);
-    events::append(connection, Some(organization), EventKind::MemberLinked, subject, &fields, change).await?;
-    Ok(Linked { entry, outcome: LinkOutcome::Created })
+    events::append(
+        connection,
+        Some(organization),
+        EventKind::MemberLinked,
+        subject,
+        &fields,
+        change,
+    )
+    .await?;
+    Ok(Linked {
+        entry,
+        outcome: LinkOutcome::Created,
+    })
 }
 
 async fn next_number(
@@ -146,7 +171,10 @@ async fn find_or_add_user(
     let found: Option<Vec<u8>> = match link.user_id {
         Some(id) => {
             let query = sqlx::query_scalar("SELECT id FROM users WHERE id = $1");
-            query.bind(&id.as_uuid().as_bytes()[..]).fetch_optional(&mut *connection).await
+            query
+                .bind(&id.as_uuid().as_bytes()[..])
+                .fetch_optional(&mut *connection)
+                .await
         }
         None => {
             let query = sqlx::query_scalar("SELECT id FROM users WHERE email = $1");

@@ -26,8 +26,13 @@ pub(super) async fn page(
     match query.order {
         MemberOrder::Number if by_row => {
             if let Some(after) = query.after {
-                sql.push(" AND s.rowid").push(beyond).push("(SELECT row FROM members WHERE organization_id = ");
-                sql.push_bind(id(organization)).push(" AND number = ").push_bind(after.number.0).push(")");
+                sql.push(" AND s.rowid")
+                    .push(beyond)
+                    .push("(SELECT row FROM members WHERE organization_id = ");
+                sql.push_bind(id(organization))
+                    .push(" AND number = ")
+                    .push_bind(after.number.0)
+                    .push(")");
             }
             sql.push(" ORDER BY s.rowid").push(direction);
         }
@@ -39,18 +44,29 @@ pub(super) async fn page(
         }
         MemberOrder::Name => {
             if let Some(after) = query.after {
-                sql.push(" AND (coalesce(m.name, ''), m.number)").push(beyond).push("(");
-                sql.push_bind(after.name.unwrap_or_default()).push(", ").push_bind(after.number.0).push(")");
+                sql.push(" AND (coalesce(m.name, ''), m.number)")
+                    .push(beyond)
+                    .push("(");
+                sql.push_bind(after.name.unwrap_or_default())
+                    .push(", ")
+                    .push_bind(after.number.0)
+                    .push(")");
             }
-            sql.push(" ORDER BY coalesce(m.name, '')").push(direction).push(", m.number").push(direction);
+            sql.push(" ORDER BY coalesce(m.name, '')")
+                .push(direction)
+                .push(", m.number")
+                .push(direction);
         }
     }
     sql.push(" LIMIT ").push_bind(query.limit);
     if query.skip > 0 {
-        sql.push(" OFFSET ").push_bind(i64::try_from(query.skip).unwrap_or(i64::MAX));
+        sql.push(" OFFSET ")
+            .push_bind(i64::try_from(query.skip).unwrap_or(i64::MAX));
     }
     let rows = sql.build().fetch_all(pool).await.map_err(engine)?;
-    rows.iter().map(|row| entry_from_row(row).map(|stored| stored.entry)).collect()
+    rows.iter()
+        .map(|row| entry_from_row(row).map(|stored| stored.entry))
+        .collect()
 }
 
 /// How many there are on all pages.
@@ -101,7 +117,9 @@ fn statement(
             sql.push(" FROM members AS m CROSS JOIN member_search AS s ON s.rowid = m.row WHERE ")
         }
     };
-    sql.push("m.organization_id = ").push_bind(id(organization)).push(" AND m.revoked_at IS NULL");
+    sql.push("m.organization_id = ")
+        .push_bind(id(organization))
+        .push(" AND m.revoked_at IS NULL");
     for (column, parts) in search.map(|search| &search.scan[..]).unwrap_or_default() {
         sql.push(" AND (");
         for (index, part) in parts.iter().enumerate() {
@@ -113,7 +131,10 @@ fn statement(
     roles(&mut sql, &filter.roles);
     if let Some(team) = filter.team {
         sql.push(" AND m.number IN (SELECT member FROM team_members WHERE organization_id = ");
-        sql.push_bind(id(organization)).push(" AND team = ").push_bind(team.0).push(")");
+        sql.push_bind(id(organization))
+            .push(" AND team = ")
+            .push_bind(team.0)
+            .push(")");
     }
     if let Some(enabled) = filter.enabled {
         sql.push(" AND m.enabled = ").push_bind(enabled);
@@ -136,10 +157,15 @@ fn roles(sql: &mut QueryBuilder<Sqlite>, roles: &[Option<Role>]) {
             sql.push(" AND m.role IS NULL");
         }
         ([role], false) => {
-            sql.push(" AND m.role IS NOT NULL AND m.role = ").push_bind(role.as_str());
+            sql.push(" AND m.role IS NOT NULL AND m.role = ")
+                .push_bind(role.as_str());
         }
         (some, none) => {
-            sql.push(if none { " AND (m.role IS NULL OR " } else { " AND m.role IS NOT NULL AND (" });
+            sql.push(if none {
+                " AND (m.role IS NULL OR "
+            } else {
+                " AND m.role IS NOT NULL AND ("
+            });
             if Role::ALL.iter().all(|role| some.contains(&role)) {
                 sql.push("TRUE");
             } else {
@@ -158,10 +184,16 @@ fn roles(sql: &mut QueryBuilder<Sqlite>, roles: &[Option<Role>]) {
 
 fn range(sql: &mut QueryBuilder<Sqlite>, column: &str, range: TimeRange) {
     if let Some(from) = range.from {
-        sql.push(" AND ").push(column).push(" >= ").push_bind(from.as_millis());
+        sql.push(" AND ")
+            .push(column)
+            .push(" >= ")
+            .push_bind(from.as_millis());
     }
     if let Some(until) = range.until {
-        sql.push(" AND ").push(column).push(" < ").push_bind(until.as_millis());
+        sql.push(" AND ")
+            .push(column)
+            .push(" < ")
+            .push_bind(until.as_millis());
     }
 }
 

@@ -17,11 +17,12 @@ use super::{
 };
 use crate::{
     domain::{
-        EventKind, KeyDigest, MemberEntry, MemberId, MemberLookup, MemberPatch, OrganizationId, Role, Timestamp, UserId,
+        EventKind, KeyDigest, MemberEntry, MemberId, MemberLookup, MemberPatch, OrganizationId, Role,
+        Timestamp, UserId,
     },
     storage::{
-        Answer, Association, Change, Erasure, Found, LinkMember, Linked, MemberFilter, MemberKey, MemberQuery,
-        MemberStore, Once, StoreError,
+        Answer, Association, Change, Erasure, Found, LinkMember, Linked, MemberFilter, MemberKey,
+        MemberQuery, MemberStore, Once, StoreError,
     },
 };
 
@@ -78,8 +79,10 @@ impl MemberStore for SqliteStorage {
             return Ok(Vec::new());
         }
         let mut sql = QueryBuilder::new("SELECT ");
-        sql.push(row::ENTRY_COLUMNS).push(" FROM members AS m WHERE m.organization_id = ");
-        sql.push_bind(organization.as_uuid().as_bytes().to_vec()).push(" AND m.id IN (");
+        sql.push(row::ENTRY_COLUMNS)
+            .push(" FROM members AS m WHERE m.organization_id = ");
+        sql.push_bind(organization.as_uuid().as_bytes().to_vec())
+            .push(" AND m.id IN (");
         let mut list = sql.separated(", ");
         for id in ids {
             list.push_bind(id.as_uuid().as_bytes().to_vec());
@@ -89,8 +92,15 @@ impl MemberStore for SqliteStorage {
             sql.push(" AND m.revoked_at IS NULL");
         }
         // Each number of ids is another statement: not worth keeping.
-        let rows = sql.build().persistent(false).fetch_all(&self.reads).await.map_err(engine)?;
-        rows.iter().map(|row| row::entry_from_row(row).map(|stored| stored.entry)).collect()
+        let rows = sql
+            .build()
+            .persistent(false)
+            .fetch_all(&self.reads)
+            .await
+            .map_err(engine)?;
+        rows.iter()
+            .map(|row| row::entry_from_row(row).map(|stored| stored.entry))
+            .collect()
     }
 
     async fn members(
@@ -127,7 +137,11 @@ impl MemberStore for SqliteStorage {
                         return Ok(entry);
                     }
                     let event = (EventKind::MemberUpdated, &fields[..]);
-                    Ok(change::save(connection, organization, &stored, entry, event, &change).await?.0)
+                    Ok(
+                        change::save(connection, organization, &stored, entry, event, &change)
+                            .await?
+                            .0,
+                    )
                 })
             })
             .await
@@ -156,7 +170,15 @@ impl MemberStore for SqliteStorage {
                     let Some(id) = revoked else { return Ok(false) };
                     let subject = Subject::Member(MemberId::from_uuid(uuid(&id, "member id")?), user);
                     let kind = EventKind::MemberRevoked;
-                    events::append(connection, Some(organization), kind, subject, &["revoked_at"], &change).await?;
+                    events::append(
+                        connection,
+                        Some(organization),
+                        kind,
+                        subject,
+                        &["revoked_at"],
+                        &change,
+                    )
+                    .await?;
                     Ok(true)
                 })
             })
@@ -174,9 +196,16 @@ impl MemberStore for SqliteStorage {
             .submit(move |connection| {
                 Box::pin(async move {
                     let stored = change::live(connection, organization, member, version).await?;
-                    let entry = MemberEntry { revoked_at: Some(change.at), ..stored.entry.clone() };
+                    let entry = MemberEntry {
+                        revoked_at: Some(change.at),
+                        ..stored.entry.clone()
+                    };
                     let event = (EventKind::MemberRevoked, &["revoked_at"][..]);
-                    Ok(change::save(connection, organization, &stored, entry, event, &change).await?.0)
+                    Ok(
+                        change::save(connection, organization, &stored, entry, event, &change)
+                            .await?
+                            .0,
+                    )
                 })
             })
             .await
@@ -228,7 +257,9 @@ impl MemberStore for SqliteStorage {
             .fetch_all(&self.reads)
             .await
             .map_err(engine)?;
-        rows.iter().map(|row| row::entry_from_row(row).map(|stored| stored.entry)).collect()
+        rows.iter()
+            .map(|row| row::entry_from_row(row).map(|stored| stored.entry))
+            .collect()
     }
 
     async fn associations(
@@ -250,7 +281,9 @@ impl MemberStore for SqliteStorage {
             let organization = OrganizationId::from_uuid(uuid(&organization, "organization id")?);
             let role = role.map(|name| name.parse::<Role>()).transpose();
             // None: the organization is deleted.
-            if let Some(organization) = crate::storage::OrganizationStore::organization(self, organization).await? {
+            if let Some(organization) =
+                crate::storage::OrganizationStore::organization(self, organization).await?
+            {
                 associations.push(Association {
                     organization,
                     member_id: MemberId::from_uuid(uuid(&member, "member id")?),

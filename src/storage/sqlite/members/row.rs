@@ -4,8 +4,9 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
     domain::{
-        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, Member, MemberEntry,
-        MemberId, MemberNumber, Origin, PortalRole, Profile, Role, Source, TeamNumber, Timestamp, UserId,
+        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, Member,
+        MemberEntry, MemberId, MemberNumber, Origin, PortalRole, Profile, Role, Source, TeamNumber,
+        Timestamp, UserId,
     },
     storage::{
         StoreError,
@@ -34,7 +35,10 @@ pub(super) struct Stored {
 }
 
 /// The member whose columns begin at `first`.
-pub(in crate::storage::sqlite) fn member_from_row(row: &SqliteRow, first: usize) -> Result<Member, StoreError> {
+pub(in crate::storage::sqlite) fn member_from_row(
+    row: &SqliteRow,
+    first: usize,
+) -> Result<Member, StoreError> {
     let column = |offset: usize| row.try_get::<Option<String>, _>(first + offset).map_err(engine);
     Ok(Member {
         id: MemberId::from_uuid(uuid(row.try_get(first).map_err(engine)?, "member id")?),
@@ -60,7 +64,10 @@ pub(super) fn entry_from_row(row: &SqliteRow) -> Result<Stored, StoreError> {
     let role = column(11)?.map(|name| name.parse::<Role>()).transpose();
     let auth_method = column(13)?.map(|name| name.parse::<AuthMethod>()).transpose();
     let teams = column(22)?.unwrap_or_default();
-    let teams = teams.split_whitespace().map(|team| team.parse().map(TeamNumber)).collect::<Result<_, _>>();
+    let teams = teams
+        .split_whitespace()
+        .map(|team| team.parse().map(TeamNumber))
+        .collect::<Result<_, _>>();
     Ok(Stored {
         row: integer(9)?,
         entry: MemberEntry {

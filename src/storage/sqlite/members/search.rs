@@ -35,20 +35,26 @@ pub(super) async fn put(
     entry: &MemberEntry,
 ) -> Result<(), StoreError> {
     let profile = &entry.member.profile;
-    sqlx::query("INSERT OR REPLACE INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)")
-        .bind(row)
-        .bind(organization(ordinal))
-        .bind(profile.name.as_ref().map(DisplayName::as_str).map(fold))
-        .bind(profile.email.as_ref().map(Email::as_str).map(fold))
-        .execute(connection)
-        .await
-        .map_err(engine)?;
+    sqlx::query(
+        "INSERT OR REPLACE INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(row)
+    .bind(organization(ordinal))
+    .bind(profile.name.as_ref().map(DisplayName::as_str).map(fold))
+    .bind(profile.email.as_ref().map(Email::as_str).map(fold))
+    .execute(connection)
+    .await
+    .map_err(engine)?;
     Ok(())
 }
 
 /// Takes a member out of the index.
 pub(super) async fn remove(connection: &mut SqliteConnection, row: i64) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM member_search WHERE rowid = $1").bind(row).execute(connection).await.map_err(engine)?;
+    sqlx::query("DELETE FROM member_search WHERE rowid = $1")
+        .bind(row)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
     Ok(())
 }
 
@@ -72,14 +78,16 @@ pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) 
         }
         let mut transaction = sqlx::Connection::begin(&mut *connection).await.map_err(engine)?;
         for (row, ordinal, name, email) in rows {
-            sqlx::query("INSERT INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)")
-                .bind(row)
-                .bind(organization(ordinal))
-                .bind(name.as_deref().map(fold))
-                .bind(email.as_deref().map(fold))
-                .execute(&mut *transaction)
-                .await
-                .map_err(engine)?;
+            sqlx::query(
+                "INSERT INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)",
+            )
+            .bind(row)
+            .bind(organization(ordinal))
+            .bind(name.as_deref().map(fold))
+            .bind(email.as_deref().map(fold))
+            .execute(&mut *transaction)
+            .await
+            .map_err(engine)?;
         }
         transaction.commit().await.map_err(engine)?;
     }
@@ -113,7 +121,10 @@ impl Search {
         match (terms.len(), scan.is_empty()) {
             (1, true) => None,
             (1, false) => Some(Self { query: None, scan }),
-            _ => Some(Self { query: Some(terms.join(" AND ")), scan }),
+            _ => Some(Self {
+                query: Some(terms.join(" AND ")),
+                scan,
+            }),
         }
     }
 }
@@ -152,7 +163,10 @@ mod tests {
             ..MemberFilter::default()
         };
         let search = Search::new(&filter, 0).unwrap();
-        assert_eq!(search.query.unwrap(), "organization : \"一一一\" AND email : (\"a\"\"b\")");
+        assert_eq!(
+            search.query.unwrap(),
+            "organization : \"一一一\" AND email : (\"a\"\"b\")"
+        );
         assert_eq!(search.scan, [("name", vec!["jü".to_owned(), "sally".to_owned()])]);
         assert!(Search::new(&MemberFilter::default(), 0).is_none());
     }
