@@ -51,7 +51,7 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         };
         let slug = faults.check("slug", Slug::new(slug));
         let (slug, name) = faults.finish(slug.zip(name))?;
-        let once = Once { token, encode: |value| created(value.clone()).encode_to_vec() };
+        let once = Once { token, encode: |value: &Organization| created(value.clone()).encode_to_vec() };
         let response = match directory.create_organization(grant, slug, name, once).await? {
             Answer::New(value) => created(value),
             Answer::Repeated(answer) => auth::repeated(&answer)?,

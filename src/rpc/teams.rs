@@ -48,7 +48,7 @@ impl pb::team_service_server::TeamService for Teams {
         };
         let key = faults.check("key", TeamKey::new(key));
         let (key, name) = faults.finish(key.zip(name))?;
-        let once = Once { token, encode: |value| created(value.clone()).encode_to_vec() };
+        let once = Once { token, encode: |value: &Team| created(value.clone()).encode_to_vec() };
         let response = match directory.create_team(grant, key, name, once).await? {
             Answer::New(value) => created(value),
             Answer::Repeated(answer) => auth::repeated(&answer)?,
