@@ -63,7 +63,10 @@ impl<T> Once<T> {
     /// For a request that is not to be repeated.
     #[must_use]
     pub fn unrepeated() -> Self {
-        Self { token: None, encode: |_| Vec::new() }
+        Self {
+            token: None,
+            encode: |_| Vec::new(),
+        }
     }
 }
 
@@ -71,7 +74,10 @@ impl<T> Once<T> {
     /// For a request that nobody repeats.
     #[must_use]
     pub fn never() -> Self {
-        Self { token: None, encode: |_| Vec::new() }
+        Self {
+            token: None,
+            encode: |_| Vec::new(),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{MemberId, UserId},
-    storage::{Answer, Once},
+    storage::{Answer, Linked, Once},
 };
 
 /// Most ids of one BatchGetMembers.
@@ -48,7 +48,7 @@ impl pb::member_service_server::MemberService for Members {
         let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
         let token = auth::token(request.metadata(), grant.actor(), "LinkMember", request.get_ref())?;
         let link = link_request(request.into_inner())?;
-        let once = Once { token, encode: |value| linked(value.clone()).encode_to_vec() };
+        let once = Once { token, encode: |value: &Linked| linked(value.clone()).encode_to_vec() };
         let response = match directory.link_member(grant, link, once).await? {
             Answer::New(value) => linked(value),
             Answer::Repeated(answer) => auth::repeated(&answer)?,
