@@ -34,19 +34,32 @@ pub(super) struct Demo {
 pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
     let slug = Slug::new("acme").map_err(invalid)?;
     let name = OrganizationName::new("Acme Inc").map_err(invalid)?;
-    match directory.create_organization(Admin::OPERATOR, slug.clone(), name, Once::never()).await {
+    match directory
+        .create_organization(Admin::OPERATOR, slug.clone(), name, Once::never())
+        .await
+    {
         Ok(_) | Err(ServiceError::Conflict(Conflict::Slug)) => {}
         Err(error) => return Err(error.into()),
     }
-    let organization = directory.organization(Admin::OPERATOR, OrganizationKey::Slug(slug)).await?.id;
+    let organization = directory
+        .organization(Admin::OPERATOR, OrganizationKey::Slug(slug))
+        .await?
+        .id;
     let key = public_key(directory, organization).await?;
     for (email, name, company, status) in PEOPLE {
         let values = values(email, name, company, status).map_err(invalid)?;
-        let link = LinkRequest { values, ..LinkRequest::default() };
-        directory.link_member(Write::operator(organization), link, Once::never()).await?;
+        let link = LinkRequest {
+            values,
+            ..LinkRequest::default()
+        };
+        directory
+            .link_member(Write::operator(organization), link, Once::never())
+            .await?;
     }
     let email = Email::new(PEOPLE[0].0).map_err(invalid)?;
-    let sally = directory.member(Read::operator(organization), MemberKey::Email(email), false).await?;
+    let sally = directory
+        .member(Read::operator(organization), MemberKey::Email(email), false)
+        .await?;
     Ok(Demo {
         organization: organization.to_string(),
         key: key.reveal().to_owned(),
@@ -57,14 +70,24 @@ pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
 
 /// A new public key; the one there was is dead.
 async fn public_key(directory: &Directory, organization: OrganizationId) -> Result<ApiKeySecret, CliError> {
-    let page = Page { after: None, limit: u32::MAX };
-    for key in directory.api_keys(Admin::OPERATOR, Some(organization), page).await? {
+    let page = Page {
+        after: None,
+        limit: u32::MAX,
+    };
+    for key in directory
+        .api_keys(Admin::OPERATOR, Some(organization), page)
+        .await?
+    {
         if key.revoked_at.is_none() && key.scopes.contains(Scope::PublicApi) {
-            directory.revoke_api_key(Admin::OPERATOR, Some(organization), key.id).await?;
+            directory
+                .revoke_api_key(Admin::OPERATOR, Some(organization), key.id)
+                .await?;
         }
     }
     let scopes = [Scope::PublicApi].into_iter().collect();
-    let created = directory.create_api_key(Admin::OPERATOR, Some(organization), scopes, None, Once::never()).await?;
+    let created = directory
+        .create_api_key(Admin::OPERATOR, Some(organization), scopes, None, Once::never())
+        .await?;
     match created {
         Answer::New(created) => Ok(created.secret),
         Answer::Repeated(_) => Err(CliError::NotFound(Missing::ApiKey.to_string())),
@@ -117,7 +140,9 @@ fn values(email: &str, name: &str, company: &str, status: &str) -> Result<Member
     Ok(MemberPatch {
         email: Some(Some(Email::new(email)?)),
         name: Some(Some(DisplayName::new(name)?)),
-        avatar_url: Some(Some(AvatarUrl::new(format!("https://acme.example.com/avatars/{picture}.png"))?)),
+        avatar_url: Some(Some(AvatarUrl::new(format!(
+            "https://acme.example.com/avatars/{picture}.png"
+        ))?)),
         company_name: Some(Some(CompanyName::new(company)?)),
         customer_status: Some(Some(CustomerStatus::new(status)?)),
         ..MemberPatch::default()

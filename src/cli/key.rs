@@ -86,15 +86,24 @@ impl Key {
         let directory = &session.directory;
         let grant = Admin::OPERATOR;
         match self {
-            Self::Create { org, scopes, expires_in } => {
+            Self::Create {
+                org,
+                scopes,
+                expires_in,
+            } => {
                 let scopes: Scopes = scopes.into_iter().collect();
                 if org.is_none() && scopes.contains(Scope::PublicApi) {
-                    return Err(CliError::Usage("a key with the scope public_api takes --org".to_owned()));
+                    return Err(CliError::Usage(
+                        "a key with the scope public_api takes --org".to_owned(),
+                    ));
                 }
                 let organization = owner(session, org).await?;
                 let expires_at = expires_in.map(|time| SystemClock.now().saturating_add(time));
                 let once = Once::never();
-                match directory.create_api_key(grant, organization, scopes, expires_at, once).await? {
+                match directory
+                    .create_api_key(grant, organization, scopes, expires_at, once)
+                    .await?
+                {
                     Answer::New(created) => print_created(global, &created),
                     Answer::Repeated(_) => Ok(()),
                 }
@@ -103,9 +112,20 @@ impl Key {
                 let organization = owner(session, org).await?;
                 let old = match id {
                     Some(id) => id,
-                    None => live_public(session, organization).await?.last().ok_or_else(not_found)?.id,
+                    None => {
+                        live_public(session, organization)
+                            .await?
+                            .last()
+                            .ok_or_else(not_found)?
+                            .id
+                    }
                 };
-                print_created(global, &directory.rotate_api_key(grant, organization, old, overlap).await?)
+                print_created(
+                    global,
+                    &directory
+                        .rotate_api_key(grant, organization, old, overlap)
+                        .await?,
+                )
             }
             Self::Revoke { org, id } => {
                 let organization = owner(session, org).await?;
@@ -170,7 +190,10 @@ async fn all_keys(session: &Session, organization: Option<OrganizationId>) -> Re
     loop {
         let after = keys.last().map(|key| key.id);
         let page = Page { after, limit: PAGE };
-        let page = session.directory.api_keys(Admin::OPERATOR, organization, page).await?;
+        let page = session
+            .directory
+            .api_keys(Admin::OPERATOR, organization, page)
+            .await?;
         if page.is_empty() {
             return Ok(keys);
         }

@@ -101,7 +101,9 @@ impl Org {
                 let mut list = List::new(global);
                 let mut after = None;
                 loop {
-                    let page = directory.organizations(grant, Page { after, limit: PAGE }).await?;
+                    let page = directory
+                        .organizations(grant, Page { after, limit: PAGE })
+                        .await?;
                     let Some(end) = page.last() else { break };
                     after = Some(end.slug.clone());
                     for organization in page {

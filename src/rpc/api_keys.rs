@@ -40,7 +40,12 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
-        let token = auth::token(request.metadata(), grant.actor(), "CreateApiKey", request.get_ref())?;
+        let token = auth::token(
+            request.metadata(),
+            grant.actor(),
+            "CreateApiKey",
+            request.get_ref(),
+        )?;
         let request = request.into_inner();
         let mut faults = Faults::default();
         let organization = owner(&mut faults, &request.organization_id);
@@ -51,11 +56,18 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         }
         let request = organization.zip(expires_at);
         let (organization, expires_at) = faults.finish(request)?;
-        let once = Once { token, encode: |key| without_secret(key).encode_to_vec() };
-        let response = match directory.create_api_key(grant, organization, scopes, expires_at, once).await? {
-            Answer::New(CreatedApiKey { key, secret }) => {
-                pb::CreateApiKeyResponse { secret: secret.reveal().to_owned(), ..without_secret(&key) }
-            }
+        let once = Once {
+            token,
+            encode: |key| without_secret(key).encode_to_vec(),
+        };
+        let response = match directory
+            .create_api_key(grant, organization, scopes, expires_at, once)
+            .await?
+        {
+            Answer::New(CreatedApiKey { key, secret }) => pb::CreateApiKeyResponse {
+                secret: secret.reveal().to_owned(),
+                ..without_secret(&key)
+            },
             Answer::Repeated(answer) => auth::repeated(&answer)?,
         };
         Ok(Response::new(response))
@@ -76,9 +88,21 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         let after = after.and_then(|id| faults.id("page_token", &id));
         let organization = owner(&mut faults, &request.organization_id);
         let organization = faults.finish(organization)?;
-        let mut keys = directory.api_keys(grant, organization, Page { after, limit: limit + 1 }).await?;
+        let mut keys = directory
+            .api_keys(
+                grant,
+                organization,
+                Page {
+                    after,
+                    limit: limit + 1,
+                },
+            )
+            .await?;
         let more = cut(&mut keys, limit);
-        let next = keys.last().filter(|_| more).map(|last| list.token(&last.id.to_string()));
+        let next = keys
+            .last()
+            .filter(|_| more)
+            .map(|last| list.token(&last.id.to_string()));
         Ok(Response::new(pb::ListApiKeysResponse {
             api_keys: keys.iter().map(api_key).collect(),
             next_page_token: next.unwrap_or_default(),
@@ -94,7 +118,9 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         let pb::GetApiKeyRequest { organization_id, id } = request.get_ref();
         let (organization, id) = name(Faults::default(), organization_id, id)?;
         let key = directory.api_key(grant, organization, id).await?;
-        Ok(Response::new(pb::GetApiKeyResponse { api_key: Some(api_key(&key)) }))
+        Ok(Response::new(pb::GetApiKeyResponse {
+            api_key: Some(api_key(&key)),
+        }))
     }
 
     async fn rotate_api_key(
@@ -103,9 +129,15 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
-        let pb::RotateApiKeyRequest { organization_id, id, overlap: wanted } = request.get_ref();
+        let pb::RotateApiKeyRequest {
+            organization_id,
+            id,
+            overlap: wanted,
+        } = request.get_ref();
         let mut faults = Faults::default();
-        let overlap = faults.check("overlap", overlap(wanted.as_ref())).unwrap_or_default();
+        let overlap = faults
+            .check("overlap", overlap(wanted.as_ref()))
+            .unwrap_or_default();
         let (organization, id) = name(faults, organization_id, id)?;
         let created = directory.rotate_api_key(grant, organization, id, overlap).await?;
         Ok(Response::new(pb::RotateApiKeyResponse {
@@ -130,7 +162,11 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
 /// Whose keys: `Some(None)` for those that are bound to no organization, None and a fault for what is no id.
 #[expect(clippy::option_option, reason = "none and bad are two things")]
 fn owner(faults: &mut Faults, organization: &str) -> Option<Option<OrganizationId>> {
-    if organization.is_empty() { Some(None) } else { faults.id("organization_id", organization).map(Some) }
+    if organization.is_empty() {
+        Some(None)
+    } else {
+        faults.id("organization_id", organization).map(Some)
+    }
 }
 
 /// # Errors
@@ -164,18 +200,27 @@ fn scopes(faults: &mut Faults, request: &pb::CreateApiKeyRequest) -> Scopes {
 }
 
 fn overlap(overlap: Option<&prost_types::Duration>) -> Result<Duration, &'static str> {
-    let Some(overlap) = overlap else { return Ok(Duration::ZERO) };
+    let Some(overlap) = overlap else {
+        return Ok(Duration::ZERO);
+    };
     let seconds = u64::try_from(overlap.seconds).ok();
-    let nanos = u32::try_from(overlap.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    let nanos = u32::try_from(overlap.nanos)
+        .ok()
+        .filter(|nanos| *nanos < 1_000_000_000);
     seconds
         .zip(nanos)
-        .map(|(seconds, nanos)| Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into())))
+        .map(|(seconds, nanos)| {
+            Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()))
+        })
         .filter(|overlap| *overlap <= MAX_OVERLAP)
         .ok_or("must be 0 to 30 days")
 }
 
 fn without_secret(key: &ApiKey) -> pb::CreateApiKeyResponse {
-    pb::CreateApiKeyResponse { api_key: Some(api_key(key)), secret: String::new() }
+    pb::CreateApiKeyResponse {
+        api_key: Some(api_key(key)),
+        secret: String::new(),
+    }
 }
 
 fn api_key(key: &ApiKey) -> pb::ApiKey {
@@ -201,7 +246,14 @@ mod tests {
         assert_eq!(overlap(None), Ok(Duration::ZERO));
         assert_eq!(read(1, 500_000_000), Ok(Duration::from_millis(1500)));
         assert_eq!(read(2_592_000, 0), Ok(MAX_OVERLAP));
-        for (seconds, nanos) in [(2_592_000, 1), (-1, 0), (0, -1), (0, 1_000_000_000), (i64::MAX, 0), (i64::MIN, 0)] {
+        for (seconds, nanos) in [
+            (2_592_000, 1),
+            (-1, 0),
+            (0, -1),
+            (0, 1_000_000_000),
+            (i64::MAX, 0),
+            (i64::MIN, 0),
+        ] {
             assert!(read(seconds, nanos).is_err(), "{seconds} {nanos}");
         }
     }

@@ -7,7 +7,8 @@ use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use super::{
-    LateDirectory, auth, faults::Faults, page::List, proto::userbridge::directory::v1 as pb, status, time::timestamp,
+    LateDirectory, auth, faults::Faults, page::List, proto::userbridge::directory::v1 as pb, status,
+    time::timestamp,
 };
 use crate::{
     domain::{Event, EventKind, UserId},
@@ -31,7 +32,11 @@ pub(super) struct Events {
 impl Events {
     /// Streams end when `draining` turns true.
     pub(super) fn new(directory: LateDirectory, draining: watch::Receiver<bool>) -> Self {
-        Self { directory, watchers: Arc::new(Semaphore::new(MAX_WATCHERS)), draining }
+        Self {
+            directory,
+            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            draining,
+        }
     }
 }
 
@@ -44,7 +49,9 @@ impl pb::event_service_server::EventService for Events {
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_read(auth::credential(request.metadata())?)
+            .await?;
         let mut request = request.into_inner();
         let mut faults = Faults::default();
         let limit = faults.page_size(std::mem::take(&mut request.page_size));
@@ -56,16 +63,25 @@ impl pb::event_service_server::EventService for Events {
         if request.kinds.len() > MAX_KINDS {
             faults.add("kinds", format_args!("must be at most {MAX_KINDS}"));
         }
-        let kinds = request.kinds.iter().enumerate().filter_map(|(index, kind)| {
-            faults.check(&format!("kinds[{index}]"), kind.parse::<EventKind>())
-        });
+        let kinds =
+            request.kinds.iter().enumerate().filter_map(|(index, kind)| {
+                faults.check(&format!("kinds[{index}]"), kind.parse::<EventKind>())
+            });
         let kinds = kinds.collect();
-        let query = faults.finish(Some(EventQuery { after, limit: limit + 1, user, kinds }))?;
+        let query = faults.finish(Some(EventQuery {
+            after,
+            limit: limit + 1,
+            user,
+            kinds,
+        }))?;
         let mut events = directory.events(grant, query).await?;
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = events.len() > wanted;
         events.truncate(wanted);
-        let next = events.last().filter(|_| more).map(|last| list.token(&last.sequence));
+        let next = events
+            .last()
+            .filter(|_| more)
+            .map(|last| list.token(&last.sequence));
         Ok(Response::new(pb::ListEventsResponse {
             events: events.into_iter().map(event).collect(),
             next_page_token: next.unwrap_or_default(),
@@ -86,7 +102,9 @@ impl pb::event_service_server::EventService for Events {
         }
         let after = faults.finish(Some(after))?;
         let watchers = Arc::clone(&self.watchers);
-        let permit = watchers.try_acquire_owned().map_err(|_| Status::from(ServiceError::Overloaded))?;
+        let permit = watchers
+            .try_acquire_owned()
+            .map_err(|_| Status::from(ServiceError::Overloaded))?;
         let mut draining = self.draining.clone();
         let drained = async move {
             // An error means that the server is gone.
@@ -95,7 +113,9 @@ impl pb::event_service_server::EventService for Events {
         let events = directory
             .watch_events(grant, credential, after)
             .map_err(Status::from)
-            .map_ok(|value| pb::WatchEventsResponse { event: Some(event(value)) })
+            .map_ok(|value| pb::WatchEventsResponse {
+                event: Some(event(value)),
+            })
             .take_until(drained)
             .chain(stream::once(future::ready(Err(status::draining()))))
             // The first error is the last item.

@@ -3,25 +3,67 @@
 //! To add a service: its proto in `proto/` and `build.rs`, its module in [`proto`], a file here that implements it, and
 //! a line in [`Services::routes`].
 
+mod api_keys;
 mod auth;
 mod deadline;
+mod events;
+mod faults;
+mod members;
+mod organizations;
+mod page;
 mod proto;
 mod status;
+mod teams;
+mod time;
 mod users;
 
 use std::sync::{Arc, OnceLock};
 
-use tonic::{Status, service::Routes};
+use tokio::sync::watch;
+use tonic::{
+    Status,
+    server::NamedService as _,
+    service::{Routes, RoutesBuilder},
+};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use self::{deadline::Deadline, proto::users_v1::user_service_server::UserServiceServer, users::Users};
+use self::{
+    api_keys::ApiKeys,
+    deadline::Deadline,
+    events::Events,
+    members::Members,
+    organizations::Organizations,
+    proto::userbridge::{
+        admin::v1::{
+            api_key_service_server::ApiKeyServiceServer,
+            organization_service_server::OrganizationServiceServer,
+        },
+        directory::v1::{
+            event_service_server::EventServiceServer, member_service_server::MemberServiceServer,
+            team_service_server::TeamServiceServer,
+        },
+        users::v1::user_service_server::UserServiceServer,
+    },
+    teams::Teams,
+    users::Users,
+};
 use crate::service::{Directory, ServiceError};
 
-/// The largest request message, in bytes. The largest valid one is some hundreds.
+/// The largest request message of the published contract, in bytes. The largest valid one is some hundreds.
 const MAX_REQUEST: usize = 64 * 1024;
 
+/// The largest request message of the other services: ten thousand ids.
+const MAX_DIRECTORY_REQUEST: usize = 1024 * 1024;
+
 /// Names of the services whose health is told apart.
-const SERVICES: [&str; 1] = ["userbridge.users.v1.UserService"];
+const SERVICES: [&str; 6] = [
+    UserServiceServer::<Users>::NAME,
+    MemberServiceServer::<Members>::NAME,
+    TeamServiceServer::<Teams>::NAME,
+    EventServiceServer::<Events>::NAME,
+    OrganizationServiceServer::<Organizations>::NAME,
+    ApiKeyServiceServer::<ApiKeys>::NAME,
+];
 
 /// All gRPC services. They exist before the directory does: until [`Services::ready`] they answer UNAVAILABLE, and
 /// health says `NOT_SERVING`.
@@ -29,6 +71,7 @@ const SERVICES: [&str; 1] = ["userbridge.users.v1.UserService"];
 pub struct Services {
     directory: LateDirectory,
     health: HealthReporter,
+    draining: watch::Sender<bool>,
 }
 
 impl Services {
@@ -37,6 +80,7 @@ impl Services {
         let services = Self {
             directory: LateDirectory::default(),
             health: HealthReporter::new(),
+            draining: watch::Sender::new(false),
         };
         services.report(ServingStatus::NotServing).await;
         services
@@ -49,9 +93,10 @@ impl Services {
         }
     }
 
-    /// Tells whoever watches our health to go elsewhere. Requests are still answered.
+    /// Tells whoever watches our health to go elsewhere, and ends streams. Requests are still answered.
     pub async fn drain(&self) {
         self.report(ServingStatus::NotServing).await;
+        self.draining.send_replace(true);
     }
 
     /// The services that the gateway calls.
@@ -59,6 +104,30 @@ impl Services {
     pub fn published(&self) -> Routes {
         let users = UserServiceServer::new(Users::new(self.directory.clone()));
         Routes::new(Deadline::new(users.max_decoding_message_size(MAX_REQUEST))).prepare()
+    }
+
+    /// The services of the directory and of administration.
+    fn directory(&self) -> RoutesBuilder {
+        let directory = || self.directory.clone();
+        let members = MemberServiceServer::new(Members::new(directory()));
+        let teams = TeamServiceServer::new(Teams::new(directory()));
+        let events = EventServiceServer::new(Events::new(directory(), self.draining.subscribe()));
+        let organizations = OrganizationServiceServer::new(Organizations::new(directory()));
+        let api_keys = ApiKeyServiceServer::new(ApiKeys::new(directory()));
+        let mut routes = RoutesBuilder::from(self.published());
+        routes
+            .add_service(Deadline::new(
+                members.max_decoding_message_size(MAX_DIRECTORY_REQUEST),
+            ))
+            .add_service(Deadline::new(
+                teams.max_decoding_message_size(MAX_DIRECTORY_REQUEST),
+            ))
+            .add_service(Deadline::new(events.max_decoding_message_size(MAX_REQUEST)))
+            .add_service(Deadline::new(
+                organizations.max_decoding_message_size(MAX_REQUEST),
+            ))
+            .add_service(Deadline::new(api_keys.max_decoding_message_size(MAX_REQUEST)));
+        routes
     }
 
     /// Everything a gRPC listener serves: the services, health, reflection.
@@ -74,7 +143,8 @@ impl Services {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         Ok(self
-            .published()
+            .directory()
+            .routes()
             .add_service(tonic_health::pb::health_server::HealthServer::new(health))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)

@@ -40,7 +40,12 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     ) -> Result<Response<pb::CreateOrganizationResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
-        let token = auth::token(request.metadata(), grant.actor(), "CreateOrganization", request.get_ref())?;
+        let token = auth::token(
+            request.metadata(),
+            grant.actor(),
+            "CreateOrganization",
+            request.get_ref(),
+        )?;
         let pb::CreateOrganizationRequest { slug, name } = request.into_inner();
         let mut faults = Faults::default();
         // A slug keeps all the rules of a name, and is named where it does not.
@@ -51,7 +56,10 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         };
         let slug = faults.check("slug", Slug::new(slug));
         let (slug, name) = faults.finish(slug.zip(name))?;
-        let once = Once { token, encode: |value: &Organization| created(value.clone()).encode_to_vec() };
+        let once = Once {
+            token,
+            encode: |value: &Organization| created(value.clone()).encode_to_vec(),
+        };
         let response = match directory.create_organization(grant, slug, name, once).await? {
             Answer::New(value) => created(value),
             Answer::Repeated(answer) => auth::repeated(&answer)?,
@@ -76,7 +84,9 @@ impl pb::organization_service_server::OrganizationService for Organizations {
             }
         };
         let found = directory.organization(grant, faults.finish(key)?).await?;
-        Ok(Response::new(pb::GetOrganizationResponse { organization: Some(organization(found)) }))
+        Ok(Response::new(pb::GetOrganizationResponse {
+            organization: Some(organization(found)),
+        }))
     }
 
     async fn list_organizations(
@@ -85,16 +95,30 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     ) -> Result<Response<pb::ListOrganizationsResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
-        let pb::ListOrganizationsRequest { page_size, page_token } = request.into_inner();
+        let pb::ListOrganizationsRequest {
+            page_size,
+            page_token,
+        } = request.into_inner();
         let list = List::new("ListOrganizations", &pb::ListOrganizationsRequest::default());
         let mut faults = Faults::default();
         let limit = faults.page_size(page_size);
         let after: Option<String> = list.cursor(&page_token, &mut faults);
         let after = faults.check_optional("page_token", after, Slug::new);
         let after = faults.finish(after)?;
-        let mut organizations = directory.organizations(grant, Page { after, limit: limit + 1 }).await?;
+        let mut organizations = directory
+            .organizations(
+                grant,
+                Page {
+                    after,
+                    limit: limit + 1,
+                },
+            )
+            .await?;
         let more = cut(&mut organizations, limit);
-        let next = organizations.last().filter(|_| more).map(|last| list.token(&last.slug.as_str()));
+        let next = organizations
+            .last()
+            .filter(|_| more)
+            .map(|last| list.token(&last.slug.as_str()));
         Ok(Response::new(pb::ListOrganizationsResponse {
             organizations: organizations.into_iter().map(organization).collect(),
             next_page_token: next.unwrap_or_default(),
@@ -110,10 +134,16 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         let request = request.into_inner();
         let mut faults = Faults::default();
         let id = faults.id::<OrganizationId>("id", &request.id);
-        let patch = patch(request.organization.unwrap_or_default(), request.update_mask, &mut faults);
+        let patch = patch(
+            request.organization.unwrap_or_default(),
+            request.update_mask,
+            &mut faults,
+        );
         let (id, patch) = faults.finish(id.map(|id| (id, patch)))?;
         let updated = directory.update_organization(grant, id, patch).await?;
-        Ok(Response::new(pb::UpdateOrganizationResponse { organization: Some(organization(updated)) }))
+        Ok(Response::new(pb::UpdateOrganizationResponse {
+            organization: Some(organization(updated)),
+        }))
     }
 
     async fn delete_organization(
@@ -139,7 +169,9 @@ fn patch(values: pb::Organization, mask: Option<FieldMask>, faults: &mut Faults)
     for path in &paths {
         match path.as_str() {
             "slug" => patch.slug = faults.check("organization.slug", Slug::new(values.slug.clone())),
-            "name" => patch.name = faults.check("organization.name", OrganizationName::new(values.name.clone())),
+            "name" => {
+                patch.name = faults.check("organization.name", OrganizationName::new(values.name.clone()))
+            }
             "default_role" => {
                 patch.default_role = role_of(faults, "organization.default_role", values.default_role);
                 if values.default_role == 0 {
@@ -152,7 +184,10 @@ fn patch(values: pb::Organization, mask: Option<FieldMask>, faults: &mut Faults)
                     faults.check_optional("organization.retention_days", days, retention_days);
             }
             _ => {
-                faults.add("update_mask", "must name only slug, name, default_role and retention_days");
+                faults.add(
+                    "update_mask",
+                    "must name only slug, name, default_role and retention_days",
+                );
             }
         }
     }
@@ -167,7 +202,9 @@ fn retention_days(days: i32) -> Result<u16, String> {
 }
 
 fn created(value: Organization) -> pb::CreateOrganizationResponse {
-    pb::CreateOrganizationResponse { organization: Some(organization(value)) }
+    pb::CreateOrganizationResponse {
+        organization: Some(organization(value)),
+    }
 }
 
 fn organization(organization: Organization) -> pb::Organization {

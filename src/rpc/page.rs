@@ -12,7 +12,10 @@ pub(super) struct List([u8; 8]);
 impl List {
     /// The list of this method with this request, in which `page_size` and `page_token` have been cleared.
     pub(super) fn new(method: &str, request: &impl prost::Message) -> Self {
-        let digest = Sha256::new().chain_update(method).chain_update([0]).chain_update(request.encode_to_vec());
+        let digest = Sha256::new()
+            .chain_update(method)
+            .chain_update([0])
+            .chain_update(request.encode_to_vec());
         let mut tag = [0; 8];
         tag.copy_from_slice(&digest.finalize()[..8]);
         Self(tag)

@@ -36,7 +36,9 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::CreateTeamRequest>,
     ) -> Result<Response<pb::CreateTeamResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
         let token = auth::token(request.metadata(), grant.actor(), "CreateTeam", request.get_ref())?;
         let pb::CreateTeamRequest { key, name } = request.into_inner();
         let mut faults = Faults::default();
@@ -48,7 +50,10 @@ impl pb::team_service_server::TeamService for Teams {
         };
         let key = faults.check("key", TeamKey::new(key));
         let (key, name) = faults.finish(key.zip(name))?;
-        let once = Once { token, encode: |value: &Team| created(value.clone()).encode_to_vec() };
+        let once = Once {
+            token,
+            encode: |value: &Team| created(value.clone()).encode_to_vec(),
+        };
         let response = match directory.create_team(grant, key, name, once).await? {
             Answer::New(value) => created(value),
             Answer::Repeated(answer) => auth::repeated(&answer)?,
@@ -61,12 +66,18 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::RenameTeamRequest>,
     ) -> Result<Response<pb::RenameTeamResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
         let pb::RenameTeamRequest { number, name } = request.into_inner();
         let mut faults = Faults::default();
         let name = faults.check("name", TeamName::new(name));
-        let renamed = directory.rename_team(grant, TeamNumber(number), faults.finish(name)?).await?;
-        Ok(Response::new(pb::RenameTeamResponse { team: Some(team(renamed)) }))
+        let renamed = directory
+            .rename_team(grant, TeamNumber(number), faults.finish(name)?)
+            .await?;
+        Ok(Response::new(pb::RenameTeamResponse {
+            team: Some(team(renamed)),
+        }))
     }
 
     async fn delete_team(
@@ -74,8 +85,12 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::DeleteTeamRequest>,
     ) -> Result<Response<pb::DeleteTeamResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
-        directory.delete_team(grant, TeamNumber(request.get_ref().number)).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
+        directory
+            .delete_team(grant, TeamNumber(request.get_ref().number))
+            .await?;
         Ok(Response::new(pb::DeleteTeamResponse {}))
     }
 
@@ -84,16 +99,32 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::ListTeamsRequest>,
     ) -> Result<Response<pb::ListTeamsResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
-        let pb::ListTeamsRequest { page_size, page_token } = request.into_inner();
+        let grant = directory
+            .grant_read(auth::credential(request.metadata())?)
+            .await?;
+        let pb::ListTeamsRequest {
+            page_size,
+            page_token,
+        } = request.into_inner();
         let list = List::new("ListTeams", &pb::ListTeamsRequest::default());
         let mut faults = Faults::default();
         let limit = faults.page_size(page_size);
         let after: Option<i64> = list.cursor(&page_token, &mut faults);
         let after = faults.finish(Some(after))?.map(TeamNumber);
-        let mut teams = directory.teams(grant, Page { after, limit: limit + 1 }).await?;
+        let mut teams = directory
+            .teams(
+                grant,
+                Page {
+                    after,
+                    limit: limit + 1,
+                },
+            )
+            .await?;
         let more = cut(&mut teams, limit);
-        let next = teams.last().filter(|_| more).map(|last| list.token(&last.number.0));
+        let next = teams
+            .last()
+            .filter(|_| more)
+            .map(|last| list.token(&last.number.0));
         Ok(Response::new(pb::ListTeamsResponse {
             teams: teams.into_iter().map(team).collect(),
             next_page_token: next.unwrap_or_default(),
@@ -105,16 +136,23 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::SetTeamMembersRequest>,
     ) -> Result<Response<pb::SetTeamMembersResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
         let pb::SetTeamMembersRequest { number, member_ids } = request.get_ref();
         let mut faults = Faults::default();
         if member_ids.len() > MAX_MEMBERS {
             faults.add("member_ids", format_args!("must be at most {MAX_MEMBERS}"));
         }
-        let ids = member_ids.iter().enumerate().filter_map(|(index, id)| faults.id(&format!("member_ids[{index}]"), id));
+        let ids = member_ids
+            .iter()
+            .enumerate()
+            .filter_map(|(index, id)| faults.id(&format!("member_ids[{index}]"), id));
         let ids = ids.collect();
         let ids = faults.finish(Some(ids))?;
-        let (added, removed) = directory.set_team_members(grant, TeamNumber(*number), ids).await?;
+        let (added, removed) = directory
+            .set_team_members(grant, TeamNumber(*number), ids)
+            .await?;
         Ok(Response::new(pb::SetTeamMembersResponse {
             added: i32::try_from(added).unwrap_or(i32::MAX),
             removed: i32::try_from(removed).unwrap_or(i32::MAX),
@@ -123,7 +161,9 @@ impl pb::team_service_server::TeamService for Teams {
 }
 
 fn created(value: Team) -> pb::CreateTeamResponse {
-    pb::CreateTeamResponse { team: Some(team(value)) }
+    pb::CreateTeamResponse {
+        team: Some(team(value)),
+    }
 }
 
 fn team(team: Team) -> pb::Team {

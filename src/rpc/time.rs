@@ -9,7 +9,10 @@ pub(super) fn timestamp(time: Timestamp) -> ProtoTimestamp {
     let millis = time.as_millis();
     // The remainder is below a thousand, so it fits.
     let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or_default();
-    ProtoTimestamp { seconds: millis.div_euclid(1000), nanos }
+    ProtoTimestamp {
+        seconds: millis.div_euclid(1000),
+        nanos,
+    }
 }
 
 /// The moment of a message, to the millisecond below.
@@ -22,7 +25,9 @@ pub(super) fn moment(time: ProtoTimestamp) -> Result<Timestamp, &'static str> {
     if !YEARS.contains(&time.seconds) || !(0..1_000_000_000).contains(&time.nanos) {
         return Err("must be a time of the years 1 to 9999");
     }
-    Ok(Timestamp::from_millis(time.seconds * 1000 + i64::from(time.nanos) / 1_000_000))
+    Ok(Timestamp::from_millis(
+        time.seconds * 1000 + i64::from(time.nanos) / 1_000_000,
+    ))
 }
 
 #[cfg(test)]
@@ -39,8 +44,17 @@ mod tests {
 
     #[test]
     fn a_moment_outside_the_calendar_is_refused() {
-        for (seconds, nanos) in [(i64::MAX, 0), (i64::MIN, 0), (253_402_300_800, 0), (0, -1), (0, 1_000_000_000)] {
-            assert!(moment(ProtoTimestamp { seconds, nanos }).is_err(), "{seconds} {nanos}");
+        for (seconds, nanos) in [
+            (i64::MAX, 0),
+            (i64::MIN, 0),
+            (253_402_300_800, 0),
+            (0, -1),
+            (0, 1_000_000_000),
+        ] {
+            assert!(
+                moment(ProtoTimestamp { seconds, nanos }).is_err(),
+                "{seconds} {nanos}"
+            );
         }
     }
 }

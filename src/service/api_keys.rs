@@ -38,11 +38,20 @@ impl Directory {
         self.manages_keys(grant, organization).await?;
         let change = self.change(grant.actor);
         let CreatedApiKey { key, secret } = self.new_key(organization, scopes, expires_at, change.at)?;
-        let new = NewApiKey { key, digest: secret.digest() };
-        Ok(match self.storage.create_api_key(organization, new, once, change).await? {
-            Answer::New(key) => Answer::New(CreatedApiKey { key, secret }),
-            Answer::Repeated(answer) => Answer::Repeated(answer),
-        })
+        let new = NewApiKey {
+            key,
+            digest: secret.digest(),
+        };
+        Ok(
+            match self
+                .storage
+                .create_api_key(organization, new, once, change)
+                .await?
+            {
+                Answer::New(key) => Answer::New(CreatedApiKey { key, secret }),
+                Answer::Repeated(answer) => Answer::Repeated(answer),
+            },
+        )
     }
 
     /// Makes a key in the place of another, with its scopes. The old one lives on for `overlap`; with none it is dead
@@ -61,9 +70,14 @@ impl Directory {
         let old = self.api_key(grant, organization, old).await?;
         let change = self.change(grant.actor);
         let created = self.new_key(organization, old.scopes, None, change.at)?;
-        let new = NewApiKey { key: created.key.clone(), digest: created.secret.digest() };
+        let new = NewApiKey {
+            key: created.key.clone(),
+            digest: created.secret.digest(),
+        };
         let old_expires_at = change.at.saturating_add(overlap);
-        self.storage.rotate_api_key(organization, old.id, old_expires_at, new, change).await?;
+        self.storage
+            .rotate_api_key(organization, old.id, old_expires_at, new, change)
+            .await?;
         Ok(created)
     }
 
@@ -79,7 +93,11 @@ impl Directory {
         key: ApiKeyId,
     ) -> Result<(), ServiceError> {
         self.manages_keys(grant, organization).await?;
-        if self.storage.revoke_api_key(organization, key, self.change(grant.actor)).await? {
+        if self
+            .storage
+            .revoke_api_key(organization, key, self.change(grant.actor))
+            .await?
+        {
             Ok(())
         } else {
             Err(ServiceError::NotFound(Missing::ApiKey))

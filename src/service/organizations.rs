@@ -41,7 +41,10 @@ impl Directory {
             retention_days: None,
             created_at: change.at,
         };
-        Ok(self.storage.create_organization(organization, once, change).await?)
+        Ok(self
+            .storage
+            .create_organization(organization, once, change)
+            .await?)
     }
 
     /// A live organization.
@@ -49,7 +52,11 @@ impl Directory {
     /// # Errors
     ///
     /// [`Missing::Organization`].
-    pub async fn organization(&self, grant: Admin, key: OrganizationKey) -> Result<Organization, ServiceError> {
+    pub async fn organization(
+        &self,
+        grant: Admin,
+        key: OrganizationKey,
+    ) -> Result<Organization, ServiceError> {
         let found = match key {
             OrganizationKey::Id(id) => self.storage.organization(id).await?,
             OrganizationKey::Slug(slug) => self.storage.organization_by_slug(&slug).await?,
@@ -90,7 +97,10 @@ impl Directory {
     ) -> Result<Organization, ServiceError> {
         grant.covers(organization)?;
         let change = self.change(grant.actor);
-        Ok(self.storage.update_organization(organization, patch, change).await?)
+        Ok(self
+            .storage
+            .update_organization(organization, patch, change)
+            .await?)
     }
 
     /// Ends an organization. Its keys are dead at once; its rows stay.
@@ -104,7 +114,11 @@ impl Directory {
         organization: OrganizationId,
     ) -> Result<(), ServiceError> {
         grant.covers(organization)?;
-        if self.storage.delete_organization(organization, self.change(grant.actor)).await? {
+        if self
+            .storage
+            .delete_organization(organization, self.change(grant.actor))
+            .await?
+        {
             Ok(())
         } else {
             Err(ServiceError::NotFound(Missing::Organization))

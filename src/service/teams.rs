@@ -20,7 +20,10 @@ impl Directory {
         once: Once<Team>,
     ) -> Result<Answer<Team>, ServiceError> {
         let change = self.change(grant.actor);
-        Ok(self.storage.create_team(grant.organization, key, name, once, change).await?)
+        Ok(self
+            .storage
+            .create_team(grant.organization, key, name, once, change)
+            .await?)
     }
 
     /// Gives a team another name.
@@ -35,7 +38,10 @@ impl Directory {
         name: TeamName,
     ) -> Result<Team, ServiceError> {
         let change = self.change(grant.actor);
-        Ok(self.storage.rename_team(grant.organization, team, name, change).await?)
+        Ok(self
+            .storage
+            .rename_team(grant.organization, team, name, change)
+            .await?)
     }
 
     /// Removes a team.
@@ -69,6 +75,9 @@ impl Directory {
         members: Vec<MemberId>,
     ) -> Result<(usize, usize), ServiceError> {
         let change = self.change(grant.actor);
-        Ok(self.storage.set_team_members(grant.organization, team, members, change).await?)
+        Ok(self
+            .storage
+            .set_team_members(grant.organization, team, members, change)
+            .await?)
     }
 }

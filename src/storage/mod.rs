@@ -63,7 +63,10 @@ impl<T> Once<T> {
     /// For a request that nobody repeats.
     #[must_use]
     pub fn never() -> Self {
-        Self { token: None, encode: |_| Vec::new() }
+        Self {
+            token: None,
+            encode: |_| Vec::new(),
+        }
     }
 }
 

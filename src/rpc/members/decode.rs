@@ -5,8 +5,8 @@ use tonic::Status;
 
 use crate::{
     domain::{
-        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberNumber, MemberPatch,
-        PortalRole, Role, Source, TeamNumber, Timestamp,
+        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberNumber,
+        MemberPatch, PortalRole, Role, Source, TeamNumber, Timestamp,
     },
     rpc::{faults::Faults, page::List, proto::userbridge::directory::v1 as pb, time::moment},
     service::LinkRequest,
@@ -38,7 +38,10 @@ const MUTABLE: [&str; 12] = [
 pub(super) fn link_request(request: pb::LinkMemberRequest) -> Result<LinkRequest, Status> {
     let mut faults = Faults::default();
     if request.user_id.is_none() && request.external_id.is_none() && request.email.is_none() {
-        faults.add("email", "at least one of user_id, external_id and email is required");
+        faults.add(
+            "email",
+            "at least one of user_id, external_id and email is required",
+        );
     }
     if request.external_id.is_some() && request.source.is_none() {
         faults.add("source", "is required with external_id");
@@ -53,18 +56,36 @@ pub(super) fn link_request(request: pb::LinkMemberRequest) -> Result<LinkRequest
         name: optional(&mut faults, "name", request.name, DisplayName::new).map(Some),
         avatar_url: optional(&mut faults, "avatar_url", request.avatar_url, AvatarUrl::new).map(Some),
         portal_role: optional(&mut faults, "portal_role", request.portal_role, PortalRole::new),
-        company_name: optional(&mut faults, "company_name", request.company_name, CompanyName::new).map(Some),
-        customer_status: optional(&mut faults, "customer_status", request.customer_status, CustomerStatus::new)
-            .map(Some),
+        company_name: optional(
+            &mut faults,
+            "company_name",
+            request.company_name,
+            CompanyName::new,
+        )
+        .map(Some),
+        customer_status: optional(
+            &mut faults,
+            "customer_status",
+            request.customer_status,
+            CustomerStatus::new,
+        )
+        .map(Some),
         role: role.map(Some),
         enabled: None,
         auth_method: auth_method.map(Some),
         external_id: None,
         teams: Some(teams(&mut faults, request.teams)).filter(|teams| !teams.is_empty()),
-        primary_team: request.primary_team.and_then(|number| team(&mut faults, "primary_team", number)),
+        primary_team: request
+            .primary_team
+            .and_then(|number| team(&mut faults, "primary_team", number)),
     };
     let source = source.unwrap_or_default();
-    faults.finish(Some(LinkRequest { user_id, source, external_id, values }))
+    faults.finish(Some(LinkRequest {
+        user_id,
+        source,
+        external_id,
+        values,
+    }))
 }
 
 /// # Errors
@@ -81,10 +102,15 @@ pub(super) fn member_key(by: Option<pb::get_member_request::By>) -> Result<Membe
         Some(By::ExternalId(external)) => {
             let source = faults.check("external_id.source", Source::new(external.source));
             let id = faults.check("external_id.id", ExternalId::new(external.id));
-            source.zip(id).map(|(source, id)| MemberKey::ExternalId(source, id))
+            source
+                .zip(id)
+                .map(|(source, id)| MemberKey::ExternalId(source, id))
         }
         None => {
-            faults.add("by", "one of id, user_id, email, number and external_id is required");
+            faults.add(
+                "by",
+                "one of id, user_id, email, number and external_id is required",
+            );
             None
         }
     };
@@ -118,7 +144,10 @@ pub(super) fn list_query(
         "name" => (MemberOrder::Name, false),
         "name desc" => (MemberOrder::Name, true),
         _ => {
-            faults.add("order_by", "must be created_at or name, each optionally with ` desc`");
+            faults.add(
+                "order_by",
+                "must be created_at or name, each optionally with ` desc`",
+            );
             (MemberOrder::Number, false)
         }
     };
@@ -128,7 +157,12 @@ pub(super) fn list_query(
         enabled: request.enabled,
         source: optional(&mut faults, "source", request.source, Source::new),
         email_parts: part(&mut faults, "email_part", request.email_part, Email::MAX_CHARS),
-        name_parts: part(&mut faults, "name_part", request.name_part, DisplayName::MAX_CHARS),
+        name_parts: part(
+            &mut faults,
+            "name_part",
+            request.name_part,
+            DisplayName::MAX_CHARS,
+        ),
         created: TimeRange {
             from: time(&mut faults, "created_from", request.created_from),
             until: time(&mut faults, "created_until", request.created_until),
@@ -138,8 +172,18 @@ pub(super) fn list_query(
             until: time(&mut faults, "seen_until", request.seen_until),
         },
     };
-    let after = cursor.map(|(number, name)| Cursor { number: MemberNumber(number), name });
-    faults.finish(Some(MemberQuery { filter, order, descending, after, skip: 0, limit }))
+    let after = cursor.map(|(number, name)| Cursor {
+        number: MemberNumber(number),
+        name,
+    });
+    faults.finish(Some(MemberQuery {
+        filter,
+        order,
+        descending,
+        after,
+        skip: 0,
+        limit,
+    }))
 }
 
 /// What a mask names, with the values of the message. Faults are noted; then the patch is not to be used.
@@ -149,7 +193,10 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Fa
         faults.add("update_mask", "must name at least one field");
     }
     for path in paths.iter().filter(|path| !MUTABLE.contains(&path.as_str())) {
-        faults.add("update_mask", format_args!("names {path:?}, which is no field that can be changed"));
+        faults.add(
+            "update_mask",
+            format_args!("names {path:?}, which is no field that can be changed"),
+        );
     }
     let named = |field: &str| paths.iter().any(|path| path == field);
     let mut patch = MemberPatch::default();
@@ -166,11 +213,15 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Fa
         patch.portal_role = faults.check("member.portal_role", PortalRole::new(member.portal_role));
     }
     if named("company_name") {
-        patch.company_name = faults.check_optional("member.company_name", member.company_name, CompanyName::new);
+        patch.company_name =
+            faults.check_optional("member.company_name", member.company_name, CompanyName::new);
     }
     if named("customer_status") {
-        patch.customer_status =
-            faults.check_optional("member.customer_status", member.customer_status, CustomerStatus::new);
+        patch.customer_status = faults.check_optional(
+            "member.customer_status",
+            member.customer_status,
+            CustomerStatus::new,
+        );
     }
     if named("role") {
         patch.role = Some(role(faults, "member.role", member.role));
@@ -197,7 +248,9 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Fa
 #[expect(clippy::option_option, reason = "any and bad are two things")]
 pub(super) fn version(etag: &str, faults: &mut Faults) -> Option<Option<i64>> {
     let etag = Some(etag).filter(|etag| !etag.is_empty());
-    faults.check_optional("etag", etag, |etag| etag.parse().map_err(|_| "is no etag of a member"))
+    faults.check_optional("etag", etag, |etag| {
+        etag.parse().map_err(|_| "is no etag of a member")
+    })
 }
 
 /// A role; None for the unspecified one, and for an unknown one, with a fault.
@@ -263,7 +316,10 @@ fn teams(faults: &mut Faults, numbers: Vec<i64>) -> Vec<TeamNumber> {
         faults.add("teams", format_args!("must be at most {MAX_TEAMS}"));
         return Vec::new();
     }
-    let mut teams: Vec<_> = numbers.into_iter().filter_map(|number| team(faults, "teams", number)).collect();
+    let mut teams: Vec<_> = numbers
+        .into_iter()
+        .filter_map(|number| team(faults, "teams", number))
+        .collect();
     teams.sort_unstable();
     teams.dedup();
     teams

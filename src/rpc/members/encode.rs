@@ -40,7 +40,10 @@ pub(super) fn linked(linked: Linked) -> pb::LinkMemberResponse {
         LinkOutcome::Updated => pb::LinkOutcome::Updated,
         LinkOutcome::Found => pb::LinkOutcome::Found,
     };
-    pb::LinkMemberResponse { member: Some(member(linked.entry)), outcome: outcome.into() }
+    pb::LinkMemberResponse {
+        member: Some(member(linked.entry)),
+        outcome: outcome.into(),
+    }
 }
 
 pub(super) fn association(association: Association) -> pb::Association {

@@ -13,15 +13,12 @@ use self::{
     encode::{association, linked, member},
 };
 use super::{
-    LateDirectory, auth, events,
-    faults::Faults,
-    page::List,
-    proto::userbridge::directory::v1 as pb,
+    LateDirectory, auth, events, faults::Faults, page::List, proto::userbridge::directory::v1 as pb,
     time::timestamp,
 };
 use crate::{
     domain::{MemberId, UserId},
-    storage::{Answer, Once},
+    storage::{Answer, Linked, Once},
 };
 
 /// Most ids of one BatchGetMembers.
@@ -45,10 +42,15 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::LinkMemberRequest>,
     ) -> Result<Response<pb::LinkMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
         let token = auth::token(request.metadata(), grant.actor(), "LinkMember", request.get_ref())?;
         let link = link_request(request.into_inner())?;
-        let once = Once { token, encode: |value| linked(value.clone()).encode_to_vec() };
+        let once = Once {
+            token,
+            encode: |value: &Linked| linked(value.clone()).encode_to_vec(),
+        };
         let response = match directory.link_member(grant, link, once).await? {
             Answer::New(value) => linked(value),
             Answer::Repeated(answer) => auth::repeated(&answer)?,
@@ -61,11 +63,15 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::GetMemberRequest>,
     ) -> Result<Response<pb::GetMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_read(auth::credential(request.metadata())?)
+            .await?;
         let request = request.into_inner();
         let key = member_key(request.by)?;
         let entry = directory.member(grant, key, request.include_revoked).await?;
-        Ok(Response::new(pb::GetMemberResponse { member: Some(member(entry)) }))
+        Ok(Response::new(pb::GetMemberResponse {
+            member: Some(member(entry)),
+        }))
     }
 
     async fn batch_get_members(
@@ -73,7 +79,9 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::BatchGetMembersRequest>,
     ) -> Result<Response<pb::BatchGetMembersResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_read(auth::credential(request.metadata())?)
+            .await?;
         let request = request.into_inner();
         let mut faults = Faults::default();
         if !(1..=MAX_BATCH).contains(&request.ids.len()) {
@@ -86,7 +94,9 @@ impl pb::member_service_server::MemberService for Members {
             .filter_map(|(index, id)| faults.id::<MemberId>(&format!("ids[{index}]"), id))
             .collect();
         let ids = faults.finish(Some(ids))?;
-        let batch = directory.members_by_id(grant, ids, request.include_revoked).await?;
+        let batch = directory
+            .members_by_id(grant, ids, request.include_revoked)
+            .await?;
         Ok(Response::new(pb::BatchGetMembersResponse {
             members: batch.found.into_iter().map(member).collect(),
             not_found: batch.not_found.iter().map(ToString::to_string).collect(),
@@ -98,7 +108,9 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::ListMembersRequest>,
     ) -> Result<Response<pb::ListMembersResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_read(auth::credential(request.metadata())?)
+            .await?;
         let mut request = request.into_inner();
         let page_size = std::mem::take(&mut request.page_size);
         let page_token = std::mem::take(&mut request.page_token);
@@ -114,7 +126,9 @@ impl pb::member_service_server::MemberService for Members {
         let (members, next) = directory.members(grant, query).await?;
         Ok(Response::new(pb::ListMembersResponse {
             members: members.into_iter().map(member).collect(),
-            next_page_token: next.map(|next| list.token(&(next.number.0, next.name))).unwrap_or_default(),
+            next_page_token: next
+                .map(|next| list.token(&(next.number.0, next.name)))
+                .unwrap_or_default(),
             total,
         }))
     }
@@ -124,15 +138,24 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::UpdateMemberRequest>,
     ) -> Result<Response<pb::UpdateMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
         let request = request.into_inner();
         let mut faults = Faults::default();
         let id = faults.id::<MemberId>("id", &request.id);
-        let patch = patch(request.member.unwrap_or_default(), request.update_mask, &mut faults);
+        let patch = patch(
+            request.member.unwrap_or_default(),
+            request.update_mask,
+            &mut faults,
+        );
         let version = version(&request.etag, &mut faults);
-        let (id, patch, version) = faults.finish(id.zip(version).map(|(id, version)| (id, patch, version)))?;
+        let (id, patch, version) =
+            faults.finish(id.zip(version).map(|(id, version)| (id, patch, version)))?;
         let entry = directory.update_member(grant, id, patch, version).await?;
-        Ok(Response::new(pb::UpdateMemberResponse { member: Some(member(entry)) }))
+        Ok(Response::new(pb::UpdateMemberResponse {
+            member: Some(member(entry)),
+        }))
     }
 
     async fn revoke_member(
@@ -140,13 +163,17 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::RevokeMemberRequest>,
     ) -> Result<Response<pb::RevokeMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
         let mut faults = Faults::default();
         let id = faults.id::<MemberId>("id", &request.get_ref().id);
         let version = version(&request.get_ref().etag, &mut faults);
         let (id, version) = faults.finish(id.zip(version))?;
         let entry = directory.revoke_member(grant, id, version).await?;
-        Ok(Response::new(pb::RevokeMemberResponse { member: Some(member(entry)) }))
+        Ok(Response::new(pb::RevokeMemberResponse {
+            member: Some(member(entry)),
+        }))
     }
 
     async fn restore_member(
@@ -154,10 +181,14 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::RestoreMemberRequest>,
     ) -> Result<Response<pb::RestoreMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
         let id = member_id(&request.get_ref().id)?;
         let entry = directory.restore_member(grant, id).await?;
-        Ok(Response::new(pb::RestoreMemberResponse { member: Some(member(entry)) }))
+        Ok(Response::new(pb::RestoreMemberResponse {
+            member: Some(member(entry)),
+        }))
     }
 
     async fn erase_member(
@@ -165,7 +196,9 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::EraseMemberRequest>,
     ) -> Result<Response<pb::EraseMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
         let id = member_id(&request.get_ref().id)?;
         let erasure = directory.erase_member(grant, id).await?;
         Ok(Response::new(pb::EraseMemberResponse {
@@ -180,8 +213,12 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::ExportMemberRequest>,
     ) -> Result<Response<pb::ExportMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_read(auth::credential(request.metadata())?).await?;
-        let export = directory.export_user(grant, user_id(&request.get_ref().user_id)?).await?;
+        let grant = directory
+            .grant_read(auth::credential(request.metadata())?)
+            .await?;
+        let export = directory
+            .export_user(grant, user_id(&request.get_ref().user_id)?)
+            .await?;
         Ok(Response::new(pb::ExportMemberResponse {
             members: export.links.into_iter().map(member).collect(),
             events: export.events.into_iter().map(events::event).collect(),
@@ -205,8 +242,12 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::RecordSeenRequest>,
     ) -> Result<Response<pb::RecordSeenResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_write(auth::credential(request.metadata())?).await?;
-        directory.record_seen(grant, member_id(&request.get_ref().id)?).await?;
+        let grant = directory
+            .grant_write(auth::credential(request.metadata())?)
+            .await?;
+        directory
+            .record_seen(grant, member_id(&request.get_ref().id)?)
+            .await?;
         Ok(Response::new(pb::RecordSeenResponse {}))
     }
 }
