@@ -21,6 +21,9 @@ use crate::{
 /// The longest retention time, in days.
 const MAX_RETENTION_DAYS: u16 = 36_500;
 
+/// The fields that a mask may name.
+const MUTABLE: [&str; 4] = ["slug", "name", "default_role", "retention_days"];
+
 /// The tenants.
 pub(super) struct Organizations {
     directory: LateDirectory,
@@ -165,31 +168,29 @@ fn patch(values: pb::Organization, mask: Option<FieldMask>, faults: &mut Faults)
     if paths.is_empty() {
         faults.add("update_mask", "must name at least one field");
     }
+    if paths.iter().any(|path| !MUTABLE.contains(&path.as_str())) {
+        faults.add(
+            "update_mask",
+            format_args!("must name none but {}", MUTABLE.join(", ")),
+        );
+    }
+    let named = |field: &str| paths.iter().any(|path| path == field);
     let mut patch = OrganizationPatch::default();
-    for path in &paths {
-        match path.as_str() {
-            "slug" => patch.slug = faults.check("organization.slug", Slug::new(values.slug.clone())),
-            "name" => {
-                patch.name = faults.check("organization.name", OrganizationName::new(values.name.clone()))
-            }
-            "default_role" => {
-                patch.default_role = role_of(faults, "organization.default_role", values.default_role);
-                if values.default_role == 0 {
-                    faults.add("organization.default_role", "must be a role");
-                }
-            }
-            "retention_days" => {
-                let days = values.retention_days;
-                patch.retention_days =
-                    faults.check_optional("organization.retention_days", days, retention_days);
-            }
-            _ => {
-                faults.add(
-                    "update_mask",
-                    "must name only slug, name, default_role and retention_days",
-                );
-            }
+    if named("slug") {
+        patch.slug = faults.check("organization.slug", Slug::new(values.slug));
+    }
+    if named("name") {
+        patch.name = faults.check("organization.name", OrganizationName::new(values.name));
+    }
+    if named("default_role") {
+        patch.default_role = role_of(faults, "organization.default_role", values.default_role);
+        if values.default_role == 0 {
+            faults.add("organization.default_role", "must be a role");
         }
+    }
+    if named("retention_days") {
+        let days = values.retention_days;
+        patch.retention_days = faults.check_optional("organization.retention_days", days, retention_days);
     }
     patch
 }

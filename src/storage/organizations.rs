@@ -7,10 +7,6 @@ use crate::domain::{Organization, OrganizationId, OrganizationName, Page, Role, 
 
 /// New values for some fields of an organization. None leaves a field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::option_option,
-    reason = "whether to change and to what are two questions"
-)]
 pub struct OrganizationPatch {
     /// Handle.
     pub slug: Option<Slug>,

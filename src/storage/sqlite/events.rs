@@ -156,11 +156,12 @@ impl EventLog for SqliteStorage {
         query: EventQuery,
     ) -> Result<Vec<Event>, StoreError> {
         let owner = owner(organization);
-        let kinds: String = query
-            .kinds
-            .iter()
-            .map(|kind| format!(" {} ", kind.as_str()))
-            .collect();
+        let kinds: Vec<_> = query.kinds.iter().map(|kind| kind.as_str()).collect();
+        let kinds = if kinds.is_empty() {
+            String::new()
+        } else {
+            format!(" {} ", kinds.join(" "))
+        };
         let statement = if query.user.is_some() {
             EVENTS_OF_USER
         } else {
