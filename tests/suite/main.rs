@@ -9,6 +9,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod grpc;
 mod sqlite;
 mod storage;
 mod support;

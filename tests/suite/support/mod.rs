@@ -7,7 +7,7 @@ pub(crate) mod process;
 pub(crate) mod proto;
 mod skip;
 
-pub(crate) use app::{Answer, Form, Tenant, TestApp};
+pub(crate) use app::{Answer, Form, Tenant, TestApp, with_key};
 pub(crate) use gateway::gateway_tests;
 pub(crate) use skip::skip;
 
