@@ -9,7 +9,10 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod cli;
+mod crash;
 mod grpc;
+mod productbridge;
 mod sqlite;
 mod storage;
 mod support;

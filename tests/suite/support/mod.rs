@@ -6,6 +6,7 @@ mod gateway;
 pub(crate) mod process;
 pub(crate) mod proto;
 mod skip;
+pub(crate) mod wire;
 
 pub(crate) use app::{Answer, Form, Tenant, TestApp, with_key};
 pub(crate) use gateway::gateway_tests;
