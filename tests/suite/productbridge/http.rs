@@ -12,6 +12,7 @@ gateway_tests!(
     a_slash_at_the_end_is_redirected,
     a_body_over_64_kib_is_refused,
     a_body_in_pieces_is_read_whole,
+    a_body_that_grows_when_it_is_decoded_is_answered,
     json_is_what_says_that_it_is,
     a_connection_outlives_every_refusal,
     requests_that_follow_each_other_are_answered_in_order,
@@ -146,6 +147,22 @@ async fn a_body_in_pieces_is_read_whole(app: TestApp) {
     assert_eq!(
         app.retrieve_json(wrap(tokio_stream::iter(pieces))).await.status,
         200
+    );
+}
+
+async fn a_body_that_grows_when_it_is_decoded_is_answered(app: TestApp) {
+    let acme = app.tenant("acme").await;
+    // Two bytes each in UTF-16, three in UTF-8.
+    let email = "漢".repeat(32_000);
+    let sent: Vec<u8> = body(&acme.key, "email", &email)
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert!(sent.len() <= 64 * 1024);
+    let answer = app.retrieve_json(sent).await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (404, super::USER_NOT_FOUND)
     );
 }
 
