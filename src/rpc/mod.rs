@@ -5,20 +5,25 @@
 
 mod auth;
 mod deadline;
+mod health;
 mod proto;
 mod status;
 mod users;
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::watch;
 use tonic::{Status, service::Routes};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthReporter};
 
-use self::{deadline::Deadline, proto::users_v1::user_service_server::UserServiceServer, users::Users};
+use self::{
+    deadline::Deadline, health::Health, proto::users_v1::user_service_server::UserServiceServer, users::Users,
+};
 use crate::service::{Directory, ServiceError};
 
-/// The largest request message, in bytes. The largest valid one is some hundreds.
-const MAX_REQUEST: usize = 64 * 1024;
+/// The largest request message, in bytes. The largest valid one has some hundreds, but an address too long to be
+/// anybody's is answered as nobody's: the gateway passes on what it finds in 64 KiB, which as UTF-16 become 96.
+const MAX_REQUEST: usize = 128 * 1024;
 
 /// Names of the services whose health is told apart.
 const SERVICES: [&str; 1] = ["userbridge.users.v1.UserService"];
@@ -29,6 +34,7 @@ const SERVICES: [&str; 1] = ["userbridge.users.v1.UserService"];
 pub struct Services {
     directory: LateDirectory,
     health: HealthReporter,
+    draining: watch::Sender<bool>,
 }
 
 impl Services {
@@ -37,6 +43,7 @@ impl Services {
         let services = Self {
             directory: LateDirectory::default(),
             health: HealthReporter::new(),
+            draining: watch::Sender::new(false),
         };
         services.report(ServingStatus::NotServing).await;
         services
@@ -49,9 +56,10 @@ impl Services {
         }
     }
 
-    /// Tells whoever watches our health to go elsewhere. Requests are still answered.
+    /// Tells whoever watches our health to go elsewhere, then ends streams. Requests are still answered.
     pub async fn drain(&self) {
         self.report(ServingStatus::NotServing).await;
+        self.draining.send_replace(true);
     }
 
     /// The services that the gateway calls.
@@ -67,7 +75,6 @@ impl Services {
     ///
     /// The descriptors that were compiled into this program are not readable.
     pub fn routes(&self) -> Result<Routes, tonic_reflection::server::Error> {
-        let health = tonic_health::server::HealthService::from_health_reporter(self.health.clone());
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -75,7 +82,10 @@ impl Services {
         };
         Ok(self
             .published()
-            .add_service(tonic_health::pb::health_server::HealthServer::new(health))
+            .add_service(HealthServer::new(Health::new(
+                &self.health,
+                self.draining.subscribe(),
+            )))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
             .prepare())

@@ -121,7 +121,7 @@ pub trait ApiKeyStore: Send + Sync {
         page: Page<ApiKeyId>,
     ) -> Result<Vec<ApiKey>, StoreError>;
 
-    /// The key with this digest, dead or alive; none if its organization is deleted. It takes no organization, because
+    /// The key with this digest, dead or alive; that of a deleted organization is revoked. It takes no organization, because
     /// it is what tells whose key it is.
     async fn api_key_by_digest(&self, digest: KeyDigest) -> Result<Option<ApiKey>, StoreError>;
 }
