@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How often a quiet gRPC connection is asked whether it still lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// What to serve, and where.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use hyper_util::{
 use tokio::net::TcpListener;
 
 /// How long a client may take to send the head of a request. A connection kept open between requests is under it too.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The longest head of a request, in bytes.
 const MAX_HEADER: usize = 32 * 1024;

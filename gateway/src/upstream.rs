@@ -6,9 +6,9 @@ use tonic::{
     Request, Response, Status,
     body::Body,
     metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint, Uri},
+    transport::{self, Endpoint, Uri},
 };
-use tower::{BoxError, Service, ServiceExt as _, util::BoxCloneSyncService};
+use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 
 use crate::{
     fault::Fault,
@@ -33,7 +33,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// The largest message that the directory may answer with, in bytes.
 const MAX_RESPONSE: usize = 1024 * 1024;
 
-type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, transport::Error>;
 
 /// The directory, in this process or behind a socket. Cheap to clone.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl Upstream {
         S: Clone + Send + Sync + 'static,
         S::Future: Send,
     {
-        let service = service.map_err(|never: Infallible| -> BoxError { match never {} });
+        let service = service.map_err(|never: Infallible| -> transport::Error { match never {} });
         Self {
             connection: BoxCloneSyncService::new(service),
         }
@@ -58,14 +58,14 @@ impl Upstream {
     /// The gRPC services at a URI. It connects with the first call, and again whenever it must.
     #[must_use]
     pub fn connect(uri: Uri) -> Self {
-        let channel: Channel = Endpoint::from(uri)
+        let channel = Endpoint::from(uri)
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true)
             .connect_lazy();
         Self {
-            connection: BoxCloneSyncService::new(channel.map_err(BoxError::from)),
+            connection: BoxCloneSyncService::new(channel),
         }
     }
 

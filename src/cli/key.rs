@@ -22,7 +22,7 @@ pub(super) enum Key {
         /// The organization's handle.
         #[arg(long)]
         org: Slug,
-        /// What it may do: public_api, directory.read, directory.write, admin. May be given several times.
+        /// What it may do: `public_api`, `directory.read`, `directory.write`, `admin`. May be given several times.
         #[arg(long = "scope", required = true, value_name = "SCOPE")]
         scopes: Vec<Scope>,
         /// How long it lives, such as 90d or 12h [default: until it is revoked].

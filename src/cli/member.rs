@@ -48,7 +48,7 @@ pub(super) struct Link {
     /// Where a picture is.
     #[arg(long, value_name = "URL")]
     avatar_url: Option<AvatarUrl>,
-    /// Role in the portal [default: end_user].
+    /// Role in the portal [default: `end_user`].
     #[arg(long, value_name = "ROLE")]
     portal_role: Option<PortalRole>,
     /// Company.
@@ -119,8 +119,8 @@ impl MemberCommand {
                     let page = directory
                         .members(organization, Page { after, limit: PAGE })
                         .await?;
-                    let Some(last) = page.last() else { break };
-                    after = Some(last.id);
+                    let Some(end) = page.last() else { break };
+                    after = Some(end.id);
                     for member in page {
                         list.push(&MemberView::from(member))?;
                     }

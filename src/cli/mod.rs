@@ -36,7 +36,7 @@ pub struct Cli {
 
 #[derive(Args, Debug)]
 struct Global {
-    /// The database, such as sqlite:userbridge.db or sqlite:///var/lib/userbridge/users.db [default: sqlite:userbridge.db]
+    /// The database, as a URL such as `sqlite:/var/lib/userbridge/users.db` [default: `sqlite:userbridge.db`]
     #[arg(long, env = "USERBRIDGE_DATABASE_URL", value_name = "URL", global = true)]
     database_url: Option<String>,
     /// Print JSON, for scripts.

@@ -64,8 +64,8 @@ impl Org {
                 let mut after = None;
                 loop {
                     let page = directory.organizations(Page { after, limit: PAGE }).await?;
-                    let Some(last) = page.last() else { break };
-                    after = Some(last.slug.clone());
+                    let Some(end) = page.last() else { break };
+                    after = Some(end.slug.clone());
                     for organization in page {
                         list.push(&OrganizationView::from(organization))?;
                     }

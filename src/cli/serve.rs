@@ -72,29 +72,29 @@ impl Serve {
         } else {
             None
         };
-        self.announce(global, &server, demo.as_ref())?;
+        announce(global, &server, demo.as_ref())?;
         wait(signals).await;
         tracing::info!("stopping");
         server.shutdown().await;
         Ok(())
     }
+}
 
-    /// Says where it serves. The addresses are the real ones, also where port 0 was asked for.
-    fn announce(&self, global: &Global, server: &Server, demo: Option<&demo::Demo>) -> Result<(), CliError> {
-        if global.json {
-            return output::json(&serde_json::json!({
-                "grpc_addr": server.grpc_addr,
-                "http_addr": server.http_addr,
-                "demo": demo,
-            }));
-        }
-        println!("gRPC on {}", server.grpc_addr);
-        println!("JSON on http://{}", server.http_addr);
-        if let Some(demo) = demo {
-            println!("{}", demo.instructions(server));
-        }
-        Ok(())
+/// Says where it serves. The addresses are the real ones, also where port 0 was asked for.
+fn announce(global: &Global, server: &Server, demo: Option<&demo::Demo>) -> Result<(), CliError> {
+    if global.json {
+        return output::json(&serde_json::json!({
+            "grpc_addr": server.grpc_addr,
+            "http_addr": server.http_addr,
+            "demo": demo,
+        }));
     }
+    println!("gRPC on {}", server.grpc_addr);
+    println!("JSON on http://{}", server.http_addr);
+    if let Some(demo) = demo {
+        println!("{}", demo.instructions(server));
+    }
+    Ok(())
 }
 
 async fn wait((mut terminate, mut interrupt): (Signal, Signal)) {

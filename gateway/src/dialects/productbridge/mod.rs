@@ -1,4 +1,193 @@
-//! ProductBridge's public API v1.
-pub(crate) fn routes(_: crate::Upstream) -> axum::Router {
-    axum::Router::new()
+//! ProductBridge's public API v1: users (wire contract: `docs/productbridge.md`).
+//!
+//! A request is read by [`body`], asked of the directory, and answered by [`answer`]. The vendor's service is a FastAPI
+//! application, and its errors are that framework's.
+//!
+//! To add an endpoint: its path and handler in [`routes`], its request in [`body`], its answer in [`answer`].
+
+mod answer;
+mod body;
+mod content_type;
+mod echo;
+mod items;
+mod python_json;
+mod uuid_text;
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, Uri, header, uri::PathAndQuery},
+    response::Response,
+    routing::{MethodRouter, post},
+};
+use http_body_util::BodyExt as _;
+use percent_encoding::percent_decode_str;
+use tower::ServiceExt as _;
+
+use self::body::{Rejection, Sought};
+use crate::{Upstream, fault::Fault, proto::users_v1::retrieve_request, upstream::Key};
+
+const RETRIEVE: &str = "/api/external/v1/users/retrieve";
+const DELETE: &str = "/api/external/v1/users/delete";
+const PING: &str = "/api/external/v1/ping";
+
+/// The largest body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// How much of a body that is too large is read before it is refused, so that the client is done sending and reads the
+/// answer.
+const MAX_DISCARDED: usize = 1024 * 1024;
+
+/// How long a client may take to send its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The endpoints, and the framework's answers for what is none.
+pub(crate) fn routes(upstream: Upstream) -> Router {
+    let elsewhere = upstream.clone();
+    Router::new()
+        .route(RETRIEVE, endpoint(post(retrieve)))
+        .route(DELETE, endpoint(post(delete)))
+        .route(PING, endpoint(post(ping)))
+        .fallback(move |request| unrouted(elsewhere, request))
+        .with_state(upstream)
+}
+
+fn endpoint(methods: MethodRouter<Upstream>) -> MethodRouter<Upstream> {
+    methods.fallback(async || answer::method_not_allowed())
+}
+
+/// Why a request is not answered with what it asks for.
+enum Refusal {
+    /// Its body is no request.
+    Rejected(Rejection),
+    /// Its body has more than [`MAX_BODY`] bytes.
+    TooLarge,
+    /// The directory did not do it.
+    Failed(Fault),
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
+    let user = async {
+        let bytes = read(&headers, body).await?;
+        let request = body::retrieve(&bytes, is_json(&headers))?;
+        let by = match request.by {
+            body::By::UserId(id) => retrieve_request::By::UserId(id.to_string()),
+            // The directory knows no empty address, so it looks at the key and finds nobody.
+            body::By::Email(email) => retrieve_request::By::Email(email.unwrap_or_default().into_owned()),
+        };
+        Ok(upstream.retrieve(&key(&request.api_key)?, by).await?)
+    };
+    answer::respond(user.await, |user| answer::user(&user))
+}
+
+async fn delete(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
+    let deleted = async {
+        let bytes = read(&headers, body).await?;
+        let request = body::delete(&bytes, is_json(&headers))?;
+        Ok(upstream
+            .delete(&key(&request.api_key)?, request.user_id.to_string())
+            .await?)
+    };
+    answer::respond(deleted.await, |()| answer::deleted())
+}
+
+async fn ping(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
+    let pong = async {
+        let bytes = read(&headers, body).await?;
+        let request = body::ping(&bytes, is_json(&headers))?;
+        Ok(upstream.ping(&key(&request.api_key)?).await?)
+    };
+    answer::respond(pong.await, |pong| answer::pong(&pong))
+}
+
+/// The key to ask with. One that can't be a key is answered like one that is unknown.
+fn key(api_key: &Sought<'_>) -> Result<Key, Fault> {
+    api_key
+        .as_deref()
+        .and_then(Key::new)
+        .ok_or(Fault::Unauthenticated)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    content_type::is_json(
+        headers
+            .get(header::CONTENT_TYPE)
+            .map(header::HeaderValue::as_bytes),
+    )
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > MAX_DISCARDED) {
+        return Err(Refusal::TooLarge);
+    }
+    tokio::time::timeout(BODY_TIMEOUT, collect(body, announced.unwrap_or_default()))
+        .await
+        .unwrap_or(Err(Refusal::Failed(Fault::DeadlineExceeded)))
+}
+
+async fn collect(mut body: Body, expected: usize) -> Result<Vec<u8>, Refusal> {
+    let mut bytes = Vec::with_capacity(expected.min(MAX_BODY));
+    let mut seen = 0;
+    while let Some(frame) = body.frame().await {
+        // The client broke off: nobody will read the answer.
+        let frame = frame.map_err(|_| Rejection::Unparsable)?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen += data.len();
+        if seen > MAX_DISCARDED {
+            break;
+        }
+        if seen <= MAX_BODY {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if seen > MAX_BODY {
+        Err(Refusal::TooLarge)
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// A path that is no endpoint as it stands. The framework decodes it before it looks, and sends one with slashes at its
+/// end to the endpoint without.
+async fn unrouted(upstream: Upstream, mut request: Request) -> Response {
+    let raw = request.uri().path();
+    let Ok(decoded) = percent_decode_str(raw).decode_utf8() else {
+        return answer::not_found();
+    };
+    let trimmed = decoded.trim_end_matches('/');
+    if ![RETRIEVE, DELETE, PING].contains(&trimmed) {
+        return answer::not_found();
+    }
+    let query = request.uri().query().filter(|query| !query.is_empty());
+    let path = query.map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
+    if trimmed != decoded {
+        return answer::redirect(request.headers(), &path);
+    }
+    // It is an endpoint, written with escapes.
+    let Ok(path) = PathAndQuery::try_from(path) else {
+        return answer::not_found();
+    };
+    *request.uri_mut() = Uri::from(path);
+    match routes(upstream).oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::encoding::Source;
-use super::python_json::{Fault, Text, Value};
+use super::{Fault, Text, Value};
 
 /// Digits in an integer, at most (Python's `sys.int_info.default_max_str_digits`).
 const MAX_INT_DIGITS: usize = 4300;

@@ -9,12 +9,15 @@
 //!
 //! Decoding takes linear time and keeps its own stack, so that a body cannot overflow the thread's.
 
+mod encoding;
+mod lexer;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::mem;
 
-use super::encoding::{NotText, Source};
-use super::lexer::Lexer;
+use self::encoding::{NotText, Source};
+use self::lexer::Lexer;
 
 /// Containers open at once, at most. Python allows 1000 nested calls, and under its usual server the
 /// framework takes 40 of them: it answers 961 brackets with 400.
