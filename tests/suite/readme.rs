@@ -48,7 +48,10 @@ fn blocks() -> Vec<Block> {
 
 /// The blocks under a heading.
 fn under(heading: &str) -> Vec<Block> {
-    let found: Vec<_> = blocks().into_iter().filter(|block| block.heading == heading).collect();
+    let found: Vec<_> = blocks()
+        .into_iter()
+        .filter(|block| block.heading == heading)
+        .collect();
     assert!(!found.is_empty(), "README.md has commands under {heading:?}");
     found
 }
@@ -111,7 +114,9 @@ fn every_example_is_run_by_a_test() {
 
 #[test]
 fn the_lines_to_export_are_those_that_the_demo_prints() {
-    let exports = under("Examples").into_iter().find(|block| block.program() == "export");
+    let exports = under("Examples")
+        .into_iter()
+        .find(|block| block.program() == "export");
     let names: Vec<_> = exports
         .iter()
         .flat_map(|block| block.text.lines())
@@ -129,16 +134,18 @@ fn the_walk_through_works_when_pasted() {
     assert_eq!(serve, "userbridge serve");
     for Block { text, .. } in walk {
         // `set -e`: in a shell, every one of several commands must work.
-        let ran =
-            command("bash")
-                .args(["-ec", &text])
-                .current_dir(path.path())
-                .env("PATH", path_with(path.path()))
-                .output()
-                .expect("bash runs");
+        let ran = command("bash")
+            .args(["-ec", &text])
+            .current_dir(path.path())
+            .env("PATH", path_with(path.path()))
+            .output()
+            .expect("bash runs");
         assert!(ran.status.success(), "{text}\n{ran:?}");
         let shown = String::from_utf8(ran.stdout).expect("UTF-8");
-        assert!(shown.lines().count() >= text.lines().count(), "each command says what it did\n{shown}");
+        assert!(
+            shown.lines().count() >= text.lines().count(),
+            "each command says what it did\n{shown}"
+        );
     }
     let mut server = Process::start(
         command("bash")
@@ -153,5 +160,8 @@ fn the_walk_through_works_when_pasted() {
     assert!(server.line().starts_with("JSON on http://127.0.0.1:"));
     server.terminate();
     assert!(server.wait().success());
-    assert!(path.path().join("userbridge.db").exists(), "the commands and the server share a file");
+    assert!(
+        path.path().join("userbridge.db").exists(),
+        "the commands and the server share a file"
+    );
 }

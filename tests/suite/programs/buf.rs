@@ -25,7 +25,11 @@ fn buf_finds_services_and_methods_by_reflection() {
     }
     let demo = Demo::start();
     let services = curl(&demo, "", &["--list-services"]).ok();
-    for service in [SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"] {
+    for service in [
+        SERVICE,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+    ] {
         assert!(services.lines().any(|line| line == service), "{services}");
     }
     let methods = curl(&demo, "", &["--list-methods"]).ok();
@@ -47,16 +51,28 @@ fn buf_retrieves_a_user_by_what_reflection_says() {
     let user = curl(&demo, &method, &["--header", &bearer, "--data", &by_id]).json();
     assert_eq!(user["user"]["email"], "sally@acme.example.com");
 
-    let refused = curl(&demo, &method, &["--header", "authorization: Bearer pb_no", "--data", &by_id]);
+    let refused = curl(
+        &demo,
+        &method,
+        &["--header", "authorization: Bearer pb_no", "--data", &by_id],
+    );
     assert_ne!(refused.code, Some(0), "{refused:?}");
-    let error: serde_json::Value = serde_json::from_str(&refused.stderr).expect("buf prints the error as JSON");
+    let error: serde_json::Value =
+        serde_json::from_str(&refused.stderr).expect("buf prints the error as JSON");
     assert_eq!(error["code"], "unauthenticated");
     assert_eq!(error["details"][0]["type"], "google.rpc.ErrorInfo");
 }
 
 fn curl(demo: &Demo, path: &str, options: &[&str]) -> Ran {
     run(Command::new(buf())
-        .args(["curl", "--http2-prior-knowledge", "--protocol", "grpc", "--reflect-protocol", "grpc-v1"])
+        .args([
+            "curl",
+            "--http2-prior-knowledge",
+            "--protocol",
+            "grpc",
+            "--reflect-protocol",
+            "grpc-v1",
+        ])
         .args(options)
         .arg(format!("http://{}{path}", demo.grpc_addr)))
 }

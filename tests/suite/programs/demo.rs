@@ -74,7 +74,9 @@ fn after(line: &str, prefix: &str) -> String {
 
 /// The indented paragraphs but the first, which exports.
 fn requests(text: &str) -> Vec<String> {
-    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.trim_end_matches('\n'));
+    let paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.trim_end_matches('\n'));
     paragraphs
         .filter(|paragraph| paragraph.starts_with("  ") && !paragraph.contains("export "))
         .map(str::to_owned)

@@ -17,9 +17,11 @@ fn grpcio_is_told_the_health_of_the_server_and_of_each_service() {
         return;
     }
     let demo = Demo::start();
-    let health = run(Command::new(python())
-        .arg(script("grpcio/health.py"))
-        .args([&demo.grpc_addr, SERVICE, "no.such.Service"]));
+    let health = run(Command::new(python()).arg(script("grpcio/health.py")).args([
+        &demo.grpc_addr,
+        SERVICE,
+        "no.such.Service",
+    ]));
     assert_eq!(
         health.json(),
         json!({ "": "SERVING", SERVICE: "SERVING", "no.such.Service": "NOT_FOUND" })
@@ -33,7 +35,11 @@ fn grpcio_finds_services_and_messages_by_reflection() {
     }
     let demo = Demo::start();
     let services = grpcurl(&demo, &[], &["list"]).ok();
-    for service in [SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"] {
+    for service in [
+        SERVICE,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ] {
         assert!(services.lines().any(|line| line == service), "{services}");
     }
     let methods = grpcurl(&demo, &[], &["list", SERVICE]).ok();
@@ -62,7 +68,6 @@ fn grpcio_retrieves_a_user_without_generated_code() {
     let not_found = grpcurl(&demo, &["-H", &bearer, "-d", unknown], &[&method]);
     assert_eq!(not_found.code, Some(64 + 5), "{not_found:?}");
 }
-
 
 fn grpcurl(demo: &Demo, options: &[&str], what: &[&str]) -> Ran {
     run(Command::new(python())

@@ -66,7 +66,10 @@ fn the_samples_work(language: Language) {
     let fields: Vec<_> = by_email.as_object().expect("an object").keys().collect();
     assert_eq!(fields.len(), 9, "{fields:?}");
 
-    assert_eq!(sample(language, &demo, "delete").json(), json!({ "success": true }));
+    assert_eq!(
+        sample(language, &demo, "delete").json(),
+        json!({ "success": true })
+    );
     for gone in ["retrieve_by_email", "retrieve_by_user_id", "delete"] {
         let ran = sample(language, &demo, gone);
         match language.not_found {

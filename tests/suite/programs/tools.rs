@@ -56,7 +56,11 @@ impl Needs {
             ),
             Self::Python(module) => (
                 python(),
-                &["-c", "import importlib, sys; importlib.import_module(sys.argv[1])", module],
+                &[
+                    "-c",
+                    "import importlib, sys; importlib.import_module(sys.argv[1])",
+                    module,
+                ],
                 "USERBRIDGE_TEST_PYTHON names no Python (default: python3) that has",
             ),
             Self::Buf => (
@@ -92,7 +96,11 @@ pub(crate) fn available(needs: &[Needs]) -> bool {
 
 /// Runs a program to its end.
 pub(crate) fn run(command: &mut Command) -> Ran {
-    let Output { status, stdout, stderr } = command
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -132,7 +140,10 @@ impl Ran {
 pub(crate) fn path_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     symlink(USERBRIDGE, folder.path().join("userbridge")).expect("a link");
-    wrapper(&folder.path().join("python3"), &format!("exec '{}' \"$@\"", python()));
+    wrapper(
+        &folder.path().join("python3"),
+        &format!("exec '{}' \"$@\"", python()),
+    );
     if Command::new("grpcurl").arg("-version").output().is_err() {
         let stand_in = script("grpcio/grpcurl.py");
         wrapper(
