@@ -93,7 +93,7 @@ pub struct UnknownEventKind;
 /// One row of the log. It names the fields that changed, never their values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its place in the log: 1 and up, in the order of the changes.
+    /// Its place in the organization's log: 1 and up, without gaps, in the order of the changes.
     pub sequence: i64,
     /// Whose log it is in.
     pub organization_id: OrganizationId,

@@ -32,8 +32,8 @@ pub(super) async fn append(
         Subject::Member(member, user) => (Some(member), Some(user), None),
     };
     sqlx::query(
-        "INSERT INTO events (organization_id, kind, member_id, user_id, api_key_id, actor, at, fields)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO events (organization_id, sequence, kind, member_id, user_id, api_key_id, actor, at, fields)
+         SELECT $1, coalesce(max(sequence), 0) + 1, $2, $3, $4, $5, $6, $7, $8 FROM events WHERE organization_id = $1",
     )
     .bind(&organization.as_uuid().as_bytes()[..])
     .bind(kind.as_str())

@@ -39,13 +39,13 @@ static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
              SELECT lookup.slot, {KEY_COLUMNS}, {MEMBER_COLUMNS}
              FROM lookup
              JOIN api_keys AS k ON k.digest = lookup.digest
-             LEFT JOIN members AS m ON m.rowid = CASE
+             LEFT JOIN members AS m ON m.row = CASE
                  WHEN lookup.user_id IS NOT NULL THEN (
-                     SELECT rowid FROM members
+                     SELECT row FROM members
                      WHERE organization_id = k.organization_id AND user_id = lookup.user_id AND revoked_at IS NULL
                  )
                  WHEN lookup.email IS NOT NULL THEN (
-                     SELECT rowid FROM members
+                     SELECT row FROM members
                      WHERE organization_id = k.organization_id AND email = lookup.email AND revoked_at IS NULL
                  )
              END"
