@@ -219,3 +219,45 @@ fn found_from_row(row: &SqliteRow) -> Result<Found, StoreError> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Migrate, connect};
+
+    #[tokio::test]
+    async fn every_table_is_searched_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("users.db").display());
+        connect(&url, Migrate::Always).await.unwrap().close().await;
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        for lookups in [1, MAX_SLOTS] {
+            let (sql, _) = LOOKUP.fitting(lookups);
+            let explain = format!("EXPLAIN QUERY PLAN {sql}");
+            let plan: Vec<String> = sqlx::query(AssertSqlSafe(explain))
+                .fetch_all(&mut connection)
+                .await
+                .unwrap()
+                .iter()
+                .map(|row| row.get("detail"))
+                .collect();
+            for search in [
+                "SEARCH k USING INDEX api_keys_digest (digest=?)",
+                "SEARCH members USING INDEX members_live_user (organization_id=? AND user_id=?)",
+                "SEARCH members USING INDEX members_live_email (organization_id=? AND email=?)",
+                "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)",
+            ] {
+                let same = |step: &String| step.replace("COVERING ", "").starts_with(search);
+                assert!(plan.iter().any(same), "no {search} in {plan:#?}");
+            }
+            // The look-ups themselves are a list, and are read from first to last.
+            let scans: Vec<_> = plan.iter().filter(|step| step.starts_with("SCAN")).collect();
+            assert!(
+                scans
+                    .iter()
+                    .all(|step| step.contains("lookup") || step.contains("CONSTANT ROW")),
+                "{scans:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The tests of the whole, in one program so that it is linked once.
+//!
+//! [`support`] starts servers and processes; every other module is one subject. To add a subject: a file or a folder
+//! here, and its line below.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that can't go on has failed"
+)]
+
+mod sqlite;
+mod storage;
+mod support;

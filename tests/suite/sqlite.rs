@@ -1,0 +1,324 @@
+//! What only a database in a file can do wrong.
+
+use std::{fs, io::Read as _, path::Path, process::Stdio, time::Duration};
+
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
+use userbridge::{
+    domain::{Clock as _, Random as _, Scope, Timestamp},
+    storage::{self, Migrate, StoreError},
+};
+
+use crate::support::{
+    CLOCK, Form, RANDOM, TestApp, database,
+    process::{Process, Serve, USERBRIDGE, command, userbridge},
+};
+
+async fn raw(url: &str) -> SqliteConnection {
+    let options = url.parse::<SqliteConnectOptions>().unwrap();
+    SqliteConnection::connect_with(&options.create_if_missing(true))
+        .await
+        .unwrap()
+}
+
+async fn migrated() -> (TempDir, String) {
+    let (folder, url) = database();
+    storage::connect(&url, Migrate::Always)
+        .await
+        .unwrap()
+        .close()
+        .await;
+    (folder, url)
+}
+
+async fn error_of(url: &str, migrate: Migrate) -> StoreError {
+    match storage::connect(url, migrate).await {
+        Ok(_) => panic!("it opened"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test]
+async fn the_file_is_in_write_ahead_mode_and_strict_about_references() {
+    let (_folder, url) = migrated().await;
+    let mut connection = raw(&url).await;
+    // It is a property of the file, so a connection that asks for nothing sees it.
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(mode, "wal");
+    let broken = sqlx::query("PRAGMA foreign_key_check")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert!(broken.is_empty());
+}
+
+#[tokio::test]
+async fn the_event_log_refuses_to_be_changed_or_shortened() {
+    let app = TestApp::start(Form::Embedded).await;
+    app.tenant("acme").await;
+    let mut connection = raw(app.database_url()).await;
+    let count = "SELECT count(*) FROM events";
+    let before: i64 = sqlx::query_scalar(count)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(before > 0);
+    for change in [
+        "UPDATE events SET actor = 'nobody'",
+        "UPDATE events SET sequence = sequence + 1000",
+        "DELETE FROM events",
+        "DELETE FROM events WHERE sequence = 1",
+    ] {
+        let error = sqlx::query(change).execute(&mut connection).await.unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{error}");
+    }
+    let after: i64 = sqlx::query_scalar(count)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn no_key_is_in_the_files_and_no_profile_is_in_the_log() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let admin = app.key(&acme.organization, &[Scope::Admin]).await;
+    let sally = app.member(&acme.organization, "sally@acme.example.com").await;
+    let user = sally.user_id.to_string();
+    app.retrieve(&acme.key, &user).await.unwrap();
+    app.delete(&acme.key, &user).await.unwrap();
+    app.ping("pb_presented_but_unknown").await.unwrap_err();
+    // While the server runs: the write-ahead log is part of what is stored.
+    let folder = Path::new(app.database_url().strip_prefix("sqlite:").unwrap())
+        .parent()
+        .unwrap();
+    let mut stored = String::new();
+    for file in fs::read_dir(folder).unwrap() {
+        stored.push_str(&String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()));
+    }
+    assert!(stored.contains("sally@acme.example.com"));
+    for secret in [&acme.key, &admin] {
+        assert!(!stored.contains(secret));
+        // The random half, or the end of it.
+        assert!(!stored.contains(secret.strip_prefix("pb_").unwrap()));
+        assert!(!stored.contains(secret.get(20..).unwrap()));
+    }
+    assert!(!stored.contains("presented_but_unknown"));
+
+    let mut connection = raw(app.database_url()).await;
+    let told: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM events WHERE instr(kind || actor || fields, 'sally') OR instr(fields, 'Doe')",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(told, 0);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused() {
+    let (folder, url) = migrated().await;
+    let mut connection = raw(&url).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9000, 'from the future', 1, x'00', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
+    for migrate in [Migrate::Always, Migrate::OnlyEmpty, Migrate::Never] {
+        let error = error_of(&url, migrate).await;
+        assert!(
+            matches!(error, StoreError::SchemaTooNew { found: 9000, .. }),
+            "{error:?}"
+        );
+    }
+    let before = fs::read(folder.path().join("users.db")).unwrap();
+    for arguments in [
+        &[
+            "serve",
+            "--grpc-addr",
+            "127.0.0.1:0",
+            "--http-addr",
+            "127.0.0.1:0",
+        ][..],
+        &["migrate"],
+        &["org", "list"],
+    ] {
+        let refused = userbridge(&url, arguments);
+        assert_eq!(refused.code, 1);
+        assert_eq!(refused.stdout, "");
+        let line = refused.stderr.lines().last().unwrap();
+        assert!(
+            line.starts_with(
+                "error: the database has schema version 9000, and this program knows versions up to "
+            ) && line.ends_with(": run a newer userbridge"),
+            "{line}"
+        );
+    }
+    assert_eq!(fs::read(folder.path().join("users.db")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_migration_that_is_not_this_programs_is_refused() {
+    let (_folder, url) = migrated().await;
+    let mut connection = raw(&url).await;
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let error = error_of(&url, Migrate::Always).await;
+    assert!(matches!(error, StoreError::SchemaChanged(1)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_made_only_where_that_was_asked_for() {
+    let (folder, url) = database();
+    let error = error_of(&url, Migrate::Never).await;
+    assert!(matches!(error, StoreError::NoDatabase), "{error:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    storage::connect(&url, Migrate::OnlyEmpty)
+        .await
+        .unwrap()
+        .close()
+        .await;
+    storage::connect(&url, Migrate::Never)
+        .await
+        .unwrap()
+        .close()
+        .await;
+    for url in ["postgres://localhost/users", "users.db", ""] {
+        let error = error_of(url, Migrate::Always).await;
+        assert!(matches!(error, StoreError::UnknownEngine), "{url}: {error:?}");
+    }
+}
+
+/// What is left of a start that was cut off before its first migration was on disk.
+#[tokio::test]
+async fn a_server_starts_on_a_file_that_was_only_begun() {
+    for begun in [
+        // Nothing but the file.
+        None,
+        Some("VACUUM"),
+        Some("PRAGMA journal_mode = wal"),
+        // The migrator's own table, without a row.
+        Some(
+            "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
+                 installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL,
+                 checksum BLOB NOT NULL, execution_time BIGINT NOT NULL)",
+        ),
+    ] {
+        let (folder, url) = database();
+        match begun {
+            None => fs::write(folder.path().join("users.db"), "").unwrap(),
+            Some(sql) => {
+                let mut connection = raw(&url).await;
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+        assert_works(&url);
+    }
+}
+
+/// A number from 0 up to `end`.
+fn random(end: u64) -> u64 {
+    let mut bytes = [0; 8];
+    RANDOM.fill(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes) % end
+}
+
+#[tokio::test]
+async fn a_migration_killed_at_any_moment_leaves_a_database_that_works() {
+    // How long an undisturbed one takes, so that the blows fall all over it.
+    let begin = CLOCK.now();
+    let (_folder, url) = database();
+    assert_eq!(userbridge(&url, &["migrate"]).code, 0);
+    let whole = micros_between(begin, CLOCK.now());
+    for _ in 0..15 {
+        let (_folder, url) = database();
+        for _ in 0..2 {
+            let mut migrate = Process::start(
+                command(USERBRIDGE)
+                    .args(["migrate", "--database-url", &url])
+                    .stderr(Stdio::null()),
+            );
+            tokio::time::sleep(Duration::from_micros(random(whole))).await;
+            migrate.kill();
+        }
+        assert_eq!(userbridge(&url, &["migrate"]).code, 0, "{url}");
+        let mut connection = raw(&url).await;
+        let verdict: String = sqlx::query_scalar("PRAGMA integrity_check")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(verdict, "ok");
+        connection.close().await.unwrap();
+        assert_eq!(userbridge(&url, &["org", "create", "acme"]).code, 0);
+    }
+}
+
+fn micros_between(begin: Timestamp, end: Timestamp) -> u64 {
+    u64::try_from((end.as_millis() - begin.as_millis()) * 1000)
+        .unwrap()
+        .max(1000)
+}
+
+#[test]
+fn a_server_killed_while_it_starts_starts_again() {
+    for _ in 0..5 {
+        let (_folder, url) = database();
+        let mut serve = Process::start(
+            command(USERBRIDGE)
+                .args([
+                    "serve",
+                    "--grpc-addr",
+                    "127.0.0.1:0",
+                    "--http-addr",
+                    "127.0.0.1:0",
+                ])
+                .args(["--database-url", &url])
+                .env("USERBRIDGE_LOG", "off"),
+        );
+        std::thread::sleep(Duration::from_micros(random(30_000)));
+        serve.kill();
+        assert_works(&url);
+    }
+}
+
+#[test]
+fn many_programs_migrate_one_new_file_at_once() {
+    for _ in 0..4 {
+        let (_folder, url) = database();
+        let mut migrating: Vec<_> = (0..4)
+            .map(|_| {
+                command(USERBRIDGE)
+                    .args(["migrate", "--database-url", &url])
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        for child in &mut migrating {
+            let status = child.wait().unwrap();
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            assert!(status.success(), "{said}");
+        }
+        assert_works(&url);
+    }
+}
+
+/// A server starts on it and stops again.
+fn assert_works(url: &str) {
+    let mut serve = Serve::start(url);
+    assert_eq!(userbridge(url, &["org", "create", "acme"]).code, 0);
+    serve.process.terminate();
+    assert!(serve.process.wait().success());
+}

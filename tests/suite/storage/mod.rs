@@ -1,0 +1,119 @@
+//! What every storage engine must do, written against the traits alone.
+//!
+//! To add a case: an `async fn(bench: Bench)` in the file of its subject, and its name in `conformance!`. To add an
+//! engine: a [`bench::Engine`] and a line at the end of this page. A case that an engine can't keep is named there, with the
+//! reason.
+
+mod api_keys;
+mod bench;
+mod events;
+mod isolation;
+mod lifecycle;
+mod lookups;
+mod members;
+mod organizations;
+
+use self::bench::{Bench, Sqlite};
+use crate::support::skip;
+
+/// Runs every case on an engine.
+macro_rules! conformance {
+    ($name:ident, $engine:ty, exempt: [$($exempt:literal: $why:literal),* $(,)?]) => {
+        mod $name {
+            use super::*;
+
+            type ThisEngine = $engine;
+            const EXEMPT: &[(&str, &str)] = &[$(($exempt, $why)),*];
+
+            cases! {
+                organizations: [
+                    an_organization_is_found_by_its_id_and_by_its_slug,
+                    a_slug_is_unique_among_live_organizations,
+                    of_many_who_want_a_slug_at_once_one_gets_it,
+                    a_deleted_organization_is_gone_and_its_slug_is_free,
+                    a_deleted_organization_has_no_key_that_opens_anything,
+                    a_deleted_organization_takes_nothing_new,
+                    organizations_come_in_the_order_of_their_slugs,
+                ]
+                api_keys: [
+                    a_key_comes_back_as_it_was_stored,
+                    an_organization_has_one_current_public_key,
+                    of_many_public_keys_made_at_once_one_is_stored,
+                    a_revoked_public_key_makes_room_for_another,
+                    an_expired_public_key_makes_room_for_another,
+                    a_rotated_key_ends_when_it_is_told_to,
+                    a_rotated_key_ends_no_later_than_it_would_have,
+                    a_key_is_rotated_once,
+                    a_revoked_key_is_not_rotated,
+                    of_many_rotations_at_once_one_happens,
+                    a_rotation_that_fails_leaves_the_old_key_as_it_was,
+                    a_key_is_revoked_once,
+                    a_rotated_key_can_be_revoked_before_its_time,
+                    keys_come_in_the_order_they_were_made,
+                ]
+                members: [
+                    a_member_comes_back_as_it_was_linked,
+                    an_address_is_the_same_person_in_every_organization,
+                    a_known_user_is_linked_by_id,
+                    a_user_who_does_not_exist_is_not_linked,
+                    a_link_that_fails_leaves_no_user_behind,
+                    a_user_is_linked_to_an_organization_once,
+                    an_address_is_unique_among_live_members,
+                    of_many_links_of_one_address_at_once_one_happens,
+                    of_many_links_of_one_user_at_once_one_happens,
+                    members_without_an_address_are_many,
+                    a_revoked_member_is_gone_from_every_read,
+                    a_member_is_revoked_once,
+                    of_many_revokes_at_once_one_happens,
+                    a_user_who_is_linked_again_is_a_new_member_and_the_same_user,
+                    an_address_is_free_for_another_user_at_once,
+                    addresses_compare_byte_for_byte,
+                    an_address_that_no_member_can_have_finds_nobody,
+                    members_come_in_the_order_of_their_linking,
+                ]
+                isolation: [
+                    what_another_organization_has_is_not_found,
+                    revoking_in_one_organization_leaves_the_other,
+                    a_lookup_by_key_stays_in_the_organization_of_the_key,
+                ]
+                lookups: [
+                    a_lookup_by_key_finds_the_key_and_the_member,
+                    many_lookups_at_once_each_get_their_own_answer,
+                    a_lookup_sees_every_change_that_was_acknowledged_before,
+                    lookups_whose_callers_went_away_harm_nobody,
+                ]
+                events: [
+                    every_change_is_one_event,
+                    a_change_that_fails_is_no_event,
+                    an_event_says_who_did_it,
+                    events_come_in_order_and_only_ones_own,
+                ]
+                lifecycle: [
+                    changes_made_at_once_fail_alone,
+                    changes_whose_callers_went_away_are_whole_or_not_at_all,
+                    closing_finishes_what_was_accepted,
+                    a_closed_storage_says_so,
+                    what_was_written_is_there_after_opening_again,
+                ]
+            }
+        }
+    };
+}
+
+/// One test for each case, in a module for each file.
+macro_rules! cases {
+    ($($file:ident: [$($case:ident),+ $(,)?])+) => {
+        $(mod $file {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                if let Some((_, why)) = super::EXEMPT.iter().find(|(case, _)| *case == stringify!($case)) {
+                    return super::skip(why);
+                }
+                let bench = super::Bench::new::<super::ThisEngine>().await;
+                super::super::$file::$case(bench).await;
+            })+
+        })+
+    };
+}
+
+conformance!(sqlite, Sqlite, exempt: []);

@@ -1,0 +1,332 @@
+//! A server in this process, with one method for each endpoint.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use reqwest::{
+    Body, Method, RequestBuilder,
+    header::{CONTENT_TYPE, HeaderMap},
+    redirect::Policy,
+};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::{
+    Request, Status,
+    transport::{Channel, Endpoint},
+};
+use userbridge::{
+    domain::{
+        Actor, ApiKey, ApiKeyId, Clock as _, Email, KeyDigest, Member, Organization, OrganizationName,
+        Profile, Scope, Slug, Timestamp, UserId,
+    },
+    server::{Config, Server},
+    service::{Directory, LinkMember},
+    storage::{self, Change, Migrate, NewApiKey, Storage},
+};
+use userbridge_gateway::{Upstream, listen, router};
+
+use super::{
+    CLOCK, RANDOM, database, log,
+    proto::users_v1::{
+        DeleteRequest, PingRequest, PingResponse, RetrieveRequest, User, retrieve_request::By,
+        user_service_client::UserServiceClient,
+    },
+};
+
+/// Where the JSON gateway is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// In the server, without a socket between them.
+    Embedded,
+    /// Behind a socket of its own, as `userbridge-gateway --upstream` has it.
+    Apart,
+}
+
+/// A server on free ports, with a database of its own that is gone with it.
+pub(crate) struct TestApp {
+    /// The server.
+    pub server: Server,
+    /// A client that follows no redirects.
+    pub http: reqwest::Client,
+    /// Where JSON is served, in the form that was asked for.
+    pub http_addr: SocketAddr,
+    channel: Channel,
+    database_url: String,
+    folder: TempDir,
+}
+
+/// What the gateway answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub body: String,
+}
+
+/// An organization and its public key.
+#[derive(Clone, Debug)]
+pub(crate) struct Tenant {
+    /// The organization.
+    pub organization: Organization,
+    /// The secret of its key.
+    pub key: String,
+}
+
+impl TestApp {
+    /// Starts it.
+    pub(crate) async fn start(form: Form) -> Self {
+        log();
+        let (folder, database_url) = database();
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = Server::start(Config {
+            database_url: database_url.clone(),
+            grpc_addr: free,
+            http_addr: free,
+            drain_timeout: Duration::from_secs(10),
+        })
+        .await
+        .unwrap();
+        let endpoint = format!("http://{}", server.grpc_addr);
+        let http_addr = match form {
+            Form::Embedded => server.http_addr,
+            Form::Apart => {
+                let upstream = Upstream::connect(endpoint.parse().unwrap());
+                let listener = TcpListener::bind(free).await.unwrap();
+                let addr = listener.local_addr().unwrap();
+                tokio::spawn(listen::serve(listener, router(upstream), std::future::pending()));
+                addr
+            }
+        };
+        Self {
+            channel: Endpoint::from_shared(endpoint).unwrap().connect_lazy(),
+            http: reqwest::Client::builder()
+                .redirect(Policy::none())
+                .build()
+                .unwrap(),
+            http_addr,
+            server,
+            database_url,
+            folder,
+        }
+    }
+
+    /// The server's database.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// Stops the server and returns what is left: the folder of the database, and its URL.
+    pub(crate) async fn shutdown(self) -> (TempDir, String) {
+        self.server.shutdown().await;
+        (self.folder, self.database_url)
+    }
+
+    // Seeding.
+
+    /// The use cases, as an operator reaches them.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.server.directory
+    }
+
+    /// The storage below the server, opened a second time: as another process on the same file has it.
+    pub(crate) async fn storage(&self) -> Arc<dyn Storage> {
+        storage::connect(&self.database_url, Migrate::Never)
+            .await
+            .unwrap()
+    }
+
+    /// An organization with a public key.
+    pub(crate) async fn tenant(&self, slug: &str) -> Tenant {
+        let name = OrganizationName::new(slug).unwrap();
+        let organization = self
+            .directory()
+            .create_organization(Slug::new(slug).unwrap(), name, Actor::Operator)
+            .await
+            .unwrap();
+        let key = self.key(&organization, &[Scope::PublicApi]).await;
+        Tenant { organization, key }
+    }
+
+    /// The secret of a new key.
+    pub(crate) async fn key(&self, organization: &Organization, scopes: &[Scope]) -> String {
+        let scopes = scopes.iter().copied().collect();
+        let created = self
+            .directory()
+            .create_api_key(organization.id, scopes, None, Actor::Operator)
+            .await
+            .unwrap();
+        created.secret.reveal().to_owned()
+    }
+
+    /// Stores a key of which the test chooses everything: its secret, and when it ends.
+    pub(crate) async fn raw_key(
+        &self,
+        organization: &Organization,
+        secret: &str,
+        scopes: &[Scope],
+        expires_at: Option<Timestamp>,
+    ) -> ApiKeyId {
+        let at = CLOCK.now();
+        let id = ApiKeyId::new(at, RANDOM).unwrap();
+        let new = NewApiKey {
+            key: ApiKey {
+                id,
+                organization_id: organization.id,
+                scopes: scopes.iter().copied().collect(),
+                hint: "pb_tests".to_owned(),
+                created_at: at,
+                expires_at,
+                revoked_at: None,
+            },
+            digest: KeyDigest::of(secret),
+        };
+        let change = Change {
+            actor: Actor::Operator,
+            at,
+        };
+        let storage = self.storage().await;
+        storage
+            .create_api_key(organization.id, new, change)
+            .await
+            .unwrap();
+        storage.close().await;
+        id
+    }
+
+    /// A member with this address and a name.
+    pub(crate) async fn member(&self, organization: &Organization, email: &str) -> Member {
+        let profile = Profile {
+            email: Some(Email::new(email).unwrap()),
+            name: Some("Sally Doe".parse().unwrap()),
+            ..Profile::default()
+        };
+        self.link(organization, None, profile).await
+    }
+
+    /// A member: a known user, or the one whom the profile's address belongs to.
+    pub(crate) async fn link(
+        &self,
+        organization: &Organization,
+        user_id: Option<UserId>,
+        profile: Profile,
+    ) -> Member {
+        self.directory()
+            .link_member(organization.id, LinkMember { user_id, profile }, Actor::Operator)
+            .await
+            .unwrap()
+    }
+
+    // JSON.
+
+    /// `POST /api/external/v1/users/retrieve`.
+    pub(crate) async fn retrieve_json(&self, body: impl Into<Body>) -> Answer {
+        self.post("/api/external/v1/users/retrieve", body).await
+    }
+
+    /// `POST /api/external/v1/users/delete`.
+    pub(crate) async fn delete_json(&self, body: impl Into<Body>) -> Answer {
+        self.post("/api/external/v1/users/delete", body).await
+    }
+
+    /// `POST /api/external/v1/ping`.
+    pub(crate) async fn ping_json(&self, body: impl Into<Body>) -> Answer {
+        self.post("/api/external/v1/ping", body).await
+    }
+
+    /// Any path, with a body that says it is JSON.
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
+        let request = self.request(Method::POST, path);
+        Answer::of(request.header(CONTENT_TYPE, "application/json").body(body)).await
+    }
+
+    /// Any request, to be completed.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("http://{}{path}", self.http_addr))
+    }
+
+    // gRPC.
+
+    /// A connection to the server's gRPC services.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// `UserService.Retrieve` by id.
+    pub(crate) async fn retrieve(&self, key: &str, user_id: &str) -> Result<User, Status> {
+        self.retrieve_by(key, By::UserId(user_id.to_owned())).await
+    }
+
+    /// `UserService.Retrieve` by address.
+    pub(crate) async fn retrieve_email(&self, key: &str, email: &str) -> Result<User, Status> {
+        self.retrieve_by(key, By::Email(email.to_owned())).await
+    }
+
+    async fn retrieve_by(&self, key: &str, by: By) -> Result<User, Status> {
+        let request = with_key(RetrieveRequest { by: Some(by) }, key);
+        let response = self.users().retrieve(request).await?;
+        Ok(response.into_inner().user.unwrap())
+    }
+
+    /// `UserService.Delete`.
+    pub(crate) async fn delete(&self, key: &str, user_id: &str) -> Result<(), Status> {
+        let user_id = user_id.to_owned();
+        self.users()
+            .delete(with_key(DeleteRequest { user_id }, key))
+            .await?;
+        Ok(())
+    }
+
+    /// `UserService.Ping`.
+    pub(crate) async fn ping(&self, key: &str) -> Result<PingResponse, Status> {
+        Ok(self
+            .users()
+            .ping(with_key(PingRequest {}, key))
+            .await?
+            .into_inner())
+    }
+
+    /// The client itself.
+    pub(crate) fn users(&self) -> UserServiceClient<Channel> {
+        UserServiceClient::new(self.channel())
+    }
+}
+
+/// A request that carries a key.
+pub(crate) fn with_key<T>(message: T, key: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    let value = format!("Bearer {key}").parse().unwrap();
+    request.metadata_mut().insert("authorization", value);
+    request
+}
+
+impl Answer {
+    /// Sends a request and reads the whole answer.
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.text().await.unwrap(),
+        }
+    }
+
+    /// The body, parsed.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The headers but for the time of day, sorted: what could tell one answer from another.
+    pub(crate) fn telling_headers(&self) -> Vec<(String, String)> {
+        let mut headers: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|(name, _)| name.as_str() != "date")
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect();
+        headers.sort();
+        headers
+    }
+}

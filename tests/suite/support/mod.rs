@@ -1,0 +1,41 @@
+//! What the tests stand on: a server in this process ([`TestApp`]), the real programs ([`process`]), and the client
+//! stubs of the protocol ([`proto`]).
+
+mod app;
+mod gateway;
+pub(crate) mod process;
+pub(crate) mod proto;
+mod skip;
+
+pub(crate) use app::{Answer, Form, Tenant, TestApp};
+pub(crate) use gateway::gateway_tests;
+pub(crate) use skip::skip;
+
+use std::sync::Once;
+
+use tempfile::TempDir;
+use userbridge::domain::{OsRandom, SystemClock};
+
+/// Randomness and time for the ids that a test makes.
+pub(crate) const RANDOM: &OsRandom = &OsRandom;
+pub(crate) const CLOCK: &SystemClock = &SystemClock;
+
+/// A new folder with the URL of a database in it that is not there yet.
+pub(crate) fn database() -> (TempDir, String) {
+    let folder = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("users.db").display());
+    (folder, url)
+}
+
+/// Sends the logs of the server to the output of the test that fails.
+pub(crate) fn log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let filter = tracing_subscriber::EnvFilter::try_from_env("USERBRIDGE_LOG")
+            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_test_writer()
+            .init();
+    });
+}
