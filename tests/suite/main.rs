@@ -9,6 +9,8 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod programs;
+mod readme;
 mod sqlite;
 mod storage;
 mod support;

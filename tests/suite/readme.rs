@@ -32,7 +32,7 @@ fn blocks() -> Vec<Block> {
     let mut lines = readme.lines();
     while let Some(line) = lines.next() {
         if let Some(title) = line.strip_prefix('#') {
-            heading = title.trim_start_matches('#').trim().to_owned();
+            title.trim_start_matches('#').trim().clone_into(&mut heading);
         } else if let Some(language) = line.strip_prefix("```") {
             let text: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
             if language == "sh" {

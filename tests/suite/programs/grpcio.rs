@@ -1,4 +1,4 @@
-//! The gRPC side by grpcio from PyPI: health, reflection (v1alpha), and calls built from what reflection says.
+//! The gRPC side by grpcio, the Python client: health, reflection (v1alpha), and calls built from what reflection says.
 
 use std::process::Command;
 
