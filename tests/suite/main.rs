@@ -9,6 +9,10 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod cli;
+mod crash;
+mod grpc;
+mod productbridge;
 mod programs;
 mod readme;
 mod sqlite;

@@ -137,14 +137,18 @@ impl TestApp {
             .unwrap()
     }
 
-    /// An organization with a public key.
-    pub(crate) async fn tenant(&self, slug: &str) -> Tenant {
+    /// An organization.
+    pub(crate) async fn organization(&self, slug: &str) -> Organization {
         let name = OrganizationName::new(slug).unwrap();
-        let organization = self
-            .directory()
+        self.directory()
             .create_organization(Slug::new(slug).unwrap(), name, Actor::Operator)
             .await
-            .unwrap();
+            .unwrap()
+    }
+
+    /// An organization with a public key.
+    pub(crate) async fn tenant(&self, slug: &str) -> Tenant {
+        let organization = self.organization(slug).await;
         let key = self.key(&organization, &[Scope::PublicApi]).await;
         Tenant { organization, key }
     }

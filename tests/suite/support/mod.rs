@@ -6,8 +6,9 @@ mod gateway;
 pub(crate) mod process;
 pub(crate) mod proto;
 mod skip;
+pub(crate) mod wire;
 
-pub(crate) use app::{Answer, Form, Tenant, TestApp};
+pub(crate) use app::{Answer, Form, Tenant, TestApp, with_key};
 pub(crate) use gateway::gateway_tests;
 pub(crate) use skip::skip;
 

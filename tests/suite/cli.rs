@@ -1,0 +1,562 @@
+//! The command line, as a process.
+
+use std::{fs, net::TcpListener};
+
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+use crate::support::{
+    Form, TestApp, database,
+    process::{Finished, Process, Serve, USERBRIDGE, command, userbridge},
+    wire::Wire,
+};
+
+const SALLY: &str = "sally@acme.example.com";
+const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
+const RETRIEVE: &str = "/api/external/v1/users/retrieve";
+
+/// A database with a command line in front of it.
+struct Shell {
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Shell {
+    /// With an organization named `acme`.
+    fn new() -> Self {
+        let (folder, url) = database();
+        let shell = Self { url, _folder: folder };
+        shell.ok(&["org", "create", "acme", "--name", "Acme Inc"]);
+        shell
+    }
+
+    fn run(&self, arguments: &[&str]) -> Finished {
+        userbridge(&self.url, arguments)
+    }
+
+    /// What a command that must succeed prints.
+    fn ok(&self, arguments: &[&str]) -> String {
+        let finished = self.run(arguments);
+        assert_eq!(
+            (finished.code, finished.stderr.as_str()),
+            (0, ""),
+            "{arguments:?}"
+        );
+        finished.stdout
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let mut arguments = arguments.to_vec();
+        arguments.push("--json");
+        serde_json::from_str(&self.ok(&arguments)).unwrap()
+    }
+
+    /// What a command that must fail says: one line.
+    fn error(&self, arguments: &[&str], code: i32) -> String {
+        for extra in [&[][..], &["--json"]] {
+            let finished = self.run(&[arguments, extra].concat());
+            assert_eq!(
+                (finished.code, finished.stdout.as_str()),
+                (code, ""),
+                "{finished:?}"
+            );
+            assert_one_line(&finished.stderr);
+        }
+        self.run(arguments).stderr.trim_end().to_owned()
+    }
+}
+
+fn assert_one_line(stderr: &str) {
+    assert!(
+        stderr.starts_with("error: ") && stderr.ends_with('\n'),
+        "{stderr:?}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr:?}");
+}
+
+fn columns(line: &str) -> Vec<&str> {
+    line.trim_end_matches('\n').split('\t').collect()
+}
+
+#[test]
+fn organizations_are_made_shown_listed_and_deleted() {
+    let shell = Shell::new();
+    let acme = shell.json(&["org", "show", "acme"]);
+    assert_eq!(acme["slug"], "acme");
+    assert_eq!(acme["name"], "Acme Inc");
+    assert_eq!(acme.as_object().unwrap().len(), 4);
+    let (id, created_at) = (acme["id"].as_str().unwrap(), acme["created_at"].as_str().unwrap());
+    assert_eq!(
+        columns(&shell.ok(&["org", "show", "acme"])),
+        ["acme", id, created_at, "Acme Inc"]
+    );
+
+    let globex = shell.json(&["org", "create", "globex"]);
+    assert_eq!(globex["name"], "globex");
+    assert_eq!(shell.json(&["org", "list"]), json!([acme, globex]));
+    let list = shell.ok(&["org", "list"]);
+    assert_eq!(
+        list.lines().map(|line| columns(line)[0]).collect::<Vec<_>>(),
+        ["acme", "globex"]
+    );
+
+    assert_eq!(shell.json(&["org", "delete", "globex"]), globex);
+    assert_eq!(shell.json(&["org", "list"]), json!([acme]));
+    shell.ok(&["org", "delete", "acme"]);
+    assert_eq!(shell.json(&["org", "list"]), json!([]));
+    assert_eq!(shell.ok(&["org", "list"]), "");
+}
+
+#[test]
+fn a_key_is_printed_once() {
+    let shell = Shell::new();
+    let printed = shell.ok(&["key", "create", "--org", "acme", "--scope", "public_api"]);
+    let key = printed.strip_suffix('\n').unwrap();
+    assert!(key.starts_with("pb_") && key.len() == 46, "{key}");
+    let other = shell.json(&[
+        "key",
+        "create",
+        "--org",
+        "acme",
+        "--scope",
+        "admin",
+        "--scope",
+        "directory.read",
+        "--expires-in",
+        "90d",
+    ]);
+    let secret = other["key"].as_str().unwrap();
+    assert!(secret.starts_with("pb_") && secret.len() == 46, "{secret}");
+    assert_eq!(other["scopes"], json!(["directory.read", "admin"]));
+    assert_eq!(other["state"], "active");
+    assert!(other["expires_at"].is_string());
+
+    for list in [
+        shell.ok(&["key", "list", "--org", "acme"]),
+        shell.json(&["key", "list", "--org", "acme"]).to_string(),
+    ] {
+        assert!(!list.contains(key) && !list.contains(secret), "{list}");
+        assert!(list.contains(&key[..8]) && list.contains(&secret[..8]), "{list}");
+    }
+    let list = shell.json(&["key", "list", "--org", "acme"]);
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    assert_eq!(list[1]["id"], other["id"]);
+    assert_eq!(list[0]["expires_at"], Value::Null);
+}
+
+#[test]
+fn keys_are_rotated_and_revoked() {
+    let shell = Shell::new();
+    let states = || -> Vec<String> {
+        let list = shell.json(&["key", "list", "--org", "acme"]);
+        let keys = list.as_array().unwrap().iter();
+        keys.map(|key| key["state"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let first = shell.json(&["key", "create", "--org", "acme", "--scope", "public_api"]);
+    let second = shell.json(&["key", "rotate", "--org", "acme", "--overlap", "24h"]);
+    assert_ne!(first["key"], second["key"]);
+    assert_eq!(second["scopes"], json!(["public_api"]));
+    let list = shell.json(&["key", "list", "--org", "acme"]);
+    assert!(list[0]["expires_at"].is_string());
+    let alive = states();
+    assert_eq!(alive.len(), 2);
+
+    let id = first["id"].as_str().unwrap();
+    let revoked = shell.json(&["key", "revoke", "--org", "acme", "--id", id]);
+    assert_eq!(revoked[0]["id"], first["id"]);
+    assert_eq!(states(), ["revoked", "active"]);
+    shell.ok(&["key", "revoke", "--org", "acme"]);
+    assert_eq!(states(), ["revoked", "revoked"]);
+    shell.error(&["key", "revoke", "--org", "acme"], 3);
+    shell.error(&["key", "rotate", "--org", "acme"], 3);
+}
+
+#[test]
+fn members_are_linked_shown_listed_and_revoked() {
+    let shell = Shell::new();
+    let sally = shell.ok(&[
+        "member",
+        "link",
+        "--org",
+        "acme",
+        "--email",
+        SALLY,
+        "--name",
+        "Sally Doe",
+        "--avatar-url",
+        "https://acme.example.com/s.png",
+        "--portal-role",
+        "admin",
+        "--company-name",
+        "Acme Inc",
+        "--customer-status",
+        "paying",
+        "--json",
+    ]);
+    // The nine fields of the user object, in their order.
+    let fields = [
+        "id",
+        "user_id",
+        "email",
+        "name",
+        "avatar_url",
+        "portal_role",
+        "company_name",
+        "customer_status",
+        "created_at",
+    ];
+    let places: Vec<_> = fields
+        .iter()
+        .map(|field| sally.find(&format!("\"{field}\":")).unwrap())
+        .collect();
+    assert!(places.is_sorted(), "{sally}");
+    let sally: Value = serde_json::from_str(&sally).unwrap();
+    assert_eq!(sally.as_object().unwrap().len(), fields.len());
+    assert_eq!(
+        (&sally["email"], &sally["portal_role"]),
+        (&json!(SALLY), &json!("admin"))
+    );
+
+    let bare = shell.json(&["member", "link", "--org", "acme"]);
+    assert_eq!(
+        (&bare["email"], &bare["portal_role"]),
+        (&Value::Null, &json!("end_user"))
+    );
+
+    let user = sally["user_id"].as_str().unwrap();
+    assert_eq!(
+        shell.json(&["member", "show", "--org", "acme", "--email", SALLY]),
+        sally
+    );
+    assert_eq!(
+        shell.json(&["member", "show", "--org", "acme", "--user-id", user]),
+        sally
+    );
+    let line = shell.ok(&["member", "show", "--org", "acme", "--email", SALLY]);
+    assert_eq!(columns(&line)[..3], [user, SALLY, "admin"]);
+    assert_eq!(
+        shell.json(&["member", "list", "--org", "acme"]),
+        json!([sally, bare])
+    );
+    assert_eq!(shell.ok(&["member", "list", "--org", "acme"]).lines().count(), 2);
+
+    shell.ok(&["org", "create", "globex"]);
+    let there = shell.json(&[
+        "member",
+        "link",
+        "--org",
+        "globex",
+        "--user-id",
+        user,
+        "--name",
+        "S. Doe",
+    ]);
+    assert_eq!(there["user_id"], sally["user_id"]);
+
+    assert_eq!(
+        shell.json(&["member", "revoke", "--org", "acme", "--email", SALLY]),
+        sally
+    );
+    shell.error(&["member", "show", "--org", "acme", "--user-id", user], 3);
+    assert_eq!(
+        shell.json(&["member", "show", "--org", "globex", "--user-id", user]),
+        there
+    );
+    let again = shell.json(&["member", "link", "--org", "acme", "--email", SALLY]);
+    assert_eq!(again["user_id"], sally["user_id"]);
+    assert_ne!(again["id"], sally["id"]);
+}
+
+#[test]
+fn what_fails_says_why_in_one_line_and_by_its_exit_code() {
+    let shell = Shell::new();
+    shell.ok(&["key", "create", "--org", "acme", "--scope", "public_api"]);
+    shell.ok(&["member", "link", "--org", "acme", "--email", SALLY]);
+    for not_found in [
+        &["org", "show", "nobody"][..],
+        &["org", "delete", "nobody"],
+        &["key", "create", "--org", "nobody", "--scope", "public_api"],
+        &["key", "list", "--org", "nobody"],
+        &["key", "rotate", "--org", "acme", "--id", NO_ID],
+        &["key", "revoke", "--org", "acme", "--id", NO_ID],
+        &["member", "link", "--org", "nobody", "--email", SALLY],
+        &["member", "link", "--org", "acme", "--user-id", NO_ID],
+        &[
+            "member",
+            "show",
+            "--org",
+            "acme",
+            "--email",
+            "Sally@acme.example.com",
+        ],
+        &["member", "list", "--org", "nobody"],
+        &["member", "revoke", "--org", "acme", "--user-id", NO_ID],
+    ] {
+        shell.error(not_found, 3);
+    }
+    for conflict in [
+        &["org", "create", "acme"][..],
+        &["key", "create", "--org", "acme", "--scope", "public_api"],
+        &["member", "link", "--org", "acme", "--email", SALLY],
+    ] {
+        shell.error(conflict, 4);
+    }
+    for not_understood in [
+        &["org"][..],
+        &["org", "create", "Not A Slug"],
+        &["key", "create", "--org", "acme"],
+        &["key", "create", "--org", "acme", "--scope", "root"],
+        &["key", "rotate", "--org", "acme", "--overlap", "soon"],
+        &["member", "link", "--org", "acme", "--email", "no address"],
+        &["member", "show", "--org", "acme"],
+        &[
+            "member",
+            "show",
+            "--org",
+            "acme",
+            "--email",
+            SALLY,
+            "--user-id",
+            NO_ID,
+        ],
+        &["nothing"],
+        &["serve", "--grpc-addr", "everywhere"],
+    ] {
+        let finished = shell.run(not_understood);
+        assert_eq!((finished.code, finished.stdout.as_str()), (2, ""), "{finished:?}");
+        assert!(!finished.stderr.is_empty());
+    }
+    assert_eq!(shell.json(&["org", "list"]).as_array().unwrap().len(), 1);
+    assert_eq!(
+        shell
+            .json(&["member", "list", "--org", "acme"])
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_database_that_can_not_be_opened_is_one_line() {
+    let (folder, url) = database();
+    for arguments in [&["org", "list"][..], &["member", "list", "--org", "acme"]] {
+        let finished = userbridge(&url, arguments);
+        assert_eq!(finished.code, 1, "{finished:?}");
+        assert_one_line(&finished.stderr);
+        assert!(
+            finished.stderr.contains("userbridge migrate"),
+            "{}",
+            finished.stderr
+        );
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    fs::write(folder.path().join("text.db"), "this is no database".repeat(100)).unwrap();
+    let text = format!("sqlite:{}", folder.path().join("text.db").display());
+    let nowhere = format!(
+        "sqlite:{}",
+        folder.path().join("no/such/folder/users.db").display()
+    );
+    for url in [text.as_str(), &nowhere, "postgres://localhost/users", "users.db"] {
+        for arguments in [&["migrate"][..], &["org", "create", "acme"], &["org", "list"]] {
+            let finished = userbridge(url, arguments);
+            assert_eq!((finished.code, finished.stdout.as_str()), (1, ""), "{finished:?}");
+            assert_one_line(&finished.stderr);
+        }
+    }
+}
+
+#[test]
+fn migrate_may_be_run_any_number_of_times() {
+    let (_folder, url) = database();
+    for _ in 0..2 {
+        let finished = userbridge(&url, &["migrate"]);
+        assert_eq!(
+            (finished.code, finished.stdout.lines().count()),
+            (0, 1),
+            "{finished:?}"
+        );
+        assert_eq!(
+            userbridge(&url, &["migrate", "--json"]).json(),
+            json!({ "migrated": true })
+        );
+    }
+    assert_eq!(userbridge(&url, &["org", "list", "--json"]).json(), json!([]));
+}
+
+#[tokio::test]
+async fn health_is_asked_over_grpc() {
+    let app = TestApp::start(Form::Embedded).await;
+    let addr = app.server.grpc_addr.to_string();
+    let ask = |extra: &'static [&str]| {
+        let addr = addr.clone();
+        let run = move || {
+            userbridge(
+                "sqlite:none",
+                &[&["health", "--grpc-addr", &addr], extra].concat(),
+            )
+        };
+        async { spawn_blocking(run).await.unwrap() }
+    };
+    let text = ask(&[]).await;
+    assert_eq!((text.code, text.stdout.as_str()), (0, "SERVING\n"));
+    assert_eq!(ask(&["--json"]).await.json(), json!({ "status": "SERVING" }));
+    app.shutdown().await;
+    let gone = ask(&[]).await;
+    assert_eq!((gone.code, gone.stdout.as_str()), (1, ""));
+    assert_one_line(&gone.stderr);
+    let finished = userbridge("sqlite:none", &["health", "--grpc-addr", "no address"]);
+    assert_eq!(finished.code, 1);
+    assert_one_line(&finished.stderr);
+}
+
+#[tokio::test]
+async fn a_running_server_sees_what_the_command_line_changes() {
+    let (_folder, url) = database();
+    let serve = Serve::start(&url);
+    // It listens to the pipe of another process: so no need to leave the thread.
+    let run = |arguments: &[&str]| userbridge(&url, arguments).json();
+    run(&["org", "create", "acme", "--json"]);
+    let key = run(&[
+        "key",
+        "create",
+        "--org",
+        "acme",
+        "--scope",
+        "public_api",
+        "--json",
+    ]);
+    let key = key["key"].as_str().unwrap();
+    let sally = run(&["member", "link", "--org", "acme", "--email", SALLY, "--json"]);
+    let ask = async |key: &str| {
+        let body = json!({ "api_key": key, "email": SALLY }).to_string();
+        let mut wire = Wire::open(serve.http_addr).await;
+        wire.post(RETRIEVE, "application/json", body.as_bytes())
+            .await
+            .unwrap()
+    };
+    let reply = ask(key).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(serde_json::from_slice::<Value>(&reply.body).unwrap(), sally);
+
+    run(&["member", "revoke", "--org", "acme", "--email", SALLY, "--json"]);
+    assert_eq!(ask(key).await.status, 404);
+    run(&["member", "link", "--org", "acme", "--email", SALLY, "--json"]);
+    assert_eq!(ask(key).await.status, 200);
+
+    let new = run(&["key", "rotate", "--org", "acme", "--json"]);
+    assert_eq!(ask(key).await.status, 401);
+    assert_eq!(ask(new["key"].as_str().unwrap()).await.status, 200);
+    run(&["key", "revoke", "--org", "acme", "--json"]);
+    assert_eq!(ask(new["key"].as_str().unwrap()).await.status, 401);
+}
+
+#[test]
+fn serve_on_an_address_that_is_taken_fails_in_one_line() {
+    let (_folder, url) = database();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let _holder = TcpListener::bind(&taken);
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = held.local_addr().map(|addr| (addr.to_string(), held)).unwrap();
+    for (grpc, http) in [(held.0.as_str(), "127.0.0.1:0"), ("127.0.0.1:0", held.0.as_str())] {
+        let finished = userbridge(&url, &["serve", "--grpc-addr", grpc, "--http-addr", http]);
+        assert_eq!((finished.code, finished.stdout.as_str()), (1, ""), "{finished:?}");
+        assert_one_line(&finished.stderr);
+        assert!(finished.stderr.contains(&held.0), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn serve_says_for_people_where_it_serves() {
+    let (_folder, url) = database();
+    let mut serve = Process::start(
+        command(USERBRIDGE)
+            .args([
+                "serve",
+                "--grpc-addr",
+                "127.0.0.1:0",
+                "--http-addr",
+                "127.0.0.1:0",
+            ])
+            .args(["--database-url", &url])
+            .env("USERBRIDGE_LOG", "off"),
+    );
+    let grpc = serve.line();
+    let http = serve.line();
+    let port = |line: &str, before: &str| -> u16 {
+        let port = line.trim_end().strip_prefix(before).unwrap();
+        port.parse().unwrap()
+    };
+    assert_ne!(port(&grpc, "gRPC on 127.0.0.1:"), 0);
+    assert_ne!(port(&http, "JSON on http://127.0.0.1:"), 0);
+    serve.terminate();
+    assert!(serve.wait().success());
+}
+
+#[tokio::test]
+async fn the_demo_works_with_what_it_prints() {
+    let serve = Serve::start_with(&["--demo"]);
+    let demo = &serve.announced["demo"];
+    let (key, user, email) = (&demo["key"], &demo["user_id"], &demo["email"]);
+    let mut wire = Wire::open(serve.http_addr).await;
+    for (path, body, status) in [
+        ("ping", json!({ "api_key": key }), 200),
+        ("users/retrieve", json!({ "api_key": key, "email": email }), 200),
+        ("users/retrieve", json!({ "api_key": key, "user_id": user }), 200),
+        ("users/delete", json!({ "api_key": key, "user_id": user }), 200),
+        ("users/retrieve", json!({ "api_key": key, "user_id": user }), 404),
+    ] {
+        let path = format!("/api/external/v1/{path}");
+        let reply = wire
+            .post(&path, "application/json", body.to_string().as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(reply.status, status, "{path}");
+    }
+}
+
+#[test]
+fn the_demo_prints_lines_to_paste_and_may_be_started_again() {
+    let (_folder, url) = database();
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let mut serve = Process::start(
+            command(USERBRIDGE)
+                .args([
+                    "serve",
+                    "--demo",
+                    "--grpc-addr",
+                    "127.0.0.1:0",
+                    "--http-addr",
+                    "127.0.0.1:0",
+                ])
+                .args(["--database-url", &url])
+                .env("USERBRIDGE_LOG", "off"),
+        );
+        let mut text = String::new();
+        while !text.contains("users/delete") {
+            let line = serve.line();
+            assert_ne!(line, "", "it ended after {text}");
+            text.push_str(&line);
+        }
+        let (_, key) = text.split_once("USERBRIDGE_API_KEY=").unwrap();
+        keys.push(key.lines().next().unwrap().to_owned());
+        for command in [
+            "curl -X POST http://127.0.0.1:",
+            "grpcurl -plaintext",
+            "users/retrieve",
+        ] {
+            assert!(text.contains(command), "{text}");
+        }
+        serve.terminate();
+        assert!(serve.wait().success());
+    }
+    assert_ne!(keys[0], keys[1]);
+    let keys = userbridge(&url, &["key", "list", "--org", "acme", "--json"]).json();
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    let members = userbridge(&url, &["member", "list", "--org", "acme", "--json"]).json();
+    assert!(members.as_array().unwrap().len() >= 3);
+}

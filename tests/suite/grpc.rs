@@ -1,0 +1,640 @@
+//! The gRPC services, as a client of theirs sees them.
+
+use std::{error::Error, time::Duration};
+
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
+use tonic::{Code, Request, Status};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_types::StatusExt as _;
+use userbridge::{
+    domain::{Actor, Clock as _, Page, Profile, Scope, Timestamp},
+    rpc::Services,
+};
+
+use crate::support::{
+    CLOCK, Form, TestApp,
+    proto::users_v1::{
+        DeleteRequest, PingRequest, RetrieveRequest, User, retrieve_request::By,
+        user_service_client::UserServiceClient,
+    },
+    with_key,
+};
+
+const SALLY: &str = "sally@acme.example.com";
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+const SERVICE: &str = "userbridge.users.v1.UserService";
+
+/// Long enough for anything that ends at all.
+const NEVER: Duration = Duration::from_secs(25);
+
+/// All that a caller sees of an error, but for the time of day.
+fn seen(status: &Status) -> (Code, String, Vec<u8>, Vec<String>) {
+    let mut metadata: Vec<String> = status
+        .metadata()
+        .clone()
+        .into_headers()
+        .iter()
+        .filter(|(name, _)| *name != "date")
+        .map(|(name, value)| format!("{name}: {value:?}"))
+        .collect();
+    metadata.sort();
+    (
+        status.code(),
+        status.message().to_owned(),
+        status.details().to_vec(),
+        metadata,
+    )
+}
+
+fn assert_status(status: &Status, code: Code, reason: &str) {
+    assert_eq!(status.code(), code, "{status:?}");
+    let info = status
+        .get_details_error_info()
+        .expect("every error has an ErrorInfo");
+    assert_eq!(
+        (info.reason.as_str(), info.domain.as_str()),
+        (reason, "userbridge")
+    );
+}
+
+fn assert_retry(status: &Status) {
+    let retry = status
+        .get_details_retry_info()
+        .expect("a fault that passes says when");
+    assert!(retry.retry_delay.is_some_and(|delay| delay > Duration::ZERO));
+}
+
+#[tokio::test]
+async fn a_user_has_nine_fields_and_absent_ones_are_absent() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let full = Profile {
+        email: Some(SALLY.parse().unwrap()),
+        name: Some("Sally Doe".parse().unwrap()),
+        avatar_url: Some("https://acme.example.com/sally.png".parse().unwrap()),
+        portal_role: "admin".parse().unwrap(),
+        company_name: Some("Acme Inc".parse().unwrap()),
+        customer_status: Some("paying".parse().unwrap()),
+    };
+    let member = app.link(&acme.organization, None, full).await;
+    let created_at = |millis: i64| prost_types::Timestamp {
+        seconds: millis / 1000,
+        nanos: i32::try_from(millis % 1000 * 1_000_000).unwrap(),
+    };
+    let expected = User {
+        id: member.id.to_string(),
+        user_id: member.user_id.to_string(),
+        email: Some(SALLY.to_owned()),
+        name: Some("Sally Doe".to_owned()),
+        avatar_url: Some("https://acme.example.com/sally.png".to_owned()),
+        portal_role: "admin".to_owned(),
+        company_name: Some("Acme Inc".to_owned()),
+        customer_status: Some("paying".to_owned()),
+        created_at: Some(created_at(member.created_at.as_millis())),
+    };
+    assert_eq!(app.retrieve_email(&acme.key, SALLY).await.unwrap(), expected);
+    assert_eq!(
+        app.retrieve(&acme.key, &expected.user_id).await.unwrap(),
+        expected
+    );
+
+    let member = app.link(&acme.organization, None, Profile::default()).await;
+    let user = app
+        .retrieve(&acme.key, &member.user_id.to_string())
+        .await
+        .unwrap();
+    assert_eq!(
+        user,
+        User {
+            id: member.id.to_string(),
+            user_id: member.user_id.to_string(),
+            portal_role: "end_user".to_owned(),
+            created_at: Some(created_at(member.created_at.as_millis())),
+            ..User::default()
+        }
+    );
+}
+
+#[tokio::test]
+async fn ping_says_whose_key_it_is() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let before = CLOCK.now().as_millis() / 1000;
+    let ping = app.ping(&acme.key).await.unwrap();
+    assert_eq!(ping.organization_id, acme.organization.id.to_string());
+    assert_eq!(ping.organization_slug, "acme");
+    let time = ping.time.unwrap();
+    assert!(time.seconds >= before);
+    assert_eq!(time.nanos % 1_000_000, 0);
+}
+
+#[tokio::test]
+async fn a_user_id_may_have_any_form_of_a_uuid() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let sally = app.member(&acme.organization, SALLY).await.user_id;
+    let uuid = sally.as_uuid();
+    for form in [
+        uuid.hyphenated().to_string(),
+        uuid.hyphenated().to_string().to_uppercase(),
+        uuid.simple().to_string(),
+        uuid.braced().to_string(),
+        uuid.urn().to_string(),
+    ] {
+        let user = app.retrieve(&acme.key, &form).await.unwrap();
+        assert_eq!(user.user_id, sally.to_string(), "{form}");
+    }
+    app.delete(&acme.key, &uuid.simple().to_string()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_named() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let sally = app.member(&acme.organization, SALLY).await.user_id.to_string();
+    let named = |status: &Status| -> Vec<String> {
+        assert_status(status, Code::InvalidArgument, "INVALID_ARGUMENT");
+        let faults = status.get_details_bad_request().unwrap().field_violations;
+        assert!(faults.iter().all(|fault| !fault.description.is_empty()));
+        faults.into_iter().map(|fault| fault.field).collect()
+    };
+    for bad in [
+        "",
+        "abc",
+        &format!("{sally} "),
+        &sally[1..],
+        "bb3c3ef8-b8cd-cd15-01ba-useruser0001",
+    ] {
+        let status = app.retrieve(&acme.key, bad).await.unwrap_err();
+        assert_eq!(named(&status), ["user_id"], "{bad}");
+        let status = app.delete(&acme.key, bad).await.unwrap_err();
+        assert_eq!(named(&status), ["user_id"], "{bad}");
+    }
+    let status = app
+        .users()
+        .retrieve(with_key(RetrieveRequest { by: None }, &acme.key))
+        .await
+        .unwrap_err();
+    assert_eq!(named(&status), ["by"]);
+}
+
+#[tokio::test]
+async fn all_keys_that_open_nothing_answer_alike() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let sally = app.member(&acme.organization, SALLY).await.user_id.to_string();
+
+    let revoked = app.tenant("revoked").await;
+    let keys = app
+        .directory()
+        .api_keys(
+            revoked.organization.id,
+            Page {
+                after: None,
+                limit: 1,
+            },
+        )
+        .await
+        .unwrap();
+    app.directory()
+        .revoke_api_key(revoked.organization.id, keys[0].id, Actor::Operator)
+        .await
+        .unwrap();
+    let deleted = app.tenant("deleted").await;
+    app.directory()
+        .delete_organization(&deleted.organization.slug, Actor::Operator)
+        .await
+        .unwrap();
+    let unscoped = app
+        .key(
+            &acme.organization,
+            &[Scope::Admin, Scope::DirectoryRead, Scope::DirectoryWrite],
+        )
+        .await;
+    let past = Timestamp::from_millis(CLOCK.now().as_millis() - 1);
+    let expired = "pb_expired";
+    app.raw_key(&revoked.organization, expired, &[Scope::PublicApi], Some(past))
+        .await;
+
+    // Told by the server's own rules, without the client that a test would use: what is sent is what is in the header.
+    let upper = acme.key.to_uppercase();
+    let prefix = acme.key.get(..20).unwrap();
+    let headers: [(&str, Option<String>); 14] = [
+        ("missing", None),
+        ("empty", Some(String::new())),
+        ("no key", Some("Bearer".to_owned())),
+        ("empty key", Some("Bearer ".to_owned())),
+        ("no scheme", Some(acme.key.clone())),
+        ("another scheme", Some(format!("Basic {}", acme.key))),
+        ("unknown", Some(format!("Bearer pb_{}", "A".repeat(43)))),
+        ("no key at all", Some("Bearer hello".to_owned())),
+        ("other case", Some(format!("Bearer {upper}"))),
+        ("part of a key", Some(format!("Bearer {prefix}"))),
+        ("revoked", Some(format!("Bearer {}", revoked.key))),
+        (
+            "of a deleted organization",
+            Some(format!("Bearer {}", deleted.key)),
+        ),
+        ("expired", Some(format!("Bearer {expired}"))),
+        ("unscoped", Some(format!("Bearer {unscoped}"))),
+    ];
+    let mut first = None;
+    for (what, header) in headers {
+        for user_id in [&*sally, NOBODY] {
+            let status = call(&app, header.as_deref(), user_id).await;
+            assert_status(&status, Code::Unauthenticated, "INVALID_API_KEY");
+            let seen = seen(&status);
+            assert_eq!(*first.get_or_insert_with(|| seen.clone()), seen, "{what}");
+        }
+    }
+    // The scheme may be in any case (RFC 9110 §11.1).
+    let mut request = Request::new(PingRequest {});
+    let value = format!("bEARER {}", acme.key).parse().unwrap();
+    request.metadata_mut().insert("authorization", value);
+    app.users().ping(request).await.unwrap();
+    assert!(app.retrieve(&acme.key, &sally).await.is_ok());
+}
+
+/// What the three methods answer to a key that opens nothing, which is the same.
+async fn call(app: &TestApp, authorization: Option<&str>, user_id: &str) -> Status {
+    fn with<T>(message: T, authorization: Option<&str>) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(value) = authorization {
+            request
+                .metadata_mut()
+                .insert("authorization", value.parse().unwrap());
+        }
+        request
+    }
+    let user_id = user_id.to_owned();
+    let by = Some(By::UserId(user_id.clone()));
+    let mut users = app.users();
+    let retrieve = users
+        .retrieve(with(RetrieveRequest { by }, authorization))
+        .await
+        .unwrap_err();
+    let delete = users
+        .delete(with(DeleteRequest { user_id }, authorization))
+        .await
+        .unwrap_err();
+    let ping = users.ping(with(PingRequest {}, authorization)).await.unwrap_err();
+    assert_eq!(seen(&delete), seen(&retrieve));
+    assert_eq!(seen(&ping), seen(&retrieve));
+    retrieve
+}
+
+#[tokio::test]
+async fn who_is_elsewhere_never_was_or_is_no_more_is_not_found_alike() {
+    let app = TestApp::start(Form::Embedded).await;
+    let (acme, globex) = (app.tenant("acme").await, app.tenant("globex").await);
+    let elsewhere = app.member(&globex.organization, "tom@globex.example.com").await;
+    let revoked = app.member(&acme.organization, SALLY).await;
+    app.delete(&acme.key, &revoked.user_id.to_string()).await.unwrap();
+
+    let mut first = None;
+    let mut same = |what: &str, status: Status| {
+        assert_status(&status, Code::NotFound, "USER_NOT_FOUND");
+        let seen = seen(&status);
+        assert_eq!(*first.get_or_insert_with(|| seen.clone()), seen, "{what}");
+    };
+    for user_id in [
+        elsewhere.user_id.to_string(),
+        revoked.user_id.to_string(),
+        NOBODY.to_owned(),
+    ] {
+        same(&user_id, app.retrieve(&acme.key, &user_id).await.unwrap_err());
+        same(&user_id, app.delete(&acme.key, &user_id).await.unwrap_err());
+    }
+    // The id of a member is no id of a user.
+    same(
+        "member",
+        app.retrieve(&acme.key, &revoked.id.to_string())
+            .await
+            .unwrap_err(),
+    );
+    for email in [
+        "tom@globex.example.com",
+        SALLY,
+        "nobody@acme.example.com",
+        "",
+        "no address",
+    ] {
+        same(email, app.retrieve_email(&acme.key, email).await.unwrap_err());
+    }
+    assert!(
+        app.retrieve(&globex.key, &elsewhere.user_id.to_string())
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn deleting_in_one_organization_leaves_the_other_and_the_person() {
+    let app = TestApp::start(Form::Embedded).await;
+    let (acme, globex) = (app.tenant("acme").await, app.tenant("globex").await);
+    let here = app.member(&acme.organization, SALLY).await;
+    let there = app.member(&globex.organization, SALLY).await;
+    let user = here.user_id.to_string();
+    assert_eq!(there.user_id, here.user_id);
+
+    app.delete(&acme.key, &user).await.unwrap();
+    assert_eq!(
+        app.retrieve(&acme.key, &user).await.unwrap_err().code(),
+        Code::NotFound
+    );
+    assert_eq!(
+        app.retrieve(&globex.key, &user).await.unwrap().id,
+        there.id.to_string()
+    );
+    assert_eq!(
+        app.delete(&acme.key, &user).await.unwrap_err().code(),
+        Code::NotFound
+    );
+
+    let again = app.member(&acme.organization, SALLY).await;
+    let found = app.retrieve_email(&acme.key, SALLY).await.unwrap();
+    assert_eq!(
+        (found.id.as_str(), found.user_id),
+        (again.id.to_string().as_str(), user)
+    );
+    assert_ne!(again.id, here.id);
+}
+
+#[tokio::test]
+async fn a_delete_names_the_key_in_the_log() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let sally = app.member(&acme.organization, SALLY).await;
+    app.delete(&acme.key, &sally.user_id.to_string()).await.unwrap();
+    let directory = app.directory();
+    let page = Page {
+        after: None,
+        limit: 1,
+    };
+    let key = directory.api_keys(acme.organization.id, page).await.unwrap()[0].id;
+    let storage = app.storage().await;
+    let page = Page {
+        after: None,
+        limit: 100,
+    };
+    let log = storage.events(acme.organization.id, page).await.unwrap();
+    assert_eq!(log.last().unwrap().actor, Actor::ApiKey(key));
+    assert_eq!(log.last().unwrap().member_id, Some(sally.id));
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_refused() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let status = app
+        .retrieve_email(&acme.key, &"x".repeat(1_000_000))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted),
+        "{status:?}"
+    );
+    // Below it, it is only nobody's address.
+    let status = app
+        .retrieve_email(&acme.key, &"x".repeat(60_000))
+        .await
+        .unwrap_err();
+    assert_status(&status, Code::NotFound, "USER_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_deadline_that_has_passed_is_answered_at_once() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    for deadline in ["1n", "1u", "1m", "0S"] {
+        let mut request = with_key(PingRequest {}, &acme.key);
+        request
+            .metadata_mut()
+            .insert("grpc-timeout", deadline.parse().unwrap());
+        let answer = timeout(NEVER, app.users().ping(request)).await.expect("it hangs");
+        // tonic's own client has a timer too, which says CANCELLED.
+        let code = answer.map_or_else(|status| status.code(), |_| Code::Ok);
+        assert!(
+            matches!(code, Code::Ok | Code::DeadlineExceeded | Code::Cancelled),
+            "{deadline}: {code:?}"
+        );
+    }
+    app.ping(&acme.key).await.unwrap();
+}
+
+/// Nothing between the call and the services but the services' own deadline: as the gateway calls them in one process.
+async fn services(app: &TestApp) -> UserServiceClient<tonic::service::Routes> {
+    let services = Services::new().await;
+    services.ready(app.directory().clone()).await;
+    UserServiceClient::new(services.published())
+}
+
+#[tokio::test]
+async fn a_call_that_takes_longer_than_its_caller_waits_is_deadline_exceeded() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let sally = app.member(&acme.organization, SALLY).await.user_id.to_string();
+    let mut other = SqliteConnection::connect(app.database_url()).await.unwrap();
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let delete = || {
+        let user_id = sally.clone();
+        let mut request = with_key(DeleteRequest { user_id }, &acme.key);
+        request
+            .metadata_mut()
+            .insert("grpc-timeout", "50m".parse().unwrap());
+        request
+    };
+    let mut in_process = services(&app).await;
+    let status = timeout(NEVER, in_process.delete(delete()))
+        .await
+        .expect("it hangs")
+        .unwrap_err();
+    assert_status(&status, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+    let status = timeout(NEVER, app.users().delete(delete()))
+        .await
+        .expect("it hangs")
+        .unwrap_err();
+    assert!(
+        matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled),
+        "{status:?}"
+    );
+    // Who only reads does not wait for who writes.
+    app.retrieve(&acme.key, &sally).await.unwrap();
+    lock.rollback().await.unwrap();
+    // What was asked for may have happened, once.
+    let deleted = app.delete(&acme.key, &sally).await;
+    assert!(deleted.is_ok() || deleted.unwrap_err().code() == Code::NotFound);
+    assert!(app.retrieve(&acme.key, &sally).await.is_err());
+}
+
+#[tokio::test]
+async fn a_database_that_another_process_holds_is_unavailable_for_now() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let sally = app.member(&acme.organization, SALLY).await.user_id.to_string();
+    let mut other = SqliteConnection::connect(app.database_url()).await.unwrap();
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let answer = timeout(NEVER, app.delete(&acme.key, &sally))
+        .await
+        .expect("it hangs");
+    let status = answer.unwrap_err();
+    assert_status(&status, Code::Unavailable, "UNAVAILABLE");
+    assert_retry(&status);
+    // Nothing of the database in what a client reads.
+    assert!(!format!("{status:?}").to_lowercase().contains("sqlite"));
+    lock.rollback().await.unwrap();
+    app.retrieve(&acme.key, &sally).await.unwrap();
+    app.delete(&acme.key, &sally).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_starting_says_when_to_come_back() {
+    let services = Services::new().await;
+    let mut users = UserServiceClient::new(services.published());
+    let status = users.ping(with_key(PingRequest {}, "pb_any")).await.unwrap_err();
+    assert_status(&status, Code::Unavailable, "NOT_READY");
+    assert_retry(&status);
+}
+
+#[tokio::test]
+async fn health_is_told_for_each_service_and_for_all() {
+    let app = TestApp::start(Form::Embedded).await;
+    let mut health = HealthClient::new(app.channel());
+    for service in ["", SERVICE] {
+        let service = service.to_owned();
+        let response = health.check(HealthCheckRequest { service }).await.unwrap();
+        assert_eq!(response.into_inner().status(), ServingStatus::Serving);
+    }
+    let service = "userbridge.users.v1.Nothing".to_owned();
+    let status = health.check(HealthCheckRequest { service }).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn health_says_not_serving_before_the_server_stops() {
+    let app = TestApp::start(Form::Embedded).await;
+    let mut health = HealthClient::new(app.channel());
+    let service = SERVICE.to_owned();
+    let mut watch = health
+        .watch(HealthCheckRequest { service })
+        .await
+        .unwrap()
+        .into_inner();
+    let first = watch.next().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::Serving);
+    let stopping = tokio::spawn(app.shutdown());
+    let second = timeout(NEVER, watch.next())
+        .await
+        .expect("it hangs")
+        .unwrap()
+        .unwrap();
+    assert_eq!(second.status(), ServingStatus::NotServing);
+    drop(watch);
+    timeout(NEVER, stopping).await.expect("it hangs").unwrap();
+}
+
+#[tokio::test]
+async fn health_says_not_serving_until_the_directory_is_there() -> Result<(), Box<dyn Error>> {
+    let app = TestApp::start(Form::Embedded).await;
+    let services = Services::new().await;
+    let mut health = HealthClient::new(services.routes()?);
+    for (expected, ready) in [(ServingStatus::NotServing, true), (ServingStatus::Serving, false)] {
+        for service in ["", SERVICE] {
+            let service = service.to_owned();
+            let response = health.check(HealthCheckRequest { service }).await?;
+            assert_eq!(response.into_inner().status(), expected);
+        }
+        if ready {
+            services.ready(app.directory().clone()).await;
+        }
+    }
+    Ok(())
+}
+
+/// Both versions of the protocol have the same messages under different names.
+macro_rules! reflection_lists_the_services {
+    ($name:ident, $version:ident) => {
+        #[tokio::test]
+        async fn $name() {
+            use tonic_reflection::pb::$version::{
+                ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+                server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+            };
+            let app = TestApp::start(Form::Embedded).await;
+            let mut client = ServerReflectionClient::new(app.channel());
+            let requests = [
+                MessageRequest::ListServices(String::new()),
+                MessageRequest::FileContainingSymbol(SERVICE.to_owned()),
+            ]
+            .map(|request| ServerReflectionRequest {
+                host: String::new(),
+                message_request: Some(request),
+            });
+            let responses = client
+                .server_reflection_info(tokio_stream::iter(requests))
+                .await
+                .unwrap();
+            let mut responses = responses.into_inner();
+            let mut next = async || {
+                responses
+                    .next()
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .message_response
+                    .unwrap()
+            };
+            let MessageResponse::ListServicesResponse(list) = next().await else {
+                panic!("no list of services")
+            };
+            let services: Vec<_> = list
+                .service
+                .iter()
+                .map(|service| service.name.as_str())
+                .collect();
+            for service in [
+                SERVICE,
+                "grpc.health.v1.Health",
+                concat!(
+                    "grpc.reflection.",
+                    stringify!($version),
+                    ".ServerReflection"
+                ),
+            ] {
+                assert!(
+                    services.contains(&service),
+                    "{service} is not in {services:?}"
+                );
+            }
+            let MessageResponse::FileDescriptorResponse(file) = next().await else {
+                panic!("no descriptor of the service")
+            };
+            assert!(!file.file_descriptor_proto.is_empty());
+        }
+    };
+}
+reflection_lists_the_services!(reflection_lists_the_services, v1);
+reflection_lists_the_services!(the_older_reflection_lists_the_services, v1alpha);
+
+#[tokio::test]
+async fn a_method_that_is_not_there_is_unimplemented() {
+    let app = TestApp::start(Form::Embedded).await;
+    let mut grpc = tonic::client::Grpc::new(app.channel());
+    for path in [
+        "/userbridge.users.v1.UserService/Nothing",
+        "/userbridge.admin.v1.Nothing/List",
+    ] {
+        grpc.ready().await.unwrap();
+        let codec = tonic_prost::ProstCodec::<PingRequest, PingRequest>::default();
+        let path = path.parse().unwrap();
+        let status = grpc
+            .unary(Request::new(PingRequest {}), path, codec)
+            .await
+            .unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented);
+    }
+}

@@ -1,0 +1,101 @@
+//! HTTP/1.1 by hand, where it matters what exactly is sent and on which connection.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+};
+
+/// One connection.
+pub(crate) struct Wire {
+    stream: BufReader<TcpStream>,
+}
+
+/// What came back on it.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body, by its length.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl Wire {
+    /// Connects.
+    pub(crate) async fn open(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream: BufReader::new(stream),
+        }
+    }
+
+    /// Sends bytes as they are. False: the other side has closed the connection.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
+    }
+
+    /// Sends a POST with a body and reads the reply.
+    pub(crate) async fn post(&mut self, path: &str, content_type: &str, body: &[u8]) -> Option<Reply> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut request = head.into_bytes();
+        request.extend_from_slice(body);
+        self.send(&request).await;
+        self.reply().await
+    }
+
+    /// The next reply, one with a body. None: the connection was closed before a whole one came.
+    pub(crate) async fn reply(&mut self) -> Option<Reply> {
+        let mut reply = self.head().await?;
+        let length = reply.header("content-length")?.parse().ok()?;
+        reply.body.resize(length, 0);
+        self.stream.read_exact(&mut reply.body).await.ok()?;
+        Some(reply)
+    }
+
+    /// The next reply, one without a body whatever its headers say: that to HEAD.
+    pub(crate) async fn head(&mut self) -> Option<Reply> {
+        let status = self.line().await?.split(' ').nth(1)?.parse().ok()?;
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line().await?;
+            let Some((name, value)) = line.split_once(':') else {
+                break;
+            };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let body = Vec::new();
+        Some(Reply {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// Whether the other side has closed the connection and sent nothing more. It waits until one or the other is so.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        self.stream.fill_buf().await.is_ok_and(<[u8]>::is_empty)
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.stream.read_line(&mut line).await.ok()?;
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+}
