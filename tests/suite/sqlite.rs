@@ -120,6 +120,26 @@ async fn no_key_is_in_the_files_and_no_profile_is_in_the_log() {
 }
 
 #[tokio::test]
+async fn everybody_is_found_after_the_file_was_compacted() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let mut members = Vec::new();
+    for index in 0..5 {
+        let email = format!("{index}@acme.example.com");
+        members.push((app.member(&acme.organization, &email).await, email));
+    }
+    app.delete(&acme.key, &members.remove(1).0.user_id.to_string())
+        .await
+        .unwrap();
+    let mut connection = raw(app.database_url()).await;
+    sqlx::query("VACUUM").execute(&mut connection).await.unwrap();
+    for (member, email) in members {
+        let found = app.retrieve_email(&acme.key, &email).await.unwrap();
+        assert_eq!(found.id, member.id.to_string());
+    }
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_program_is_refused() {
     let (folder, url) = migrated().await;
     let mut connection = raw(&url).await;

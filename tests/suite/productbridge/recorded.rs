@@ -182,22 +182,20 @@ async fn the_recorded_answers_are_ours(app: TestApp) {
     let mut wrong = Vec::new();
     for case in recording() {
         let answer = case.replay(&app).await;
-        let (right, status, expected) = match EXCEPTIONS.iter().find(|(name, ..)| *name == case.name) {
-            Some((name, status, body, _)) => {
-                unused.remove(name);
-                let right = answer.body.starts_with(body)
-                    && answer.headers["content-type"] == "application/json"
-                    && serde_json::from_str::<serde_json::Value>(&answer.body).is_ok();
-                (right, *status, (*body).to_owned())
-            }
-            None => {
-                let body = case.recorded_body();
-                let headers = case
-                    .response_headers
-                    .iter()
-                    .all(|(name, value)| answer.headers.get(name).is_some_and(|ours| ours == value));
-                (answer.body == body && headers, case.status, body)
-            }
+        let exception = EXCEPTIONS.iter().find(|(name, ..)| *name == case.name);
+        let (right, status, expected) = if let Some((name, status, body, _)) = exception {
+            unused.remove(name);
+            let right = answer.body.starts_with(body)
+                && answer.headers["content-type"] == "application/json"
+                && serde_json::from_str::<serde_json::Value>(&answer.body).is_ok();
+            (right, *status, (*body).to_owned())
+        } else {
+            let body = case.recorded_body();
+            let headers = case
+                .response_headers
+                .iter()
+                .all(|(name, value)| answer.headers.get(name).is_some_and(|ours| ours == value));
+            (answer.body == body && headers, case.status, body)
         };
         if !right || answer.status != status {
             wrong.push(format!(

@@ -329,7 +329,7 @@ pub(super) async fn an_address_that_no_member_can_have_finds_nobody(bench: Bench
     let acme = bench.organization("acme").await;
     bench.link(acme, SALLY).await;
     for address in [
-        "".to_owned(),
+        String::new(),
         "\0".to_owned(),
         "a\0b".to_owned(),
         format!("{SALLY}\0"),

@@ -124,11 +124,6 @@ impl Serve {
             process,
         }
     }
-
-    /// The URL of a path of the JSON gateway.
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.http_addr)
-    }
 }
 
 /// A run of `userbridge` that has ended.

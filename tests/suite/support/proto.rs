@@ -3,9 +3,7 @@
 /// `userbridge.users.v1`.
 #[expect(
     clippy::pedantic,
-    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
-    missing_docs,
     reason = "generated"
 )]
 pub(crate) mod users_v1 {

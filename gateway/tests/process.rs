@@ -1,0 +1,111 @@
+//! The program itself, with no directory behind it. What it answers with one is tested in the workspace's suite.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that can't go on has failed"
+)]
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+};
+
+/// Ended, by its own id, when the test is done with it.
+struct Gateway {
+    child: Child,
+    addr: String,
+}
+
+impl Gateway {
+    fn start() -> Self {
+        // A port that nobody listens on.
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_userbridge-gateway"))
+            .args([
+                "--http-addr",
+                "127.0.0.1:0",
+                "--upstream",
+                &format!("http://{free}"),
+            ])
+            .env("USERBRIDGE_LOG", "off")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let addr = line.trim_end().strip_prefix("JSON on http://");
+        Self {
+            addr: addr.expect("it says where it serves").to_owned(),
+            child,
+        }
+    }
+
+    fn post(&self, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.addr).unwrap();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn it_starts_without_a_directory_and_says_so_to_who_needs_one() {
+    let gateway = Gateway::start();
+    let reply = gateway.post("/api/external/v1/ping", r#"{"api_key":"pb_any"}"#);
+    assert!(reply.starts_with("HTTP/1.1 503 "), "{reply}");
+    assert!(
+        reply.ends_with(r#"{"detail":{"error":"service unavailable"}}"#),
+        "{reply}"
+    );
+    let reply = gateway.post("/nowhere", "{}");
+    assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+}
+
+#[test]
+fn sigterm_ends_it_in_order() {
+    let mut gateway = Gateway::start();
+    let kill = format!("kill -TERM {}", gateway.child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    assert!(gateway.child.wait().unwrap().success());
+}
+
+#[test]
+fn what_it_can_not_use_is_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().map(|addr| (addr.to_string(), taken)).unwrap();
+    for arguments in [
+        ["--upstream", "somewhere", "--http-addr", "127.0.0.1:0"],
+        ["--upstream", "http://127.0.0.1:1", "--http-addr", &taken.0],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_userbridge-gateway"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(1), 0),
+            "{said}"
+        );
+        assert!(said.starts_with("error: ") && said.lines().count() == 1, "{said}");
+    }
+}
