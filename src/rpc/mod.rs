@@ -1,6 +1,6 @@
 //! gRPC: who calls, decode, ask the service, encode.
 //!
-//! To add a service: its proto in `proto/` and `build.rs`, its module in [`proto`], a file here that implements it, and
+//! To add a service: its proto in `proto/` and `build.rs`, its module in `proto`, a file here that implements it, and
 //! a line in [`Services::routes`].
 
 mod auth;
