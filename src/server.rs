@@ -83,6 +83,8 @@ impl Server {
         let gateway = userbridge_gateway::router(Upstream::in_process(services.published()));
         let grpc = tokio::spawn(
             GrpcServer::builder()
+                // Otherwise a connection that never says anything can't be told to end.
+                .accept_http1(true)
                 .http2_keepalive_interval(Some(KEEP_ALIVE))
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(

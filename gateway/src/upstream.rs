@@ -30,6 +30,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a quiet connection is asked whether it still lives, so that a dead one is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
+/// The longest text that is asked about as a key, in bytes. A key has 46.
+const MAX_KEY: usize = 256;
+
 /// The largest message that the directory may answer with, in bytes.
 const MAX_RESPONSE: usize = 1024 * 1024;
 
@@ -104,7 +107,8 @@ pub(crate) struct Key(MetadataValue<Ascii>);
 impl Key {
     /// None: no key looks like this, so there is nothing to ask.
     pub(crate) fn new(secret: &str) -> Option<Self> {
-        if secret.is_empty() {
+        if secret.is_empty() || secret.len() > MAX_KEY || !secret.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return None;
         }
         let mut value = MetadataValue::try_from(format!("Bearer {secret}")).ok()?;

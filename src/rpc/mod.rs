@@ -1,6 +1,6 @@
 //! gRPC: who calls, decode, ask the service, encode.
 //!
-//! To add a service: its proto in `proto/` and `build.rs`, its module in [`proto`], a file here that implements it, and
+//! To add a service: its proto in `proto/` and `build.rs`, its module in `proto`, a file here that implements it, and
 //! a line in [`Services::routes`].
 
 mod api_keys;
@@ -8,6 +8,7 @@ mod auth;
 mod deadline;
 mod events;
 mod faults;
+mod health;
 mod members;
 mod organizations;
 mod page;
@@ -25,12 +26,13 @@ use tonic::{
     server::NamedService as _,
     service::{Routes, RoutesBuilder},
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthReporter};
 
 use self::{
     api_keys::ApiKeys,
     deadline::Deadline,
     events::Events,
+    health::Health,
     members::Members,
     organizations::Organizations,
     proto::userbridge::{
@@ -49,8 +51,10 @@ use self::{
 };
 use crate::service::{Directory, ServiceError};
 
-/// The largest request message of the published contract, in bytes. The largest valid one is some hundreds.
-const MAX_REQUEST: usize = 64 * 1024;
+/// The largest request message of the published contract, in bytes. The largest valid one has some hundreds, but an
+/// address too long to be anybody's is answered as nobody's: the gateway passes on what it finds in 64 KiB, which as
+/// UTF-16 become 96.
+const MAX_REQUEST: usize = 128 * 1024;
 
 /// The largest request message of the other services: ten thousand ids.
 const MAX_DIRECTORY_REQUEST: usize = 1024 * 1024;
@@ -93,7 +97,7 @@ impl Services {
         }
     }
 
-    /// Tells whoever watches our health to go elsewhere, and ends streams. Requests are still answered.
+    /// Tells whoever watches our health to go elsewhere, then ends streams. Requests are still answered.
     pub async fn drain(&self) {
         self.report(ServingStatus::NotServing).await;
         self.draining.send_replace(true);
@@ -136,7 +140,6 @@ impl Services {
     ///
     /// The descriptors that were compiled into this program are not readable.
     pub fn routes(&self) -> Result<Routes, tonic_reflection::server::Error> {
-        let health = tonic_health::server::HealthService::from_health_reporter(self.health.clone());
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -145,7 +148,10 @@ impl Services {
         Ok(self
             .directory()
             .routes()
-            .add_service(tonic_health::pb::health_server::HealthServer::new(health))
+            .add_service(HealthServer::new(Health::new(
+                &self.health,
+                self.draining.subscribe(),
+            )))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
             .prepare())

@@ -13,6 +13,8 @@ mod cli;
 mod crash;
 mod grpc;
 mod productbridge;
+mod programs;
+mod readme;
 mod sqlite;
 mod storage;
 mod support;

@@ -1,6 +1,6 @@
 //! SQLite, embedded: one file, one process that writes at a time, any number that read.
 //!
-//! Three ways into the file, each for its own kind of work: [`lookup`] answers the hot path, [`writer`] makes every
+//! Three ways into the file, each for its own kind of work: `lookup` answers the hot path, `writer` makes every
 //! change, and a small pool reads everything else.
 
 mod answers;

@@ -178,8 +178,10 @@ impl Writer {
             }
             if !checkpoints.is_empty() {
                 self.checkpoint().await;
-                // Who does not wait does not mind.
-                checkpoints.into_iter().for_each(|reply| drop(reply.send(())));
+                for reply in checkpoints {
+                    // A caller that went away does not mind.
+                    let _ = reply.send(());
+                }
             }
         }
         if let Err(error) = self.connection.close().await {

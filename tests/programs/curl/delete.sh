@@ -1,0 +1,7 @@
+#!/bin/sh
+curl -sS --max-time 20 -X POST "$USERBRIDGE_URL/api/external/v1/users/delete" \
+  -H 'Content-Type: application/json' \
+  -d '{
+    "api_key": "'"$USERBRIDGE_API_KEY"'",
+    "user_id": "'"$USERBRIDGE_USER_ID"'"
+  }'
