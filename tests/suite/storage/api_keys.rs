@@ -153,7 +153,7 @@ pub(super) async fn a_key_is_rotated_once(bench: Bench) {
     let again = bench
         .rotate_api_key(acme, old.key.id, end, third.clone(), bench.change())
         .await;
-    assert!(matches!(again, Err(StoreError::NotFound)), "{again:?}");
+    assert!(matches!(again, Err(StoreError::NotFound(_))), "{again:?}");
     assert_eq!(bench.api_key_by_digest(third.digest).await.unwrap(), None);
     bench
         .rotate_api_key(acme, new.key.id, end, third, bench.change())
@@ -175,7 +175,7 @@ pub(super) async fn a_revoked_key_is_not_rotated(bench: Bench) {
         let result = bench
             .rotate_api_key(acme, id, bench.tick(), new.clone(), bench.change())
             .await;
-        assert!(matches!(result, Err(StoreError::NotFound)), "{result:?}");
+        assert!(matches!(result, Err(StoreError::NotFound(_))), "{result:?}");
     }
     assert_eq!(bench.stored(&old).await, before);
     assert_eq!(bench.api_keys(acme, all()).await.unwrap().len(), 1);
@@ -199,7 +199,7 @@ pub(super) async fn of_many_rotations_at_once_one_happens(bench: Bench) {
     assert!(
         results
             .iter()
-            .all(|result| matches!(result, Ok(()) | Err(StoreError::NotFound)))
+            .all(|result| matches!(result, Ok(()) | Err(StoreError::NotFound(_))))
     );
     assert_eq!(bench.api_keys(acme, all()).await.unwrap().len(), 2);
 }
@@ -233,7 +233,12 @@ pub(super) async fn a_key_is_revoked_once(bench: Bench) {
     let acme = bench.organization("acme").await;
     let key = bench.public_key(acme).await;
     let change = bench.change();
-    assert!(bench.revoke_api_key(acme, key.key.id, change).await.unwrap());
+    assert!(
+        bench
+            .revoke_api_key(acme, key.key.id, change.clone())
+            .await
+            .unwrap()
+    );
     assert!(
         !bench
             .revoke_api_key(acme, key.key.id, bench.change())

@@ -5,10 +5,10 @@ use userbridge::{
         Actor, AvatarUrl, CompanyName, CustomerStatus, Email, Event, EventKind, Page, PortalRole, Profile,
         Scope,
     },
-    storage::{Change, NewMember},
+    storage::Change,
 };
 
-use super::bench::{Bench, all};
+use super::bench::{Bench, NewMember, all};
 
 const SALLY: &str = "sally@acme.example.com";
 
@@ -16,24 +16,30 @@ pub(super) async fn every_change_is_one_event(bench: Bench) {
     let organization = bench.new_organization("acme");
     let acme = organization.id;
     let created = bench.change();
-    bench.create_organization(organization, created).await.unwrap();
+    bench
+        .create_organization(organization, created.clone())
+        .await
+        .unwrap();
     let key = bench.new_key(acme, &[Scope::PublicApi]);
     let key_created = bench.change();
     bench
-        .create_api_key(acme, key.clone(), key_created)
+        .create_api_key(acme, key.clone(), key_created.clone())
         .await
         .unwrap();
     let new_key = bench.new_key(acme, &[Scope::PublicApi]);
     let rotated = bench.change();
     bench
-        .rotate_api_key(acme, key.key.id, bench.tick(), new_key.clone(), rotated)
+        .rotate_api_key(acme, key.key.id, bench.tick(), new_key.clone(), rotated.clone())
         .await
         .unwrap();
     let key_revoked = bench.change();
-    bench.revoke_api_key(acme, key.key.id, key_revoked).await.unwrap();
+    bench
+        .revoke_api_key(acme, key.key.id, key_revoked.clone())
+        .await
+        .unwrap();
     let linked = bench.change();
     let sally = bench
-        .link_member(acme, bench.new_member(SALLY), linked)
+        .link_member(acme, bench.new_member(SALLY), linked.clone())
         .await
         .unwrap();
     let full = NewMember {
@@ -48,20 +54,25 @@ pub(super) async fn every_change_is_one_event(bench: Bench) {
         ..bench.new_member(SALLY)
     };
     let tom_linked = bench.change();
-    let tom = bench.link_member(acme, full, tom_linked).await.unwrap();
+    let tom = bench.link_member(acme, full, tom_linked.clone()).await.unwrap();
     let revoked = bench.change();
-    bench.revoke_member(acme, sally.user_id, revoked).await.unwrap();
+    bench
+        .revoke_member(acme, sally.user_id, revoked.clone())
+        .await
+        .unwrap();
     let deleted = bench.change();
-    bench.delete_organization(acme, deleted).await.unwrap();
+    bench.delete_organization(acme, deleted.clone()).await.unwrap();
 
     let event = |kind, change: Change, fields: &[&str]| Event {
         sequence: 0,
-        organization_id: acme,
+        organization_id: Some(acme),
         kind,
         member_id: None,
         user_id: None,
         api_key_id: None,
+        team: None,
         actor: change.actor,
+        source: change.source,
         at: change.at,
         fields: fields.iter().map(|field| (*field).to_owned()).collect(),
     };
@@ -89,7 +100,10 @@ pub(super) async fn every_change_is_one_event(bench: Bench) {
             old,
             event(EventKind::ApiKeyCreated, key_created, &["scopes", "expires_at"]),
         ),
-        of_key(old, event(EventKind::ApiKeyRotated, rotated, &["expires_at"])),
+        of_key(
+            old,
+            event(EventKind::ApiKeyRotated, rotated.clone(), &["expires_at"]),
+        ),
         of_key(
             new,
             event(EventKind::ApiKeyCreated, rotated, &["scopes", "expires_at"]),
@@ -171,8 +185,12 @@ pub(super) async fn an_event_says_who_did_it(bench: Bench) {
     let change = Change {
         actor: Actor::ApiKey(key.key.id),
         at: bench.tick(),
+        source: None,
     };
-    bench.revoke_member(acme, sally.user_id, change).await.unwrap();
+    bench
+        .revoke_member(acme, sally.user_id, change.clone())
+        .await
+        .unwrap();
     let log = bench.log_of(acme).await;
     let last = log.last().unwrap();
     assert_eq!((last.actor, last.at), (change.actor, change.at));
@@ -196,7 +214,7 @@ pub(super) async fn events_come_in_order_and_only_ones_own(bench: Bench) {
     }
     let log = bench.events(acme, all()).await.unwrap();
     assert_eq!(log.len(), 6);
-    assert!(log.iter().all(|event| event.organization_id == acme));
+    assert!(log.iter().all(|event| event.organization_id == Some(acme)));
     let mut seen = Vec::new();
     loop {
         let after = seen.last().map(|event: &Event| event.sequence);

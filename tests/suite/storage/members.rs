@@ -2,11 +2,11 @@
 
 use tokio::task::JoinSet;
 use userbridge::{
-    domain::{AvatarUrl, CompanyName, CustomerStatus, Email, MemberLookup, Page, PortalRole, Profile},
-    storage::{Conflict, LinkedUser, NewMember, StoreError},
+    domain::{AvatarUrl, CompanyName, CustomerStatus, Email, MemberEntry, MemberLookup, PortalRole, Profile},
+    storage::{Conflict, Cursor, MemberQuery, StoreError},
 };
 
-use super::bench::{Bench, all};
+use super::bench::{Bench, LinkedUser, NewMember, all};
 
 const SALLY: &str = "sally@acme.example.com";
 
@@ -29,7 +29,10 @@ pub(super) async fn a_member_comes_back_as_it_was_linked(bench: Bench) {
     };
     for new in [full, bare] {
         let change = bench.change();
-        let linked = bench.link_member(acme, new.clone(), change).await.unwrap();
+        let linked = bench
+            .link_member(acme, new.clone(), change.clone())
+            .await
+            .unwrap();
         let LinkedUser::ByEmail(user) = new.user else {
             unreachable!()
         };
@@ -91,7 +94,7 @@ pub(super) async fn a_known_user_is_linked_by_id(bench: Bench) {
 pub(super) async fn a_user_who_does_not_exist_is_not_linked(bench: Bench) {
     let acme = bench.organization("acme").await;
     let linked = bench.link_user(acme, bench.user_id(), SALLY).await;
-    assert!(matches!(linked, Err(StoreError::NotFound)), "{linked:?}");
+    assert!(matches!(linked, Err(StoreError::NotFound(_))), "{linked:?}");
     assert_eq!(bench.members(acme, all()).await.unwrap(), []);
 }
 
@@ -103,10 +106,10 @@ pub(super) async fn a_link_that_fails_leaves_no_user_behind(bench: Bench) {
         unreachable!()
     };
     let linked = bench.link_member(nowhere, failed, bench.change()).await;
-    assert!(matches!(linked, Err(StoreError::NotFound)), "{linked:?}");
+    assert!(matches!(linked, Err(StoreError::NotFound(_))), "{linked:?}");
     assert_ne!(bench.link(acme, SALLY).await.user_id, never);
     let known = bench.link_user(acme, never, "tom@acme.example.com").await;
-    assert!(matches!(known, Err(StoreError::NotFound)), "{known:?}");
+    assert!(matches!(known, Err(StoreError::NotFound(_))), "{known:?}");
 }
 
 pub(super) async fn a_user_is_linked_to_an_organization_once(bench: Bench) {
@@ -367,14 +370,22 @@ pub(super) async fn members_come_in_the_order_of_their_linking(bench: Bench) {
     for limit in [1, 3, 8, 100] {
         let mut seen = Vec::new();
         loop {
-            let after = seen.last().map(|member: &userbridge::domain::Member| member.id);
-            let page = bench.members(acme, Page { after, limit }).await.unwrap();
+            let query = MemberQuery {
+                after: seen.last().map(|entry: &MemberEntry| Cursor {
+                    number: entry.number,
+                    name: None,
+                }),
+                limit,
+                ..MemberQuery::default()
+            };
+            let page = bench.storage().members(acme, query).await.unwrap();
             assert!(page.len() <= usize::try_from(limit).unwrap());
             if page.is_empty() {
                 break;
             }
             seen.extend(page);
         }
+        let seen: Vec<_> = seen.into_iter().map(|entry| entry.member).collect();
         assert_eq!(seen, live);
     }
 }

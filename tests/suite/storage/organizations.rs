@@ -112,15 +112,15 @@ pub(super) async fn a_deleted_organization_takes_nothing_new(bench: Bench) {
     let events = bench.log_of(acme).await.len();
 
     let linked = bench.try_link(acme, "sally@acme.example.com").await;
-    assert!(matches!(linked, Err(StoreError::NotFound)), "{linked:?}");
+    assert!(matches!(linked, Err(StoreError::NotFound(_))), "{linked:?}");
     let new = bench.new_key(acme, &[Scope::PublicApi]);
     let created = bench.create_api_key(acme, new.clone(), bench.change()).await;
-    assert!(matches!(created, Err(StoreError::NotFound)), "{created:?}");
+    assert!(matches!(created, Err(StoreError::NotFound(_))), "{created:?}");
     let later = bench.tick();
     let rotated = bench
         .rotate_api_key(acme, old.key.id, later, new, bench.change())
         .await;
-    assert!(matches!(rotated, Err(StoreError::NotFound)), "{rotated:?}");
+    assert!(matches!(rotated, Err(StoreError::NotFound(_))), "{rotated:?}");
     assert_eq!(bench.log_of(acme).await.len(), events);
 }
 
