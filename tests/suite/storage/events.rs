@@ -5,7 +5,7 @@ use userbridge::{
         Actor, AvatarUrl, CompanyName, CustomerStatus, Email, Event, EventKind, Page, PortalRole, Profile,
         Scope,
     },
-    storage::Change,
+    storage::{Change, EventQuery},
 };
 
 use super::bench::{Bench, NewMember, all};
@@ -225,4 +225,36 @@ pub(super) async fn events_come_in_order_and_only_ones_own(bench: Bench) {
     assert_eq!(seen, log);
     let other = bench.log_of(globex).await;
     assert!(other.iter().map(|event| event.sequence).eq(1..=11));
+}
+
+pub(super) async fn events_are_read_by_user_and_by_kind(bench: Bench) {
+    let acme = bench.organization("acme").await;
+    let sally = bench.link(acme, SALLY).await.user_id;
+    bench.link(acme, "tom@acme.example.com").await;
+    bench.revoke_member(acme, sally, bench.change()).await.unwrap();
+    let read = async |user, kinds: &[EventKind], after| {
+        let query = EventQuery {
+            after,
+            limit: 10,
+            user,
+            kinds: kinds.to_vec(),
+        };
+        let events = bench.storage().events(Some(acme), query).await.unwrap();
+        events.iter().map(|event| event.sequence).collect::<Vec<_>>()
+    };
+    let (linked, revoked) = (EventKind::MemberLinked, EventKind::MemberRevoked);
+    assert_eq!(read(Some(sally), &[], 0).await, [2, 4]);
+    assert_eq!(read(Some(sally), &[], 2).await, [4]);
+    assert_eq!(read(None, &[linked], 0).await, [2, 3]);
+    assert_eq!(read(None, &[linked, revoked], 2).await, [3, 4]);
+    assert_eq!(read(Some(sally), &[linked], 0).await, [2]);
+    assert_eq!(read(None, &[EventKind::TeamDeleted], 0).await, [0; 0]);
+}
+
+pub(super) async fn a_commit_is_told_to_those_who_follow_the_log(bench: Bench) {
+    let acme = bench.organization("acme").await;
+    let mut commits = bench.commits();
+    commits.mark_unchanged();
+    bench.link(acme, SALLY).await;
+    assert!(commits.has_changed().unwrap());
 }
