@@ -50,7 +50,7 @@ pub(super) async fn a_repeated_request_gets_the_first_answer_for_a_day(bench: Be
         ..bench.change()
     };
     let events = bench.log_of(acme).await.len();
-    let last = at(DAY - Duration::from_millis(1));
+    let last = at(DAY.saturating_sub(Duration::from_millis(1)));
     // What else it asks for does not count: the digest stands for the request.
     assert!(repeats(
         make(&bench, acme, "a", once(api_key, "t", 1), bench.change()).await,
@@ -114,7 +114,9 @@ pub(super) async fn of_many_repetitions_at_once_one_is_new(bench: Bench) {
         racers.spawn(async move { make(&bench, acme, "a", once(api_key, "t", 1), bench.change()).await });
     }
     let answers = racers.join_all().await;
-    let new = |answer: &&Result<_, _>| matches!(answer, Ok(Answer::New(_)));
-    assert_eq!(answers.iter().filter(new).count(), 1);
-    assert_eq!(answers.into_iter().filter(|answer| answer.is_ok()).count(), 20);
+    assert!(answers.iter().all(Result::is_ok));
+    let new = answers
+        .iter()
+        .filter(|answer| matches!(answer, Ok(Answer::New(_))));
+    assert_eq!(new.count(), 1);
 }
