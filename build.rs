@@ -1,4 +1,5 @@
-//! Compiles `proto/` into server stubs and the descriptor set that reflection serves, without protoc.
+//! Compiles `proto/` into server stubs, the descriptor set that reflection serves, and client stubs for the tests
+//! and benchmarks, without protoc.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -15,6 +16,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .build_client(false)
+        .compile_fds(descriptors.clone())?;
+    // For tests and benchmarks, in a folder of their own: the program does not contain them.
+    let clients = out.join("clients");
+    fs::create_dir_all(&clients)?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .out_dir(clients)
         .compile_fds(descriptors)?;
     Ok(())
 }
