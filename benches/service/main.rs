@@ -6,6 +6,7 @@
 
 mod clients;
 mod deletes;
+mod goals;
 mod import;
 mod load;
 mod people;
@@ -37,11 +38,11 @@ struct Flags {
     /// Sizes of the database. Most is measured at 1000000, or the first if that is not among them.
     #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "1000000")]
     members: Vec<u64>,
-    /// How often each phase runs.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// How often each phase runs. Many short rounds suffer less from a busy machine than few long ones.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// How long each phase takes.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
+    /// How many seconds each phase takes.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// One round of one second on 10000 members: shows that it works, and no more.
     #[arg(long)]

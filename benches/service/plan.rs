@@ -12,9 +12,10 @@ use crate::{
     Result,
     clients::{self, Check},
     deletes::{self, Victims},
+    goals,
     load::{self, Phase},
     people::{ORGANIZATIONS, People},
-    report::{Report, Sample, Target, Workload},
+    report::{Report, Sample, Workload},
     seed,
     servers::Program,
     stands::Stand,
@@ -31,10 +32,18 @@ const SMALL: u64 = 10_000;
 const LARGE: u64 = 10_000_000;
 
 /// Callers under full load.
-const MANY: usize = 128;
+pub(crate) const MANY: usize = 128;
 
-/// Ours, in the report.
-const OURS: &str = "userbridge";
+/// Names of what is measured.
+pub(crate) const OURS: &str = "userbridge";
+pub(crate) const IMPORT: &str = "JSON retrieve beside an import";
+pub(crate) const ALONE: &str = "userbridge, no import";
+pub(crate) const DELETE: &str = "durable delete";
+pub(crate) const ONE_BY_ONE: &str = "one transaction each";
+pub(crate) const JSON_BY_SIZE: &str = "JSON retrieve by size";
+pub(crate) const GRPC_BY_SIZE: &str = "gRPC retrieve by size";
+pub(crate) const AT_SMALL: &str = "userbridge, 10,000";
+pub(crate) const AT_LARGE: &str = "userbridge, 10,000,000";
 
 /// What to run.
 pub(crate) struct Plan {
@@ -46,20 +55,20 @@ pub(crate) struct Plan {
 }
 
 #[derive(Clone, Copy)]
-enum Protocol {
+pub(crate) enum Protocol {
     Json,
     Grpc,
 }
 
 impl Protocol {
-    const fn retrieve(self) -> &'static str {
+    pub(crate) const fn retrieve(self) -> &'static str {
         match self {
             Self::Json => "JSON retrieve",
             Self::Grpc => "gRPC retrieve",
         }
     }
 
-    const fn open(self) -> &'static str {
+    pub(crate) const fn open(self) -> &'static str {
         match self {
             Self::Json => "JSON retrieve, open loop at half",
             Self::Grpc => "gRPC retrieve, open loop at half",
@@ -132,7 +141,8 @@ pub(crate) async fn run(plan: Plan) -> Result<Report> {
     run.import().await?;
     run.deletes().await?;
     run.sizes().await?;
-    Ok(run.report.with_goals())
+    goals::judge(&mut run.report);
+    Ok(run.report)
 }
 
 impl Run {
@@ -215,7 +225,8 @@ impl Run {
             return Ok(());
         }
         for protocol in [Protocol::Json, Protocol::Grpc] {
-            let capacity = match self.report.median(protocol.retrieve(), MANY, OURS) {
+            let closed = self.report.rounds((protocol.retrieve(), MANY, OURS));
+            let capacity = match closed.and_then(Sample::median) {
                 Some(sample) => sample.per_second,
                 None => self.retrieve(protocol, MANY, None).await?.per_second,
             };
@@ -308,15 +319,6 @@ impl Run {
     }
 }
 
-const IMPORT: &str = "JSON retrieve beside an import";
-const ALONE: &str = "userbridge, no import";
-const DELETE: &str = "durable delete";
-const ONE_BY_ONE: &str = "one transaction each";
-const JSON_BY_SIZE: &str = "JSON retrieve by size";
-const GRPC_BY_SIZE: &str = "gRPC retrieve by size";
-const AT_SMALL: &str = "userbridge, 10,000";
-const AT_LARGE: &str = "userbridge, 10,000,000";
-
 /// Ours on a database of some size, which it only reads.
 struct SizedServer {
     name: &'static str,
@@ -385,112 +387,5 @@ impl Retrieval<'_> {
             Protocol::Json => load::open(self.json().await?, rate, phase, Some(self.server)).await,
             Protocol::Grpc => load::open(self.grpc().await?, rate, phase, Some(self.server)).await,
         }
-    }
-}
-
-impl Report {
-    /// Holds what was measured against the targets.
-    fn with_goals(mut self) -> Self {
-        let (json, grpc) = (Protocol::Json.retrieve(), Protocol::Grpc.retrieve());
-        let axum = self.quotient((json, MANY, OURS), (json, MANY, Stand::Axum.label()), |it| {
-            Some(it.per_second)
-        });
-        let tonic = self.quotient((grpc, MANY, OURS), (grpc, MANY, Stand::Tonic.label()), |it| {
-            Some(it.per_second)
-        });
-        let pool = self.quotient((grpc, 1, OURS), (grpc, 1, Stand::PlainPool.label()), |it| {
-            Some(it.p50)
-        });
-        let cpu = self.quotient((json, MANY, OURS), (grpc, MANY, OURS), |it| it.cpu);
-        let delete = self.quotient(
-            (DELETE, deletes::CALLERS, OURS),
-            (DELETE, deletes::CALLERS, ONE_BY_ONE),
-            |it| Some(it.per_second),
-        );
-        let by_size = |name| {
-            self.quotient((name, MANY, AT_LARGE), (name, MANY, AT_SMALL), |it| {
-                Some(it.per_second)
-            })
-        };
-        let (json_size, grpc_size) = (by_size(JSON_BY_SIZE), by_size(GRPC_BY_SIZE));
-        let tail = |protocol: Protocol| {
-            self.median(protocol.open(), MANY, OURS)
-                .map(|sample| sample.p99 / sample.p50)
-        };
-        let (json_tail, grpc_tail) = (tail(Protocol::Json), tail(Protocol::Grpc));
-        let import = self.quotient((IMPORT, MANY, OURS), (IMPORT, MANY, ALONE), |it| {
-            Some(it.per_second)
-        });
-        let memory = self
-            .median(GRPC_BY_SIZE, MANY, AT_LARGE)
-            .and_then(|sample| sample.peak);
-        let mut goal = |what, measured, target| self.goal(what, measured, target);
-        goal(
-            "JSON retrieve, 128 clients, against the bare axum echo",
-            axum,
-            Target::AtLeast(0.55),
-        );
-        goal(
-            "gRPC retrieve, 128 clients, against the bare tonic echo",
-            tonic,
-            Target::AtLeast(0.75),
-        );
-        goal(
-            "gRPC retrieve, 1 client, median latency against a plain pool",
-            pool,
-            Target::AtMost(1.1),
-        );
-        goal(
-            "JSON retrieve, CPU against gRPC direct, 128 clients",
-            cpu,
-            Target::AtMost(1.6),
-        );
-        goal(
-            "durable delete, 64 clients, group commit against one transaction each",
-            delete,
-            Target::AtLeast(6.0),
-        );
-        goal(
-            "JSON retrieve, 10,000,000 members against 10,000",
-            json_size,
-            Target::AtLeast(0.8),
-        );
-        goal(
-            "gRPC retrieve, 10,000,000 members against 10,000",
-            grpc_size,
-            Target::AtLeast(0.8),
-        );
-        goal(
-            "JSON p99 against p50 at half of capacity, open loop",
-            json_tail,
-            Target::Under(10.0),
-        );
-        goal(
-            "gRPC p99 against p50 at half of capacity, open loop",
-            grpc_tail,
-            Target::Under(10.0),
-        );
-        goal(
-            "JSON retrieve while a bulk import runs, against undisturbed",
-            import,
-            Target::AtLeast(0.5),
-        );
-        goal(
-            "peak resident memory under load, 10,000,000 members, MiB",
-            memory,
-            Target::Under(200.0),
-        );
-        self
-    }
-
-    fn quotient(
-        &self,
-        one: (&str, usize, &str),
-        other: (&str, usize, &str),
-        number: fn(&Sample) -> Option<f64>,
-    ) -> Option<f64> {
-        let number =
-            |(name, callers, server): (&str, usize, &str)| number(self.median(name, callers, server)?);
-        Some(number(one)? / number(other)?)
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Sample {
 
 impl Sample {
     /// The median of each number by itself.
-    fn median(rounds: &[Self]) -> Option<Self> {
+    pub(crate) fn median(rounds: &[Self]) -> Option<Self> {
         let of = |number: fn(&Self) -> Option<f64>| median(rounds.iter().filter_map(number).collect());
         Some(Self {
             per_second: of(|sample| Some(sample.per_second))?,
@@ -39,6 +39,16 @@ impl Sample {
             peak: of(|sample| sample.peak),
         })
     }
+}
+
+/// The median of a number's ratios, round by round: what slows the machine down for a while hits both sides of a round.
+pub(crate) fn quotient(one: &[Sample], other: &[Sample], number: fn(&Sample) -> Option<f64>) -> Option<f64> {
+    let ratios = one.iter().zip(other);
+    median(
+        ratios
+            .filter_map(|(one, other)| Some(number(one)? / number(other)?))
+            .collect(),
+    )
 }
 
 fn median(mut numbers: Vec<f64>) -> Option<f64> {
@@ -72,8 +82,8 @@ struct Measured {
     #[serde(flatten)]
     workload: Workload,
     median: Sample,
-    /// Throughput against the first server that had the same work.
-    ratio: f64,
+    /// Throughput against the first server that had the same work: the median of the rounds' ratios.
+    ratio: Option<f64>,
     rounds: Vec<Sample>,
 }
 
@@ -144,11 +154,12 @@ impl Report {
         let Some(median) = Sample::median(&rounds) else {
             return;
         };
-        let ratio = self
+        let first = self
             .measured
             .iter()
-            .find(|other| (other.workload.name, other.workload.callers) == (workload.name, workload.callers))
-            .map_or(1.0, |first| median.per_second / first.median.per_second);
+            .find(|other| (other.workload.name, other.workload.callers) == (workload.name, workload.callers));
+        let ratio =
+            first.and_then(|first| quotient(&rounds, &first.rounds, |sample| Some(sample.per_second)));
         self.measured.push(Measured {
             workload,
             median,
@@ -157,15 +168,15 @@ impl Report {
         });
     }
 
-    /// The medians of a workload, if it was part of the run.
-    pub(crate) fn median(&self, name: &str, callers: usize, server: &str) -> Option<&Sample> {
+    /// The rounds of a workload, if it was part of the run.
+    pub(crate) fn rounds(&self, (name, callers, server): (&str, usize, &str)) -> Option<&[Sample]> {
         self.measured
             .iter()
             .find(|measured| {
                 let workload = &measured.workload;
                 (workload.name, workload.callers, workload.server) == (name, callers, server)
             })
-            .map(|measured| &measured.median)
+            .map(|measured| &measured.rounds[..])
     }
 
     /// Holds a number against its target. None: it was not part of the run.
@@ -227,7 +238,7 @@ impl Measured {
             self.workload.callers.to_string(),
             self.workload.server.to_owned(),
             format!("{:.0}", self.median.per_second),
-            format!("{:.2}", self.ratio),
+            optional(self.ratio, 2),
             format!("{:.0}", self.median.p50),
             format!("{:.0}", self.median.p99),
             optional(self.median.cpu, 1),
