@@ -1,5 +1,5 @@
-//! Compiles `proto/` into server stubs, the descriptor set that reflection serves, and client stubs for the tests,
-//! without protoc.
+//! Compiles `proto/` into server stubs, the descriptor set that reflection serves, and client stubs for the tests
+//! and benchmarks, without protoc.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_client(false)
         .compile_fds(descriptors.clone())?;
-    // For the tests, in a folder of their own: the program does not contain them.
+    // For tests and benchmarks, in a folder of their own: the program does not contain them.
     let clients = out.join("clients");
     fs::create_dir_all(&clients)?;
     tonic_prost_build::configure()

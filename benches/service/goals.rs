@@ -1,0 +1,117 @@
+//! The targets: what the numbers of a run are held against.
+
+use crate::{
+    deletes,
+    plan::{
+        ALONE, AT_LARGE, AT_SMALL, DELETE, GRPC_BY_SIZE, IMPORT, JSON_BY_SIZE, MANY, ONE_BY_ONE, OURS,
+        Protocol,
+    },
+    report::{Report, Sample, Target, quotient},
+    stands::Stand,
+};
+
+/// Name, callers and server of a workload.
+type Name<'a> = (&'a str, usize, &'a str);
+
+type Number = fn(&Sample) -> Option<f64>;
+
+const THROUGHPUT: Number = |sample| Some(sample.per_second);
+const LATENCY: Number = |sample| Some(sample.p50);
+const CPU: Number = |sample| sample.cpu;
+
+/// Holds what was measured against the targets.
+pub(crate) fn judge(report: &mut Report) {
+    let json = |callers, server| (Protocol::Json.retrieve(), callers, server);
+    let grpc = |callers, server| (Protocol::Grpc.retrieve(), callers, server);
+    let delete = |server| (DELETE, deletes::CALLERS, server);
+    compare(
+        report,
+        "JSON retrieve, 128 clients, against the bare axum echo",
+        THROUGHPUT,
+        [json(MANY, OURS), json(MANY, Stand::Axum.label())],
+        Target::AtLeast(0.55),
+    );
+    compare(
+        report,
+        "gRPC retrieve, 128 clients, against the bare tonic echo",
+        THROUGHPUT,
+        [grpc(MANY, OURS), grpc(MANY, Stand::Tonic.label())],
+        Target::AtLeast(0.75),
+    );
+    compare(
+        report,
+        "gRPC retrieve, 1 client, median latency against a plain pool",
+        LATENCY,
+        [grpc(1, OURS), grpc(1, Stand::PlainPool.label())],
+        Target::AtMost(1.1),
+    );
+    compare(
+        report,
+        "JSON retrieve, CPU against gRPC direct, 128 clients",
+        CPU,
+        [json(MANY, OURS), grpc(MANY, OURS)],
+        Target::AtMost(1.6),
+    );
+    compare(
+        report,
+        "durable delete, 64 clients, group commit against one transaction each",
+        THROUGHPUT,
+        [delete(OURS), delete(ONE_BY_ONE)],
+        Target::AtLeast(6.0),
+    );
+    compare(
+        report,
+        "JSON retrieve, 10,000,000 members against 10,000",
+        THROUGHPUT,
+        [(JSON_BY_SIZE, MANY, AT_LARGE), (JSON_BY_SIZE, MANY, AT_SMALL)],
+        Target::AtLeast(0.8),
+    );
+    compare(
+        report,
+        "gRPC retrieve, 10,000,000 members against 10,000",
+        THROUGHPUT,
+        [(GRPC_BY_SIZE, MANY, AT_LARGE), (GRPC_BY_SIZE, MANY, AT_SMALL)],
+        Target::AtLeast(0.8),
+    );
+    tail(
+        report,
+        "JSON p99 against p50 at half of capacity, open loop",
+        Protocol::Json,
+    );
+    tail(
+        report,
+        "gRPC p99 against p50 at half of capacity, open loop",
+        Protocol::Grpc,
+    );
+    compare(
+        report,
+        "JSON retrieve while a bulk import runs, against undisturbed",
+        THROUGHPUT,
+        [(IMPORT, MANY, OURS), (IMPORT, MANY, ALONE)],
+        Target::AtLeast(0.5),
+    );
+    let peak = median(report, (GRPC_BY_SIZE, MANY, AT_LARGE)).and_then(|sample| sample.peak);
+    report.goal(
+        "peak resident memory under load, 10,000,000 members, MiB",
+        peak,
+        Target::Under(200.0),
+    );
+}
+
+fn compare(report: &mut Report, what: &'static str, number: Number, sides: [Name<'_>; 2], target: Target) {
+    let sides = sides.map(|side| report.rounds(side));
+    let measured = match sides {
+        [Some(one), Some(other)] => quotient(one, other, number),
+        _ => None,
+    };
+    report.goal(what, measured, target);
+}
+
+fn tail(report: &mut Report, what: &'static str, protocol: Protocol) {
+    let measured = median(report, (protocol.open(), MANY, OURS)).map(|sample| sample.p99 / sample.p50);
+    report.goal(what, measured, Target::Under(10.0));
+}
+
+fn median(report: &Report, workload: Name<'_>) -> Option<Sample> {
+    report.rounds(workload).and_then(Sample::median)
+}

@@ -1,0 +1,50 @@
+//! A bulk import beside the server: another process that adds members as fast as it can, 500 in a transaction, until it
+//! is killed.
+
+use std::path::Path;
+
+use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection};
+
+use crate::{
+    Result,
+    people::{self, Person, person},
+    seed,
+    stands::durable,
+};
+
+/// Members with numbers from `first` on. It does not end by itself.
+pub(crate) async fn run(database: &Path, mut first: u64) -> Result<()> {
+    let mut connection = SqliteConnection::connect_with(&durable(database)).await?;
+    println!("{{}}");
+    loop {
+        let batch: Vec<Person> = (first..first + seed::ROWS).map(person).collect();
+        first += seed::ROWS;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        seed::insert(&mut transaction, &batch).await?;
+        let mut events = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields) ",
+        );
+        events.push_values(&batch, |mut row, person| {
+            row.push_bind(people::organization_id(person.organization).as_bytes().to_vec())
+                // Its organization has no other events.
+                .push_bind(person.member_number())
+                .push_bind("member.linked")
+                .push_bind(&person.member_id.as_bytes()[..])
+                .push_bind(&person.user_id.as_bytes()[..])
+                .push_bind("operator")
+                .push_bind(person.created_at.cast_signed())
+                .push_bind("email name avatar_url portal_role company_name");
+        });
+        events.build().execute(&mut *transaction).await?;
+        let mut search =
+            QueryBuilder::<Sqlite>::new("INSERT INTO member_search (rowid, organization, name, email) ");
+        search.push_values(&batch, |mut row, person| {
+            row.push_bind(person.row())
+                .push_bind("一一一")
+                .push_bind(format!("given family {}", person.created_at))
+                .push_bind(&person.email);
+        });
+        search.build().execute(&mut *transaction).await?;
+        transaction.commit().await?;
+    }
+}

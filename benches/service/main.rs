@@ -1,0 +1,137 @@
+//! How close the server comes to what its stack can do, in one command: `cargo bench --bench service`.
+//!
+//! It starts the ceilings and ours as processes of their own and asks them in turn, A B A B, so that whatever else the
+//! machine does hits both. Everything listens on loopback, every phase ends in time, and missing a target is told, not
+//! punished. `-- --help` lists what can be changed.
+
+mod clients;
+mod deletes;
+mod goals;
+mod import;
+mod load;
+mod people;
+mod plain_pool;
+mod plan;
+mod proto;
+mod report;
+mod seed;
+mod servers;
+mod stands;
+
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::{plan::Plan, stands::Stand};
+
+/// The same as ours, so that the comparison is of nothing else.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Measures the server against the ceilings of its stack.
+#[derive(Parser)]
+#[command(bin_name = "cargo bench --bench service --")]
+struct Flags {
+    /// Sizes of the database. Most is measured at 1000000, or the first if that is not among them.
+    #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "1000000")]
+    members: Vec<u64>,
+    /// How often each phase runs. Many short rounds suffer less from a busy machine than few long ones.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// How many seconds each phase takes.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// One round of one second on 10000 members: shows that it works, and no more.
+    #[arg(long)]
+    quick: bool,
+    /// Only these: json-128, json-32, json-1, grpc-128, grpc-32, grpc-1, open, import, delete, sizes.
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    only: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Cargo says that this is a benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What this program starts itself for.
+#[derive(Subcommand)]
+enum Part {
+    /// A server to compare with.
+    #[command(hide = true)]
+    Stand {
+        stand: Stand,
+        #[arg(long)]
+        database: PathBuf,
+    },
+    /// An import beside the server.
+    #[command(hide = true)]
+    Import {
+        #[arg(long)]
+        database: PathBuf,
+        #[arg(long)]
+        first: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Flags::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(flags: Flags) -> Result<()> {
+    match &flags.part {
+        Some(Part::Stand { stand, database }) => return stand.serve(database).await,
+        Some(Part::Import { database, first }) => return import::run(database, *first).await,
+        None => {}
+    }
+    if !flags.bench {
+        println!("nothing is measured without `cargo bench`");
+        return Ok(());
+    }
+    let json = flags.json;
+    // Whatever ends it, the servers are dropped, and so killed.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let report = tokio::select! {
+        report = plan::run(flags.plan()) => report?,
+        _ = terminate.recv() => return Err("told to stop".into()),
+        interrupted = tokio::signal::ctrl_c() => return Err(interrupted.err().map_or("interrupted".into(), Into::into)),
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+impl Flags {
+    fn plan(self) -> Plan {
+        if self.quick {
+            return Plan {
+                members: vec![10_000],
+                rounds: 1,
+                measured: Duration::from_secs(1),
+                only: self.only,
+            };
+        }
+        Plan {
+            members: self.members,
+            rounds: self.rounds,
+            measured: Duration::from_secs(self.seconds),
+            only: self.only,
+        }
+    }
+}

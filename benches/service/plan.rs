@@ -1,0 +1,391 @@
+//! The run: which phases there are, in which order, and what their numbers are held against.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    Result,
+    clients::{self, Check},
+    deletes::{self, Victims},
+    goals,
+    load::{self, Phase},
+    people::{ORGANIZATIONS, People},
+    report::{Report, Sample, Workload},
+    seed,
+    servers::Program,
+    stands::Stand,
+};
+
+/// Load before each phase that is not counted.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// The size that the targets are stated for.
+const STATED: u64 = 1_000_000;
+
+/// Sizes that are compared with each other.
+const SMALL: u64 = 10_000;
+const LARGE: u64 = 10_000_000;
+
+/// Callers under full load.
+pub(crate) const MANY: usize = 128;
+
+/// Names of what is measured.
+pub(crate) const OURS: &str = "userbridge";
+pub(crate) const IMPORT: &str = "JSON retrieve beside an import";
+pub(crate) const ALONE: &str = "userbridge, no import";
+pub(crate) const DELETE: &str = "durable delete";
+pub(crate) const ONE_BY_ONE: &str = "one transaction each";
+pub(crate) const JSON_BY_SIZE: &str = "JSON retrieve by size";
+pub(crate) const GRPC_BY_SIZE: &str = "gRPC retrieve by size";
+pub(crate) const AT_SMALL: &str = "userbridge, 10,000";
+pub(crate) const AT_LARGE: &str = "userbridge, 10,000,000";
+
+/// What to run.
+pub(crate) struct Plan {
+    pub(crate) members: Vec<u64>,
+    pub(crate) rounds: u32,
+    pub(crate) measured: Duration,
+    /// Sections to run; empty: all.
+    pub(crate) only: Vec<String>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Protocol {
+    Json,
+    Grpc,
+}
+
+impl Protocol {
+    pub(crate) const fn retrieve(self) -> &'static str {
+        match self {
+            Self::Json => "JSON retrieve",
+            Self::Grpc => "gRPC retrieve",
+        }
+    }
+
+    pub(crate) const fn open(self) -> &'static str {
+        match self {
+            Self::Json => "JSON retrieve, open loop at half",
+            Self::Grpc => "gRPC retrieve, open loop at half",
+        }
+    }
+}
+
+/// Closed loops that are compared: the ceiling first, then ours.
+const SECTIONS: [(&str, Protocol, usize, &[Stand]); 6] = [
+    ("json-128", Protocol::Json, MANY, &[Stand::Axum, Stand::Constant]),
+    ("json-32", Protocol::Json, 32, &[Stand::Axum]),
+    ("json-1", Protocol::Json, 1, &[Stand::Axum]),
+    (
+        "grpc-128",
+        Protocol::Grpc,
+        MANY,
+        &[Stand::Tonic, Stand::PlainPool],
+    ),
+    ("grpc-32", Protocol::Grpc, 32, &[Stand::Tonic]),
+    ("grpc-1", Protocol::Grpc, 1, &[Stand::Tonic, Stand::PlainPool]),
+];
+
+/// Everything that runs, and what came of it so far.
+struct Run {
+    plan: Plan,
+    people: People,
+    database: PathBuf,
+    ours: Program,
+    stands: Vec<(Stand, Program)>,
+    report: Report,
+    /// Differs for each phase, so that none asks what another has asked.
+    seed: u64,
+    /// Gone with the run.
+    _folder: TempDir,
+}
+
+/// Runs the plan.
+pub(crate) async fn run(plan: Plan) -> Result<Report> {
+    let size = plan.members.iter().copied().find(|size| *size == STATED);
+    let size = size.or_else(|| plan.members.first().copied()).ok_or("no size")?;
+    for members in &plan.members {
+        seed::database(&People::new(*members)).await?;
+    }
+    let people = People::new(size);
+    // A copy, because the run deletes and adds.
+    let folder = tempfile::tempdir_in(seed::folder())?;
+    let database = folder.path().join("run.db");
+    fs::copy(seed::database(&people).await?, &database)?;
+    let stands = [Stand::Axum, Stand::Tonic, Stand::Constant, Stand::PlainPool]
+        .into_iter()
+        .map(|stand| Ok((stand, Program::stand(stand, &database)?)))
+        .collect::<Result<_>>()?;
+    let mut run = Run {
+        ours: Program::userbridge(&database)?,
+        report: Report::new(
+            &plan.members,
+            ORGANIZATIONS,
+            plan.rounds,
+            plan.measured.as_secs_f64(),
+        ),
+        plan,
+        people,
+        database,
+        stands,
+        seed: 0,
+        _folder: folder,
+    };
+    run.closed_loops().await?;
+    run.open_loops().await?;
+    run.import().await?;
+    run.deletes().await?;
+    run.sizes().await?;
+    goals::judge(&mut run.report);
+    Ok(run.report)
+}
+
+impl Run {
+    fn includes(&self, section: &str) -> bool {
+        self.plan.only.is_empty() || self.plan.only.iter().any(|only| only == section)
+    }
+
+    const fn phase(&self) -> Phase {
+        Phase {
+            warm_up: WARM_UP,
+            measured: self.plan.measured,
+        }
+    }
+
+    fn add(&mut self, name: &'static str, callers: usize, server: &'static str, rounds: Vec<Sample>) {
+        let workload = Workload {
+            name,
+            callers,
+            server,
+            members: self.people.members,
+        };
+        self.report.add(workload, rounds);
+    }
+
+    async fn closed_loops(&mut self) -> Result<()> {
+        for (section, protocol, callers, stands) in SECTIONS {
+            if !self.includes(section) {
+                continue;
+            }
+            // The ceiling, ours, and whatever else: A B C A B C.
+            let mut servers: Vec<Option<Stand>> = stands.iter().copied().map(Some).collect();
+            servers.insert(1, None);
+            let mut samples = vec![Vec::new(); servers.len()];
+            for _ in 0..self.plan.rounds {
+                for (server, samples) in servers.iter().zip(&mut samples) {
+                    samples.push(self.retrieve(protocol, callers, *server).await?);
+                }
+            }
+            for (server, samples) in servers.into_iter().zip(samples) {
+                self.add(
+                    protocol.retrieve(),
+                    callers,
+                    server.map_or(OURS, Stand::label),
+                    samples,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// One phase. No stand: ours.
+    async fn retrieve(&mut self, protocol: Protocol, callers: usize, stand: Option<Stand>) -> Result<Sample> {
+        self.seed += 1;
+        let phase = self.phase();
+        let server = match stand {
+            None => &self.ours,
+            Some(stand) => self
+                .stands
+                .iter()
+                .find_map(|(other, program)| (*other == stand).then_some(program))
+                .ok_or("it does not run")?,
+        };
+        let check = match stand {
+            None | Some(Stand::PlainPool) => Check::Answers,
+            Some(_) => Check::OnlySuccess,
+        };
+        let load = Retrieval {
+            server,
+            people: &self.people,
+            protocol,
+            callers,
+            check,
+            seed: self.seed,
+        };
+        load.closed(phase).await
+    }
+
+    async fn open_loops(&mut self) -> Result<()> {
+        if !self.includes("open") {
+            return Ok(());
+        }
+        for protocol in [Protocol::Json, Protocol::Grpc] {
+            let closed = self.report.rounds((protocol.retrieve(), MANY, OURS));
+            let capacity = match closed.and_then(Sample::median) {
+                Some(sample) => sample.per_second,
+                None => self.retrieve(protocol, MANY, None).await?.per_second,
+            };
+            let mut samples = Vec::new();
+            for _ in 0..self.plan.rounds {
+                self.seed += 1;
+                let load = Retrieval {
+                    server: &self.ours,
+                    people: &self.people,
+                    protocol,
+                    callers: MANY,
+                    check: Check::Answers,
+                    seed: self.seed,
+                };
+                samples.push(load.open(capacity / 2.0, self.phase()).await?);
+            }
+            self.add(protocol.open(), MANY, OURS, samples);
+        }
+        Ok(())
+    }
+
+    async fn import(&mut self) -> Result<()> {
+        if !self.includes("import") {
+            return Ok(());
+        }
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        // Numbers that no member has, others in each round.
+        let mut first = LARGE * 10;
+        for _ in 0..self.plan.rounds {
+            alone.push(self.retrieve(Protocol::Json, MANY, None).await?);
+            let _import = Program::import(&self.database, first)?;
+            first += LARGE;
+            beside.push(self.retrieve(Protocol::Json, MANY, None).await?);
+        }
+        self.add(IMPORT, MANY, ALONE, alone);
+        self.add(IMPORT, MANY, OURS, beside);
+        Ok(())
+    }
+
+    async fn deletes(&mut self) -> Result<()> {
+        if !self.includes("delete") {
+            return Ok(());
+        }
+        let victims = Victims::new(self.people.clone());
+        let (mut single, mut group) = (Vec::new(), Vec::new());
+        for _ in 0..self.plan.rounds {
+            single.push(deletes::one_by_one(&self.database, &victims, self.phase()).await?);
+            group.push(deletes::ours(&self.ours, &victims, self.phase()).await?);
+        }
+        self.add(DELETE, deletes::CALLERS, ONE_BY_ONE, single);
+        self.add(DELETE, deletes::CALLERS, OURS, group);
+        Ok(())
+    }
+
+    async fn sizes(&mut self) -> Result<()> {
+        let (small, large) = (
+            self.plan.members.contains(&SMALL),
+            self.plan.members.contains(&LARGE),
+        );
+        if !(small && large && self.includes("sizes")) {
+            return Ok(());
+        }
+        let servers = [(SMALL, AT_SMALL), (LARGE, AT_LARGE)]
+            .into_iter()
+            .map(|(members, name)| SizedServer::start(members, name))
+            .collect::<Vec<_>>();
+        let mut started = Vec::new();
+        for server in servers {
+            started.push(server.await?);
+        }
+        for (protocol, workload) in [(Protocol::Json, JSON_BY_SIZE), (Protocol::Grpc, GRPC_BY_SIZE)] {
+            let mut samples = vec![Vec::new(); started.len()];
+            for _ in 0..self.plan.rounds {
+                for (server, samples) in started.iter().zip(&mut samples) {
+                    self.seed += 1;
+                    samples.push(server.retrieval(protocol, self.seed).closed(self.phase()).await?);
+                }
+            }
+            for (server, samples) in started.iter().zip(samples) {
+                let workload = Workload {
+                    name: workload,
+                    callers: MANY,
+                    server: server.name,
+                    members: server.people.members,
+                };
+                self.report.add(workload, samples);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ours on a database of some size, which it only reads.
+struct SizedServer {
+    name: &'static str,
+    people: People,
+    program: Program,
+}
+
+impl SizedServer {
+    async fn start(members: u64, name: &'static str) -> Result<Self> {
+        let people = People::new(members);
+        let path = seed::database(&people).await?;
+        let program = Program::userbridge(Path::new(&path))?;
+        Ok(Self {
+            name,
+            people,
+            program,
+        })
+    }
+
+    const fn retrieval(&self, protocol: Protocol, seed: u64) -> Retrieval<'_> {
+        Retrieval {
+            server: &self.program,
+            people: &self.people,
+            protocol,
+            callers: MANY,
+            check: Check::Answers,
+            seed,
+        }
+    }
+}
+
+/// Who asks whom for what.
+struct Retrieval<'a> {
+    server: &'a Program,
+    people: &'a People,
+    protocol: Protocol,
+    callers: usize,
+    check: Check,
+    seed: u64,
+}
+
+impl Retrieval<'_> {
+    async fn json(&self) -> Result<Vec<clients::JsonCaller>> {
+        clients::json(self.server.http_addr()?, self.callers, self.check, |caller| {
+            self.people.asks(self.seed << 32 | caller)
+        })
+        .await
+    }
+
+    async fn grpc(&self) -> Result<Vec<clients::GrpcCaller>> {
+        clients::grpc(self.server.grpc_addr()?, self.callers, self.check, |caller| {
+            self.people.asks(self.seed << 32 | caller)
+        })
+        .await
+    }
+
+    async fn closed(&self, phase: Phase) -> Result<Sample> {
+        match self.protocol {
+            Protocol::Json => load::closed(self.json().await?, phase, Some(self.server)).await,
+            Protocol::Grpc => load::closed(self.grpc().await?, phase, Some(self.server)).await,
+        }
+    }
+
+    async fn open(&self, rate: f64, phase: Phase) -> Result<Sample> {
+        match self.protocol {
+            Protocol::Json => load::open(self.json().await?, rate, phase, Some(self.server)).await,
+            Protocol::Grpc => load::open(self.grpc().await?, rate, phase, Some(self.server)).await,
+        }
+    }
+}
