@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .build_client(false)
+        .codec_path("userbridge_gateway::codec::SmallCodec")
         .compile_fds(descriptors.clone())?;
     // For tests and benchmarks, in a folder of their own: the program does not contain them.
     let clients = out.join("clients");

@@ -4,6 +4,7 @@
 //! gRPC service, which is in the same process or behind a socket, and comes back as an answer or a `fault`, which the
 //! dialect puts into its vendor's words.
 
+pub mod codec;
 mod dialects;
 mod fault;
 pub mod listen;

@@ -21,7 +21,8 @@ use crate::{
 /// How long the directory has for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long to wait beyond that for an upstream that does not even say that it is late.
+/// How long to wait beyond that for an upstream behind a socket that does not even say that it is late. One in this
+/// process can't fail to.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How long a connection may take.
@@ -63,6 +64,7 @@ impl Upstream {
     pub fn connect(uri: Uri) -> Self {
         let channel = Endpoint::from(uri)
             .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(DEADLINE + GRACE)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true)
@@ -126,9 +128,5 @@ impl Key {
 
 /// The answer to a call, or what went wrong.
 async fn answer<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Fault> {
-    match tokio::time::timeout(DEADLINE + GRACE, call).await {
-        Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(status.into()),
-        Err(_) => Err(Fault::DeadlineExceeded),
-    }
+    Ok(call.await?.into_inner())
 }

@@ -8,7 +8,7 @@
 use std::sync::LazyLock;
 
 use sqlx::{
-    AssertSqlSafe, Connection as _, Row as _, SqliteConnection,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteRow},
 };
 use tokio::{
@@ -30,7 +30,12 @@ use crate::{
 /// Look-ups that may wait. One more is refused at once with [`StoreError::Overloaded`].
 const QUEUE: usize = 4096;
 
-/// Slot, digest, and one of user id and address. A key of a deleted organization is revoked, so this need not look at
+/// How much of the file this connection keeps in memory, once it has read it: the inner pages of the indexes of ten
+/// million members and then some.
+const CACHE_KIB: u32 = 64 * 1024;
+
+/// Slot, digest, and one of user id and address. The order makes SQLite find all rows before it sends the first: each row
+/// that comes alone may wake the reader. A key of a deleted organization is revoked, so this need not look at
 /// organizations.
 static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
     Slotted::new(
@@ -48,7 +53,8 @@ static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
                      SELECT row FROM members
                      WHERE organization_id = k.organization_id AND email = lookup.email AND revoked_at IS NULL
                  )
-             END"
+             END
+             ORDER BY +lookup.slot"
         ),
         3,
     )
@@ -74,6 +80,11 @@ struct Lookup {
 impl LookupQueue {
     /// Opens the connection and starts the task that owns it.
     pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        let options = options
+            .pragma("cache_size", format!("-{CACHE_KIB}"))
+            // All rows of a batch fit, so that SQLite's thread never waits for this one.
+            .row_buffer_size(2 * MAX_SLOTS)
+            .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
         let (queue, messages) = mpsc::channel(QUEUE);
         let task = tokio::spawn(Reader { options, connection }.run(messages));
