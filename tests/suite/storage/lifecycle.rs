@@ -15,6 +15,7 @@ const SALLY: &str = "sally@acme.example.com";
 pub(super) async fn changes_made_at_once_fail_alone(bench: Bench) {
     let acme = bench.organization("acme").await;
     bench.link(acme, SALLY).await;
+    let tom = bench.link(acme, "tom@acme.example.com").await.user_id;
     let nowhere = bench.new_organization("nowhere").id;
     let mut tasks = JoinSet::new();
     for index in 0..150 {
@@ -25,7 +26,7 @@ pub(super) async fn changes_made_at_once_fail_alone(bench: Bench) {
                     bench.link(acme, &format!("{index}@acme.example.com")).await;
                 }
                 1 => {
-                    let taken = bench.try_link(acme, SALLY).await;
+                    let taken = bench.link_user(acme, tom, SALLY).await;
                     assert!(
                         matches!(taken, Err(StoreError::Conflict(Conflict::Member))),
                         "{taken:?}"
@@ -41,8 +42,8 @@ pub(super) async fn changes_made_at_once_fail_alone(bench: Bench) {
         });
     }
     tasks.join_all().await;
-    assert_eq!(bench.members(acme, all()).await.unwrap().len(), 51);
-    assert_eq!(bench.log_of(acme).await.len(), 52);
+    assert_eq!(bench.members(acme, all()).await.unwrap().len(), 52);
+    assert_eq!(bench.log_of(acme).await.len(), 53);
 }
 
 pub(super) async fn changes_whose_callers_went_away_are_whole_or_not_at_all(bench: Bench) {

@@ -340,7 +340,7 @@ pub(super) async fn each_filter_lets_through_what_it_says(bench: Bench) {
         (
             MemberFilter {
                 roles: vec![Some(Role::Editor), Some(Role::Viewer)],
-                team: Some(TeamNumber::ROOT),
+                team: Some(TeamNumber(2)),
                 enabled: Some(true),
                 email_parts: parts(&["example"]),
                 created: TimeRange { from: None, until },
