@@ -12,6 +12,7 @@
 mod cli;
 mod crash;
 mod directory;
+mod erasure;
 mod grpc;
 mod productbridge;
 mod programs;
@@ -19,3 +20,4 @@ mod readme;
 mod sqlite;
 mod storage;
 mod support;
+mod upgrade;

@@ -5,7 +5,7 @@
 //! rows, which within one organization grow as the members were linked: so a page of matches is read in order, from
 //! where the page before ended.
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::{
     domain::{DisplayName, Email, MemberEntry},
@@ -64,39 +64,57 @@ pub(super) async fn remove(connection: &mut SqliteConnection, row: i64) -> Resul
     Ok(())
 }
 
-/// Puts members in the index who are not in it: those of a database from before there was one. In steps, so that a
-/// server that is stopped goes on where it was.
+/// Puts members in the index who are not in it: those of a database from before there was one. In steps, each of which
+/// says in its own transaction how far it got: so one that is cut off is gone on with, whatever came in between.
 pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    const STEP: u32 = 1000;
-    loop {
-        let rows: Vec<(i64, i64, Option<String>, Option<String>)> = sqlx::query_as(
-            "SELECT m.row, o.ordinal, m.name, m.email FROM members AS m
-             JOIN organizations AS o ON o.id = m.organization_id
-             WHERE m.row > (SELECT coalesce(max(rowid), 0) FROM member_search) AND m.erased_at IS NULL
-             ORDER BY m.row LIMIT $1",
-        )
-        .bind(STEP)
-        .fetch_all(&mut *connection)
+    let backlog: i64 = sqlx::query_scalar("SELECT count(*) FROM search_backlog")
+        .fetch_one(&mut *connection)
         .await
         .map_err(engine)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut transaction = sqlx::Connection::begin(&mut *connection).await.map_err(engine)?;
-        for (row, ordinal, name, email) in rows {
-            sqlx::query(
-                "INSERT INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)",
-            )
-            .bind(row)
-            .bind(organization(ordinal))
-            .bind(name.as_deref().map(fold))
-            .bind(email.as_deref().map(fold))
-            .execute(&mut *transaction)
-            .await
-            .map_err(engine)?;
-        }
-        transaction.commit().await.map_err(engine)?;
+    // Looked at first: a step waits for everybody else who writes.
+    if backlog > 0 {
+        while fill_step(connection).await.map_err(engine)? {}
     }
+    Ok(())
+}
+
+/// False: there is nothing left to do.
+async fn fill_step(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    const STEP: u32 = 1000;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let rows: Vec<(i64, i64, Option<String>, Option<String>)> = sqlx::query_as(
+        "SELECT m.row, o.ordinal, m.name, m.email FROM search_backlog AS b
+         CROSS JOIN members AS m ON m.row > b.done AND m.row <= b.last
+         CROSS JOIN organizations AS o ON o.id = m.organization_id
+         WHERE m.erased_at IS NULL ORDER BY m.row LIMIT $1",
+    )
+    .bind(STEP)
+    .fetch_all(&mut *transaction)
+    .await?;
+    let Some((done, ..)) = rows.last() else {
+        sqlx::query("DELETE FROM search_backlog")
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        return Ok(false);
+    };
+    sqlx::query("UPDATE search_backlog SET done = $1")
+        .bind(done)
+        .execute(&mut *transaction)
+        .await?;
+    for (row, ordinal, name, email) in rows {
+        sqlx::query(
+            "INSERT OR REPLACE INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(row)
+        .bind(organization(ordinal))
+        .bind(name.as_deref().map(fold))
+        .bind(email.as_deref().map(fold))
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await?;
+    Ok(true)
 }
 
 /// What the index is asked, and what it can't be asked.

@@ -3,3 +3,11 @@
 DROP INDEX members_live_name;
 ALTER TABLE members ADD COLUMN sort_name TEXT NOT NULL GENERATED ALWAYS AS (coalesce(name, '')) VIRTUAL;
 CREATE INDEX members_live_name ON members (organization_id, sort_name, number) WHERE revoked_at IS NULL;
+
+-- Rows of members from before there was a search index: those after `done` and up to `last` have yet to be put in it. No
+-- row: none.
+CREATE TABLE search_backlog (
+    done INTEGER NOT NULL,
+    last INTEGER NOT NULL
+) STRICT;
+INSERT INTO search_backlog (done, last) SELECT 0, max(row) FROM members HAVING count(*) > 0;
