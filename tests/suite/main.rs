@@ -14,6 +14,7 @@ mod crash;
 mod directory;
 mod erasure;
 mod grpc;
+mod model;
 mod productbridge;
 mod programs;
 mod readme;

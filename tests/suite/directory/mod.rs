@@ -5,6 +5,7 @@ mod bad_input;
 mod events;
 mod members;
 mod teams;
+mod upkeep;
 
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt as _;
