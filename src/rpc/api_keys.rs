@@ -40,14 +40,15 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let mut faults = Faults::default();
         let token = auth::token(
             request.metadata(),
             grant.actor(),
             "CreateApiKey",
             request.get_ref(),
-        )?;
+            &mut faults,
+        );
         let request = request.into_inner();
-        let mut faults = Faults::default();
         let organization = owner(&mut faults, &request.organization_id);
         let scopes = scopes(&mut faults, &request);
         let expires_at = faults.check_optional("expires_at", request.expires_at, moment);

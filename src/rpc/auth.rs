@@ -2,9 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 use tonic::{Status, metadata::MetadataMap};
-use tonic_types::FieldViolation;
 
-use super::status;
+use super::faults::Faults;
 use crate::{
     domain::{Actor, KeyDigest, OrganizationId},
     service::{Credential, ServiceError},
@@ -50,37 +49,34 @@ pub(super) fn credential(metadata: &MetadataMap) -> Result<Credential, Status> {
 }
 
 /// What tells a repetition of this request, if the caller has sent an `idempotency-key`. `method` and the encoded
-/// `request` are what a repetition must have in common.
-///
-/// # Errors
-///
-/// `INVALID_ARGUMENT`: the idempotency key is not 1 to 255 printable ASCII characters.
+/// `request` are what a repetition must have in common. A key that is not 1 to 255 printable ASCII characters is a fault.
 pub(super) fn token(
     metadata: &MetadataMap,
     actor: Actor,
     method: &str,
     request: &impl prost::Message,
-) -> Result<Option<Token>, Status> {
+    faults: &mut Faults,
+) -> Option<Token> {
     let (Some(value), Actor::ApiKey(api_key)) = (metadata.get("idempotency-key"), actor) else {
-        return Ok(None);
+        return None;
     };
     let key = value
         .to_str()
         .ok()
         .filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()));
-    let Some(key) = key else {
-        let violation = FieldViolation::new("idempotency-key", "must be 1 to 255 printable ASCII characters");
-        return Err(status::invalid_argument(vec![violation]));
-    };
+    let key = faults.check(
+        "idempotency-key",
+        key.ok_or("must be 1 to 255 printable ASCII characters"),
+    )?;
     let digest = Sha256::new()
         .chain_update(method)
         .chain_update([0])
         .chain_update(request.encode_to_vec());
-    Ok(Some(Token {
+    Some(Token {
         api_key,
         key: key.to_owned(),
         request: digest.finalize().into(),
-    }))
+    })
 }
 
 /// The answer that a repeated request got the first time.

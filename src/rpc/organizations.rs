@@ -43,14 +43,15 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     ) -> Result<Response<pb::CreateOrganizationResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let mut faults = Faults::default();
         let token = auth::token(
             request.metadata(),
             grant.actor(),
             "CreateOrganization",
             request.get_ref(),
-        )?;
+            &mut faults,
+        );
         let pb::CreateOrganizationRequest { slug, name } = request.into_inner();
-        let mut faults = Faults::default();
         // A slug keeps all the rules of a name, and is named where it does not.
         let name = if name.is_empty() {
             OrganizationName::new(slug.clone()).ok()

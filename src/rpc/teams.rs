@@ -39,9 +39,15 @@ impl pb::team_service_server::TeamService for Teams {
         let grant = directory
             .grant_write(auth::credential(request.metadata())?)
             .await?;
-        let token = auth::token(request.metadata(), grant.actor(), "CreateTeam", request.get_ref())?;
-        let pb::CreateTeamRequest { key, name } = request.into_inner();
         let mut faults = Faults::default();
+        let token = auth::token(
+            request.metadata(),
+            grant.actor(),
+            "CreateTeam",
+            request.get_ref(),
+            &mut faults,
+        );
+        let pb::CreateTeamRequest { key, name } = request.into_inner();
         // A key keeps all the rules of a name, and is named where it does not.
         let name = if name.is_empty() {
             TeamName::new(key.clone()).ok()

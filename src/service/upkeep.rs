@@ -24,10 +24,14 @@ impl Directory {
             tokio::select! {
                 () = &mut stop => break,
                 _ = flush.tick() => self.flush_touches().await,
-                _ = retention.tick() => match self.erase_due().await {
-                    Ok(0) => {}
-                    Ok(erased) => tracing::info!(erased, "erased members whose retention time has passed"),
-                    Err(error) => tracing::error!(%error, "the retention job failed; it will try again"),
+                // There may be more to erase than a server that stops can wait for.
+                _ = retention.tick() => tokio::select! {
+                    () = &mut stop => break,
+                    erased = self.erase_due() => match erased {
+                        Ok(0) => {}
+                        Ok(erased) => tracing::info!(erased, "erased members whose retention time has passed"),
+                        Err(error) => tracing::error!(%error, "the retention job failed; it will try again"),
+                    },
                 },
             }
         }

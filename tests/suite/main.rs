@@ -12,10 +12,13 @@
 mod cli;
 mod crash;
 mod directory;
+mod erasure;
 mod grpc;
+mod model;
 mod productbridge;
 mod programs;
 mod readme;
 mod sqlite;
 mod storage;
 mod support;
+mod upgrade;

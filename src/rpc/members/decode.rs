@@ -34,9 +34,11 @@ const MUTABLE: [&str; 12] = [
 
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` with every fault.
-pub(super) fn link_request(request: pb::LinkMemberRequest) -> Result<LinkRequest, Status> {
-    let mut faults = Faults::default();
+/// `INVALID_ARGUMENT` with every fault, those that were noted before too.
+pub(super) fn link_request(
+    request: pb::LinkMemberRequest,
+    mut faults: Faults,
+) -> Result<LinkRequest, Status> {
     if request.user_id.is_none() && request.external_id.is_none() && request.email.is_none() {
         faults.add(
             "email",
@@ -50,7 +52,7 @@ pub(super) fn link_request(request: pb::LinkMemberRequest) -> Result<LinkRequest
     let source = optional(&mut faults, "source", request.source, Source::new);
     let external_id = optional(&mut faults, "external_id", request.external_id, ExternalId::new);
     let role = role(&mut faults, "role", request.role);
-    let auth_method = auth_method(&mut faults, request.auth_method);
+    let auth_method = auth_method(&mut faults, "auth_method", request.auth_method);
     let values = MemberPatch {
         email: optional(&mut faults, "email", request.email, Email::new).map(Some),
         name: optional(&mut faults, "name", request.name, DisplayName::new).map(Some),
@@ -74,7 +76,7 @@ pub(super) fn link_request(request: pb::LinkMemberRequest) -> Result<LinkRequest
         enabled: None,
         auth_method: auth_method.map(Some),
         external_id: None,
-        teams: Some(teams(&mut faults, request.teams)).filter(|teams| !teams.is_empty()),
+        teams: Some(teams(&mut faults, "teams", request.teams)).filter(|teams| !teams.is_empty()),
         primary_team: request
             .primary_team
             .and_then(|number| team(&mut faults, "primary_team", number)),
@@ -231,13 +233,13 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Fa
         patch.enabled = Some(member.enabled);
     }
     if named("auth_method") {
-        patch.auth_method = Some(auth_method(faults, member.auth_method));
+        patch.auth_method = Some(auth_method(faults, "member.auth_method", member.auth_method));
     }
     if named("external_id") {
         patch.external_id = faults.check_optional("member.external_id", member.external_id, ExternalId::new);
     }
     if named("teams") {
-        patch.teams = Some(teams(faults, member.teams));
+        patch.teams = Some(teams(faults, "member.teams", member.teams));
     }
     if named("primary_team") {
         patch.primary_team = team(faults, "member.primary_team", member.primary_team);
@@ -270,13 +272,13 @@ pub(in crate::rpc) fn role(faults: &mut Faults, field: &str, number: i32) -> Opt
     }
 }
 
-fn auth_method(faults: &mut Faults, number: i32) -> Option<AuthMethod> {
+fn auth_method(faults: &mut Faults, field: &str, number: i32) -> Option<AuthMethod> {
     match pb::AuthMethod::try_from(number) {
         Ok(pb::AuthMethod::Unspecified) => None,
         Ok(pb::AuthMethod::Password) => Some(AuthMethod::Password),
         Ok(pb::AuthMethod::Oidc) => Some(AuthMethod::Oidc),
         Err(_) => {
-            faults.add("auth_method", "is no way to sign in");
+            faults.add(field, "is no way to sign in");
             None
         }
     }
@@ -312,14 +314,14 @@ fn team(faults: &mut Faults, field: &str, number: i64) -> Option<TeamNumber> {
 }
 
 /// Ascending, each once.
-fn teams(faults: &mut Faults, numbers: Vec<i64>) -> Vec<TeamNumber> {
+fn teams(faults: &mut Faults, field: &str, numbers: Vec<i64>) -> Vec<TeamNumber> {
     if numbers.len() > MAX_TEAMS {
-        faults.add("teams", format_args!("must be at most {MAX_TEAMS}"));
+        faults.add(field, format_args!("must be at most {MAX_TEAMS}"));
         return Vec::new();
     }
     let mut teams: Vec<_> = numbers
         .into_iter()
-        .filter_map(|number| team(faults, "teams", number))
+        .filter_map(|number| team(faults, field, number))
         .collect();
     teams.sort_unstable();
     teams.dedup();

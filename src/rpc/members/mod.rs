@@ -45,8 +45,15 @@ impl pb::member_service_server::MemberService for Members {
         let grant = directory
             .grant_write(auth::credential(request.metadata())?)
             .await?;
-        let token = auth::token(request.metadata(), grant.actor(), "LinkMember", request.get_ref())?;
-        let link = link_request(request.into_inner())?;
+        let mut faults = Faults::default();
+        let token = auth::token(
+            request.metadata(),
+            grant.actor(),
+            "LinkMember",
+            request.get_ref(),
+            &mut faults,
+        );
+        let link = link_request(request.into_inner(), faults)?;
         let once = Once {
             token,
             encode: |value: &Linked| linked(value.clone()).encode_to_vec(),

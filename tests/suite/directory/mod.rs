@@ -1,7 +1,11 @@
 //! What internal services and operators call, as clients of theirs see it.
 
 mod admin;
+mod bad_input;
+mod events;
+mod members;
 mod teams;
+mod upkeep;
 
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt as _;
@@ -13,7 +17,10 @@ use crate::support::{
             api_key_service_client::ApiKeyServiceClient,
             organization_service_client::OrganizationServiceClient,
         },
-        directory_v1::team_service_client::TeamServiceClient,
+        directory_v1::{
+            event_service_client::EventServiceClient, member_service_client::MemberServiceClient,
+            team_service_client::TeamServiceClient,
+        },
     },
     with_key,
 };
@@ -25,6 +32,14 @@ impl TestApp {
 
     fn api_keys(&self) -> ApiKeyServiceClient<Channel> {
         ApiKeyServiceClient::new(self.channel())
+    }
+
+    fn members(&self) -> MemberServiceClient<Channel> {
+        MemberServiceClient::new(self.channel())
+    }
+
+    fn events(&self) -> EventServiceClient<Channel> {
+        EventServiceClient::new(self.channel())
     }
 
     fn teams(&self) -> TeamServiceClient<Channel> {

@@ -5,7 +5,7 @@
 //! rows, which within one organization grow as the members were linked: so a page of matches is read in order, from
 //! where the page before ended.
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::{
     domain::{DisplayName, Email, MemberEntry},
@@ -22,9 +22,15 @@ const FIRST: u32 = 0x4e00;
 /// How many those are.
 const DIGITS: i64 = 4096;
 
-/// Text in the form in which it is compared.
+/// Text in the form in which it is compared. Each character is folded by itself, so that a part of a text folds to a
+/// part of what the text folds to: the end of a word must not matter, as it does to [`str::to_lowercase`] for a sigma.
+/// The way over upper case brings together small letters that share a capital, such as `σ` and `ς`, `ß` and `ss`.
 pub(super) fn fold(text: &str) -> String {
-    text.to_lowercase()
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// Puts a member in the index in the place of what is there about it.
@@ -58,39 +64,57 @@ pub(super) async fn remove(connection: &mut SqliteConnection, row: i64) -> Resul
     Ok(())
 }
 
-/// Puts members in the index who are not in it: those of a database from before there was one. In steps, so that a
-/// server that is stopped goes on where it was.
+/// Puts members in the index who are not in it: those of a database from before there was one. In steps, each of which
+/// says in its own transaction how far it got: so one that is cut off is gone on with, whatever came in between.
 pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    const STEP: u32 = 1000;
-    loop {
-        let rows: Vec<(i64, i64, Option<String>, Option<String>)> = sqlx::query_as(
-            "SELECT m.row, o.ordinal, m.name, m.email FROM members AS m
-             JOIN organizations AS o ON o.id = m.organization_id
-             WHERE m.row > (SELECT coalesce(max(rowid), 0) FROM member_search) AND m.erased_at IS NULL
-             ORDER BY m.row LIMIT $1",
-        )
-        .bind(STEP)
-        .fetch_all(&mut *connection)
+    let backlog: i64 = sqlx::query_scalar("SELECT count(*) FROM search_backlog")
+        .fetch_one(&mut *connection)
         .await
         .map_err(engine)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut transaction = sqlx::Connection::begin(&mut *connection).await.map_err(engine)?;
-        for (row, ordinal, name, email) in rows {
-            sqlx::query(
-                "INSERT INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)",
-            )
-            .bind(row)
-            .bind(organization(ordinal))
-            .bind(name.as_deref().map(fold))
-            .bind(email.as_deref().map(fold))
-            .execute(&mut *transaction)
-            .await
-            .map_err(engine)?;
-        }
-        transaction.commit().await.map_err(engine)?;
+    // Looked at first: a step waits for everybody else who writes.
+    if backlog > 0 {
+        while fill_step(connection).await.map_err(engine)? {}
     }
+    Ok(())
+}
+
+/// False: there is nothing left to do.
+async fn fill_step(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    const STEP: u32 = 1000;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let rows: Vec<(i64, i64, Option<String>, Option<String>)> = sqlx::query_as(
+        "SELECT m.row, o.ordinal, m.name, m.email FROM search_backlog AS b
+         CROSS JOIN members AS m ON m.row > b.done AND m.row <= b.last
+         CROSS JOIN organizations AS o ON o.id = m.organization_id
+         WHERE m.erased_at IS NULL ORDER BY m.row LIMIT $1",
+    )
+    .bind(STEP)
+    .fetch_all(&mut *transaction)
+    .await?;
+    let Some((done, ..)) = rows.last() else {
+        sqlx::query("DELETE FROM search_backlog")
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        return Ok(false);
+    };
+    sqlx::query("UPDATE search_backlog SET done = $1")
+        .bind(done)
+        .execute(&mut *transaction)
+        .await?;
+    for (row, ordinal, name, email) in rows {
+        sqlx::query(
+            "INSERT OR REPLACE INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(row)
+        .bind(organization(ordinal))
+        .bind(name.as_deref().map(fold))
+        .bind(email.as_deref().map(fold))
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await?;
+    Ok(true)
 }
 
 /// What the index is asked, and what it can't be asked.
@@ -146,6 +170,37 @@ fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_text_folds_to_a_part_of_the_folded_text() {
+        for text in [
+            "ΟΔΥΣΣΕΎΣ",
+            "Οδυσσεύς",
+            "Straße STRASSE ẞ",
+            "İstanbul ıŞIK",
+            "ǅungla ﬁn",
+            "Ärzte",
+        ] {
+            let folded = fold(text);
+            assert_eq!(fold(&folded), folded);
+            let characters: Vec<_> = text.chars().collect();
+            for length in 1..=characters.len() {
+                for part in characters.windows(length) {
+                    let part: String = part.iter().collect();
+                    assert!(folded.contains(&fold(&part)), "{part:?} of {text:?}");
+                }
+            }
+        }
+        for (one, other) in [
+            ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+            ("Straße", "STRASSE"),
+            ("ÄÖÜ", "äöü"),
+            ("ПЁТР", "пётр"),
+        ] {
+            assert_eq!(fold(one), fold(other));
+        }
+        assert_ne!(fold("a"), fold("ä"));
+    }
 
     #[test]
     fn every_organization_has_three_characters_of_its_own() {

@@ -1,0 +1,240 @@
+//! What takes time: members seen, members due to be erased. The clock is the test's.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use tempfile::TempDir;
+use userbridge::{
+    domain::{Actor, Clock, EventKind, MemberEntry, MemberPatch, OrganizationId, OsRandom, Timestamp},
+    service::{Admin, Directory, LinkRequest, Read, Write},
+    storage::{self, EventQuery, MemberKey, Migrate, Once, OrganizationPatch, Storage},
+};
+
+use crate::support::{database, first};
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// Stands still until it is moved.
+#[derive(Clone)]
+struct TestClock(Arc<AtomicI64>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl TestClock {
+    fn pass(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+struct World {
+    clock: TestClock,
+    directory: Directory,
+    storage: Arc<dyn Storage>,
+    acme: OrganizationId,
+    _folder: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let (folder, url) = database();
+        let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+        let clock = TestClock(Arc::new(AtomicI64::new(1_775_030_400_000)));
+        let directory = Directory::with(storage.clone(), Arc::new(clock.clone()), Arc::new(OsRandom));
+        let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
+        let acme = directory
+            .create_organization(Admin::OPERATOR, slug, name, Once::never())
+            .await
+            .unwrap();
+        Self {
+            clock,
+            directory,
+            storage,
+            acme: first(acme).id,
+            _folder: folder,
+        }
+    }
+
+    async fn person(&self, name: &str) -> MemberEntry {
+        let link = LinkRequest {
+            values: MemberPatch {
+                name: Some(Some(name.parse().unwrap())),
+                ..MemberPatch::default()
+            },
+            ..LinkRequest::default()
+        };
+        let linked = self
+            .directory
+            .link_member(Write::operator(self.acme), link, Once::never());
+        first(linked.await.unwrap()).entry
+    }
+
+    async fn revoked(&self, name: &str) -> MemberEntry {
+        let entry = self.person(name).await;
+        let revoked = self
+            .directory
+            .revoke_member(Write::operator(self.acme), entry.member.id, None);
+        revoked.await.unwrap()
+    }
+
+    async fn now(&self, entry: &MemberEntry) -> MemberEntry {
+        let key = MemberKey::Id(entry.member.id);
+        self.directory
+            .member(Read::operator(self.acme), key, true)
+            .await
+            .unwrap()
+    }
+
+    async fn seen(&self, entry: &MemberEntry) {
+        let grant = Write::operator(self.acme);
+        self.directory.record_seen(grant, entry.member.id).await.unwrap();
+    }
+
+    async fn keep_for(&self, days: Option<u16>) {
+        let patch = OrganizationPatch {
+            retention_days: Some(days),
+            ..OrganizationPatch::default()
+        };
+        self.directory
+            .update_organization(Admin::OPERATOR, self.acme, patch)
+            .await
+            .unwrap();
+    }
+
+    /// How many members were erased, by the log.
+    async fn erased(&self) -> usize {
+        let query = EventQuery {
+            limit: u32::MAX,
+            kinds: vec![EventKind::MemberErased],
+            ..EventQuery::default()
+        };
+        let events = self
+            .directory
+            .events(Read::operator(self.acme), query)
+            .await
+            .unwrap();
+        assert!(events.iter().all(|event| event.actor == Actor::Retention));
+        events.len()
+    }
+}
+
+#[tokio::test]
+async fn being_seen_is_written_some_moments_later_and_once_a_minute() {
+    let world = World::new().await;
+    let sally = world.person("Sally").await;
+    world.clock.pass(5);
+    world.seen(&sally).await;
+    assert_eq!(world.now(&sally).await, sally);
+    world.directory.flush_touches().await;
+    let first = world.directory.now();
+    let expected = MemberEntry {
+        last_seen_at: Some(first),
+        ..sally.clone()
+    };
+    assert_eq!(world.now(&sally).await, expected);
+    for _ in 0..3 {
+        world.clock.pass(MINUTE / 4);
+        world.seen(&sally).await;
+        world.directory.flush_touches().await;
+    }
+    assert_eq!(world.now(&sally).await, expected);
+    world.clock.pass(MINUTE / 4);
+    world.seen(&sally).await;
+    world.directory.flush_touches().await;
+    assert_eq!(world.now(&sally).await.last_seen_at, Some(world.directory.now()));
+    // Of several moments that wait, the last one is written.
+    let tom = world.person("Tom").await;
+    for _ in 0..3 {
+        world.clock.pass(10);
+        world.seen(&tom).await;
+    }
+    world.directory.flush_touches().await;
+    assert_eq!(world.now(&tom).await.last_seen_at, Some(world.directory.now()));
+    // A member that goes before it is written is passed over.
+    world.clock.pass(MINUTE);
+    world.seen(&tom).await;
+    let revoked = world
+        .directory
+        .revoke_member(Write::operator(world.acme), tom.member.id, None);
+    let revoked = revoked.await.unwrap();
+    world.directory.flush_touches().await;
+    assert_eq!(world.now(&tom).await, revoked);
+}
+
+#[tokio::test]
+async fn what_waits_is_written_when_the_upkeep_ends() {
+    let world = World::new().await;
+    let sally = world.person("Sally").await;
+    world.seen(&sally).await;
+    world.directory.clone().upkeep(std::future::ready(())).await;
+    assert_eq!(world.now(&sally).await.last_seen_at, Some(world.directory.now()));
+}
+
+#[tokio::test]
+async fn nobody_is_erased_unless_the_organization_says_when() {
+    let world = World::new().await;
+    let sally = world.revoked("Sally").await;
+    world.clock.pass(10_000 * DAY);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 0);
+    assert_eq!(world.now(&sally).await, sally);
+    let live = world.person("Live").await;
+    let late = world.revoked("Late").await;
+    world.keep_for(Some(30)).await;
+    world.clock.pass(30 * DAY - 1);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 1);
+    let erased = world.now(&sally).await;
+    assert_eq!(
+        (erased.member.profile.name, erased.erased_at),
+        (None, Some(world.directory.now()))
+    );
+    assert_eq!(world.now(&late).await, late);
+    world.clock.pass(1);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 1);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 0);
+    assert_eq!(world.erased().await, 2);
+    assert_eq!(world.now(&live).await, live);
+    // Switched off again, it stays so.
+    let last = world.revoked("Last").await;
+    world.keep_for(None).await;
+    world.clock.pass(10_000 * DAY);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 0);
+    assert_eq!(world.now(&last).await, last);
+}
+
+/// More than it looks for at once.
+#[tokio::test]
+async fn everybody_who_is_due_is_erased_in_the_end() {
+    let world = World::new().await;
+    world.keep_for(Some(1)).await;
+    for index in 0..130 {
+        world.revoked(&format!("Member {index}")).await;
+    }
+    world.clock.pass(DAY);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 130);
+    assert_eq!(world.erased().await, 130);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_does_not_wait_for_everybody_to_be_erased() {
+    let world = World::new().await;
+    world.keep_for(Some(0)).await;
+    for index in 0..150 {
+        world.revoked(&format!("Member {index}")).await;
+    }
+    let mut commits = world.storage.commits();
+    commits.mark_unchanged();
+    let first = async move {
+        commits.changed().await.unwrap();
+    };
+    world.directory.clone().upkeep(first).await;
+    assert!((1..150).contains(&world.erased().await));
+    // The next one does the rest.
+    world.directory.erase_due().await.unwrap();
+    assert_eq!(world.erased().await, 150);
+}

@@ -1,0 +1,233 @@
+//! What is erased is gone from the files themselves, while the database is open.
+
+use std::{fs, path::Path, sync::Arc};
+
+use sqlx::{Connection as _, SqliteConnection};
+use userbridge::{
+    domain::{ApiKeyId, Clock as _, MemberEntry, MemberPatch, Organization, OrganizationId},
+    service::{Admin, Directory, Write},
+    storage::{self, Change, LinkMember, Linked, Migrate, Once, Storage, Token},
+};
+
+use crate::support::{CLOCK, RANDOM, database, first};
+
+struct Open {
+    folder: tempfile::TempDir,
+    url: String,
+    storage: Arc<dyn Storage>,
+    directory: Directory,
+    acme: Organization,
+}
+
+impl Open {
+    async fn new() -> Self {
+        let (folder, url) = database();
+        let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+        let directory = Directory::new(storage.clone());
+        let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
+        let acme = directory
+            .create_organization(Admin::OPERATOR, slug, name, Once::never())
+            .await;
+        Self {
+            folder,
+            url,
+            storage,
+            directory,
+            acme: first(acme.unwrap()),
+        }
+    }
+
+    /// Links somebody, and keeps an answer that shows all of it.
+    async fn link(&self, email: &str, name: &str) -> MemberEntry {
+        let at = CLOCK.now();
+        let link = LinkMember {
+            id: userbridge::domain::MemberId::new(at, RANDOM).unwrap(),
+            new_user_id: userbridge::domain::UserId::new(at, RANDOM).unwrap(),
+            user_id: None,
+            origin: userbridge::domain::Origin::default(),
+            values: MemberPatch {
+                email: Some(Some(email.parse().unwrap())),
+                name: Some(Some(name.parse().unwrap())),
+                ..MemberPatch::default()
+            },
+        };
+        let once = Once {
+            token: Some(Token {
+                api_key: ApiKeyId::new(at, RANDOM).unwrap(),
+                key: "k".to_owned(),
+                request: [1; 32],
+            }),
+            encode: |linked: &Linked| {
+                let member = &linked.entry.member;
+                format!("{} {:?}", member.id, member.profile).into_bytes()
+            },
+        };
+        let answer = self.storage.link_member(self.acme.id, link, once, change());
+        first(answer.await.unwrap()).entry
+    }
+
+    async fn rename(&self, member: &MemberEntry, name: &str) {
+        let patch = MemberPatch {
+            name: Some(Some(name.parse().unwrap())),
+            ..MemberPatch::default()
+        };
+        let (grant, id) = (Write::operator(self.acme.id), member.member.id);
+        self.directory
+            .update_member(grant, id, patch, None)
+            .await
+            .unwrap();
+    }
+
+    async fn erase(&self, member: &MemberEntry) {
+        let grant = Write::operator(self.acme.id);
+        self.directory
+            .erase_member(grant, member.member.id)
+            .await
+            .unwrap();
+    }
+
+    /// Those of these texts that are in any of the files, in either letter case.
+    fn stored<'a>(&self, texts: &[&'a str]) -> Vec<&'a str> {
+        let files = files(self.folder.path());
+        let has = |text: &str| files.iter().any(|file| contains(file, text.as_bytes()));
+        texts
+            .iter()
+            .copied()
+            .filter(|text| has(text) || has(&text.to_lowercase()))
+            .collect()
+    }
+}
+
+fn change() -> Change {
+    Change {
+        actor: userbridge::domain::Actor::Operator,
+        at: CLOCK.now(),
+        source: None,
+    }
+}
+
+/// The file, its write-ahead log, and whatever else is there.
+fn files(folder: &Path) -> Vec<Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap();
+    files
+        .map(|file| fs::read(file.unwrap().path()).unwrap())
+        .collect()
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Whether the search index knows this trigram.
+async fn is_indexed(url: &str, trigram: &str) -> bool {
+    let mut connection = SqliteConnection::connect(url).await.unwrap();
+    sqlx::query("CREATE VIRTUAL TABLE temp.parts USING fts5vocab (main, member_search, row)")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM temp.parts WHERE term = $1")
+        .bind(trigram)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    found > 0
+}
+
+#[tokio::test]
+async fn nothing_of_an_erased_member_is_left_in_the_files() {
+    let open = Open::new().await;
+    let kept = open.link("kept@acme.example.com", "Kept Here").await;
+    let sally = open
+        .link("quetzal@xylophone.example", "Quetzalcoatl Xylophonist")
+        .await;
+    open.rename(&sally, "Zephyrine Wolverhampton").await;
+    let texts = [
+        "quetzal@xylophone",
+        "Quetzalcoatl",
+        "Xylophonist",
+        "Zephyrine",
+        "Wolverhampton",
+    ];
+    assert_eq!(open.stored(&texts), texts, "the search looks in the right place");
+    assert!(is_indexed(&open.url, "zep").await);
+    open.erase(&sally).await;
+    assert_eq!(open.stored(&texts), [""; 0]);
+    for trigram in ["zep", "phy", "xyl", "lve"] {
+        assert!(!is_indexed(&open.url, trigram).await, "{trigram}");
+    }
+    // The id stays, and so does everybody else.
+    let id = sally.member.id.as_uuid().as_bytes();
+    assert!(files(open.folder.path()).iter().any(|file| contains(file, id)));
+    assert_eq!(open.stored(&["kept@acme.example.com", "Kept Here"]).len(), 2);
+    open.erase(&kept).await;
+    assert_eq!(open.stored(&["kept@acme.example.com", "Kept Here"]), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_address_of_a_user_is_left_only_while_another_link_has_it() {
+    let open = Open::new().await;
+    let (slug, name) = ("globex".parse().unwrap(), "Globex".parse().unwrap());
+    let globex = open
+        .directory
+        .create_organization(Admin::OPERATOR, slug, name, Once::never())
+        .await;
+    let globex: OrganizationId = first(globex.unwrap()).id;
+    let here = open.link("quetzal@xylophone.example", "Quetzalcoatl").await;
+    let there = userbridge::service::LinkRequest {
+        user_id: Some(here.member.user_id),
+        values: MemberPatch {
+            email: Some(here.member.profile.email.clone()),
+            ..MemberPatch::default()
+        },
+        ..Default::default()
+    };
+    let there = open
+        .directory
+        .link_member(Write::operator(globex), there, Once::never())
+        .await;
+    let there = first(there.unwrap()).entry;
+    open.erase(&here).await;
+    assert_eq!(open.stored(&["Quetzalcoatl"]), [""; 0]);
+    assert_eq!(open.stored(&["quetzal@xylophone"]).len(), 1);
+    open.directory
+        .erase_member(Write::operator(globex), there.member.id)
+        .await
+        .unwrap();
+    assert_eq!(open.stored(&["quetzal@xylophone"]), [""; 0]);
+}
+
+/// Rows of many lengths, which SQLite moves from page to page as they come, grow and go. Where it has moved a row away,
+/// it leaves the bytes in the unused part of the old page until that part is used again, `secure_delete` or not: a file
+/// is free of them once it was compacted.
+#[tokio::test]
+async fn nothing_is_left_of_many_who_came_changed_and_were_erased_once_the_file_is_compacted() {
+    let open = Open::new().await;
+    let mut members = Vec::new();
+    for index in 0..240_usize {
+        let filling = "x".repeat(index * 37 % 180);
+        let email = format!("mark{index:04}end{filling}@acme.example.com");
+        let name = format!("Mark{index:04}End {filling}");
+        members.push((open.link(&email, &name).await, format!("mark{index:04}end")));
+    }
+    for (index, (member, mark)) in members.iter().enumerate() {
+        if index % 3 == 0 {
+            open.rename(member, &format!("{mark} {}", "y".repeat(index % 200)))
+                .await;
+        }
+    }
+    // Not in the order in which they came.
+    for index in 0..240_usize {
+        if index * 101 % 240 % 4 != 0 {
+            open.erase(&members[index * 101 % 240].0).await;
+        }
+    }
+    let texts: Vec<_> = members.iter().map(|(_, mark)| mark.as_str()).collect();
+    let mut connection = SqliteConnection::connect(&open.url).await.unwrap();
+    for step in ["VACUUM", "PRAGMA wal_checkpoint (TRUNCATE)"] {
+        sqlx::query(step).execute(&mut connection).await.unwrap();
+    }
+    let found = open.stored(&texts);
+    let expected: Vec<_> = texts.iter().copied().step_by(4).collect();
+    assert_eq!(found, expected);
+}

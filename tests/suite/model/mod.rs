@@ -1,0 +1,445 @@
+//! The directory against a plain model of it: random calls, and after each of them everything that can be read.
+
+mod plain;
+
+use std::{collections::HashMap, sync::Arc};
+
+use proptest::{prelude::ProptestConfig, sample::Index, strategy::Strategy};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use userbridge::{
+    domain::{
+        Clock as _, Email, MemberEntry, MemberId, MemberNumber, MemberPatch, OrganizationId, Page, Role,
+        UserId,
+    },
+    service::{Admin, Directory, LinkRequest, Read, ServiceError, Write},
+    storage::{
+        self, Change, Conflict, EventQuery, LinkOutcome, MemberFilter, MemberKey, MemberOrder, MemberQuery,
+        Migrate, Missing, Once, Storage,
+    },
+};
+
+use self::plain::{Call, Outcome, Person, Plain, State};
+use crate::support::{CLOCK, RANDOM, database, first};
+
+/// How a number of the model is written as an address, a name, an external id.
+fn email(number: u8) -> Email {
+    format!(
+        "user{number}@{}.example.com",
+        ["Acme", "globex"][usize::from(number % 2)]
+    )
+    .parse()
+    .unwrap()
+}
+
+fn name(number: u8) -> String {
+    ["Ann", "ann", "Änne", "Bob \"B\" 100%", "ΣΟΦΟΣ"][usize::from(number)].to_owned()
+}
+
+prop_state_machine! {
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_directory_does_what_the_model_does(sequential 1..40 => Real);
+}
+
+/// The real thing.
+struct Real {
+    runtime: Runtime,
+    directory: Directory,
+    storage: Arc<dyn Storage>,
+    organizations: Vec<OrganizationId>,
+    /// The members of each organization, in the order of their numbers.
+    members: Vec<Vec<MemberId>>,
+    /// The users, in the order in which the model came to know them.
+    users: Vec<UserId>,
+    _folder: TempDir,
+}
+
+impl ReferenceStateMachine for Plain {
+    type State = Self;
+    type Transition = Call;
+
+    fn init_state() -> proptest::strategy::BoxedStrategy<Self> {
+        proptest::strategy::Just(Self::default()).boxed()
+    }
+
+    fn transitions(_: &Self) -> proptest::strategy::BoxedStrategy<Call> {
+        plain::calls().boxed()
+    }
+
+    fn apply(mut state: Self, call: &Call) -> Self {
+        state.outcome = state.call(call);
+        state
+    }
+}
+
+impl StateMachineTest for Real {
+    type SystemUnderTest = Self;
+    type Reference = Plain;
+
+    fn init_test(_: &Plain) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let (folder, url) = database();
+        let (storage, directory, organizations) = runtime.block_on(async {
+            let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+            let directory = Directory::new(storage.clone());
+            let mut organizations = Vec::new();
+            for slug in ["acme", "globex"] {
+                let created = directory.create_organization(
+                    Admin::OPERATOR,
+                    slug.parse().unwrap(),
+                    slug.parse().unwrap(),
+                    Once::never(),
+                );
+                organizations.push(first(created.await.unwrap()).id);
+            }
+            (storage, directory, organizations)
+        });
+        Self {
+            runtime,
+            directory,
+            storage,
+            organizations,
+            members: vec![Vec::new(); 2],
+            users: Vec::new(),
+            _folder: folder,
+        }
+    }
+
+    fn apply(mut real: Self, model: &Plain, call: Call) -> Self {
+        // The runtime is lent to the call that borrows the rest.
+        let runtime = std::mem::replace(&mut real.runtime, Builder::new_current_thread().build().unwrap());
+        let outcome = runtime.block_on(real.call(&call));
+        assert_eq!(outcome, model.outcome, "{call:?}");
+        runtime.block_on(real.compare(model));
+        real.runtime = runtime;
+        real
+    }
+
+    fn teardown(real: Self, _: Plain) {
+        real.runtime.block_on(real.storage.close());
+    }
+}
+
+impl Real {
+    fn member(&self, organization: usize, who: &Index) -> MemberId {
+        let members = &self.members[organization];
+        if members.is_empty() {
+            MemberId::new(CLOCK.now(), RANDOM).unwrap()
+        } else {
+            *who.get(members)
+        }
+    }
+
+    async fn call(&mut self, call: &Call) -> Outcome {
+        let write = |organization: usize| Write::operator(self.organizations[organization]);
+        match call {
+            Call::Link {
+                organization,
+                user,
+                email: address,
+                external_id,
+                name: new_name,
+                role,
+            } => {
+                let link = LinkRequest {
+                    user_id: user.as_ref().map(|who| {
+                        if self.users.is_empty() {
+                            UserId::new(CLOCK.now(), RANDOM).unwrap()
+                        } else {
+                            *who.get(&self.users)
+                        }
+                    }),
+                    source: "zendesk".parse().unwrap(),
+                    external_id: external_id.map(|id| id.to_string().parse().unwrap()),
+                    values: MemberPatch {
+                        email: address.map(|number| Some(email(number))),
+                        name: new_name.map(|number| Some(name(number).parse().unwrap())),
+                        role: role.map(Some),
+                        ..MemberPatch::default()
+                    },
+                };
+                let linked = self
+                    .directory
+                    .link_member(write(*organization), link, Once::never());
+                match linked.await.map(first) {
+                    Err(error) => refused(&error),
+                    Ok(linked) => {
+                        let member = &linked.entry.member;
+                        if linked.outcome == LinkOutcome::Created {
+                            self.members[*organization].push(member.id);
+                            if !self.users.contains(&member.user_id) {
+                                self.users.push(member.user_id);
+                            }
+                        }
+                        Outcome::Linked(linked.outcome)
+                    }
+                }
+            }
+            Call::Update {
+                organization,
+                who,
+                email: address,
+                name: new_name,
+                role,
+                enabled,
+                stale,
+            } => {
+                let id = self.member(*organization, who);
+                let patch = MemberPatch {
+                    email: address.map(|number| number.map(email)),
+                    name: new_name.map(|number| number.map(|number| name(number).parse().unwrap())),
+                    role: *role,
+                    enabled: *enabled,
+                    ..MemberPatch::default()
+                };
+                let version = self.version(*organization, id, *stale).await;
+                done(
+                    self.directory
+                        .update_member(write(*organization), id, patch, version)
+                        .await,
+                )
+            }
+            Call::Revoke {
+                organization,
+                who,
+                stale,
+            } => {
+                let id = self.member(*organization, who);
+                let version = self.version(*organization, id, *stale).await;
+                done(
+                    self.directory
+                        .revoke_member(write(*organization), id, version)
+                        .await,
+                )
+            }
+            Call::RevokeUser { organization, user } => {
+                let user = if self.users.is_empty() {
+                    UserId::new(CLOCK.now(), RANDOM).unwrap()
+                } else {
+                    *user.get(&self.users)
+                };
+                let change = Change {
+                    actor: userbridge::domain::Actor::Operator,
+                    at: CLOCK.now(),
+                    source: None,
+                };
+                let organization = self.organizations[*organization];
+                let revoked = self
+                    .storage
+                    .revoke_user(organization, user, change)
+                    .await
+                    .unwrap();
+                if revoked {
+                    Outcome::Done
+                } else {
+                    Outcome::Missing(Missing::User)
+                }
+            }
+            Call::Restore { organization, who } => {
+                let id = self.member(*organization, who);
+                done(self.directory.restore_member(write(*organization), id).await)
+            }
+            Call::Erase { organization, who } => {
+                let id = self.member(*organization, who);
+                done(self.directory.erase_member(write(*organization), id).await)
+            }
+        }
+    }
+
+    /// The version that a call asks for: none, or one that is not the member's.
+    async fn version(&self, organization: usize, id: MemberId, stale: bool) -> Option<i64> {
+        if !stale {
+            return None;
+        }
+        let organization = self.organizations[organization];
+        let found = self
+            .storage
+            .member(organization, MemberKey::Id(id), true)
+            .await
+            .unwrap();
+        Some(found.map_or(0, |entry| entry.version - 1))
+    }
+
+    /// That everything that can be read is as the model has it.
+    async fn compare(&self, model: &Plain) {
+        let mut users = HashMap::new();
+        for (index, organization) in self.organizations.iter().enumerate() {
+            let grant = Read::operator(*organization);
+            let people = &model.organizations[index].people;
+            assert_eq!(self.members[index].len(), people.len());
+            for (place, person) in people.iter().enumerate() {
+                let number = MemberKey::Number(MemberNumber(i64::try_from(place).unwrap() + 1));
+                let entry = self.directory.member(grant, number.clone(), true).await.unwrap();
+                assert_eq!(entry.member.id, self.members[index][place]);
+                assert_eq!(seen(&entry), *person_of(person));
+                let live = self.directory.member(grant, number, false).await;
+                assert_eq!(live.is_ok(), person.state == State::Live);
+                // One user of the model is one user of the directory.
+                assert_eq!(
+                    *users.entry(person.user).or_insert(entry.member.user_id),
+                    entry.member.user_id
+                );
+                assert_eq!(self.users[person.user], entry.member.user_id);
+                if let (State::Live, Some(address)) = (person.state, person.email) {
+                    let found = self
+                        .directory
+                        .member(grant, MemberKey::Email(email(address)), false)
+                        .await;
+                    assert_eq!(found.unwrap().member.id, entry.member.id);
+                }
+            }
+            self.compare_lists(grant, people).await;
+            let query = EventQuery {
+                limit: u32::MAX,
+                ..EventQuery::default()
+            };
+            let log = self.directory.events(grant, query).await.unwrap();
+            assert_eq!(log.len(), model.organizations[index].events + 1);
+            assert!(
+                log.iter()
+                    .map(|event| event.sequence)
+                    .eq(1..=i64::try_from(log.len()).unwrap())
+            );
+        }
+        let page = Page {
+            after: None,
+            limit: 10,
+        };
+        assert_eq!(
+            self.directory
+                .organizations(Admin::OPERATOR, page)
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
+    }
+
+    async fn compare_lists(&self, grant: Read, people: &[Person]) {
+        let parts: [(&str, &str); 7] = [
+            ("", ""),
+            ("nn", ""),
+            ("ANN", ""),
+            ("äNN", ""),
+            ("οφοσ", ""),
+            ("\"b\" 1", ""),
+            ("", "ACME"),
+        ];
+        for (name_part, email_part) in parts {
+            let part = |part: &str| {
+                Some(part.to_owned())
+                    .filter(|part| !part.is_empty())
+                    .into_iter()
+                    .collect()
+            };
+            for order in [MemberOrder::Number, MemberOrder::Name] {
+                let filter = MemberFilter {
+                    name_parts: part(name_part),
+                    email_parts: part(email_part),
+                    ..MemberFilter::default()
+                };
+                let has = |text: Option<String>, part: &str| {
+                    let fold = |text: &str| text.to_lowercase().replace('ς', "σ");
+                    part.is_empty() || text.is_some_and(|text| fold(&text).contains(&fold(part)))
+                };
+                let mut expected: Vec<_> = (1_i64..)
+                    .zip(people)
+                    .filter(|(_, person)| person.state == State::Live)
+                    .filter(|(_, person)| has(person.name.map(name), name_part))
+                    .filter(|(_, person)| has(person.email.map(|number| email(number).into()), email_part))
+                    .map(|(number, person)| {
+                        (
+                            Some(order)
+                                .filter(|order| *order == MemberOrder::Name)
+                                .and(person.name.map(name)),
+                            number,
+                        )
+                    })
+                    .collect();
+                expected.sort();
+                let expected: Vec<_> = expected.into_iter().map(|(_, number)| number).collect();
+                let counted = self.directory.count_members(grant, filter.clone()).await.unwrap();
+                assert_eq!(counted, expected.len() as u64);
+                let mut query = MemberQuery {
+                    filter,
+                    order,
+                    limit: 3,
+                    ..MemberQuery::default()
+                };
+                let mut found = Vec::new();
+                loop {
+                    let (page, next) = self.directory.members(grant, query.clone()).await.unwrap();
+                    found.extend(page.iter().map(|entry| entry.number.0));
+                    query.after = next;
+                    if query.after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(found, expected, "{query:?}");
+            }
+        }
+    }
+}
+
+/// What of a person both sides know, in the same words.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    email: Option<String>,
+    name: Option<String>,
+    external_id: Option<String>,
+    role: Option<Role>,
+    enabled: bool,
+    state: State,
+}
+
+fn seen(entry: &MemberEntry) -> Seen {
+    let profile = entry.member.profile.clone();
+    Seen {
+        email: profile.email.map(Into::into),
+        name: profile.name.map(Into::into),
+        external_id: entry.origin.external_id.clone().map(Into::into),
+        role: entry.access.role,
+        enabled: entry.access.enabled,
+        state: match (entry.revoked_at, entry.erased_at) {
+            (None, None) => State::Live,
+            (Some(_), None) => State::Revoked,
+            (_, Some(_)) => State::Erased,
+        },
+    }
+}
+
+fn person_of(person: &Person) -> Box<Seen> {
+    Box::new(Seen {
+        email: person.email.map(|number| email(number).into()),
+        name: person.name.map(name),
+        external_id: person.external_id.map(|id| id.to_string()),
+        role: person.role,
+        enabled: person.enabled,
+        state: person.state,
+    })
+}
+
+fn done<T>(result: Result<T, ServiceError>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Done,
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(error: &ServiceError) -> Outcome {
+    match error {
+        ServiceError::NotFound(missing) => Outcome::Missing(*missing),
+        ServiceError::Conflict(Conflict::Member) => Outcome::Conflict,
+        ServiceError::Precondition(precondition) => Outcome::Precondition(*precondition),
+        ServiceError::VersionMismatch => Outcome::Stale,
+        other => panic!("{other:?}"),
+    }
+}

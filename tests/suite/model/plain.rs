@@ -1,0 +1,379 @@
+//! The model: vectors, and the rules of `MemberStore` in the plainest words.
+
+use proptest::{
+    option::{of, weighted},
+    prelude::{Strategy, any},
+    prop_oneof,
+    sample::{Index, select},
+};
+use userbridge::{
+    domain::Role,
+    storage::{LinkOutcome, Missing, Precondition},
+};
+
+/// A call.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    Link {
+        organization: usize,
+        user: Option<Index>,
+        email: Option<u8>,
+        external_id: Option<u8>,
+        name: Option<u8>,
+        role: Option<Role>,
+    },
+    Update {
+        organization: usize,
+        who: Index,
+        email: Option<Option<u8>>,
+        name: Option<Option<u8>>,
+        role: Option<Option<Role>>,
+        enabled: Option<bool>,
+        stale: bool,
+    },
+    Revoke {
+        organization: usize,
+        who: Index,
+        stale: bool,
+    },
+    RevokeUser {
+        organization: usize,
+        user: Index,
+    },
+    Restore {
+        organization: usize,
+        who: Index,
+    },
+    Erase {
+        organization: usize,
+        who: Index,
+    },
+}
+
+/// Any call. Few addresses, names and ids, so that they meet.
+pub(super) fn calls() -> impl Strategy<Value = Call> {
+    let organization = || 0..2_usize;
+    let who = any::<Index>;
+    let email = || 0..5_u8;
+    let name = || 0..5_u8;
+    let role = || select(vec![Role::Owner, Role::Owner, Role::Editor]);
+    let stale = || proptest::bool::weighted(0.1);
+    prop_oneof![
+        5 => (organization(), weighted(0.3, who()), weighted(0.8, email()), weighted(0.3, 0..3_u8), of(name()), weighted(0.4, role()))
+            .prop_map(|(organization, user, email, external_id, name, role)| Call::Link { organization, user, email, external_id, name, role }),
+        4 => (organization(), who(), weighted(0.4, of(email())), of(of(name())), weighted(0.4, of(role())), weighted(0.3, any::<bool>()), stale())
+            .prop_map(|(organization, who, email, name, role, enabled, stale)| Call::Update { organization, who, email, name, role, enabled, stale }),
+        2 => (organization(), who(), stale()).prop_map(|(organization, who, stale)| Call::Revoke { organization, who, stale }),
+        1 => (organization(), who()).prop_map(|(organization, user)| Call::RevokeUser { organization, user }),
+        2 => (organization(), who()).prop_map(|(organization, who)| Call::Restore { organization, who }),
+        1 => (organization(), who()).prop_map(|(organization, who)| Call::Erase { organization, who }),
+    ]
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Outcome {
+    #[default]
+    Done,
+    Linked(LinkOutcome),
+    Missing(Missing),
+    Conflict,
+    Stale,
+    Precondition(Precondition),
+}
+
+/// How a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Live,
+    Revoked,
+    Erased,
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Person {
+    /// Its place among all users.
+    pub user: usize,
+    pub email: Option<u8>,
+    pub name: Option<u8>,
+    pub external_id: Option<u8>,
+    pub role: Option<Role>,
+    pub enabled: bool,
+    pub state: State,
+}
+
+impl Person {
+    fn is_acting_owner(&self) -> bool {
+        self.state == State::Live && self.enabled && self.role == Some(Role::Owner)
+    }
+}
+
+/// An organization. The number of a person is its place, from 1.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Organization {
+    pub people: Vec<Person>,
+    pub events: usize,
+}
+
+/// Everything.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plain {
+    pub organizations: [Organization; 2],
+    /// The address that each user is known by.
+    users: Vec<Option<u8>>,
+    /// How the last call ended.
+    pub outcome: Outcome,
+}
+
+impl Organization {
+    /// That the person at a place, or a new one at none, may be like this.
+    fn allows(&self, place: Option<usize>, person: &Person) -> Result<(), Outcome> {
+        let others = || {
+            self.people
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| Some(*index) != place)
+                .map(|(_, other)| other)
+        };
+        let before = place.map(|place| &self.people[place]);
+        if before.is_some_and(Person::is_acting_owner)
+            && !person.is_acting_owner()
+            && !others().any(Person::is_acting_owner)
+        {
+            return Err(Outcome::Precondition(Precondition::LastOwner));
+        }
+        let clash = |other: &Person| {
+            other.state == State::Live
+                && (other.user == person.user
+                    || other.email.is_some() && other.email == person.email
+                    || other.external_id.is_some() && other.external_id == person.external_id)
+        };
+        if person.state == State::Live && others().any(clash) {
+            return Err(Outcome::Conflict);
+        }
+        Ok(())
+    }
+
+    /// Puts the person at its place, with one event, if it may be like this. True: it is another than before.
+    fn put(&mut self, place: usize, person: Person) -> Result<bool, Outcome> {
+        if self.people[place] == person {
+            return Ok(false);
+        }
+        self.allows(Some(place), &person)?;
+        self.people[place] = person;
+        self.events += 1;
+        Ok(true)
+    }
+
+    fn find(&self, who: &Index) -> Result<usize, Outcome> {
+        if self.people.is_empty() {
+            Err(Outcome::Missing(Missing::Member))
+        } else {
+            Ok(who.index(self.people.len()))
+        }
+    }
+
+    fn live(&self, who: &Index, stale: bool) -> Result<usize, Outcome> {
+        let place = self.find(who)?;
+        match self.people[place].state {
+            State::Live if stale => Err(Outcome::Stale),
+            State::Live => Ok(place),
+            State::Revoked | State::Erased => Err(Outcome::Missing(Missing::Member)),
+        }
+    }
+}
+
+impl Plain {
+    /// Does it, if it may be done.
+    pub(super) fn call(&mut self, call: &Call) -> Outcome {
+        self.try_call(call).unwrap_or_else(|refused| refused)
+    }
+
+    fn try_call(&mut self, call: &Call) -> Result<Outcome, Outcome> {
+        match call {
+            Call::Link {
+                organization,
+                user,
+                email,
+                external_id,
+                name,
+                role,
+            } => {
+                let user = match user {
+                    Some(_) if self.users.is_empty() => return Err(Outcome::Missing(Missing::User)),
+                    Some(who) => Some(who.index(self.users.len())),
+                    None => None,
+                };
+                let values = Person {
+                    user: user.unwrap_or(usize::MAX),
+                    email: *email,
+                    name: *name,
+                    external_id: *external_id,
+                    role: *role,
+                    enabled: true,
+                    state: State::Live,
+                };
+                self.link(*organization, user, values).map(Outcome::Linked)
+            }
+            Call::Update {
+                organization,
+                who,
+                email,
+                name,
+                role,
+                enabled,
+                stale,
+            } => {
+                let organization = &mut self.organizations[*organization];
+                let place = organization.live(who, *stale)?;
+                let old = organization.people[place].clone();
+                let new = Person {
+                    email: email.unwrap_or(old.email),
+                    name: name.unwrap_or(old.name),
+                    role: role.unwrap_or(old.role),
+                    enabled: enabled.unwrap_or(old.enabled),
+                    ..old
+                };
+                organization.put(place, new)?;
+                Ok(Outcome::Done)
+            }
+            Call::Revoke {
+                organization,
+                who,
+                stale,
+            } => {
+                let organization = &mut self.organizations[*organization];
+                let place = organization.live(who, *stale)?;
+                let state = State::Revoked;
+                organization.put(
+                    place,
+                    Person {
+                        state,
+                        ..organization.people[place].clone()
+                    },
+                )?;
+                Ok(Outcome::Done)
+            }
+            Call::RevokeUser { organization, user } => {
+                let organization = &mut self.organizations[*organization];
+                let users = self.users.len();
+                let of_user = |person: &Person| {
+                    users > 0 && person.state == State::Live && person.user == user.index(users)
+                };
+                let person = organization.people.iter_mut().find(|person| of_user(person));
+                person.ok_or(Outcome::Missing(Missing::User))?.state = State::Revoked;
+                organization.events += 1;
+                Ok(Outcome::Done)
+            }
+            Call::Restore { organization, who } => {
+                let organization = &mut self.organizations[*organization];
+                let place = organization.find(who)?;
+                match organization.people[place].state {
+                    State::Live => return Err(Outcome::Precondition(Precondition::MemberNotRevoked)),
+                    State::Erased => return Err(Outcome::Precondition(Precondition::MemberErased)),
+                    State::Revoked => {}
+                }
+                let state = State::Live;
+                organization.put(
+                    place,
+                    Person {
+                        state,
+                        ..organization.people[place].clone()
+                    },
+                )?;
+                Ok(Outcome::Done)
+            }
+            Call::Erase { organization, who } => self.erase(*organization, who),
+        }
+    }
+
+    fn link(
+        &mut self,
+        organization: usize,
+        user: Option<usize>,
+        values: Person,
+    ) -> Result<LinkOutcome, Outcome> {
+        let people = &self.organizations[organization].people;
+        let find = |is: &dyn Fn(&Person) -> bool| {
+            people.iter().position(|person| {
+                person.state == State::Live && is(person) && user.is_none_or(|user| person.user == user)
+            })
+        };
+        let found = find(&|person| Some(person.user) == user)
+            .or_else(|| {
+                find(&|person| values.external_id.is_some() && person.external_id == values.external_id)
+            })
+            .or_else(|| find(&|person| values.email.is_some() && person.email == values.email));
+        if let Some(place) = found {
+            let old = people[place].clone();
+            let new = Person {
+                email: values.email.or(old.email),
+                name: values.name.or(old.name),
+                external_id: old.external_id.or(values.external_id),
+                role: values.role.or(old.role),
+                ..old
+            };
+            let changed = self.organizations[organization].put(place, new)?;
+            return Ok(if changed {
+                LinkOutcome::Updated
+            } else {
+                LinkOutcome::Found
+            });
+        }
+        let known = || {
+            self.users
+                .iter()
+                .position(|email| email.is_some() && *email == values.email)
+        };
+        let user = user.or_else(known);
+        let person = Person {
+            user: user.unwrap_or(self.users.len()),
+            ..values
+        };
+        self.organizations[organization].allows(None, &person)?;
+        if user.is_none() {
+            self.users.push(person.email);
+        }
+        self.organizations[organization].people.push(person);
+        self.organizations[organization].events += 1;
+        Ok(LinkOutcome::Created)
+    }
+
+    fn erase(&mut self, index: usize, who: &Index) -> Result<Outcome, Outcome> {
+        let organization = &mut self.organizations[index];
+        let place = organization.find(who)?;
+        if organization.people[place].state == State::Erased {
+            return Ok(Outcome::Done);
+        }
+        if organization.people[place].state == State::Live {
+            let state = State::Revoked;
+            organization.put(
+                place,
+                Person {
+                    state,
+                    ..organization.people[place].clone()
+                },
+            )?;
+        }
+        let user = organization.people[place].user;
+        let nothing = Person {
+            user,
+            email: None,
+            name: None,
+            external_id: None,
+            role: None,
+            enabled: true,
+            state: State::Erased,
+        };
+        organization.put(place, nothing)?;
+        let mut everybody = self
+            .organizations
+            .iter()
+            .flat_map(|organization| &organization.people);
+        if !everybody.any(|person| person.user == user && person.email == self.users[user]) {
+            self.users[user] = None;
+        }
+        Ok(Outcome::Done)
+    }
+}
