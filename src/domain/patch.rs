@@ -8,10 +8,6 @@ use super::{
 /// New values for some fields of a member. None leaves a field as it is; for a field that may be absent, `Some(None)`
 /// clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::option_option,
-    reason = "whether to change and to what are two questions"
-)]
 pub struct MemberPatch {
     /// Address.
     pub email: Option<Option<Email>>,

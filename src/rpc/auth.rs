@@ -33,7 +33,7 @@ pub(super) fn key(metadata: &MetadataMap) -> Result<KeyDigest, Status> {
 ///
 /// # Errors
 ///
-/// UNAUTHENTICATED: no key. NOT_FOUND: the organization is no UUID, so there is none.
+/// UNAUTHENTICATED: no key. `NOT_FOUND`: the organization is no UUID, so there is none.
 pub(super) fn credential(metadata: &MetadataMap) -> Result<Credential, Status> {
     let key = key(metadata)?;
     let organization = metadata.get("x-organization-id").map(|value| {

@@ -16,7 +16,7 @@ use crate::{
     storage::EventQuery,
 };
 
-/// Most streams at once. One more is RESOURCE_EXHAUSTED.
+/// Most streams at once. One more is `RESOURCE_EXHAUSTED`.
 const MAX_WATCHERS: usize = 1000;
 
 /// Most kinds to ask for.

@@ -84,7 +84,9 @@ fn organizations_are_made_shown_listed_and_deleted() {
     let acme = shell.json(&["org", "show", "acme"]);
     assert_eq!(acme["slug"], "acme");
     assert_eq!(acme["name"], "Acme Inc");
-    assert_eq!(acme.as_object().unwrap().len(), 4);
+    assert_eq!(acme["default_role"], "viewer");
+    assert_eq!(acme["retention_days"], Value::Null);
+    assert_eq!(acme.as_object().unwrap().len(), 6);
     let (id, created_at) = (acme["id"].as_str().unwrap(), acme["created_at"].as_str().unwrap());
     assert_eq!(
         columns(&shell.ok(&["org", "show", "acme"])),
@@ -225,14 +227,14 @@ fn members_are_linked_shown_listed_and_revoked() {
     );
 
     let user = sally["user_id"].as_str().unwrap();
-    assert_eq!(
-        shell.json(&["member", "show", "--org", "acme", "--email", SALLY]),
-        sally
-    );
-    assert_eq!(
-        shell.json(&["member", "show", "--org", "acme", "--user-id", user]),
-        sally
-    );
+    let (by_email, by_user) = (["--email", SALLY], ["--user-id", user]);
+    for by in [by_email, by_user] {
+        let shown = shell.json(&["member", "show", "--org", "acme", by[0], by[1]]);
+        for field in fields {
+            assert_eq!(shown[field], sally[field], "{field}");
+        }
+        assert_eq!((&shown["number"], &shown["etag"]), (&json!(1), &json!("1")));
+    }
     let line = shell.ok(&["member", "show", "--org", "acme", "--email", SALLY]);
     assert_eq!(columns(&line)[..3], [user, SALLY, "admin"]);
     assert_eq!(
@@ -260,8 +262,8 @@ fn members_are_linked_shown_listed_and_revoked() {
     );
     shell.error(&["member", "show", "--org", "acme", "--user-id", user], 3);
     assert_eq!(
-        shell.json(&["member", "show", "--org", "globex", "--user-id", user]),
-        there
+        shell.json(&["member", "show", "--org", "globex", "--user-id", user])["id"],
+        there["id"]
     );
     let again = shell.json(&["member", "link", "--org", "acme", "--email", SALLY]);
     assert_eq!(again["user_id"], sally["user_id"]);
@@ -273,6 +275,8 @@ fn what_fails_says_why_in_one_line_and_by_its_exit_code() {
     let shell = Shell::new();
     shell.ok(&["key", "create", "--org", "acme", "--scope", "public_api"]);
     shell.ok(&["member", "link", "--org", "acme", "--email", SALLY]);
+    let tom = shell.json(&["member", "link", "--org", "acme"]);
+    let tom = tom["user_id"].as_str().unwrap();
     for not_found in [
         &["org", "show", "nobody"][..],
         &["org", "delete", "nobody"],
@@ -292,20 +296,42 @@ fn what_fails_says_why_in_one_line_and_by_its_exit_code() {
         ],
         &["member", "list", "--org", "nobody"],
         &["member", "revoke", "--org", "acme", "--user-id", NO_ID],
+        &["org", "update", "nobody", "--name", "Nobody"],
+        &["key", "show", "--org", "acme", "--id", NO_ID],
+        &["key", "revoke", "--id", NO_ID],
+        &["team", "list", "--org", "nobody"],
+        &["team", "rename", "--org", "acme", "7", "--name", "Seven"],
+        &["team", "set-members", "--org", "acme", "1", "--member", NO_ID],
     ] {
         shell.error(not_found, 3);
     }
     for conflict in [
         &["org", "create", "acme"][..],
         &["key", "create", "--org", "acme", "--scope", "public_api"],
-        &["member", "link", "--org", "acme", "--email", SALLY],
+        &[
+            "member",
+            "link",
+            "--org",
+            "acme",
+            "--user-id",
+            tom,
+            "--email",
+            SALLY,
+        ],
+        &["team", "create", "--org", "acme", "root"],
+        &["team", "delete", "--org", "acme", "1"],
     ] {
         shell.error(conflict, 4);
     }
     for not_understood in [
         &["org"][..],
         &["org", "create", "Not A Slug"],
+        &["org", "update", "acme"],
+        &["org", "update", "acme", "--retention-days", "0"],
+        &["org", "update", "acme", "--default-role", "king"],
         &["key", "create", "--org", "acme"],
+        &["key", "create", "--scope", "public_api"],
+        &["key", "rotate"],
         &["key", "create", "--org", "acme", "--scope", "root"],
         &["key", "rotate", "--org", "acme", "--overlap", "soon"],
         &["member", "link", "--org", "acme", "--email", "no address"],
@@ -334,8 +360,84 @@ fn what_fails_says_why_in_one_line_and_by_its_exit_code() {
             .as_array()
             .unwrap()
             .len(),
-        1
+        2
     );
+}
+
+#[test]
+fn an_organization_is_changed_where_it_is_told_to() {
+    let shell = Shell::new();
+    let before = shell.json(&["org", "show", "acme"]);
+    let update = [
+        "org",
+        "update",
+        "acme",
+        "--slug",
+        "acme-2",
+        "--retention-days",
+        "30",
+    ];
+    let after = shell.json(&[&update[..], &["--default-role", "editor"]].concat());
+    assert_eq!(
+        (&after["slug"], &after["name"], &after["id"]),
+        (&json!("acme-2"), &before["name"], &before["id"])
+    );
+    assert_eq!(
+        (&after["retention_days"], &after["default_role"]),
+        (&json!(30), &json!("editor"))
+    );
+    let after = shell.json(&["org", "update", "acme-2", "--retention-days", "off"]);
+    assert_eq!(after["retention_days"], Value::Null);
+    assert_eq!(after["default_role"], "editor");
+}
+
+#[test]
+fn a_key_of_no_organization_is_made_shown_listed_rotated_and_revoked() {
+    let shell = Shell::new();
+    let made = shell.json(&["key", "create", "--scope", "admin"]);
+    assert_eq!(made["organization_id"], Value::Null);
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(shell.json(&["key", "show", "--id", id])["state"], "active");
+    shell.error(&["key", "show", "--org", "acme", "--id", id], 3);
+    assert_eq!(shell.json(&["key", "list"]).as_array().unwrap().len(), 1);
+    assert_eq!(shell.json(&["key", "list", "--org", "acme"]), json!([]));
+    let next = shell.json(&["key", "rotate", "--id", id]);
+    assert_eq!(next["scopes"], json!(["admin"]));
+    let id = next["id"].as_str().unwrap();
+    shell.ok(&["key", "revoke", "--id", id]);
+    assert_eq!(shell.json(&["key", "show", "--id", id])["state"], "revoked");
+}
+
+#[test]
+fn teams_are_made_renamed_filled_listed_and_deleted() {
+    let shell = Shell::new();
+    let sales = shell.json(&["team", "create", "--org", "acme", "sales", "--name", "Sales"]);
+    assert_eq!(
+        (&sales["number"], &sales["root"], &sales["name"]),
+        (&json!(2), &json!(false), &json!("Sales"))
+    );
+    let renamed = shell.json(&["team", "rename", "--org", "acme", "2", "--name", "Sellers"]);
+    assert_eq!(
+        (&renamed["key"], &renamed["name"]),
+        (&json!("sales"), &json!("Sellers"))
+    );
+    let sally = shell.json(&["member", "link", "--org", "acme", "--email", SALLY]);
+    let id = sally["id"].as_str().unwrap();
+    let set = ["team", "set-members", "--org", "acme", "2"];
+    assert_eq!(
+        shell.json(&[&set[..], &["--member", id]].concat()),
+        json!({ "added": 1, "removed": 0 })
+    );
+    let list = shell.ok(&["team", "list", "--org", "acme"]);
+    assert_eq!(
+        list.lines().map(|line| columns(line)[1]).collect::<Vec<_>>(),
+        ["root", "sales"]
+    );
+    assert_eq!(shell.ok(&set), "0 added, 1 removed\n");
+    shell.ok(&["team", "delete", "--org", "acme", "2"]);
+    let list = shell.json(&["team", "list", "--org", "acme"]);
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    assert_eq!(list[0]["root"], true);
 }
 
 #[test]

@@ -16,13 +16,13 @@ use tokio::{
 use tonic::transport::Endpoint;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use userbridge::{
-    domain::{Actor, EventKind, Member, MemberId, OrganizationId, Page, Profile, Random as _, Scope},
-    service::{Directory, LinkMember},
-    storage::{self, Migrate, Storage},
+    domain::{EventKind, Member, MemberId, OrganizationId, Random as _, Scope},
+    service::{Admin, Directory, LinkRequest, Write},
+    storage::{self, EventQuery, MemberQuery, Migrate, Once, Storage},
 };
 
 use crate::support::{
-    RANDOM, database,
+    RANDOM, database, first,
     process::Serve,
     proto::users_v1::{DeleteRequest, PingRequest, user_service_client::UserServiceClient},
     wire::Wire,
@@ -34,14 +34,6 @@ const DELETE: &str = "/api/external/v1/users/delete";
 
 /// Long enough for anything that ends at all.
 const NEVER: Duration = Duration::from_secs(15);
-
-/// A page that holds everything.
-fn all<K>() -> Page<K> {
-    Page {
-        after: None,
-        limit: u32::MAX,
-    }
-}
 
 /// The database of a server in another process, opened beside it.
 struct Beside {
@@ -56,16 +48,12 @@ impl Beside {
         let storage = storage::connect(url, Migrate::Always).await.unwrap();
         let directory = Directory::new(storage.clone());
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
-        let organization = directory
-            .create_organization(slug, name, Actor::Operator)
-            .await
-            .unwrap()
-            .id;
+        let grant = Admin::OPERATOR;
+        let created = directory.create_organization(grant, slug, name, Once::never());
+        let organization = first(created.await.unwrap()).id;
         let scopes = [Scope::PublicApi].into_iter().collect();
-        let created = directory
-            .create_api_key(organization, scopes, None, Actor::Operator)
-            .await
-            .unwrap();
+        let created = directory.create_api_key(grant, Some(organization), scopes, None, Once::never());
+        let created = first(created.await.unwrap());
         Self {
             storage,
             directory,
@@ -77,16 +65,22 @@ impl Beside {
     async fn link(&self, members: usize) -> Vec<Member> {
         let mut linked = Vec::new();
         for _ in 0..members {
-            let link = LinkMember {
-                user_id: None,
-                profile: Profile::default(),
-            };
+            let grant = Write::operator(self.organization);
             let link = self
                 .directory
-                .link_member(self.organization, link, Actor::Operator);
-            linked.push(link.await.unwrap());
+                .link_member(grant, LinkRequest::default(), Once::never());
+            linked.push(first(link.await.unwrap()).entry.member);
         }
         linked
+    }
+
+    async fn live(&self) -> Vec<Member> {
+        let query = MemberQuery {
+            limit: u32::MAX,
+            ..MemberQuery::default()
+        };
+        let found = self.storage.members(self.organization, query).await.unwrap();
+        found.into_iter().map(|entry| entry.member).collect()
     }
 
     fn body(&self, member: &Member) -> String {
@@ -95,12 +89,16 @@ impl Beside {
 
     /// The log tells of each member that is no more, once, and of no other.
     async fn assert_log_is_whole(&self) {
-        let log = self.storage.events(self.organization, all()).await.unwrap();
+        let query = EventQuery {
+            limit: u32::MAX,
+            ..EventQuery::default()
+        };
+        let log = self.storage.events(Some(self.organization), query).await.unwrap();
         let of = |kind: EventKind| -> Vec<MemberId> {
             let events = log.iter().filter(|event| event.kind == kind);
             events.map(|event| event.member_id.unwrap()).collect()
         };
-        let members = self.storage.members(self.organization, all()).await.unwrap();
+        let members = self.live().await;
         let live: BTreeSet<MemberId> = members.iter().map(|member| member.id).collect();
         let linked: BTreeSet<MemberId> = of(EventKind::MemberLinked).into_iter().collect();
         let revoked = of(EventKind::MemberRevoked);
@@ -197,7 +195,7 @@ async fn sigterm_lets_what_is_in_flight_finish() {
     }
     assert_ends(serve).await;
 
-    let live = beside.storage.members(beside.organization, all()).await.unwrap();
+    let live = beside.live().await;
     let kept: Vec<_> = json.iter().skip(1).step_by(2).cloned().collect();
     assert_eq!(live, kept);
     beside.assert_log_is_whole().await;

@@ -13,6 +13,8 @@ use tonic_types::StatusExt as _;
 use userbridge::{
     domain::{Actor, Clock as _, Page, Profile, Scope, Timestamp},
     rpc::Services,
+    service::Admin,
+    storage::EventQuery,
 };
 
 use crate::support::{
@@ -192,7 +194,8 @@ async fn all_keys_that_open_nothing_answer_alike() {
     let keys = app
         .directory()
         .api_keys(
-            revoked.organization.id,
+            Admin::OPERATOR,
+            Some(revoked.organization.id),
             Page {
                 after: None,
                 limit: 1,
@@ -201,12 +204,12 @@ async fn all_keys_that_open_nothing_answer_alike() {
         .await
         .unwrap();
     app.directory()
-        .revoke_api_key(revoked.organization.id, keys[0].id, Actor::Operator)
+        .revoke_api_key(Admin::OPERATOR, Some(revoked.organization.id), keys[0].id)
         .await
         .unwrap();
     let deleted = app.tenant("deleted").await;
     app.directory()
-        .delete_organization(&deleted.organization.slug, Actor::Operator)
+        .delete_organization(Admin::OPERATOR, deleted.organization.id)
         .await
         .unwrap();
     let unscoped = app
@@ -375,13 +378,18 @@ async fn a_delete_names_the_key_in_the_log() {
         after: None,
         limit: 1,
     };
-    let key = directory.api_keys(acme.organization.id, page).await.unwrap()[0].id;
+    let organization = Some(acme.organization.id);
+    let keys = directory
+        .api_keys(Admin::OPERATOR, organization, page)
+        .await
+        .unwrap();
+    let key = keys[0].id;
     let storage = app.storage().await;
-    let page = Page {
-        after: None,
+    let query = EventQuery {
         limit: 100,
+        ..EventQuery::default()
     };
-    let log = storage.events(acme.organization.id, page).await.unwrap();
+    let log = storage.events(organization, query).await.unwrap();
     assert_eq!(log.last().unwrap().actor, Actor::ApiKey(key));
     assert_eq!(log.last().unwrap().member_id, Some(sally.id));
 }

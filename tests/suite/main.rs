@@ -11,6 +11,7 @@
 
 mod cli;
 mod crash;
+mod directory;
 mod grpc;
 mod productbridge;
 mod programs;

@@ -220,10 +220,11 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Fa
     if paths.is_empty() {
         faults.add("update_mask", "must name at least one field");
     }
-    for path in paths.iter().filter(|path| !MUTABLE.contains(&path.as_str())) {
+    // A path may be as long as a message, so it is not repeated.
+    if paths.iter().any(|path| !MUTABLE.contains(&path.as_str())) {
         faults.add(
             "update_mask",
-            format_args!("names {path:?}, which is no field that can be changed"),
+            format_args!("must name none but {}", MUTABLE.join(", ")),
         );
     }
     let named = |field: &str| paths.iter().any(|path| path == field);

@@ -21,7 +21,7 @@ use crate::{
     storage::{Answer, Linked, Once},
 };
 
-/// Most ids of one BatchGetMembers.
+/// Most ids of one `BatchGetMembers`.
 const MAX_BATCH: usize = 500;
 
 /// The directory of members.

@@ -11,6 +11,7 @@ mod lookup;
 mod members;
 mod migrate;
 mod organizations;
+mod revoke;
 mod row;
 mod slots;
 mod teams;

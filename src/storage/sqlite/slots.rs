@@ -15,8 +15,8 @@ const SIZES: [usize; 4] = [1, 4, 16, MAX_SLOTS];
 pub(super) struct Slotted([String; SIZES.len()]);
 
 impl Slotted {
-    /// `template` has the word `{slots}`, which becomes `(0, $1, $2), (1, $3, $4), ...`: the number of the slot, then
-    /// its `parameters`.
+    /// `template` has the word `{slots}`, which becomes `(0, ?, ?), (1, ?, ?), ...`: the number of the slot, then its
+    /// `parameters`. Other parameters are `?` as well, and come after the slots.
     pub(super) fn new(template: &str, parameters: usize) -> Self {
         Self(SIZES.map(|size| template.replace("{slots}", &rows(size, parameters))))
     }
@@ -37,9 +37,7 @@ fn rows(size: usize, parameters: usize) -> String {
         let separator = if slot == 0 { "" } else { ", " };
         // Writing to a string can't fail.
         let _ = write!(text, "{separator}({slot}");
-        for parameter in 1..=parameters {
-            let _ = write!(text, ", ${}", slot * parameters + parameter);
-        }
+        text.push_str(&", ?".repeat(parameters));
         text.push(')');
     }
     text
@@ -53,10 +51,10 @@ mod tests {
     fn a_batch_takes_the_smallest_statement_that_holds_it() {
         static PAIRS: std::sync::LazyLock<Slotted> =
             std::sync::LazyLock::new(|| Slotted::new("VALUES {slots}", 2));
-        assert_eq!(PAIRS.fitting(1), ("VALUES (0, $1, $2)", 1));
+        assert_eq!(PAIRS.fitting(1), ("VALUES (0, ?, ?)", 1));
         assert_eq!(
             PAIRS.fitting(2).0,
-            "VALUES (0, $1, $2), (1, $3, $4), (2, $5, $6), (3, $7, $8)"
+            "VALUES (0, ?, ?), (1, ?, ?), (2, ?, ?), (3, ?, ?)"
         );
         assert_eq!(PAIRS.fitting(17).1, 64);
     }

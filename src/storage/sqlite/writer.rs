@@ -14,15 +14,19 @@ use tokio::{
 
 use super::{
     error::{engine, is_busy},
+    revoke::{Revocation, Revocations},
     slots::MAX_SLOTS,
 };
-use crate::storage::StoreError;
+use crate::{
+    domain::{OrganizationId, UserId},
+    storage::{Change, StoreError},
+};
 
 /// Changes that may wait. One more is refused at once with [`StoreError::Overloaded`].
 const QUEUE: usize = 1024;
 
 /// Work inside a transaction.
-type Work<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
+pub(super) type Work<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
 /// The way to the writer.
 pub(super) struct WriteQueue {
@@ -33,12 +37,13 @@ pub(super) struct WriteQueue {
 
 enum Message {
     Change(Box<dyn Job>),
+    Revoke(Revocation),
     Checkpoint(oneshot::Sender<()>),
     Close,
 }
 
 /// A change that waits. It runs inside the transaction of its batch and hears how that ended.
-trait Job: Send {
+pub(super) trait Job: Send {
     /// Whether the caller has gone away. Then nobody needs the change.
     fn is_abandoned(&self) -> bool;
 
@@ -119,13 +124,32 @@ impl WriteQueue {
             result: None,
             reply,
         });
-        self.queue
-            .try_send(Message::Change(job))
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-            })?;
+        self.send(Message::Change(job))?;
         result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Ends a user's live link and returns when that is on disk. False: there is none.
+    pub(super) async fn revoke(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        change: Change,
+    ) -> Result<bool, StoreError> {
+        let (reply, result) = oneshot::channel();
+        self.send(Message::Revoke(Revocation {
+            organization,
+            user,
+            change,
+            reply,
+        }))?;
+        result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn send(&self, message: Message) -> Result<(), StoreError> {
+        self.queue.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })
     }
 
     /// Counts the commits.
@@ -163,16 +187,19 @@ impl Writer {
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let mut batch = Vec::with_capacity(MAX_SLOTS);
         while messages.recv_many(&mut batch, MAX_SLOTS).await > 0 {
-            let mut jobs = Vec::with_capacity(batch.len());
+            let mut jobs: Vec<Box<dyn Job>> = Vec::new();
+            let mut revocations = Vec::new();
             let mut checkpoints = Vec::new();
             for message in batch.drain(..) {
                 match message {
-                    Message::Change(job) if job.is_abandoned() => {}
                     Message::Change(job) => jobs.push(job),
+                    Message::Revoke(revocation) => revocations.push(revocation),
                     Message::Checkpoint(reply) => checkpoints.push(reply),
                     Message::Close => messages.close(),
                 }
             }
+            jobs.push(Box::new(Revocations::new(revocations)));
+            jobs.retain(|job| !job.is_abandoned());
             if !jobs.is_empty() {
                 self.commit(jobs).await;
             }
@@ -217,6 +244,13 @@ impl Writer {
 
     async fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        if let [job] = jobs {
+            // Alone, it needs no savepoint.
+            if !job.run(&mut transaction).await {
+                return transaction.rollback().await;
+            }
+            return transaction.commit().await;
+        }
         for job in jobs {
             let mut savepoint = transaction.begin().await?;
             if job.run(&mut savepoint).await {

@@ -1,6 +1,9 @@
 //! Who may ask.
 
-use userbridge::domain::{Actor, Clock as _, Page, Scope, Timestamp};
+use userbridge::{
+    domain::{Clock as _, Page, Scope, Timestamp},
+    service::Admin,
+};
 
 use super::{INVALID_KEY, NO_USER, NOBODY, SALLY, USER_NOT_FOUND, body};
 use crate::support::{Answer, CLOCK, TestApp, gateway_tests};
@@ -30,7 +33,7 @@ async fn keys_that_open_nothing_answer_alike(app: TestApp) {
     .await;
     let deleted = app.tenant("deleted").await;
     app.directory()
-        .delete_organization(&deleted.organization.slug, Actor::Operator)
+        .delete_organization(Admin::OPERATOR, deleted.organization.id)
         .await
         .unwrap();
     let unscoped = app
@@ -88,9 +91,14 @@ async fn revoke(app: &TestApp, organization: &userbridge::domain::Organization) 
         after: None,
         limit: 10,
     };
-    for key in app.directory().api_keys(organization.id, page).await.unwrap() {
-        app.directory()
-            .revoke_api_key(organization.id, key.id, Actor::Operator)
+    let (directory, organization) = (app.directory(), Some(organization.id));
+    for key in directory
+        .api_keys(Admin::OPERATOR, organization, page)
+        .await
+        .unwrap()
+    {
+        directory
+            .revoke_api_key(Admin::OPERATOR, organization, key.id)
             .await
             .unwrap();
     }
@@ -197,14 +205,14 @@ async fn a_rotated_key_and_its_successor_both_work_while_they_overlap(app: TestA
     };
     let old = app
         .directory()
-        .api_keys(acme.organization.id, page)
+        .api_keys(Admin::OPERATOR, Some(acme.organization.id), page)
         .await
         .unwrap()
         .remove(0);
     let hour = std::time::Duration::from_secs(3600);
     let new = app
         .directory()
-        .rotate_api_key(acme.organization.id, &old, hour, Actor::Operator)
+        .rotate_api_key(Admin::OPERATOR, Some(acme.organization.id), old.id, hour)
         .await
         .unwrap();
     for key in [acme.key.as_str(), new.secret.reveal()] {
@@ -216,10 +224,10 @@ async fn a_rotated_key_and_its_successor_both_work_while_they_overlap(app: TestA
     let newest = app
         .directory()
         .rotate_api_key(
-            acme.organization.id,
-            &new.key,
+            Admin::OPERATOR,
+            Some(acme.organization.id),
+            new.key.id,
             std::time::Duration::ZERO,
-            Actor::Operator,
         )
         .await
         .unwrap();

@@ -7,11 +7,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use userbridge::{
-    domain::{Actor, Profile, Scope, Timestamp},
-    storage::{Change, LinkedUser, NewMember},
+    domain::{Actor, Origin, Profile, Scope, Timestamp},
+    storage::{Change, LinkMember, Once},
 };
 
-use crate::support::{Answer, TestApp, gateway_tests};
+use crate::support::{Answer, TestApp, gateway_tests, patch};
 
 gateway_tests!(the_recorded_answers_are_ours);
 
@@ -100,23 +100,27 @@ async fn seed(app: &TestApp) {
         .await;
     app.raw_key(&organization, "pb_noscope", &[Scope::Admin], None)
         .await;
-    let sally = NewMember {
+    let sally = LinkMember {
         id: "ff3c3ef8-b8cd-4d15-81ba-000000000001".parse().unwrap(),
-        user: LinkedUser::ByEmail("bb3c3ef8-b8cd-4d15-81ba-000000000001".parse().unwrap()),
-        profile: Profile {
+        new_user_id: "bb3c3ef8-b8cd-4d15-81ba-000000000001".parse().unwrap(),
+        user_id: None,
+        origin: Origin::default(),
+        values: patch(Profile {
             email: Some(super::SALLY.parse().unwrap()),
             name: Some("Sally Doe".parse().unwrap()),
             avatar_url: Some("https://acme.example.com/avatars/sally.png".parse().unwrap()),
             portal_role: "end_user".parse().unwrap(),
             company_name: Some("Acme Inc".parse().unwrap()),
             customer_status: Some("paying".parse().unwrap()),
-        },
+        }),
     };
     let change = Change {
         actor: Actor::Operator,
         at: Timestamp::from_millis(1_775_030_400_000),
+        source: None,
     };
-    storage.link_member(organization.id, sally, change).await.unwrap();
+    let linked = storage.link_member(organization.id, sally, Once::never(), change);
+    linked.await.unwrap();
     storage.close().await;
 }
 

@@ -2,8 +2,8 @@
 
 use tokio::task::JoinSet;
 use userbridge::{
-    domain::{ApiKeyId, KeyDigest, Page, Scope, Timestamp},
-    storage::{Change, Conflict, NewApiKey, StoreError},
+    domain::{ApiKeyId, KeyDigest, MemberLookup, Page, Scope, Timestamp},
+    storage::{Answer, Change, Conflict, EventQuery, Missing, NewApiKey, Once, StoreError},
 };
 
 use super::bench::{Bench, all};
@@ -153,7 +153,7 @@ pub(super) async fn a_key_is_rotated_once(bench: Bench) {
     let again = bench
         .rotate_api_key(acme, old.key.id, end, third.clone(), bench.change())
         .await;
-    assert!(matches!(again, Err(StoreError::NotFound)), "{again:?}");
+    assert!(matches!(again, Err(StoreError::NotFound(_))), "{again:?}");
     assert_eq!(bench.api_key_by_digest(third.digest).await.unwrap(), None);
     bench
         .rotate_api_key(acme, new.key.id, end, third, bench.change())
@@ -175,7 +175,7 @@ pub(super) async fn a_revoked_key_is_not_rotated(bench: Bench) {
         let result = bench
             .rotate_api_key(acme, id, bench.tick(), new.clone(), bench.change())
             .await;
-        assert!(matches!(result, Err(StoreError::NotFound)), "{result:?}");
+        assert!(matches!(result, Err(StoreError::NotFound(_))), "{result:?}");
     }
     assert_eq!(bench.stored(&old).await, before);
     assert_eq!(bench.api_keys(acme, all()).await.unwrap().len(), 1);
@@ -199,7 +199,7 @@ pub(super) async fn of_many_rotations_at_once_one_happens(bench: Bench) {
     assert!(
         results
             .iter()
-            .all(|result| matches!(result, Ok(()) | Err(StoreError::NotFound)))
+            .all(|result| matches!(result, Ok(()) | Err(StoreError::NotFound(_))))
     );
     assert_eq!(bench.api_keys(acme, all()).await.unwrap().len(), 2);
 }
@@ -233,7 +233,12 @@ pub(super) async fn a_key_is_revoked_once(bench: Bench) {
     let acme = bench.organization("acme").await;
     let key = bench.public_key(acme).await;
     let change = bench.change();
-    assert!(bench.revoke_api_key(acme, key.key.id, change).await.unwrap());
+    assert!(
+        bench
+            .revoke_api_key(acme, key.key.id, change.clone())
+            .await
+            .unwrap()
+    );
     assert!(
         !bench
             .revoke_api_key(acme, key.key.id, bench.change())
@@ -308,5 +313,96 @@ fn assert_conflict(result: &Result<(), StoreError>) {
     assert!(
         matches!(result, Err(StoreError::Conflict(Conflict::PublicKey))),
         "{result:?}"
+    );
+}
+
+pub(super) async fn keys_of_no_organization_are_a_set_of_their_own(bench: Bench) {
+    let acme = bench.organization("acme").await;
+    let of_acme = bench.public_key(acme).await;
+    let mut new = bench.new_key(acme, &[Scope::Admin]);
+    let made = bench
+        .storage()
+        .create_api_key(None, new.clone(), Once::never(), bench.change())
+        .await;
+    new.key.organization_id = None;
+    assert!(matches!(made, Ok(Answer::New(key)) if key == new.key));
+    assert_eq!(bench.stored(&new).await, new.key);
+    let listed = bench.storage().api_keys(None, all()).await.unwrap();
+    assert_eq!(listed, [new.key.clone()]);
+    assert_eq!(bench.api_keys(acme, all()).await.unwrap(), [of_acme.key]);
+    assert_eq!(
+        bench.storage().api_key(Some(acme), new.key.id).await.unwrap(),
+        None
+    );
+    let found = bench.storage().api_key(None, new.key.id).await.unwrap();
+    assert_eq!(found, Some(new.key.clone()));
+    // It finds no member, because it has no organization.
+    let sally = bench.link(acme, "sally@acme.example.com").await;
+    let lookup = MemberLookup::UserId(sally.user_id);
+    let found = bench.key_and_member(new.digest, lookup).await.unwrap();
+    assert_eq!((found.key, found.member), (Some(new.key.clone()), None));
+    assert!(
+        !bench
+            .revoke_api_key(acme, new.key.id, bench.change())
+            .await
+            .unwrap()
+    );
+    assert!(
+        bench
+            .storage()
+            .revoke_api_key(None, new.key.id, bench.change())
+            .await
+            .unwrap()
+    );
+    // They have a log of their own.
+    let query = EventQuery {
+        limit: 10,
+        ..EventQuery::default()
+    };
+    let log = bench.storage().events(None, query).await.unwrap();
+    let kinds: Vec<_> = log
+        .iter()
+        .map(|event| (event.sequence, event.organization_id, event.kind.as_str()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [(1, None, "api_key.created"), (2, None, "api_key.revoked")]
+    );
+}
+
+pub(super) async fn when_a_key_was_used_is_kept_and_is_no_event(bench: Bench) {
+    let acme = bench.organization("acme").await;
+    let key = bench.public_key(acme).await;
+    let events = bench.log_of(acme).await.len();
+    let (early, late) = (bench.tick(), bench.tick());
+    let unknown = bench.new_key(acme, &[]).key.id;
+    for at in [late, early] {
+        let uses = vec![
+            (Some(acme), unknown, at),
+            (None, key.key.id, at),
+            (Some(acme), key.key.id, at),
+        ];
+        bench.record_key_use(uses).await.unwrap();
+    }
+    assert_eq!(bench.stored(&key).await.last_used_at, Some(late));
+    assert_eq!(bench.log_of(acme).await.len(), events);
+}
+
+pub(super) async fn an_expired_key_is_not_rotated(bench: Bench) {
+    let acme = bench.organization("acme").await;
+    let mut old = bench.new_key(acme, &[Scope::PublicApi]);
+    let change = bench.change();
+    old.key.expires_at = Some(change.at);
+    bench
+        .create_api_key(acme, old.clone(), bench.change())
+        .await
+        .unwrap();
+    let new = bench.new_key(acme, &[Scope::PublicApi]);
+    let rotated = bench
+        .rotate_api_key(acme, old.key.id, change.at, new, change.clone())
+        .await;
+    assert!(
+        matches!(rotated, Err(StoreError::NotFound(Missing::ApiKey))),
+        "{rotated:?}"
     );
 }

@@ -2,6 +2,7 @@
 
 use std::{
     ops::Deref,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -12,13 +13,16 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use userbridge::{
     domain::{
-        Actor, ApiKey, ApiKeyId, Email, Event, KeyDigest, Member, MemberId, Organization, OrganizationId,
-        OrganizationName, Page, Profile, Scope, Slug, Timestamp, UserId,
+        Actor, ApiKey, ApiKeyId, Email, Event, KeyDigest, Member, MemberId, MemberLookup, Organization,
+        OrganizationId, OrganizationName, Origin, Page, Profile, Role, Scope, Slug, Timestamp, UserId,
     },
-    storage::{self, Change, LinkedUser, Migrate, NewApiKey, NewMember, Storage, StoreError},
+    storage::{
+        self, Change, EventQuery, LinkMember, Linked, MemberKey, MemberQuery, Migrate, NewApiKey, Once,
+        Storage, StoreError,
+    },
 };
 
-use crate::support::{RANDOM, database, log};
+use crate::support::{RANDOM, database, first, log, patch};
 
 /// A storage engine: knows how to make an empty database and how to open it.
 #[async_trait(?Send)]
@@ -66,6 +70,29 @@ impl Deref for Bench {
     }
 }
 
+/// A member that is not stored.
+#[derive(Clone, Debug)]
+pub(super) struct NewMember {
+    /// The id of its link.
+    pub id: MemberId,
+    /// Who it is.
+    pub user: LinkedUser,
+    /// What is known of them.
+    pub profile: Profile,
+}
+
+/// Who is to be linked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LinkedUser {
+    /// A user who must exist.
+    Known(UserId),
+    /// The one whom the address belongs to, or a new one with this id.
+    ByEmail(UserId),
+}
+
+/// A call that has not begun.
+pub(super) type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
 /// A page that holds everything.
 pub(super) const fn all<K>() -> Page<K> {
     Page {
@@ -108,6 +135,7 @@ impl Bench {
         Change {
             actor: Actor::Operator,
             at: self.tick(),
+            source: None,
         }
     }
 
@@ -122,6 +150,8 @@ impl Bench {
             id: OrganizationId::new(created_at, RANDOM).unwrap(),
             slug: Slug::new(slug).unwrap(),
             name: OrganizationName::new(format!("The {slug}")).unwrap(),
+            default_role: Role::Viewer,
+            retention_days: None,
             created_at,
         }
     }
@@ -143,12 +173,13 @@ impl Bench {
         NewApiKey {
             key: ApiKey {
                 id,
-                organization_id: organization,
+                organization_id: Some(organization),
                 scopes: scopes.iter().copied().collect(),
                 hint: "pb_01234".to_owned(),
                 created_at,
                 expires_at: None,
                 revoked_at: None,
+                last_used_at: None,
             },
             digest: KeyDigest::of(&id.to_string()),
         }
@@ -209,6 +240,152 @@ impl Bench {
     /// All events of an organization.
     pub(super) async fn log_of(&self, organization: OrganizationId) -> Vec<Event> {
         self.events(organization, all()).await.unwrap()
+    }
+}
+
+/// Short forms of the storage's own methods, which they hide: for organizations, requests that are not repeated, and
+/// members of which only what integrators see matters.
+impl Bench {
+    pub(super) async fn create_organization(
+        &self,
+        organization: Organization,
+        change: Change,
+    ) -> Result<(), StoreError> {
+        self.storage
+            .create_organization(organization, Once::never(), change)
+            .await
+            .map(|_| ())
+    }
+
+    pub(super) async fn create_api_key(
+        &self,
+        organization: OrganizationId,
+        key: NewApiKey,
+        change: Change,
+    ) -> Result<(), StoreError> {
+        self.storage
+            .create_api_key(Some(organization), key, Once::never(), change)
+            .await
+            .map(|_| ())
+    }
+
+    pub(super) async fn rotate_api_key(
+        &self,
+        organization: OrganizationId,
+        old: ApiKeyId,
+        old_expires_at: Timestamp,
+        new: NewApiKey,
+        change: Change,
+    ) -> Result<(), StoreError> {
+        self.storage
+            .rotate_api_key(Some(organization), old, old_expires_at, new, change)
+            .await
+    }
+
+    pub(super) async fn revoke_api_key(
+        &self,
+        organization: OrganizationId,
+        key: ApiKeyId,
+        change: Change,
+    ) -> Result<bool, StoreError> {
+        self.storage.revoke_api_key(Some(organization), key, change).await
+    }
+
+    pub(super) async fn api_keys(
+        &self,
+        organization: OrganizationId,
+        page: Page<ApiKeyId>,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        self.storage.api_keys(Some(organization), page).await
+    }
+
+    /// Links somebody and says how that came about.
+    pub(super) fn linked(
+        &self,
+        organization: OrganizationId,
+        new: NewMember,
+        change: Change,
+    ) -> Call<'_, Linked> {
+        let (user_id, new_user_id) = match new.user {
+            LinkedUser::Known(user) => (Some(user), self.user_id()),
+            LinkedUser::ByEmail(user) => (None, user),
+        };
+        let link = LinkMember {
+            id: new.id,
+            new_user_id,
+            user_id,
+            origin: Origin::default(),
+            values: patch(new.profile),
+        };
+        let answer = self
+            .storage
+            .link_member(organization, link, Once::never(), change);
+        Box::pin(async move { answer.await.map(first) })
+    }
+
+    /// Links somebody.
+    pub(super) fn link_member(
+        &self,
+        organization: OrganizationId,
+        new: NewMember,
+        change: Change,
+    ) -> Call<'_, Member> {
+        let linked = self.linked(organization, new, change);
+        Box::pin(async move { Ok(linked.await?.entry.member) })
+    }
+
+    pub(super) async fn member(
+        &self,
+        organization: OrganizationId,
+        lookup: MemberLookup,
+    ) -> Result<Option<Member>, StoreError> {
+        let key = match lookup {
+            MemberLookup::UserId(user) => MemberKey::UserId(user),
+            MemberLookup::Email(email) => match Email::new(email) {
+                Ok(email) => MemberKey::Email(email),
+                Err(_) => return Ok(None),
+            },
+        };
+        let found = self.storage.member(organization, key, false).await?;
+        Ok(found.map(|entry| entry.member))
+    }
+
+    /// All live members.
+    pub(super) async fn members(
+        &self,
+        organization: OrganizationId,
+        page: Page<storage::Cursor>,
+    ) -> Result<Vec<Member>, StoreError> {
+        let Page { after, limit } = page;
+        let query = MemberQuery {
+            after,
+            limit,
+            ..MemberQuery::default()
+        };
+        let found = self.storage.members(organization, query).await?;
+        Ok(found.into_iter().map(|entry| entry.member).collect())
+    }
+
+    pub(super) async fn revoke_member(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        change: Change,
+    ) -> Result<bool, StoreError> {
+        self.storage.revoke_user(organization, user, change).await
+    }
+
+    pub(super) async fn events(
+        &self,
+        organization: OrganizationId,
+        page: Page<i64>,
+    ) -> Result<Vec<Event>, StoreError> {
+        let query = EventQuery {
+            after: page.after.unwrap_or_default(),
+            limit: page.limit,
+            ..EventQuery::default()
+        };
+        self.storage.events(Some(organization), query).await
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn what_another_organization_has_is_not_found(bench: Bench) {
     let rotated = bench
         .rotate_api_key(globex, key.key.id, bench.tick(), new, bench.change())
         .await;
-    assert!(matches!(rotated, Err(StoreError::NotFound)), "{rotated:?}");
+    assert!(matches!(rotated, Err(StoreError::NotFound(_))), "{rotated:?}");
 
     // And nothing of it has left a trace.
     assert_eq!(bench.log_of(globex).await, log);

@@ -33,7 +33,10 @@ pub(super) async fn a_lookup_by_key_finds_the_key_and_the_member(bench: Bench) {
     }
     // A dead key is found too: what it may do is for the caller to decide.
     let change = bench.change();
-    bench.revoke_api_key(acme, key.key.id, change).await.unwrap();
+    bench
+        .revoke_api_key(acme, key.key.id, change.clone())
+        .await
+        .unwrap();
     let lookup = MemberLookup::UserId(sally.user_id);
     let found = bench.key_and_member(key.digest, lookup).await.unwrap();
     assert_eq!(found.key.unwrap().revoked_at, Some(change.at));

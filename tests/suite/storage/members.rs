@@ -2,11 +2,11 @@
 
 use tokio::task::JoinSet;
 use userbridge::{
-    domain::{AvatarUrl, CompanyName, CustomerStatus, Email, MemberLookup, Page, PortalRole, Profile},
-    storage::{Conflict, LinkedUser, NewMember, StoreError},
+    domain::{AvatarUrl, CompanyName, CustomerStatus, Email, MemberEntry, MemberLookup, PortalRole, Profile},
+    storage::{Conflict, Cursor, LinkOutcome, MemberQuery, StoreError},
 };
 
-use super::bench::{Bench, all};
+use super::bench::{Bench, LinkedUser, NewMember, all};
 
 const SALLY: &str = "sally@acme.example.com";
 
@@ -29,7 +29,10 @@ pub(super) async fn a_member_comes_back_as_it_was_linked(bench: Bench) {
     };
     for new in [full, bare] {
         let change = bench.change();
-        let linked = bench.link_member(acme, new.clone(), change).await.unwrap();
+        let linked = bench
+            .link_member(acme, new.clone(), change.clone())
+            .await
+            .unwrap();
         let LinkedUser::ByEmail(user) = new.user else {
             unreachable!()
         };
@@ -91,7 +94,7 @@ pub(super) async fn a_known_user_is_linked_by_id(bench: Bench) {
 pub(super) async fn a_user_who_does_not_exist_is_not_linked(bench: Bench) {
     let acme = bench.organization("acme").await;
     let linked = bench.link_user(acme, bench.user_id(), SALLY).await;
-    assert!(matches!(linked, Err(StoreError::NotFound)), "{linked:?}");
+    assert!(matches!(linked, Err(StoreError::NotFound(_))), "{linked:?}");
     assert_eq!(bench.members(acme, all()).await.unwrap(), []);
 }
 
@@ -103,22 +106,29 @@ pub(super) async fn a_link_that_fails_leaves_no_user_behind(bench: Bench) {
         unreachable!()
     };
     let linked = bench.link_member(nowhere, failed, bench.change()).await;
-    assert!(matches!(linked, Err(StoreError::NotFound)), "{linked:?}");
+    assert!(matches!(linked, Err(StoreError::NotFound(_))), "{linked:?}");
     assert_ne!(bench.link(acme, SALLY).await.user_id, never);
     let known = bench.link_user(acme, never, "tom@acme.example.com").await;
-    assert!(matches!(known, Err(StoreError::NotFound)), "{known:?}");
+    assert!(matches!(known, Err(StoreError::NotFound(_))), "{known:?}");
 }
 
 pub(super) async fn a_user_is_linked_to_an_organization_once(bench: Bench) {
     let acme = bench.organization("acme").await;
     let sally = bench.link(acme, SALLY).await;
-    assert_conflict(&bench.try_link(acme, SALLY).await);
-    assert_conflict(
-        &bench
-            .link_user(acme, sally.user_id, "other@acme.example.com")
-            .await,
-    );
-    assert_eq!(bench.members(acme, all()).await.unwrap(), [sally]);
+    let again = bench
+        .linked(acme, bench.new_member(SALLY), bench.change())
+        .await
+        .unwrap();
+    assert_eq!((again.outcome, again.entry.version), (LinkOutcome::Found, 1));
+    assert_eq!(again.entry.member, sally);
+    let other = NewMember {
+        user: LinkedUser::Known(sally.user_id),
+        ..bench.new_member("other@acme.example.com")
+    };
+    let again = bench.linked(acme, other, bench.change()).await.unwrap();
+    assert_eq!((again.outcome, again.entry.version), (LinkOutcome::Updated, 2));
+    assert_eq!(again.entry.member.id, sally.id);
+    assert_eq!(bench.members(acme, all()).await.unwrap(), [again.entry.member]);
 }
 
 pub(super) async fn an_address_is_unique_among_live_members(bench: Bench) {
@@ -141,9 +151,14 @@ pub(super) async fn of_many_links_of_one_address_at_once_one_happens(bench: Benc
     let mut racers = JoinSet::new();
     for _ in 0..30 {
         let bench = bench.clone();
-        racers.spawn(async move { bench.try_link(acme, SALLY).await });
+        racers.spawn(async move {
+            let linked = bench.linked(acme, bench.new_member(SALLY), bench.change()).await;
+            linked.unwrap().outcome
+        });
     }
-    assert_one_won(&racers.join_all().await);
+    let outcomes = racers.join_all().await;
+    assert_eq!(count(&outcomes, LinkOutcome::Created), 1);
+    assert_eq!(count(&outcomes, LinkOutcome::Found), 29);
     assert_eq!(bench.members(acme, all()).await.unwrap().len(), 1);
 }
 
@@ -157,12 +172,16 @@ pub(super) async fn of_many_links_of_one_user_at_once_one_happens(bench: Bench) 
     for index in 0..30 {
         let bench = bench.clone();
         racers.spawn(async move {
-            bench
-                .link_user(acme, user, &format!("sally{index}@acme.example.com"))
-                .await
+            let new = NewMember {
+                user: LinkedUser::Known(user),
+                ..bench.new_member(&format!("sally{index}@acme.example.com"))
+            };
+            bench.linked(acme, new, bench.change()).await.unwrap().outcome
         });
     }
-    assert_one_won(&racers.join_all().await);
+    let outcomes = racers.join_all().await;
+    assert_eq!(count(&outcomes, LinkOutcome::Created), 1);
+    assert_eq!(count(&outcomes, LinkOutcome::Updated), 29);
     assert_eq!(bench.members(acme, all()).await.unwrap().len(), 1);
 }
 
@@ -367,14 +386,22 @@ pub(super) async fn members_come_in_the_order_of_their_linking(bench: Bench) {
     for limit in [1, 3, 8, 100] {
         let mut seen = Vec::new();
         loop {
-            let after = seen.last().map(|member: &userbridge::domain::Member| member.id);
-            let page = bench.members(acme, Page { after, limit }).await.unwrap();
+            let query = MemberQuery {
+                after: seen.last().map(|entry: &MemberEntry| Cursor {
+                    number: entry.number,
+                    name: None,
+                }),
+                limit,
+                ..MemberQuery::default()
+            };
+            let page = bench.storage().members(acme, query).await.unwrap();
             assert!(page.len() <= usize::try_from(limit).unwrap());
             if page.is_empty() {
                 break;
             }
             seen.extend(page);
         }
+        let seen: Vec<_> = seen.into_iter().map(|entry| entry.member).collect();
         assert_eq!(seen, live);
     }
 }
@@ -401,10 +428,6 @@ fn assert_conflict<T: std::fmt::Debug>(result: &Result<T, StoreError>) {
     );
 }
 
-fn assert_one_won<T: std::fmt::Debug>(results: &[Result<T, StoreError>]) {
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    results
-        .iter()
-        .filter(|result| result.is_err())
-        .for_each(assert_conflict);
+fn count(outcomes: &[LinkOutcome], outcome: LinkOutcome) -> usize {
+    outcomes.iter().filter(|other| **other == outcome).count()
 }

@@ -4,6 +4,7 @@
 //! engine: a [`bench::Engine`] and a line at the end of this page. A case that an engine can't keep is named there, with the
 //! reason.
 
+mod answers;
 mod api_keys;
 mod bench;
 mod events;
@@ -34,6 +35,7 @@ macro_rules! conformance {
                     a_deleted_organization_has_no_key_that_opens_anything,
                     a_deleted_organization_takes_nothing_new,
                     organizations_come_in_the_order_of_their_slugs,
+                    an_organization_changes_where_it_is_told_to,
                 ]
                 api_keys: [
                     a_key_comes_back_as_it_was_stored,
@@ -50,6 +52,9 @@ macro_rules! conformance {
                     a_key_is_revoked_once,
                     a_rotated_key_can_be_revoked_before_its_time,
                     keys_come_in_the_order_they_were_made,
+                    keys_of_no_organization_are_a_set_of_their_own,
+                    when_a_key_was_used_is_kept_and_is_no_event,
+                    an_expired_key_is_not_rotated,
                 ]
                 members: [
                     a_member_comes_back_as_it_was_linked,
@@ -87,6 +92,14 @@ macro_rules! conformance {
                     a_change_that_fails_is_no_event,
                     an_event_says_who_did_it,
                     events_come_in_order_and_only_ones_own,
+                    events_are_read_by_user_and_by_kind,
+                    a_commit_is_told_to_those_who_follow_the_log,
+                ]
+                answers: [
+                    a_repeated_request_gets_the_first_answer_for_a_day,
+                    a_token_is_of_one_key_in_one_organization,
+                    a_request_that_failed_is_not_answered_again,
+                    of_many_repetitions_at_once_one_is_new,
                 ]
                 lifecycle: [
                     changes_made_at_once_fail_alone,

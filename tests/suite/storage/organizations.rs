@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use tokio::task::JoinSet;
 use userbridge::{
-    domain::{Page, Scope, Slug},
-    storage::{Conflict, StoreError},
+    domain::{EventKind, Organization, Page, Scope, Slug},
+    storage::{Conflict, Missing, OrganizationPatch, StoreError},
 };
 
 use super::bench::{Bench, all};
@@ -112,15 +112,15 @@ pub(super) async fn a_deleted_organization_takes_nothing_new(bench: Bench) {
     let events = bench.log_of(acme).await.len();
 
     let linked = bench.try_link(acme, "sally@acme.example.com").await;
-    assert!(matches!(linked, Err(StoreError::NotFound)), "{linked:?}");
+    assert!(matches!(linked, Err(StoreError::NotFound(_))), "{linked:?}");
     let new = bench.new_key(acme, &[Scope::PublicApi]);
     let created = bench.create_api_key(acme, new.clone(), bench.change()).await;
-    assert!(matches!(created, Err(StoreError::NotFound)), "{created:?}");
+    assert!(matches!(created, Err(StoreError::NotFound(_))), "{created:?}");
     let later = bench.tick();
     let rotated = bench
         .rotate_api_key(acme, old.key.id, later, new, bench.change())
         .await;
-    assert!(matches!(rotated, Err(StoreError::NotFound)), "{rotated:?}");
+    assert!(matches!(rotated, Err(StoreError::NotFound(_))), "{rotated:?}");
     assert_eq!(bench.log_of(acme).await.len(), events);
 }
 
@@ -149,4 +149,61 @@ pub(super) async fn organizations_come_in_the_order_of_their_slugs(bench: Bench)
         );
     }
     assert!(seen.iter().eq(slugs.iter()), "{seen:?}");
+}
+
+pub(super) async fn an_organization_changes_where_it_is_told_to(bench: Bench) {
+    let (acme, globex) = (
+        bench.organization("acme").await,
+        bench.organization("globex").await,
+    );
+    let before = bench.storage().organization(acme).await.unwrap().unwrap();
+    let patch = OrganizationPatch {
+        name: Some("Acme Inc".parse().unwrap()),
+        retention_days: Some(Some(30)),
+        // It is that already.
+        default_role: Some(before.default_role),
+        ..OrganizationPatch::default()
+    };
+    for events in [2, 2] {
+        let changed = bench
+            .update_organization(acme, patch.clone(), bench.change())
+            .await;
+        let expected = Organization {
+            name: "Acme Inc".parse().unwrap(),
+            retention_days: Some(30),
+            ..before.clone()
+        };
+        assert_eq!(changed.unwrap(), expected);
+        assert_eq!(bench.storage().organization(acme).await.unwrap(), Some(expected));
+        // A change that changes nothing is none.
+        assert_eq!(bench.log_of(acme).await.len(), events);
+    }
+    let log = bench.log_of(acme).await;
+    assert_eq!(
+        (log[1].kind, log[1].fields.join(" ").as_str()),
+        (EventKind::OrganizationUpdated, "name retention_days")
+    );
+    let taken = OrganizationPatch {
+        slug: Some("globex".parse().unwrap()),
+        ..OrganizationPatch::default()
+    };
+    let refused = bench
+        .update_organization(acme, taken.clone(), bench.change())
+        .await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(Conflict::Slug))),
+        "{refused:?}"
+    );
+    bench.delete_organization(globex, bench.change()).await.unwrap();
+    let gone = bench
+        .update_organization(globex, taken.clone(), bench.change())
+        .await;
+    assert!(
+        matches!(gone, Err(StoreError::NotFound(Missing::Organization))),
+        "{gone:?}"
+    );
+    bench
+        .update_organization(acme, taken, bench.change())
+        .await
+        .unwrap();
 }

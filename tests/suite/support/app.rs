@@ -15,12 +15,12 @@ use tonic::{
 };
 use userbridge::{
     domain::{
-        Actor, ApiKey, ApiKeyId, Clock as _, Email, KeyDigest, Member, Organization, OrganizationName,
-        Profile, Scope, Slug, Timestamp, UserId,
+        Actor, ApiKey, ApiKeyId, Clock as _, Email, KeyDigest, Member, MemberPatch, Organization,
+        OrganizationName, Profile, Scope, Slug, Timestamp, UserId,
     },
     server::{Config, Server},
-    service::{Directory, LinkMember},
-    storage::{self, Change, Migrate, NewApiKey, Storage},
+    service::{Admin, Directory, LinkRequest, Write},
+    storage::{self, Change, Migrate, NewApiKey, Once, Storage},
 };
 use userbridge_gateway::{Upstream, listen, router};
 
@@ -140,10 +140,11 @@ impl TestApp {
     /// An organization.
     pub(crate) async fn organization(&self, slug: &str) -> Organization {
         let name = OrganizationName::new(slug).unwrap();
-        self.directory()
-            .create_organization(Slug::new(slug).unwrap(), name, Actor::Operator)
-            .await
-            .unwrap()
+        let slug = Slug::new(slug).unwrap();
+        let created = self
+            .directory()
+            .create_organization(Admin::OPERATOR, slug, name, Once::never());
+        first(created.await.unwrap())
     }
 
     /// An organization with a public key.
@@ -155,13 +156,21 @@ impl TestApp {
 
     /// The secret of a new key.
     pub(crate) async fn key(&self, organization: &Organization, scopes: &[Scope]) -> String {
+        self.key_of(Some(organization), scopes).await
+    }
+
+    /// The secret of a new key that is bound to no organization.
+    pub(crate) async fn deployment_key(&self, scopes: &[Scope]) -> String {
+        self.key_of(None, scopes).await
+    }
+
+    async fn key_of(&self, organization: Option<&Organization>, scopes: &[Scope]) -> String {
+        let organization = organization.map(|organization| organization.id);
         let scopes = scopes.iter().copied().collect();
-        let created = self
-            .directory()
-            .create_api_key(organization.id, scopes, None, Actor::Operator)
-            .await
-            .unwrap();
-        created.secret.reveal().to_owned()
+        let created =
+            self.directory()
+                .create_api_key(Admin::OPERATOR, organization, scopes, None, Once::never());
+        first(created.await.unwrap()).secret.reveal().to_owned()
     }
 
     /// Stores a key of which the test chooses everything: its secret, and when it ends.
@@ -177,22 +186,24 @@ impl TestApp {
         let new = NewApiKey {
             key: ApiKey {
                 id,
-                organization_id: organization.id,
+                organization_id: Some(organization.id),
                 scopes: scopes.iter().copied().collect(),
                 hint: "pb_tests".to_owned(),
                 created_at: at,
                 expires_at,
                 revoked_at: None,
+                last_used_at: None,
             },
             digest: KeyDigest::of(secret),
         };
         let change = Change {
             actor: Actor::Operator,
             at,
+            source: None,
         };
         let storage = self.storage().await;
         storage
-            .create_api_key(organization.id, new, change)
+            .create_api_key(Some(organization.id), new, Once::never(), change)
             .await
             .unwrap();
         storage.close().await;
@@ -216,10 +227,14 @@ impl TestApp {
         user_id: Option<UserId>,
         profile: Profile,
     ) -> Member {
-        self.directory()
-            .link_member(organization.id, LinkMember { user_id, profile }, Actor::Operator)
-            .await
-            .unwrap()
+        let link = LinkRequest {
+            user_id,
+            values: patch(profile),
+            ..LinkRequest::default()
+        };
+        let grant = Write::operator(organization.id);
+        let linked = self.directory().link_member(grant, link, Once::never());
+        first(linked.await.unwrap()).entry.member
     }
 
     // JSON.
@@ -295,6 +310,27 @@ impl TestApp {
     /// The client itself.
     pub(crate) fn users(&self) -> UserServiceClient<Channel> {
         UserServiceClient::new(self.channel())
+    }
+}
+
+/// What sets every field that the profile has.
+pub(crate) fn patch(profile: Profile) -> MemberPatch {
+    MemberPatch {
+        email: profile.email.map(Some),
+        name: profile.name.map(Some),
+        avatar_url: profile.avatar_url.map(Some),
+        portal_role: Some(profile.portal_role),
+        company_name: profile.company_name.map(Some),
+        customer_status: profile.customer_status.map(Some),
+        ..MemberPatch::default()
+    }
+}
+
+/// The answer to a request that is not repeated.
+pub(crate) fn first<T>(answer: storage::Answer<T>) -> T {
+    match answer {
+        storage::Answer::New(value) => value,
+        storage::Answer::Repeated(_) => unreachable!("nothing is repeated"),
     }
 }
 

@@ -1,11 +1,29 @@
-//! Client stubs, which `build.rs` makes for the tests. They share no code with the gateway's.
+//! Client stubs, which `build.rs` makes for the tests. They share no code with the gateway's. The modules are nested as
+//! the packages are, because what is generated refers from one to the other that way.
 
-/// `userbridge.users.v1`.
+pub(crate) use userbridge::{admin::v1 as admin_v1, directory::v1 as directory_v1, users::v1 as users_v1};
+
 #[expect(
     clippy::pedantic,
     clippy::allow_attributes_without_reason,
     reason = "generated"
 )]
-pub(crate) mod users_v1 {
-    include!(concat!(env!("OUT_DIR"), "/clients/userbridge.users.v1.rs"));
+mod userbridge {
+    pub(crate) mod admin {
+        pub(crate) mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/clients/userbridge.admin.v1.rs"));
+        }
+    }
+
+    pub(crate) mod directory {
+        pub(crate) mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/clients/userbridge.directory.v1.rs"));
+        }
+    }
+
+    pub(crate) mod users {
+        pub(crate) mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/clients/userbridge.users.v1.rs"));
+        }
+    }
 }

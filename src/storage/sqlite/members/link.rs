@@ -171,20 +171,12 @@ async fn find_or_add_user(
     change: &Change,
 ) -> Result<UserId, StoreError> {
     let email = email.map(Email::as_str);
-    let found: Option<Vec<u8>> = match link.user_id {
-        Some(id) => {
-            let query = sqlx::query_scalar("SELECT id FROM users WHERE id = $1");
-            query
-                .bind(&id.as_uuid().as_bytes()[..])
-                .fetch_optional(&mut *connection)
-                .await
-        }
-        None => {
-            let query = sqlx::query_scalar("SELECT id FROM users WHERE email = $1");
-            query.bind(email).fetch_optional(&mut *connection).await
-        }
-    }
-    .map_err(engine)?;
+    let query = if let Some(id) = &link.user_id {
+        sqlx::query_scalar("SELECT id FROM users WHERE id = $1").bind(&id.as_uuid().as_bytes()[..])
+    } else {
+        sqlx::query_scalar("SELECT id FROM users WHERE email = $1").bind(email)
+    };
+    let found: Option<Vec<u8>> = query.fetch_optional(&mut *connection).await.map_err(engine)?;
     match found {
         Some(id) => Ok(UserId::from_uuid(uuid(&id, "user id")?)),
         None if link.user_id.is_some() => Err(Missing::User.into()),

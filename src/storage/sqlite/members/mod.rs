@@ -9,12 +9,7 @@ mod search;
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, QueryBuilder};
 
-use super::{
-    SqliteStorage, answers,
-    error::engine,
-    events::{self, Subject},
-    row::uuid,
-};
+use super::{SqliteStorage, answers, error::engine, row::uuid};
 use crate::{
     domain::{
         EventKind, KeyDigest, MemberEntry, MemberId, MemberLookup, MemberPatch, OrganizationId, Role,
@@ -171,36 +166,7 @@ impl MemberStore for SqliteStorage {
         user: UserId,
         change: Change,
     ) -> Result<bool, StoreError> {
-        self.writes
-            .submit(move |connection| {
-                Box::pin(async move {
-                    let revoked: Option<Vec<u8>> = sqlx::query_scalar(
-                        "UPDATE members SET revoked_at = $3, updated_at = $3, version = version + 1
-                         WHERE organization_id = $1 AND user_id = $2 AND revoked_at IS NULL
-                         RETURNING id",
-                    )
-                    .bind(&organization.as_uuid().as_bytes()[..])
-                    .bind(&user.as_uuid().as_bytes()[..])
-                    .bind(change.at.as_millis())
-                    .fetch_optional(&mut *connection)
-                    .await
-                    .map_err(engine)?;
-                    let Some(id) = revoked else { return Ok(false) };
-                    let subject = Subject::Member(MemberId::from_uuid(uuid(&id, "member id")?), user);
-                    let kind = EventKind::MemberRevoked;
-                    events::append(
-                        connection,
-                        Some(organization),
-                        kind,
-                        subject,
-                        &["revoked_at"],
-                        &change,
-                    )
-                    .await?;
-                    Ok(true)
-                })
-            })
-            .await
+        self.writes.revoke(organization, user, change).await
     }
 
     async fn revoke_member(
