@@ -7,12 +7,19 @@
 mod answers;
 mod api_keys;
 mod bench;
+mod endings;
 mod events;
 mod isolation;
 mod lifecycle;
+mod links;
+mod lists;
 mod lookups;
 mod members;
 mod organizations;
+mod people;
+mod repeats;
+mod searches;
+mod updates;
 
 use self::bench::{Bench, Sqlite};
 use crate::support::skip;
@@ -75,6 +82,71 @@ macro_rules! conformance {
                     addresses_compare_byte_for_byte,
                     an_address_that_no_member_can_have_finds_nobody,
                     members_come_in_the_order_of_their_linking,
+                ]
+                links: [
+                    a_first_link_creates_all_that_was_said,
+                    a_repeated_link_finds_what_is_there_and_writes_no_event,
+                    a_link_with_other_values_updates_only_those,
+                    a_link_is_found_by_user_then_by_external_id_then_by_address,
+                    an_external_id_belongs_to_its_source_and_its_organization,
+                    a_link_that_is_there_gets_an_external_id_if_it_has_none,
+                    an_address_finds_its_user_across_organizations,
+                    what_a_link_refers_to_must_be_there,
+                    numbers_count_each_organizations_members_and_are_never_used_again,
+                    of_many_equal_links_at_once_one_creates_and_the_others_find,
+                ]
+                updates: [
+                    an_update_changes_the_named_field_and_no_other,
+                    what_may_be_absent_can_be_cleared,
+                    an_update_that_changes_nothing_leaves_no_trace,
+                    an_update_of_another_version_changes_nothing,
+                    of_many_updates_of_one_version_at_once_one_happens,
+                    an_address_is_changed_only_to_a_free_one,
+                    an_external_id_is_changed_only_to_a_free_one,
+                    only_a_live_member_of_the_organization_is_updated,
+                ]
+                endings: [
+                    a_revoked_member_is_found_only_where_it_is_asked_for,
+                    members_by_id_are_found_whether_live_or_revoked_as_asked,
+                    a_restored_member_is_what_it_was,
+                    a_member_is_not_restored_once_somebody_has_its_place,
+                    a_member_is_restored_within_the_retention_time,
+                    the_last_enabled_owner_stays_an_owner,
+                    of_two_owners_who_go_at_once_one_stays,
+                    an_organization_without_an_owner_needs_none,
+                    an_erased_member_keeps_only_its_id,
+                    an_erased_address_is_a_new_persons,
+                    only_ones_own_member_is_erased,
+                    every_link_of_a_user_is_told_oldest_first,
+                    associations_are_live_links_in_the_order_of_the_slugs,
+                    being_seen_is_no_change,
+                    nobody_is_due_unless_the_organization_says_when,
+                ]
+                lists: [
+                    each_filter_lets_through_what_it_says,
+                    any_filter_lists_what_it_counts_in_any_order_and_page_by_page,
+                    members_without_a_name_come_first_and_equal_names_by_number,
+                    pages_are_whole_while_members_come_and_go,
+                    lists_are_of_one_organization,
+                ]
+                searches: [
+                    every_part_of_a_name_finds_it,
+                    letter_case_does_not_matter_beyond_ascii_either,
+                    what_a_query_language_would_read_is_read_as_it_stands,
+                    the_longest_part_that_there_can_be_is_found,
+                    members_of_other_organizations_are_never_found,
+                    a_renamed_member_is_found_by_its_new_name_only,
+                    any_of_several_parts_is_enough,
+                ]
+                repeats: [
+                    a_repeated_request_gets_the_first_answer_as_it_was,
+                    an_idempotency_key_is_good_for_one_request_of_one_caller_in_one_organization,
+                    an_answer_is_forgotten_after_a_day,
+                    a_request_that_failed_has_no_answer,
+                    of_many_equal_requests_at_once_one_is_done,
+                    an_erased_member_is_in_no_kept_answer,
+                    every_organization_counts_its_events_without_gaps_while_many_write,
+                    events_are_picked_by_user_and_by_kind,
                 ]
                 isolation: [
                     what_another_organization_has_is_not_found,

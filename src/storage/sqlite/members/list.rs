@@ -18,11 +18,28 @@ pub(super) async fn page(
     query: MemberQuery,
 ) -> Result<Vec<MemberEntry>, StoreError> {
     let search = search(&mut *connection, organization, &query.filter).await?;
-    let mut sql = statement(ENTRY_COLUMNS, organization, &query.filter, search.as_ref());
+    let mut sql = page_statement(organization, query, search.as_ref());
+    let rows = sql.build().fetch_all(connection).await.map_err(engine)?;
+    rows.iter()
+        .map(|row| entry_from_row(row).map(|stored| stored.entry))
+        .collect()
+}
+
+fn page_statement(
+    organization: OrganizationId,
+    query: MemberQuery,
+    search: Option<&Search>,
+) -> QueryBuilder<Sqlite> {
+    let mut sql = statement(ENTRY_COLUMNS, organization, &query.filter, search);
     let direction = if query.descending { " DESC" } else { "" };
     let beyond = if query.descending { " < " } else { " > " };
     // Matches come out of the index in the order of their rows, which is that of the numbers.
     let by_row = search.is_some_and(|search| search.query.is_some());
+    let number = if search.is_none() && query.filter.team.is_some() {
+        "t.member"
+    } else {
+        "m.number"
+    };
     match query.order {
         MemberOrder::Number if by_row => {
             if let Some(after) = query.after {
@@ -38,21 +55,22 @@ pub(super) async fn page(
         }
         MemberOrder::Number => {
             if let Some(after) = query.after {
-                sql.push(" AND m.number").push(beyond).push_bind(after.number.0);
+                sql.push(" AND ")
+                    .push(number)
+                    .push(beyond)
+                    .push_bind(after.number.0);
             }
-            sql.push(" ORDER BY m.number").push(direction);
+            sql.push(" ORDER BY ").push(number).push(direction);
         }
         MemberOrder::Name => {
             if let Some(after) = query.after {
-                sql.push(" AND (coalesce(m.name, ''), m.number)")
-                    .push(beyond)
-                    .push("(");
+                sql.push(" AND (m.sort_name, m.number)").push(beyond).push("(");
                 sql.push_bind(after.name.unwrap_or_default())
                     .push(", ")
                     .push_bind(after.number.0)
                     .push(")");
             }
-            sql.push(" ORDER BY coalesce(m.name, '')")
+            sql.push(" ORDER BY m.sort_name")
                 .push(direction)
                 .push(", m.number")
                 .push(direction);
@@ -63,10 +81,7 @@ pub(super) async fn page(
         sql.push(" OFFSET ")
             .push_bind(i64::try_from(query.skip).unwrap_or(i64::MAX));
     }
-    let rows = sql.build().fetch_all(connection).await.map_err(engine)?;
-    rows.iter()
-        .map(|row| entry_from_row(row).map(|stored| stored.entry))
-        .collect()
+    sql
 }
 
 /// How many there are on all pages.
@@ -139,6 +154,13 @@ fn statement(
     let mut sql = QueryBuilder::new("SELECT ");
     sql.push(columns);
     match search {
+        None if filter.team.is_some() => {
+            // CROSS: the team first, which is in the order of the numbers, then its members.
+            sql.push(
+                " FROM team_members AS t CROSS JOIN members AS m
+                  ON m.organization_id = t.organization_id AND m.number = t.member WHERE ",
+            )
+        }
         None => sql.push(" FROM members AS m WHERE "),
         // CROSS: the index first, then the members it found.
         Some(Search { query: Some(query), .. }) => sql
@@ -162,11 +184,18 @@ fn statement(
     }
     roles(&mut sql, &filter.roles);
     if let Some(team) = filter.team {
-        sql.push(" AND m.number IN (SELECT member FROM team_members WHERE organization_id = ");
-        sql.push_bind(id(organization))
-            .push(" AND team = ")
+        if search.is_none() {
+            sql.push(" AND t.organization_id = ")
+                .push_bind(id(organization))
+                .push(" AND t.team = ")
+                .push_bind(team.0);
+        } else {
+            sql.push(
+                " AND EXISTS (SELECT 1 FROM team_members WHERE organization_id = m.organization_id AND team = ",
+            )
             .push_bind(team.0)
-            .push(")");
+            .push(" AND member = m.number)");
+        }
     }
     if let Some(enabled) = filter.enabled {
         sql.push(" AND m.enabled = ").push_bind(enabled);
@@ -231,4 +260,204 @@ fn range(sql: &mut QueryBuilder<Sqlite>, column: &str, range: TimeRange) {
 
 fn id(organization: OrganizationId) -> Vec<u8> {
     organization.as_uuid().as_bytes().to_vec()
+}
+
+/// Which indexes a page is read from. A page must not depend on how many members there are before it.
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, SqlitePool};
+
+    use super::*;
+    use crate::{
+        domain::{MemberNumber, TeamNumber},
+        storage::{Cursor, Migrate, sqlite::SqliteStorage},
+    };
+
+    async fn database() -> (tempfile::TempDir, SqlitePool) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("users.db").display());
+        let storage = SqliteStorage::open(&url, Migrate::Always).await.unwrap();
+        (folder, storage.reads)
+    }
+
+    /// What SQLite says it will do for a page of this query, but for what is done for each member on the page.
+    async fn plan(pool: &SqlitePool, query: MemberQuery) -> Vec<String> {
+        let search = Search::new(&query.filter, 7);
+        let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
+        let sql = page_statement(organization, query, search.as_ref());
+        let explain = format!("EXPLAIN QUERY PLAN {}", sql.sql().as_str());
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(explain))
+            .fetch_all(pool)
+            .await
+            .unwrap();
+        let inner: Vec<_> = steps
+            .iter()
+            .filter(|(.., step)| step.contains("SUBQUERY"))
+            .map(|step| step.0)
+            .collect();
+        steps
+            .into_iter()
+            .filter(|(id, parent, ..)| !inner.contains(id) && !inner.contains(parent))
+            .map(|(.., step)| step)
+            .collect()
+    }
+
+    /// The first page and a later one, in both directions.
+    fn pages(filter: &MemberFilter, order: MemberOrder) -> Vec<MemberQuery> {
+        let later = Cursor {
+            number: MemberNumber(5_000_000),
+            name: Some("Sally".to_owned()),
+        };
+        [None, Some(later)]
+            .into_iter()
+            .flat_map(|after| [(after.clone(), false), (after, true)])
+            .map(|(after, descending)| MemberQuery {
+                filter: filter.clone(),
+                order,
+                descending,
+                after,
+                skip: 0,
+                limit: 51,
+            })
+            .collect()
+    }
+
+    /// That each page takes these steps. In a step, `{...}` is what only a later page has; `<>` is the direction.
+    async fn assert_plan(filter: MemberFilter, order: MemberOrder, steps: &[&str]) {
+        let (_folder, pool) = database().await;
+        for query in pages(&filter, order) {
+            let (later, direction) = (query.after.is_some(), if query.descending { "<" } else { ">" });
+            let expected: Vec<_> = steps
+                .iter()
+                .map(|step| {
+                    let (begin, rest) = step.split_once('{').unwrap_or((step, "}"));
+                    let (only_later, end) = rest.split_once('}').unwrap();
+                    let only_later = if later { only_later } else { "" };
+                    format!("{begin}{only_later}{end}").replace("<>", direction)
+                })
+                .collect();
+            assert_eq!(plan(&pool, query.clone()).await, expected, "{query:?}");
+        }
+    }
+
+    fn of_roles(roles: &[Role]) -> MemberFilter {
+        MemberFilter {
+            roles: roles.iter().copied().map(Some).collect(),
+            ..MemberFilter::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_by_number_begins_where_the_one_before_ended() {
+        let step = "SEARCH m USING INDEX members_live_number (organization_id=?{ AND number<>?})";
+        let nobody = MemberFilter {
+            roles: vec![None],
+            ..MemberFilter::default()
+        };
+        for filter in [MemberFilter::default(), nobody] {
+            assert_plan(filter, MemberOrder::Number, &[step]).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_by_name_begins_where_the_one_before_ended() {
+        let step =
+            "SEARCH m USING INDEX members_live_name (organization_id=?{ AND (sort_name,number)<>(?,?)})";
+        for filter in [MemberFilter::default(), of_roles(&[Role::Owner])] {
+            assert_plan(filter, MemberOrder::Name, &[step]).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_of_one_role_reads_only_those_who_have_it() {
+        let step = "SEARCH m USING INDEX members_live_role (organization_id=? AND role=?{ AND number<>?})";
+        assert_plan(of_roles(&[Role::Owner]), MemberOrder::Number, &[step]).await;
+    }
+
+    #[tokio::test]
+    async fn a_page_of_several_roles_reads_only_those_who_have_one() {
+        let step = "SEARCH m USING INDEX members_live_staff (organization_id=?{ AND number<>?})";
+        for roles in [&[Role::Owner, Role::Admin][..], Role::ALL] {
+            assert_plan(of_roles(roles), MemberOrder::Number, &[step]).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_of_a_team_reads_only_its_members() {
+        let filter = MemberFilter {
+            team: Some(TeamNumber(3)),
+            ..MemberFilter::default()
+        };
+        let steps = [
+            "SEARCH t USING PRIMARY KEY (organization_id=? AND team=?{ AND member<>?})",
+            "SEARCH m USING INDEX members_number (organization_id=? AND number=?)",
+        ];
+        assert_plan(filter, MemberOrder::Number, &steps).await;
+    }
+
+    /// `M` is the match, and `64` and `192` say that the rows come in their order, up and down.
+    #[tokio::test]
+    async fn a_page_of_a_search_is_read_from_the_index_of_parts() {
+        let part = |part: &str| vec![part.to_owned()];
+        let plain = MemberFilter::default;
+        for filter in [
+            MemberFilter {
+                name_parts: part("sally"),
+                ..plain()
+            },
+            MemberFilter {
+                email_parts: part("sally"),
+                roles: vec![Some(Role::Owner)],
+                ..plain()
+            },
+            MemberFilter {
+                name_parts: part("sally"),
+                email_parts: part("sa"),
+                ..plain()
+            },
+        ] {
+            let (_folder, pool) = database().await;
+            for query in pages(&filter, MemberOrder::Number) {
+                let order = if query.descending { "192" } else { "64" };
+                let beyond = match (&query.after, query.descending) {
+                    (None, _) => "",
+                    (Some(_), false) => ">",
+                    (Some(_), true) => "<",
+                };
+                let expected = [
+                    format!("SCAN s VIRTUAL TABLE INDEX {order}:M3{beyond}"),
+                    "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)".to_owned(),
+                ];
+                assert_eq!(plan(&pool, query.clone()).await, expected, "{query:?}");
+            }
+        }
+    }
+
+    /// By name, the matches are sorted; but nobody else is read.
+    #[tokio::test]
+    async fn a_search_by_name_reads_only_what_matches() {
+        let filter = MemberFilter {
+            name_parts: vec!["sally".to_owned()],
+            ..MemberFilter::default()
+        };
+        let steps = [
+            "SCAN s VIRTUAL TABLE INDEX 0:M3",
+            "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ];
+        assert_plan(filter, MemberOrder::Name, &steps).await;
+    }
+
+    #[tokio::test]
+    async fn a_part_too_short_for_the_index_is_looked_for_from_where_the_page_before_ended() {
+        let filter = MemberFilter {
+            name_parts: vec!["sa".to_owned()],
+            ..MemberFilter::default()
+        };
+        let steps = [
+            "SEARCH m USING INDEX members_live_number (organization_id=?{ AND number<>?})",
+            "SCAN s VIRTUAL TABLE INDEX 0:=",
+        ];
+        assert_plan(filter, MemberOrder::Number, &steps).await;
+    }
 }
