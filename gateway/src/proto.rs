@@ -3,7 +3,6 @@
 /// `userbridge.directory.v1`.
 #[expect(
     clippy::pedantic,
-    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated"
 )]

@@ -12,6 +12,7 @@
 mod cli;
 mod crash;
 mod directory;
+mod feedier;
 mod grpc;
 mod productbridge;
 mod programs;

@@ -54,23 +54,20 @@ pub(super) async fn list(feedier: &Feedier, request: Request) -> Result<Response
             return Err(refusal);
         }
     };
-    let found = match &asked.filter {
-        Some(filter) => {
-            let walk = (secret, filter, asked.per_page);
-            let end = match asked.page {
-                1 => None,
-                page => feedier.walks.end(&walk, page - 1),
-            };
-            let found = fetch(&feedier.upstream, &key, filter, &asked, end).await?;
-            feedier
-                .walks
-                .note(&walk, asked.page, found.next_page_token.clone());
-            found
-        }
-        None => {
-            feedier.upstream.may_read(&key).await?;
-            ListMembersResponse::default()
-        }
+    let found = if let Some(filter) = &asked.filter {
+        let walk = (secret, filter, asked.per_page);
+        let end = match asked.page {
+            1 => None,
+            page => feedier.walks.end(&walk, page - 1),
+        };
+        let found = fetch(&feedier.upstream, &key, filter, &asked, end).await?;
+        feedier
+            .walks
+            .note(&walk, asked.page, found.next_page_token.clone());
+        found
+    } else {
+        feedier.upstream.may_read(&key).await?;
+        ListMembersResponse::default()
     };
     let place = Place {
         page: asked.page,

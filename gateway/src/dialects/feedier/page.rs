@@ -1,6 +1,6 @@
 //! The envelope of a page (Laravel's `LengthAwarePaginator`).
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Uri, header, uri::Authority};
 use serde::Serialize;
 
 use super::user::User;
@@ -94,7 +94,7 @@ pub(super) fn url(uri: &Uri, headers: &HeaderMap) -> String {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
-        .or_else(|| uri.authority().map(|authority| authority.as_str()))
+        .or_else(|| uri.authority().map(Authority::as_str))
         .filter(|host| !host.is_empty())
         .unwrap_or("localhost")
         .to_ascii_lowercase();

@@ -13,27 +13,38 @@ use crate::proto::directory_v1::{AuthMethod, Role};
 /// The longest name and the longest address, in characters.
 const MAX_CHARS: usize = 255;
 
-/// Fields in the order in which their faults are told.
-const FIELDS: [&str; 5] = ["email", "role", "auth_method", "name", "team_id"];
+/// Fields of a new user, in the order in which their faults are told.
+const CREATE: &[&str] = &["email", "role", "auth_method", "name", "team_id"];
+
+/// Fields of a change, in that order.
+const UPDATE: &[&str] = &["email", "name", "role", "auth_method"];
 
 /// Faults, a field at a time.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Errors(Vec<(&'static str, Vec<String>)>);
+pub(super) struct Errors {
+    /// Fields that have an order. Others come behind them, as they are noted.
+    order: &'static [&'static str],
+    fields: Vec<(&'static str, Vec<String>)>,
+}
 
 impl Errors {
+    fn of(order: &'static [&'static str]) -> Self {
+        Self {
+            order,
+            fields: Vec::new(),
+        }
+    }
+
     /// Notes a fault.
     pub(super) fn add(&mut self, field: &'static str, message: String) {
-        match self.0.iter_mut().find(|(there, _)| *there == field) {
+        match self.fields.iter_mut().find(|(there, _)| *there == field) {
             Some((_, messages)) => messages.push(message),
-            None => self.0.push((field, vec![message])),
+            None => self.fields.push((field, vec![message])),
         }
-        // A field that is not among those keeps its place behind them.
-        self.0.sort_by_key(|(field, _)| {
-            FIELDS
-                .iter()
-                .position(|known| known == field)
-                .unwrap_or(FIELDS.len())
-        });
+        let order = self.order;
+        let place = |field: &str| order.iter().position(|known| *known == field);
+        self.fields
+            .sort_by_key(|(field, _)| place(field).unwrap_or(order.len()));
     }
 
     /// Notes that another user has the address.
@@ -48,12 +59,12 @@ impl Errors {
 
     /// Whether there are none.
     pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.fields.is_empty()
     }
 
     /// The first, and how many more there are.
     pub(super) fn summary(&self) -> String {
-        let mut messages = self.0.iter().flat_map(|(_, messages)| messages);
+        let mut messages = self.fields.iter().flat_map(|(_, messages)| messages);
         let first = messages.next().map_or("", String::as_str);
         match messages.count() {
             0 => first.to_owned(),
@@ -65,8 +76,8 @@ impl Errors {
 
 impl Serialize for Errors {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (field, messages) in &self.0 {
+        let mut map = serializer.serialize_map(Some(self.fields.len()))?;
+        for (field, messages) in &self.fields {
             map.serialize_entry(field, messages)?;
         }
         map.end()
@@ -85,7 +96,7 @@ pub(super) struct Fields {
 
 /// `POST /v3/users`.
 pub(super) fn create(input: &Input) -> (Fields, Errors) {
-    let mut errors = Errors::default();
+    let mut errors = Errors::of(CREATE);
     let fields = Fields {
         email: email(&mut errors, input.get("email")),
         role: required(&mut errors, "role", input.get("role")).and_then(|value| role(&mut errors, value)),
@@ -99,7 +110,7 @@ pub(super) fn create(input: &Input) -> (Fields, Errors) {
 
 /// `PUT /v3/users/:id`. What is there is judged as when a user is created, and null is not enough.
 pub(super) fn update(input: &Input) -> (Fields, Errors) {
-    let mut errors = Errors::default();
+    let mut errors = Errors::of(UPDATE);
     let mut fields = Fields::default();
     if let there @ Some(_) = input.get("email") {
         fields.email = email(&mut errors, there);

@@ -73,7 +73,7 @@ impl Walks {
 
     fn digest(&self, list: &impl Hash, page: u64) -> Digest {
         let whole = (list, page);
-        (self.hashers.0.hash_one(&whole), self.hashers.1.hash_one(&whole))
+        (self.hashers.0.hash_one(whole), self.hashers.1.hash_one(whole))
     }
 
     fn lock(&self) -> MutexGuard<'_, Ends> {
