@@ -3,7 +3,11 @@
 use std::error::Error;
 
 /// The gateway calls these and no others.
-const PROTOS: &[&str] = &["userbridge/users/v1/users.proto"];
+const PROTOS: &[&str] = &[
+    "userbridge/directory/v1/members.proto",
+    "userbridge/directory/v1/teams.proto",
+    "userbridge/users/v1/users.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=../proto");

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Part of the file's name. Raise it when what is seeded changes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Rows in one statement.
 pub(crate) const ROWS: u64 = 500;
@@ -37,7 +37,8 @@ pub(crate) fn url(path: &Path) -> String {
     format!("sqlite:{}", path.display())
 }
 
-/// The database with these people, which is made if there is none. It holds no events of how they came in.
+/// The database with these people, which is made if there is none. It holds no events of how they came in, and nothing in the
+/// search index.
 pub(crate) async fn database(people: &People) -> Result<PathBuf> {
     let path = folder().join(format!("members-{}-v{VERSION}.db", people.members));
     if path.exists() {
@@ -104,13 +105,6 @@ async fn fill(path: &Path, people: &People) -> Result<()> {
     for (_, sql) in indexes {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await?;
     }
-    // The search index has no part in what is measured, and filling it takes longer than all the rest. The program fills
-    // it from the last row that is in it.
-    let last = person(people.members.saturating_sub(1));
-    sqlx::query("INSERT INTO member_search (rowid, organization, name, email) VALUES ($1, '', '', '')")
-        .bind(last.row())
-        .execute(&mut connection)
-        .await?;
     progress.finish_and_clear();
     sqlx::query("PRAGMA journal_mode = WAL")
         .execute(&mut connection)

@@ -10,8 +10,18 @@ use tonic_types::StatusExt as _;
 pub(crate) enum Fault {
     /// The key does not open this.
     Unauthenticated,
+    /// The key opens this, but not for changing.
+    PermissionDenied,
+    /// The directory does not take a value that the dialect let through.
+    InvalidArgument,
     /// There is no such thing in the key's organization.
-    NotFound,
+    NotFound(Thing),
+    /// Another one has what must be unique.
+    AlreadyExists(Thing),
+    /// Not in this state.
+    FailedPrecondition(Rule),
+    /// It was changed since it was read. Read it again.
+    Changed,
     /// Too much at once. Try again after this time.
     RateLimited(Duration),
     /// Not now. Try again after this time.
@@ -20,6 +30,30 @@ pub(crate) enum Fault {
     DeadlineExceeded,
     /// Anything else. The log has it.
     Internal,
+}
+
+/// What a fault is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Thing {
+    /// An organization: none was named, or it is not the key's.
+    Organization,
+    /// A user.
+    User,
+    /// A member.
+    Member,
+    /// A team.
+    Team,
+    /// Something that no dialect knows.
+    Other,
+}
+
+/// Why a change is not allowed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// An organization keeps its last enabled owner.
+    LastOwner,
+    /// A rule that no dialect knows.
+    Other,
 }
 
 /// When to try again if upstream does not say.
@@ -31,9 +65,36 @@ impl From<Status> for Fault {
             let info = status.get_details_retry_info();
             info.and_then(|info| info.retry_delay).unwrap_or(RETRY_AFTER)
         };
+        let reason = || {
+            status
+                .get_details_error_info()
+                .map(|info| info.reason)
+                .unwrap_or_default()
+        };
         match status.code() {
             Code::Unauthenticated => Self::Unauthenticated,
-            Code::NotFound => Self::NotFound,
+            Code::PermissionDenied => Self::PermissionDenied,
+            Code::InvalidArgument => {
+                tracing::debug!(message = status.message(), "the directory refused a value");
+                Self::InvalidArgument
+            }
+            Code::NotFound => Self::NotFound(match reason().as_str() {
+                "ORGANIZATION_NOT_FOUND" => Thing::Organization,
+                "USER_NOT_FOUND" => Thing::User,
+                "MEMBER_NOT_FOUND" => Thing::Member,
+                "TEAM_NOT_FOUND" => Thing::Team,
+                _ => Thing::Other,
+            }),
+            Code::AlreadyExists => Self::AlreadyExists(match reason().as_str() {
+                "MEMBER_ALREADY_EXISTS" => Thing::Member,
+                "TEAM_ALREADY_EXISTS" => Thing::Team,
+                _ => Thing::Other,
+            }),
+            Code::FailedPrecondition => Self::FailedPrecondition(match reason().as_str() {
+                "LAST_OWNER" => Rule::LastOwner,
+                _ => Rule::Other,
+            }),
+            Code::Aborted => Self::Changed,
             Code::ResourceExhausted => Self::RateLimited(retry_after()),
             Code::Unavailable => Self::Unavailable(retry_after()),
             // CANCELLED is what tonic's own timer says.

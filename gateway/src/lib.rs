@@ -4,6 +4,7 @@
 //! gRPC service, which is in the same process or behind a socket, and comes back as an answer or a `fault`, which the
 //! dialect puts into its vendor's words.
 
+mod body;
 pub mod codec;
 mod dialects;
 mod fault;
@@ -15,7 +16,9 @@ use axum::Router;
 
 pub use upstream::Upstream;
 
-/// Every route of the gateway.
+/// Every route of the gateway. ProductBridge answers for paths that are nobody's.
 pub fn router(upstream: Upstream) -> Router {
-    dialects::productbridge::routes(upstream)
+    Router::new()
+        .merge(dialects::feedier::routes(upstream.clone()))
+        .merge(dialects::productbridge::routes(upstream))
 }

@@ -1,5 +1,15 @@
 //! What `build.rs` makes of `proto/`.
 
+/// `userbridge.directory.v1`.
+#[expect(
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
+pub(crate) mod directory_v1 {
+    tonic::include_proto!("userbridge.directory.v1");
+}
+
 /// `userbridge.users.v1`.
 #[expect(
     clippy::pedantic,

@@ -32,9 +32,11 @@ UPDATE organizations SET last_member_number =
 CREATE UNIQUE INDEX members_number ON members (organization_id, number);
 CREATE UNIQUE INDEX members_live_external_id ON members (organization_id, source, external_id)
     WHERE revoked_at IS NULL AND external_id IS NOT NULL;
-CREATE INDEX members_live_number ON members (organization_id, number) WHERE revoked_at IS NULL;
--- In this order a member without a name comes first.
-CREATE INDEX members_live_name ON members (organization_id, coalesce(name, ''), number) WHERE revoked_at IS NULL;
+-- The place in a list by name: a member without a name comes first. A column, because only of columns can SQLite go on
+-- from the middle of an index by (name, number).
+ALTER TABLE members ADD COLUMN sort_name TEXT NOT NULL GENERATED ALWAYS AS (coalesce(name, '')) VIRTUAL;
+-- Revoked members too, so that a revocation leaves it alone: each index that it touches is a page to be written.
+CREATE INDEX members_name ON members (organization_id, sort_name, number);
 CREATE INDEX members_live_role ON members (organization_id, role, number) WHERE revoked_at IS NULL AND role IS NOT NULL;
 -- Those who have any role.
 CREATE INDEX members_live_staff ON members (organization_id, number) WHERE revoked_at IS NULL AND role IS NOT NULL;
@@ -80,6 +82,14 @@ CREATE VIRTUAL TABLE member_search USING fts5 (organization, name, email, tokeni
 -- What is removed from the index is to leave no trace in it.
 INSERT INTO member_search (member_search, rank) VALUES ('secure-delete', 1);
 
+-- Rows of members from before there was a search index: those after `done` and up to `last` have yet to be put in it. No
+-- row: none.
+CREATE TABLE search_backlog (
+    done INTEGER NOT NULL,
+    last INTEGER NOT NULL
+) STRICT;
+INSERT INTO search_backlog (done, last) SELECT 0, max(row) FROM members HAVING count(*) > 0;
+
 -- Answers to be given again to a repeated request.
 CREATE TABLE answers (
     organization_id BLOB    NOT NULL,
@@ -92,3 +102,44 @@ CREATE TABLE answers (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX answers_at ON answers (organization_id, at);
+
+-- How many live members an organization has of each role, so that nobody counts a million rows for one page of a list.
+-- Triggers keep it, in the transaction of each change.
+
+CREATE TABLE member_counts (
+    organization_id BLOB    NOT NULL REFERENCES organizations (id),
+    -- Empty: members without a role.
+    role            TEXT    NOT NULL,
+    live            INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, role)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO member_counts (organization_id, role, live)
+    SELECT organization_id, coalesce(role, ''), count(*) FROM members
+    WHERE revoked_at IS NULL
+    GROUP BY organization_id, coalesce(role, '');
+
+CREATE TRIGGER members_counted_in AFTER INSERT ON members
+WHEN new.revoked_at IS NULL
+BEGIN
+    INSERT INTO member_counts (organization_id, role, live)
+        VALUES (new.organization_id, coalesce(new.role, ''), 1)
+        ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
+END;
+
+CREATE TRIGGER members_counted_over AFTER UPDATE OF role, revoked_at ON members
+WHEN old.role IS NOT new.role OR (old.revoked_at IS NULL) <> (new.revoked_at IS NULL)
+BEGIN
+    UPDATE member_counts SET live = live - 1
+        WHERE organization_id = old.organization_id AND role = coalesce(old.role, '') AND old.revoked_at IS NULL;
+    INSERT INTO member_counts (organization_id, role, live)
+        SELECT new.organization_id, coalesce(new.role, ''), 1 WHERE new.revoked_at IS NULL
+        ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
+END;
+
+CREATE TRIGGER members_counted_out AFTER DELETE ON members
+WHEN old.revoked_at IS NULL
+BEGIN
+    UPDATE member_counts SET live = live - 1
+        WHERE organization_id = old.organization_id AND role = coalesce(old.role, '');
+END;

@@ -297,14 +297,14 @@ async fn list(session: &Session, global: &Global, filter: Filter) -> Result<(), 
     };
     let mut list = List::new(global);
     loop {
-        let (page, next) = session
+        let page = session
             .directory
             .members(Read::operator(organization), query.clone())
             .await?;
-        for entry in page {
+        for entry in page.members {
             list.push(&MemberView::from(entry.member))?;
         }
-        match next {
+        match page.next {
             Some(next) => query.after = Some(next),
             None => break,
         }
@@ -324,6 +324,7 @@ impl From<Link> for LinkRequest {
                 email: link.email.map(Some),
                 ..link.values.patch()
             },
+            only_without_role: false,
         }
     }
 }

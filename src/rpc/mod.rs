@@ -106,26 +106,34 @@ impl Services {
     /// The services that the gateway calls.
     #[must_use]
     pub fn published(&self) -> Routes {
-        let users = UserServiceServer::new(Users::new(self.directory.clone()));
-        Routes::new(Deadline::new(users.max_decoding_message_size(MAX_REQUEST))).prepare()
+        self.for_gateway().routes().prepare()
     }
 
-    /// The services of the directory and of administration.
-    fn directory(&self) -> RoutesBuilder {
+    fn for_gateway(&self) -> RoutesBuilder {
         let directory = || self.directory.clone();
+        let users = UserServiceServer::new(Users::new(directory()));
         let members = MemberServiceServer::new(Members::new(directory()));
         let teams = TeamServiceServer::new(Teams::new(directory()));
-        let events = EventServiceServer::new(Events::new(directory(), self.draining.subscribe()));
-        let organizations = OrganizationServiceServer::new(Organizations::new(directory()));
-        let api_keys = ApiKeyServiceServer::new(ApiKeys::new(directory()));
-        let mut routes = RoutesBuilder::from(self.published());
+        let mut routes = RoutesBuilder::default();
         routes
+            .add_service(Deadline::new(users.max_decoding_message_size(MAX_REQUEST)))
             .add_service(Deadline::new(
                 members.max_decoding_message_size(MAX_DIRECTORY_REQUEST),
             ))
             .add_service(Deadline::new(
                 teams.max_decoding_message_size(MAX_DIRECTORY_REQUEST),
-            ))
+            ));
+        routes
+    }
+
+    /// The services of the directory and of administration.
+    fn directory(&self) -> RoutesBuilder {
+        let directory = || self.directory.clone();
+        let events = EventServiceServer::new(Events::new(directory(), self.draining.subscribe()));
+        let organizations = OrganizationServiceServer::new(Organizations::new(directory()));
+        let api_keys = ApiKeyServiceServer::new(ApiKeys::new(directory()));
+        let mut routes = self.for_gateway();
+        routes
             .add_service(Deadline::new(events.max_decoding_message_size(MAX_REQUEST)))
             .add_service(Deadline::new(
                 organizations.max_decoding_message_size(MAX_REQUEST),

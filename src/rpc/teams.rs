@@ -100,6 +100,22 @@ impl pb::team_service_server::TeamService for Teams {
         Ok(Response::new(pb::DeleteTeamResponse {}))
     }
 
+    async fn get_team(
+        &self,
+        request: Request<pb::GetTeamRequest>,
+    ) -> Result<Response<pb::GetTeamResponse>, Status> {
+        let directory = self.directory.get()?;
+        let grant = directory
+            .grant_read(auth::credential(request.metadata())?)
+            .await?;
+        let found = directory
+            .team(grant, TeamNumber(request.get_ref().number))
+            .await?;
+        Ok(Response::new(pb::GetTeamResponse {
+            team: Some(team(found)),
+        }))
+    }
+
     async fn list_teams(
         &self,
         request: Request<pb::ListTeamsRequest>,

@@ -23,6 +23,19 @@ pub struct LinkRequest {
     pub external_id: Option<ExternalId>,
     /// The values of a new link; those that differ are changed in one that is there.
     pub values: MemberPatch,
+    /// Do nothing about a member who has a role already.
+    pub only_without_role: bool,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberPage {
+    /// In the order asked for.
+    pub members: Vec<MemberEntry>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+    /// How many there are on all pages, if they were counted.
+    pub total: Option<u64>,
 }
 
 /// Many members, looked up by id.
@@ -65,6 +78,7 @@ impl Directory {
                 external_id: link.external_id,
             },
             values: link.values,
+            only_without_role: link.only_without_role,
         };
         Ok(self
             .storage
@@ -123,32 +137,36 @@ impl Directory {
         Ok(batch)
     }
 
-    /// One page of live members, and where the next one begins if there is one.
+    /// One page of live members.
     ///
     /// # Errors
     ///
     /// Only those of the storage.
-    pub async fn members(
+    pub async fn members(&self, grant: Read, mut query: MemberQuery) -> Result<MemberPage, ServiceError> {
+        let (limit, order) = (query.limit, query.order);
+        // One more tells whether there is another page.
+        query.limit = limit.saturating_add(1);
+        let members = self.storage.members(grant.organization, query).await?;
+        Ok(page(members, limit, order))
+    }
+
+    /// One page of live members with the number of those on all pages, both of the same moment.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage.
+    pub async fn members_counted(
         &self,
         grant: Read,
         mut query: MemberQuery,
-    ) -> Result<(Vec<MemberEntry>, Option<Cursor>), ServiceError> {
-        let limit = query.limit;
-        let order = query.order;
-        // One more tells whether there is another page.
+    ) -> Result<MemberPage, ServiceError> {
+        let (limit, order) = (query.limit, query.order);
         query.limit = limit.saturating_add(1);
-        let mut members = self.storage.members(grant.organization, query).await?;
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = members.len() > wanted;
-        members.truncate(wanted);
-        let next = members.last().filter(|_| more).map(|last| Cursor {
-            number: last.number,
-            name: match order {
-                MemberOrder::Name => last.member.profile.name.clone().map(Into::into),
-                MemberOrder::Number => None,
-            },
-        });
-        Ok((members, next))
+        let (members, total) = self.storage.members_counted(grant.organization, query).await?;
+        Ok(MemberPage {
+            total: Some(total),
+            ..page(members, limit, order)
+        })
     }
 
     /// How many live members the filter lets through.
@@ -276,5 +294,24 @@ impl Directory {
         let entry = self.member(read, MemberKey::Id(member), false).await?;
         self.touches.seen(grant.organization, &entry, self.clock.now());
         Ok(())
+    }
+}
+
+/// The page of a list that was asked for one more.
+fn page(mut members: Vec<MemberEntry>, limit: u32, order: MemberOrder) -> MemberPage {
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = members.len() > wanted;
+    members.truncate(wanted);
+    let next = members.last().filter(|_| more).map(|last| Cursor {
+        number: last.number,
+        name: match order {
+            MemberOrder::Name => last.member.profile.name.clone().map(Into::into),
+            MemberOrder::Number => None,
+        },
+    });
+    MemberPage {
+        members,
+        next,
+        total: None,
     }
 }

@@ -3,7 +3,7 @@
 use super::{Directory, Read, ServiceError, Write};
 use crate::{
     domain::{MemberId, Page, Team, TeamKey, TeamName, TeamNumber},
-    storage::{Answer, Once},
+    storage::{Answer, Missing, Once},
 };
 
 impl Directory {
@@ -52,6 +52,22 @@ impl Directory {
     pub async fn delete_team(&self, grant: Write, team: TeamNumber) -> Result<(), ServiceError> {
         let change = self.change(grant.actor);
         Ok(self.storage.delete_team(grant.organization, team, change).await?)
+    }
+
+    /// One team.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing::Team`].
+    pub async fn team(&self, grant: Read, team: TeamNumber) -> Result<Team, ServiceError> {
+        let page = Page {
+            after: Some(TeamNumber(team.0.saturating_sub(1))),
+            limit: 1,
+        };
+        let found = self.storage.teams(grant.organization, page).await?.pop();
+        found
+            .filter(|found| found.number == team)
+            .ok_or(ServiceError::NotFound(Missing::Team))
     }
 
     /// Teams in the order of their numbers.

@@ -21,6 +21,8 @@ pub struct LinkMember {
     pub origin: Origin,
     /// The values of a new link; those that differ are changed in one that is there.
     pub values: MemberPatch,
+    /// Do nothing about a member who has a role already.
+    pub only_without_role: bool,
 }
 
 /// What linking did.
@@ -97,6 +99,18 @@ pub struct MemberFilter {
     pub seen: TimeRange,
 }
 
+impl MemberFilter {
+    /// Whether it asks for roles and nothing else.
+    #[must_use]
+    pub fn is_of_roles(&self) -> bool {
+        *self
+            == Self {
+                roles: self.roles.clone(),
+                ..Self::default()
+            }
+    }
+}
+
 /// In which order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MemberOrder {
@@ -133,6 +147,27 @@ pub struct MemberQuery {
     pub limit: u32,
 }
 
+impl MemberQuery {
+    /// The same page, read from the nearer end of a list of this many, and whether that is the far one: then the members
+    /// come the other way round.
+    #[must_use]
+    pub fn from_nearer_end(self, total: u64) -> (Self, bool) {
+        let wanted = self.skip.saturating_add(self.limit.into());
+        let behind = total.saturating_sub(wanted);
+        if self.after.is_some() || self.skip <= behind {
+            return (self, false);
+        }
+        let there = total.saturating_sub(self.skip).min(self.limit.into());
+        let query = Self {
+            descending: !self.descending,
+            skip: behind,
+            limit: u32::try_from(there).unwrap_or(self.limit),
+            ..self
+        };
+        (query, true)
+    }
+}
+
 /// A live link of a user to an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Association {
@@ -162,8 +197,9 @@ pub trait MemberStore: Send + Sync {
     /// # Errors
     ///
     /// [`super::Missing::Organization`]. [`super::Missing::User`]: no user has `user_id`. [`super::Missing::Team`].
-    /// [`super::Conflict::Member`]: another live member has the user, the address or the external id.
-    /// [`super::Precondition::LastOwner`]. [`super::Precondition::IdempotencyKeyReused`].
+    /// [`super::Conflict::Member`]: another live member has the user, the address or the external id; or it has a role,
+    /// and only one without is to be linked. [`super::Precondition::LastOwner`].
+    /// [`super::Precondition::IdempotencyKeyReused`].
     async fn link_member(
         &self,
         organization: OrganizationId,
@@ -199,7 +235,15 @@ pub trait MemberStore: Send + Sync {
         query: MemberQuery,
     ) -> Result<Vec<MemberEntry>, StoreError>;
 
-    /// How many live members the filter lets through.
+    /// One page of live members and how many there are on all pages, both of the same moment.
+    async fn members_counted(
+        &self,
+        organization: OrganizationId,
+        query: MemberQuery,
+    ) -> Result<(Vec<MemberEntry>, u64), StoreError>;
+
+    /// How many live members the filter lets through. Counting all, or those of some roles, is cheap however many there
+    /// are.
     async fn count_members(
         &self,
         organization: OrganizationId,
@@ -295,4 +339,44 @@ pub trait MemberStore: Send + Sync {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<(OrganizationId, MemberId)>, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_is_the_same_from_either_end() {
+        for total in 0..12_u64 {
+            let list: Vec<_> = (0..total).collect();
+            for skip in 0..14 {
+                for limit in 1..6 {
+                    let query = MemberQuery {
+                        skip,
+                        limit,
+                        ..MemberQuery::default()
+                    };
+                    let read = |query: &MemberQuery| -> Vec<u64> {
+                        let mut list = list.clone();
+                        if query.descending {
+                            list.reverse();
+                        }
+                        let (skip, limit) = (query.skip, query.limit);
+                        list.into_iter()
+                            .skip(usize::try_from(skip).unwrap())
+                            .take(usize::try_from(limit).unwrap())
+                            .collect()
+                    };
+                    let expected = read(&query);
+                    let (query, reversed) = query.from_nearer_end(total);
+                    assert!(query.skip <= total / 2, "{skip} {limit} of {total}: {query:?}");
+                    let mut found = read(&query);
+                    if reversed {
+                        found.reverse();
+                    }
+                    assert_eq!(found, expected, "{skip} {limit} of {total}");
+                }
+            }
+        }
+    }
 }

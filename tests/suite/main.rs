@@ -13,6 +13,7 @@ mod cli;
 mod crash;
 mod directory;
 mod erasure;
+mod feedier;
 mod grpc;
 mod model;
 mod productbridge;

@@ -1,2 +1,3 @@
 //! One folder per vendor contract. None knows another.
+pub mod feedier;
 pub mod productbridge;

@@ -16,6 +16,9 @@ use crate::{
 /// Most teams of one member.
 const MAX_TEAMS: usize = 100;
 
+/// Most parts of one filter.
+const MAX_PARTS: usize = 100;
+
 /// The fields that a mask may name.
 const MUTABLE: [&str; 12] = [
     "email",
@@ -87,6 +90,7 @@ pub(super) fn link_request(
         source,
         external_id,
         values,
+        only_without_role: request.only_without_role,
     }))
 }
 
@@ -119,18 +123,42 @@ pub(super) fn member_key(by: Option<pb::get_member_request::By>) -> Result<Membe
     faults.finish(key)
 }
 
+/// The part of a list that is asked for: everything in which two pages of one list may differ.
+pub(super) struct Window {
+    page_size: i32,
+    page_token: String,
+    skip: i64,
+    /// Whether to count.
+    pub(super) with_total: bool,
+}
+
+impl Window {
+    /// Takes it out of the request: what stays is the list.
+    pub(super) fn take(request: &mut pb::ListMembersRequest) -> Self {
+        Self {
+            page_size: std::mem::take(&mut request.page_size),
+            page_token: std::mem::take(&mut request.page_token),
+            skip: std::mem::take(&mut request.skip),
+            with_total: std::mem::take(&mut request.with_total),
+        }
+    }
+}
+
 /// # Errors
 ///
 /// `INVALID_ARGUMENT` with every fault.
 pub(super) fn list_query(
     request: pb::ListMembersRequest,
-    page_size: i32,
-    page_token: &str,
+    window: &Window,
     list: &List,
 ) -> Result<MemberQuery, Status> {
     let mut faults = Faults::default();
-    let limit = faults.page_size(page_size);
-    let cursor: Option<(i64, Option<String>)> = list.cursor(page_token, &mut faults);
+    let limit = faults.page_size(window.page_size);
+    let cursor: Option<(i64, Option<String>)> = list.cursor(&window.page_token, &mut faults);
+    let skip = faults.check(
+        "skip",
+        u64::try_from(window.skip).map_err(|_| "must not be less than 0"),
+    );
     if request.roles.len() > Role::ALL.len() + 1 {
         faults.add("roles", format_args!("must be at most {}", Role::ALL.len() + 1));
     }
@@ -158,11 +186,11 @@ pub(super) fn list_query(
         team: request.team.and_then(|number| team(&mut faults, "team", number)),
         enabled: request.enabled,
         source: optional(&mut faults, "source", request.source, Source::new),
-        email_parts: part(&mut faults, "email_part", request.email_part, Email::MAX_CHARS),
-        name_parts: part(
+        email_parts: parts(&mut faults, "email_parts", request.email_parts, Email::MAX_CHARS),
+        name_parts: parts(
             &mut faults,
-            "name_part",
-            request.name_part,
+            "name_parts",
+            request.name_parts,
             DisplayName::MAX_CHARS,
         ),
         created: TimeRange {
@@ -183,7 +211,7 @@ pub(super) fn list_query(
         order,
         descending,
         after,
-        skip: 0,
+        skip: skip.unwrap_or_default(),
         limit,
     }))
 }
@@ -294,15 +322,21 @@ fn optional<T, E: std::fmt::Display>(
     faults.check_optional(field, value, new).flatten()
 }
 
-fn part(faults: &mut Faults, field: &str, part: Option<String>, max: usize) -> Vec<String> {
-    let Some(part) = part else { return Vec::new() };
-    if part.is_empty() || part.chars().nth(max).is_some() {
-        faults.add(field, format_args!("must be 1 to {max} characters"));
+fn parts(faults: &mut Faults, field: &str, parts: Vec<String>, max: usize) -> Vec<String> {
+    if parts.len() > MAX_PARTS {
+        faults.add(field, format_args!("must be at most {MAX_PARTS}"));
+        return Vec::new();
     }
-    if part.chars().any(char::is_control) {
-        faults.add(field, "must not have control characters");
+    for (index, part) in parts.iter().enumerate() {
+        let field = format!("{field}[{index}]");
+        if part.is_empty() || part.chars().nth(max).is_some() {
+            faults.add(&field, format_args!("must be 1 to {max} characters"));
+        }
+        if part.chars().any(char::is_control) {
+            faults.add(&field, "must not have control characters");
+        }
     }
-    vec![part]
+    parts
 }
 
 fn team(faults: &mut Faults, field: &str, number: i64) -> Option<TeamNumber> {

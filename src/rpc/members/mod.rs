@@ -9,7 +9,7 @@ use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use self::{
-    decode::{link_request, list_query, member_key, patch, version},
+    decode::{Window, link_request, list_query, member_key, patch, version},
     encode::{association, linked, member},
 };
 use super::{
@@ -119,24 +119,21 @@ impl pb::member_service_server::MemberService for Members {
             .grant_read(auth::credential(request.metadata())?)
             .await?;
         let mut request = request.into_inner();
-        let page_size = std::mem::take(&mut request.page_size);
-        let page_token = std::mem::take(&mut request.page_token);
-        let with_total = std::mem::take(&mut request.with_total);
+        let window = Window::take(&mut request);
         let list = List::new("ListMembers", &request);
-        let query = list_query(request, page_size, &page_token, &list)?;
-        let total = if with_total {
-            let count = directory.count_members(grant, query.filter.clone()).await?;
-            Some(i64::try_from(count).unwrap_or(i64::MAX))
+        let query = list_query(request, &window, &list)?;
+        let page = if window.with_total {
+            directory.members_counted(grant, query).await?
         } else {
-            None
+            directory.members(grant, query).await?
         };
-        let (members, next) = directory.members(grant, query).await?;
+        let next = page.next;
         Ok(Response::new(pb::ListMembersResponse {
-            members: members.into_iter().map(member).collect(),
+            members: page.members.into_iter().map(member).collect(),
             next_page_token: next
                 .map(|next| list.token(&(next.number.0, next.name)))
                 .unwrap_or_default(),
-            total,
+            total: page.total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
         }))
     }
 

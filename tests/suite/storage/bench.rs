@@ -311,6 +311,7 @@ impl Bench {
             LinkedUser::ByEmail(user) => (None, user),
         };
         let link = LinkMember {
+            only_without_role: false,
             id: new.id,
             new_user_id,
             user_id,

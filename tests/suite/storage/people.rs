@@ -62,6 +62,7 @@ impl Bench {
     /// A link with these values, that is not stored.
     pub(super) fn link_with(&self, values: MemberPatch) -> LinkMember {
         LinkMember {
+            only_without_role: false,
             id: MemberId::new(self.tick(), RANDOM).unwrap(),
             new_user_id: self.user_id(),
             user_id: None,

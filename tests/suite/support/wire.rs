@@ -69,6 +69,17 @@ impl Wire {
         Some(reply)
     }
 
+    /// The next reply, with a body if its headers announce one. None: the connection was closed before a whole one came.
+    pub(crate) async fn any_reply(&mut self) -> Option<Reply> {
+        let mut reply = self.head().await?;
+        let length = reply
+            .header("content-length")
+            .and_then(|length| length.parse().ok());
+        reply.body.resize(length.unwrap_or_default(), 0);
+        self.stream.read_exact(&mut reply.body).await.ok()?;
+        Some(reply)
+    }
+
     /// The next reply, one without a body whatever its headers say: that to HEAD.
     pub(crate) async fn head(&mut self) -> Option<Reply> {
         let status = self.line().await?.split(' ').nth(1)?.parse().ok()?;

@@ -115,7 +115,7 @@ fn refused(refusal: Refusal) -> Response {
             error(StatusCode::UNAUTHORIZED, "invalid api_key")
         }
         Refusal::TooLarge => error(StatusCode::PAYLOAD_TOO_LARGE, "request body too large"),
-        Refusal::Failed(Fault::NotFound) => error(StatusCode::NOT_FOUND, "user not found"),
+        Refusal::Failed(Fault::NotFound(_)) => error(StatusCode::NOT_FOUND, "user not found"),
         Refusal::Failed(Fault::RateLimited(wait)) => {
             retry_after(error(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded"), wait)
         }
@@ -124,7 +124,15 @@ fn refused(refusal: Refusal) -> Response {
             wait,
         ),
         Refusal::Failed(Fault::DeadlineExceeded) => error(StatusCode::GATEWAY_TIMEOUT, "deadline exceeded"),
-        Refusal::Failed(Fault::Internal) => error(StatusCode::INTERNAL_SERVER_ERROR, "internal server error"),
+        // The others belong to calls that are not made here.
+        Refusal::Failed(
+            Fault::PermissionDenied
+            | Fault::InvalidArgument
+            | Fault::AlreadyExists(_)
+            | Fault::FailedPrecondition(_)
+            | Fault::Changed
+            | Fault::Internal,
+        ) => error(StatusCode::INTERNAL_SERVER_ERROR, "internal server error"),
     }
 }
 

@@ -13,8 +13,6 @@ mod items;
 mod python_json;
 mod uuid_text;
 
-use std::time::Duration;
-
 use axum::{
     Router,
     body::Body,
@@ -23,26 +21,15 @@ use axum::{
     response::Response,
     routing::{MethodRouter, post},
 };
-use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt as _;
 
 use self::body::{Rejection, Sought};
-use crate::{Upstream, fault::Fault, proto::users_v1::retrieve_request, upstream::Key};
+use crate::{Upstream, body::Unread, fault::Fault, proto::users_v1::retrieve_request, upstream::Key};
 
 const RETRIEVE: &str = "/api/external/v1/users/retrieve";
 const DELETE: &str = "/api/external/v1/users/delete";
 const PING: &str = "/api/external/v1/ping";
-
-/// The largest body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
-
-/// How much of a body that is too large is read before it is refused, so that the client is done sending and reads the
-/// answer.
-const MAX_DISCARDED: usize = 1024 * 1024;
-
-/// How long a client may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The endpoints, and the framework's answers for what is none.
 pub(crate) fn routes(upstream: Upstream) -> Router {
@@ -63,7 +50,7 @@ fn endpoint(methods: MethodRouter<Upstream>) -> MethodRouter<Upstream> {
 enum Refusal {
     /// Its body is no request.
     Rejected(Rejection),
-    /// Its body has more than [`MAX_BODY`] bytes.
+    /// Its body is larger than the gateway reads.
     TooLarge,
     /// The directory did not do it.
     Failed(Fault),
@@ -75,6 +62,16 @@ impl From<Rejection> for Refusal {
     }
 }
 
+impl From<Unread> for Refusal {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::TooLarge,
+            Unread::TooSlow => Self::Failed(Fault::DeadlineExceeded),
+            Unread::BrokenOff => Self::Rejected(Rejection::Unparsable),
+        }
+    }
+}
+
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         Self::Failed(fault)
@@ -83,7 +80,7 @@ impl From<Fault> for Refusal {
 
 async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
     let user = async {
-        let bytes = read(&headers, body).await?;
+        let bytes = crate::body::read(&headers, body).await?;
         let request = body::retrieve(&bytes, is_json(&headers))?;
         let by = match request.by {
             body::By::UserId(id) => retrieve_request::By::UserId(id.to_string()),
@@ -97,7 +94,7 @@ async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Bo
 
 async fn delete(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
     let deleted = async {
-        let bytes = read(&headers, body).await?;
+        let bytes = crate::body::read(&headers, body).await?;
         let request = body::delete(&bytes, is_json(&headers))?;
         Ok(upstream
             .delete(&key(&request.api_key)?, request.user_id.to_string())
@@ -108,7 +105,7 @@ async fn delete(State(upstream): State<Upstream>, headers: HeaderMap, body: Body
 
 async fn ping(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
     let pong = async {
-        let bytes = read(&headers, body).await?;
+        let bytes = crate::body::read(&headers, body).await?;
         let request = body::ping(&bytes, is_json(&headers))?;
         Ok(upstream.ping(&key(&request.api_key)?).await?)
     };
@@ -129,40 +126,6 @@ fn is_json(headers: &HeaderMap) -> bool {
             .get(header::CONTENT_TYPE)
             .map(header::HeaderValue::as_bytes),
     )
-}
-
-async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > MAX_DISCARDED) {
-        return Err(Refusal::TooLarge);
-    }
-    tokio::time::timeout(BODY_TIMEOUT, collect(body, announced.unwrap_or_default()))
-        .await
-        .unwrap_or(Err(Refusal::Failed(Fault::DeadlineExceeded)))
-}
-
-async fn collect(mut body: Body, expected: usize) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = Vec::with_capacity(expected.min(MAX_BODY));
-    let mut seen = 0;
-    while let Some(frame) = body.frame().await {
-        // The client broke off: nobody will read the answer.
-        let frame = frame.map_err(|_| Rejection::Unparsable)?;
-        let Ok(data) = frame.into_data() else { continue };
-        seen += data.len();
-        if seen > MAX_DISCARDED {
-            break;
-        }
-        if seen <= MAX_BODY {
-            bytes.extend_from_slice(&data);
-        }
-    }
-    if seen > MAX_BODY {
-        Err(Refusal::TooLarge)
-    } else {
-        Ok(bytes)
-    }
 }
 
 /// A path that is no endpoint as it stands. The framework decodes it before it looks, and sends one with slashes at its

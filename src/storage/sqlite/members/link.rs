@@ -30,6 +30,9 @@ pub(super) async fn link(
     change: &Change,
 ) -> Result<Linked, StoreError> {
     match existing(connection, organization, &link).await? {
+        Some(stored) if link.only_without_role && stored.entry.access.role.is_some() => {
+            Err(Conflict::Member.into())
+        }
         Some(stored) => refresh(connection, organization, stored, link, change).await,
         None => create(connection, organization, link, change).await,
     }

@@ -103,7 +103,24 @@ impl MemberStore for SqliteStorage {
         organization: OrganizationId,
         query: MemberQuery,
     ) -> Result<Vec<MemberEntry>, StoreError> {
-        list::page(&self.reads, organization, query).await
+        let mut connection = self.reads.acquire().await.map_err(engine)?;
+        list::page(&mut connection, organization, query).await
+    }
+
+    async fn members_counted(
+        &self,
+        organization: OrganizationId,
+        query: MemberQuery,
+    ) -> Result<(Vec<MemberEntry>, u64), StoreError> {
+        let mut snapshot = self.reads.begin().await.map_err(engine)?;
+        let total = list::count(&mut snapshot, organization, &query.filter).await?;
+        let (query, reversed) = query.from_nearer_end(total);
+        let mut members = list::page(&mut snapshot, organization, query).await?;
+        snapshot.commit().await.map_err(engine)?;
+        if reversed {
+            members.reverse();
+        }
+        Ok((members, total))
     }
 
     async fn count_members(
@@ -111,7 +128,8 @@ impl MemberStore for SqliteStorage {
         organization: OrganizationId,
         filter: MemberFilter,
     ) -> Result<u64, StoreError> {
-        list::count(&self.reads, organization, &filter).await
+        let mut connection = self.reads.acquire().await.map_err(engine)?;
+        list::count(&mut connection, organization, &filter).await
     }
 
     async fn update_member(

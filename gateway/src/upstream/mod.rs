@@ -1,4 +1,11 @@
-//! The way to the directory's gRPC services.
+//! The way to the directory's gRPC services: a file for each, and here what they share.
+//!
+//! To add a call: its method in the file of its service. To add a service: its proto in `build.rs`, a file here, and the
+//! service among those that the server gives to the gateway of its own process.
+
+mod members;
+mod teams;
+mod users;
 
 use std::{convert::Infallible, fmt, time::Duration};
 
@@ -10,13 +17,7 @@ use tonic::{
 };
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 
-use crate::{
-    fault::Fault,
-    proto::users_v1::{
-        DeleteRequest, PingRequest, PingResponse, RetrieveRequest, User, retrieve_request::By,
-        user_service_client::UserServiceClient,
-    },
-};
+use crate::fault::Fault;
 
 /// How long the directory has for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -34,8 +35,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// The longest text that is asked about as a key, in bytes. A key has 46.
 const MAX_KEY: usize = 256;
 
-/// The largest message that the directory may answer with, in bytes.
-const MAX_RESPONSE: usize = 1024 * 1024;
+/// The largest message that the directory may answer with, in bytes: 500 of the largest members.
+const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 
 type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, transport::Error>;
 
@@ -72,28 +73,6 @@ impl Upstream {
         Self {
             connection: BoxCloneSyncService::new(channel),
         }
-    }
-
-    /// The live user of the key's organization.
-    pub(crate) async fn retrieve(&self, key: &Key, by: By) -> Result<User, Fault> {
-        let request = key.request(RetrieveRequest { by: Some(by) });
-        let response = answer(self.users().retrieve(request)).await?;
-        response.user.ok_or(Fault::Internal)
-    }
-
-    /// Revokes the user's link to the key's organization.
-    pub(crate) async fn delete(&self, key: &Key, user_id: String) -> Result<(), Fault> {
-        answer(self.users().delete(key.request(DeleteRequest { user_id }))).await?;
-        Ok(())
-    }
-
-    /// Whose key it is.
-    pub(crate) async fn ping(&self, key: &Key) -> Result<PingResponse, Fault> {
-        answer(self.users().ping(key.request(PingRequest {}))).await
-    }
-
-    fn users(&self) -> UserServiceClient<Connection> {
-        UserServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
     }
 }
 

@@ -1,0 +1,291 @@
+//! `GET /v3/users`.
+
+use axum::{extract::Request, http::StatusCode, response::Response};
+
+use super::{
+    Feedier,
+    answer::{self, Refusal},
+    bearer,
+    input::{Input, Value},
+    page::{self, Page, Place},
+    rules::{self, Errors},
+    user::{ROLES, User, role_name},
+};
+use crate::{
+    Upstream,
+    fault::Fault,
+    proto::directory_v1::{ListMembersRequest, ListMembersResponse, Role},
+    upstream::Key,
+};
+
+/// Users of a page, where the client does not say.
+const PER_PAGE: u32 = 15;
+
+/// The most alternatives of one filter.
+const MAX_PARTS: usize = 100;
+
+/// The longest name and the longest address that the directory has, in characters. Nobody has a longer part.
+const MAX_NAME: usize = 255;
+const MAX_EMAIL: usize = 320;
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    page: u64,
+    per_page: u32,
+    /// None: filters that nobody passes.
+    filter: Option<Filter>,
+}
+
+/// Whom to list. Empty: all.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+struct Filter {
+    names: Vec<String>,
+    emails: Vec<String>,
+    roles: Vec<Role>,
+}
+
+pub(super) async fn list(feedier: &Feedier, request: Request) -> Result<Response, Refusal> {
+    let (secret, key) = bearer(request.headers())?;
+    let asked = match read(&Input::of_query(request.uri().query())) {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            feedier.upstream.may_read(&key).await?;
+            return Err(refusal);
+        }
+    };
+    let found = if let Some(filter) = &asked.filter {
+        let walk = (secret, filter, asked.per_page);
+        let end = match asked.page {
+            1 => None,
+            page => feedier.walks.end(&walk, page - 1),
+        };
+        let found = fetch(&feedier.upstream, &key, filter, &asked, end).await?;
+        feedier
+            .walks
+            .note(&walk, asked.page, found.next_page_token.clone());
+        found
+    } else {
+        feedier.upstream.may_read(&key).await?;
+        ListMembersResponse::default()
+    };
+    let place = Place {
+        page: asked.page,
+        per_page: asked.per_page,
+        total: u64::try_from(found.total.unwrap_or_default()).unwrap_or_default(),
+        more: !found.next_page_token.is_empty(),
+    };
+    let users = found.members.into_iter().filter_map(User::of).collect();
+    let url = page::url(request.uri(), request.headers());
+    Ok(answer::json(StatusCode::OK, &Page::new(url, place, users)))
+}
+
+/// The members of a page: those behind an end, if it is one of this list, or those at the page's place.
+async fn fetch(
+    upstream: &Upstream,
+    key: &Key,
+    filter: &Filter,
+    asked: &Asked,
+    end: Option<String>,
+) -> Result<ListMembersResponse, Fault> {
+    let request = |page_token: String, skip: u64| ListMembersRequest {
+        page_size: i32::try_from(asked.per_page).unwrap_or(i32::MAX),
+        page_token,
+        skip: i64::try_from(skip).unwrap_or(i64::MAX),
+        with_total: true,
+        roles: match &filter.roles[..] {
+            [] => ROLES.map(i32::from).to_vec(),
+            roles => roles.iter().map(|role| i32::from(*role)).collect(),
+        },
+        name_parts: filter.names.clone(),
+        email_parts: filter.emails.clone(),
+        ..ListMembersRequest::default()
+    };
+    if let Some(end) = end {
+        match upstream.list_members(key, request(end, 0)).await {
+            // It is from another version of the directory.
+            Err(Fault::InvalidArgument) => {}
+            answer => return answer,
+        }
+    }
+    let skip = (asked.page - 1).saturating_mul(asked.per_page.into());
+    upstream.list_members(key, request(String::new(), skip)).await
+}
+
+fn read(input: &Input) -> Result<Asked, Refusal> {
+    let mut errors = Errors::default();
+    let per_page = rules::page_size(&mut errors, "per_page", input);
+    let limit = rules::page_size(&mut errors, "limit", input);
+    let page = input.given("page").and_then(rules::integer);
+    let filters = match input.given("filter") {
+        Some(Value::Array(filters)) => &filters[..],
+        _ => &[],
+    };
+    let mut unknown = Vec::new();
+    let mut filter = Some(Filter::default());
+    for (name, value) in filters {
+        let parts = alternatives(value);
+        let field = match name.as_str() {
+            "name" => "filter.name",
+            "email" => "filter.email",
+            "role" => "filter.role",
+            _ => {
+                unknown.push(name.clone());
+                continue;
+            }
+        };
+        if parts.len() > MAX_PARTS {
+            errors.add(
+                field,
+                format!("The {field} field must not have more than {MAX_PARTS} items."),
+            );
+        }
+        if parts.is_empty() {
+            continue;
+        }
+        filter = filter.and_then(|filter| filter.with(name, parts));
+    }
+    if !errors.is_empty() {
+        return Err(errors.into());
+    }
+    if !unknown.is_empty() {
+        return Err(Refusal::UnknownFilters(unknown));
+    }
+    Ok(Asked {
+        page: page.and_then(|page| u64::try_from(page).ok()).unwrap_or(1).max(1),
+        per_page: per_page.or(limit).unwrap_or(PER_PAGE),
+        filter,
+    })
+}
+
+impl Filter {
+    /// With the alternatives of one more filter. None: nobody passes it.
+    fn with(mut self, name: &str, parts: Vec<String>) -> Option<Self> {
+        let some = |parts: Vec<String>, max: usize| {
+            let parts: Vec<_> = parts.into_iter().filter(|part| can_be(part, max)).collect();
+            (!parts.is_empty()).then_some(parts)
+        };
+        match name {
+            "name" => self.names = some(parts, MAX_NAME)?,
+            "email" => self.emails = some(parts, MAX_EMAIL)?,
+            _ => {
+                self.roles = ROLES
+                    .into_iter()
+                    .filter(|role| role_name(*role).is_some_and(|name| parts.iter().any(|part| part == name)))
+                    .collect();
+                if self.roles.is_empty() {
+                    return None;
+                }
+            }
+        }
+        Some(self)
+    }
+}
+
+/// Whether anything in the directory can have this part.
+fn can_be(part: &str, max: usize) -> bool {
+    part.chars().nth(max).is_none() && !part.chars().any(char::is_control)
+}
+
+/// What is between commas, but for nothing, in one text or in many; each once.
+fn alternatives(value: &Value) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut waiting = vec![value];
+    while let Some(value) = waiting.pop() {
+        match value {
+            Value::Text(text) => {
+                for part in text.split(',').filter(|part| !part.is_empty()) {
+                    if found.len() <= MAX_PARTS && found.iter().all(|there| there != part) {
+                        found.push(part.to_owned());
+                    }
+                }
+            }
+            Value::Array(items) => waiting.extend(items.iter().rev().map(|(_, item)| item)),
+            // A query has neither numbers nor truths.
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &str) -> Asked {
+        read(&Input::of_query(Some(query))).unwrap()
+    }
+
+    fn filter(query: &str) -> Option<Filter> {
+        asked(query).filter
+    }
+
+    #[test]
+    fn a_page_that_is_no_positive_integer_is_the_first() {
+        for page in ["", "0", "-1", "abc", "1.5", "99999999999999999999", "01"] {
+            assert_eq!(asked(&format!("page={page}")).page, 1, "{page}");
+        }
+        assert_eq!(asked("page[]=2").page, 1);
+        assert_eq!(asked("page=2&page=3").page, 3);
+        assert_eq!(asked("page=+7").page, 7);
+    }
+
+    #[test]
+    fn a_page_has_as_many_as_asked_for() {
+        assert_eq!(asked("").per_page, 15);
+        assert_eq!(asked("limit=20").per_page, 20);
+        assert_eq!(asked("per_page=30&limit=20").per_page, 30);
+        assert!(read(&Input::of_query(Some("per_page=30&limit=0"))).is_err());
+    }
+
+    #[test]
+    fn a_comma_means_or_and_so_does_an_array() {
+        let names = |names: &[&str]| {
+            Some(Filter {
+                names: names.iter().map(|name| (*name).to_owned()).collect(),
+                ..Filter::default()
+            })
+        };
+        assert_eq!(filter("filter[name]=a,b,,a"), names(&["a", "b"]));
+        assert_eq!(
+            filter("filter%5Bname%5D[]=a&filter[name][]=b,c"),
+            names(&["a", "b", "c"])
+        );
+        assert_eq!(filter("filter[name]=%25_"), names(&["%_"]));
+        assert_eq!(filter("filter[name]=&filter[email]=,"), names(&[]));
+        assert_eq!(filter("filter=x"), names(&[]));
+        assert_eq!(
+            filter(&format!("filter[name]={},a", "x".repeat(256))),
+            names(&["a"])
+        );
+        assert_eq!(filter(&format!("filter[name]={}", "x".repeat(256))), None);
+        assert_eq!(filter("filter[email]=a%01"), None);
+    }
+
+    #[test]
+    fn admin_is_also_the_owner() {
+        let roles = |query: &str| filter(query).map(|filter| filter.roles);
+        assert_eq!(roles("filter[role]=admin"), Some(vec![Role::Owner, Role::Admin]));
+        assert_eq!(roles("filter[role]=viewer,nope"), Some(vec![Role::Viewer]));
+        assert_eq!(roles("filter[role][]=editor"), Some(vec![Role::Editor]));
+        assert_eq!(roles("filter[role]=owner"), None);
+        assert_eq!(roles("filter[role]=Admin"), None);
+        assert_eq!(roles("filter[role]="), Some(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_too_much_or_unknown_is_refused() {
+        let many: Vec<_> = (0..101).map(|index| index.to_string()).collect();
+        let query = format!("filter[name]={}", many.join(","));
+        assert!(matches!(
+            read(&Input::of_query(Some(&query))),
+            Err(Refusal::Invalid(_))
+        ));
+        let Err(Refusal::UnknownFilters(names)) =
+            read(&Input::of_query(Some("filter[x]=&filter[]=1&filter[name]=a")))
+        else {
+            panic!("unknown filters are refused");
+        };
+        assert_eq!(names, ["x", "0"]);
+    }
+}

@@ -1,0 +1,141 @@
+//! Feedier's v3 users (wire contract: `docs/feedier.md`).
+//!
+//! A request is read by [`input`] as PHP would read it, judged by [`rules`] as Laravel would, asked of the directory by
+//! the handler in [`list`] or [`users`], and answered by [`answer`], [`user`] or [`page`].
+//!
+//! To add an endpoint: its path and methods in [`METHODS`] and [`endpoint`], its handler beside the others, its fields in
+//! [`rules`].
+
+mod answer;
+mod email;
+mod input;
+mod list;
+mod page;
+mod rules;
+mod user;
+mod users;
+mod walks;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, Method, header},
+    response::Response,
+    routing::any,
+};
+use percent_encoding::percent_decode_str;
+
+use self::{answer::Refusal, walks::Walks};
+use crate::{Upstream, upstream::Key};
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Feedier {
+    upstream: Upstream,
+    walks: Arc<Walks>,
+}
+
+/// A resource: what a path names.
+#[derive(Debug, PartialEq, Eq)]
+enum Resource {
+    /// `/v3/users`.
+    Users,
+    /// `/v3/users/:id`, with the id as it was written.
+    User(String),
+}
+
+impl Resource {
+    /// What is at a path below `/v3`. Slashes at the end do not count.
+    fn at(path: &str) -> Option<Self> {
+        let decoded = percent_decode_str(path.trim_matches('/')).decode_utf8_lossy();
+        let mut segments = decoded.split('/');
+        match (segments.next(), segments.next(), segments.next(), segments.next()) {
+            (Some("v3"), Some("users"), None, None) => Some(Self::Users),
+            (Some("v3"), Some("users"), Some(id), None) if !id.is_empty() => Some(Self::User(id.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// In the order in which Laravel lists them.
+    const fn methods(&self) -> &'static str {
+        match self {
+            Self::Users => "GET, HEAD, POST",
+            Self::User(_) => "GET, HEAD, PUT, DELETE",
+        }
+    }
+}
+
+/// Everything below `/v3`, with the framework's answers for what is no endpoint.
+pub(crate) fn routes(upstream: Upstream) -> Router {
+    let feedier = Feedier {
+        upstream,
+        walks: Arc::default(),
+    };
+    Router::new()
+        .route("/v3", any(endpoint))
+        .route("/v3/", any(endpoint))
+        .route("/v3/{*rest}", any(endpoint))
+        .with_state(feedier)
+}
+
+async fn endpoint(State(feedier): State<Feedier>, request: Request) -> Response {
+    let path = request.uri().path();
+    let Some(resource) = Resource::at(path) else {
+        return answer::refused(Refusal::NoRoute(path.trim_matches('/').to_owned()));
+    };
+    let methods = resource.methods();
+    let method = request.method().clone();
+    let answered = match (resource, &method) {
+        (Resource::Users, &Method::GET | &Method::HEAD) => list::list(&feedier, request).await,
+        (Resource::Users, &Method::POST) => users::create(&feedier, request).await,
+        (Resource::User(id), &Method::GET | &Method::HEAD) => users::retrieve(&feedier, request, id).await,
+        (Resource::User(id), &Method::PUT) => users::update(&feedier, request, id).await,
+        (Resource::User(id), &Method::DELETE) => users::delete(&feedier, request, id).await,
+        (_, &Method::OPTIONS) => Ok(answer::options(methods)),
+        _ => Err(Refusal::NoMethod {
+            method: method.to_string(),
+            path: path.trim_matches('/').to_owned(),
+            methods,
+        }),
+    };
+    answered.unwrap_or_else(answer::refused)
+}
+
+/// The token of `Authorization: Bearer ...`, and the key to ask with.
+fn bearer(headers: &HeaderMap) -> Result<(&str, Key), Refusal> {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.trim().split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim_start())
+        .and_then(|token| Some((token, Key::new(token)?)))
+        .ok_or(Refusal::Unauthenticated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_resource_or_nothing() {
+        let user = |id: &str| Some(Resource::User(id.to_owned()));
+        for (path, resource) in [
+            ("/v3/users", Some(Resource::Users)),
+            ("/v3/users/", Some(Resource::Users)),
+            ("/v3/%75sers", Some(Resource::Users)),
+            ("/v3/users/42", user("42")),
+            ("/v3/users/42//", user("42")),
+            ("/v3/users%2F42", user("42")),
+            ("/v3/users/a%20b", user("a b")),
+            ("/v3", None),
+            ("/v3//users", None),
+            ("/v3/users//42", None),
+            ("/v3/users/42/more", None),
+            ("/v3/Users", None),
+        ] {
+            assert_eq!(Resource::at(path), resource, "{path}");
+        }
+    }
+}

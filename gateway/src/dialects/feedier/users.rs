@@ -1,0 +1,215 @@
+//! One user: create, retrieve, update, delete.
+
+use std::time::Duration;
+
+use axum::{
+    extract::Request,
+    http::{StatusCode, request::Parts},
+    response::Response,
+};
+
+use super::{
+    Feedier,
+    answer::{self, Refusal},
+    bearer,
+    input::Input,
+    rules::{self, Fields},
+    user::User,
+};
+use crate::{
+    Upstream, body,
+    fault::{Fault, Thing},
+    proto::directory_v1::{LinkMemberRequest, Member, Role, get_member_request::By},
+    upstream::Key,
+};
+
+/// What the directory notes as the source of whom this dialect links.
+const SOURCE: &str = "feedier";
+
+/// How often to begin anew when others change the same user at the same moment.
+const ATTEMPTS: usize = 16;
+
+pub(super) async fn create(feedier: &Feedier, request: Request) -> Result<Response, Refusal> {
+    let (parts, input) = read(request).await?;
+    let (_, key) = bearer(&parts.headers)?;
+    let upstream = &feedier.upstream;
+    let (fields, mut errors) = rules::create(&input);
+    let there = match &fields.email {
+        Some(email) => by_email(upstream, &key, email).await?,
+        None => None,
+    };
+    if there.as_ref().is_some_and(has_role) {
+        errors.email_taken();
+    }
+    if let Some(team) = fields.team
+        && !upstream.has_team(&key, team).await?
+    {
+        errors.no_team();
+    }
+    let Fields {
+        email: Some(email),
+        role: Some(role),
+        auth_method: Some(auth_method),
+        name,
+        team,
+    } = fields
+    else {
+        upstream.may_write(&key).await?;
+        return Err(errors.into());
+    };
+    if !errors.is_empty() {
+        upstream.may_write(&key).await?;
+        return Err(errors.into());
+    }
+    // An end user who is given a role keeps the name.
+    let named = there.is_some_and(|member| member.name.is_some());
+    let link = LinkMemberRequest {
+        source: Some(SOURCE.to_owned()),
+        name: name.or_else(|| (!named).then(|| email.clone())),
+        email: Some(email),
+        role: role.into(),
+        auth_method: auth_method.into(),
+        primary_team: team,
+        only_without_role: true,
+        ..LinkMemberRequest::default()
+    };
+    match upstream.link_member(&key, link).await {
+        Ok(member) => shown(StatusCode::CREATED, member),
+        Err(Fault::AlreadyExists(_)) => {
+            errors.email_taken();
+            Err(errors.into())
+        }
+        // It was removed in this moment.
+        Err(Fault::NotFound(Thing::Team)) => {
+            errors.no_team();
+            Err(errors.into())
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+pub(super) async fn retrieve(feedier: &Feedier, request: Request, id: String) -> Result<Response, Refusal> {
+    let (_, key) = bearer(request.headers())?;
+    shown(StatusCode::OK, find(&feedier.upstream, &key, &id).await?)
+}
+
+pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> Result<Response, Refusal> {
+    let (parts, input) = read(request).await?;
+    let (_, key) = bearer(&parts.headers)?;
+    let upstream = &feedier.upstream;
+    for _ in 0..ATTEMPTS {
+        let member = find(upstream, &key, &id).await?;
+        let (fields, mut errors) = rules::update(&input);
+        if !errors.is_empty() {
+            upstream.may_write(&key).await?;
+            if let Some(email) = &fields.email
+                && by_email(upstream, &key, email)
+                    .await?
+                    .is_some_and(|other| other.id != member.id)
+            {
+                errors.email_taken();
+            }
+            return Err(errors.into());
+        }
+        let (member, paths) = changed(member, fields);
+        if paths.is_empty() {
+            upstream.may_write(&key).await?;
+            return shown(StatusCode::OK, member);
+        }
+        match upstream.update_member(&key, member, &paths).await {
+            Ok(member) => return shown(StatusCode::OK, member),
+            Err(Fault::Changed) => {}
+            Err(Fault::AlreadyExists(_)) => {
+                errors.email_taken();
+                return Err(errors.into());
+            }
+            Err(Fault::NotFound(Thing::Member)) => return Err(Refusal::NoUser(id)),
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Err(too_busy())
+}
+
+pub(super) async fn delete(feedier: &Feedier, request: Request, id: String) -> Result<Response, Refusal> {
+    let (_, key) = bearer(request.headers())?;
+    for _ in 0..ATTEMPTS {
+        let member = find(&feedier.upstream, &key, &id).await?;
+        match feedier.upstream.revoke_member(&key, member).await {
+            Ok(()) => return Ok(answer::no_content()),
+            Err(Fault::Changed) => {}
+            Err(Fault::NotFound(Thing::Member)) => return Err(Refusal::NoUser(id)),
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Err(too_busy())
+}
+
+async fn read(request: Request) -> Result<(Parts, Input), Refusal> {
+    let (parts, body) = request.into_parts();
+    let bytes = body::read(&parts.headers, body).await?;
+    let input = Input::of_body(&parts.headers, &bytes, parts.uri.query());
+    Ok((parts, input))
+}
+
+/// The live member with this number who has a role.
+async fn find(upstream: &Upstream, key: &Key, id: &str) -> Result<Member, Refusal> {
+    let number = rules::decimal(id).filter(|number| *number > 0 && !id.starts_with('+'));
+    let Some(number) = number else {
+        upstream.may_read(key).await?;
+        return Err(Refusal::NoUser(id.to_owned()));
+    };
+    match upstream.member(key, By::Number(number)).await {
+        Ok(member) if has_role(&member) => Ok(member),
+        Ok(_) | Err(Fault::NotFound(Thing::Member)) => Err(Refusal::NoUser(id.to_owned())),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+async fn by_email(upstream: &Upstream, key: &Key, email: &str) -> Result<Option<Member>, Fault> {
+    match upstream.member(key, By::Email(email.to_owned())).await {
+        Ok(member) => Ok(Some(member)),
+        Err(Fault::NotFound(Thing::Member)) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn has_role(member: &Member) -> bool {
+    member.role() != Role::Unspecified
+}
+
+/// The member with the fields that were given, and which of them to change.
+fn changed(mut member: Member, fields: Fields) -> (Member, Vec<&'static str>) {
+    let mut paths = Vec::new();
+    if let Some(email) = fields.email {
+        member.email = Some(email);
+        paths.push("email");
+    }
+    if let Some(name) = fields.name {
+        member.name = Some(name);
+        paths.push("name");
+    }
+    // An owner reads as an admin, so a client that writes back what it read leaves the owner an owner.
+    if let Some(role) = fields.role
+        && !(role == Role::Admin && member.role() == Role::Owner)
+    {
+        member.role = role.into();
+        paths.push("role");
+    }
+    if let Some(auth_method) = fields.auth_method {
+        member.auth_method = auth_method.into();
+        paths.push("auth_method");
+    }
+    (member, paths)
+}
+
+fn shown(status: StatusCode, member: Member) -> Result<Response, Refusal> {
+    match User::of(member) {
+        Some(user) => Ok(answer::json(status, &user)),
+        None => Err(Fault::Internal.into()),
+    }
+}
+
+/// Others changed the user each time it was to be changed.
+const fn too_busy() -> Refusal {
+    Refusal::Failed(Fault::Unavailable(Duration::from_secs(1)))
+}

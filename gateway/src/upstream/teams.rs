@@ -1,0 +1,30 @@
+//! `TeamService`.
+
+use super::{Connection, Key, MAX_RESPONSE, Upstream, answer};
+use crate::{
+    fault::{Fault, Thing},
+    proto::directory_v1::{GetTeamRequest, team_service_client::TeamServiceClient},
+};
+
+/// The number of every organization's root team.
+const ROOT: i64 = 1;
+
+impl Upstream {
+    /// Whether there is a team with this number.
+    pub(crate) async fn has_team(&self, key: &Key, number: i64) -> Result<bool, Fault> {
+        match answer(self.teams().get_team(key.request(GetTeamRequest { number }))).await {
+            Ok(_) => Ok(true),
+            Err(Fault::NotFound(Thing::Team)) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Whether the key may read the directory: the fault is that of the key.
+    pub(crate) async fn may_read(&self, key: &Key) -> Result<(), Fault> {
+        self.has_team(key, ROOT).await.map(|_| ())
+    }
+
+    fn teams(&self) -> TeamServiceClient<Connection> {
+        TeamServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
+    }
+}

@@ -1,0 +1,34 @@
+//! `UserService`.
+
+use super::{Connection, Key, MAX_RESPONSE, Upstream, answer};
+use crate::{
+    fault::Fault,
+    proto::users_v1::{
+        DeleteRequest, PingRequest, PingResponse, RetrieveRequest, User, retrieve_request::By,
+        user_service_client::UserServiceClient,
+    },
+};
+
+impl Upstream {
+    /// The live user of the key's organization.
+    pub(crate) async fn retrieve(&self, key: &Key, by: By) -> Result<User, Fault> {
+        let request = key.request(RetrieveRequest { by: Some(by) });
+        let response = answer(self.users().retrieve(request)).await?;
+        response.user.ok_or(Fault::Internal)
+    }
+
+    /// Revokes the user's link to the key's organization.
+    pub(crate) async fn delete(&self, key: &Key, user_id: String) -> Result<(), Fault> {
+        answer(self.users().delete(key.request(DeleteRequest { user_id }))).await?;
+        Ok(())
+    }
+
+    /// Whose key it is.
+    pub(crate) async fn ping(&self, key: &Key) -> Result<PingResponse, Fault> {
+        answer(self.users().ping(key.request(PingRequest {}))).await
+    }
+
+    fn users(&self) -> UserServiceClient<Connection> {
+        UserServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
+    }
+}
