@@ -1,6 +1,7 @@
 //! What internal services and operators call, as clients of theirs see it.
 
 mod admin;
+mod numbered;
 mod teams;
 
 use tonic::{Code, Request, Status, transport::Channel};
