@@ -44,6 +44,7 @@ impl Open {
             id: userbridge::domain::MemberId::new(at, RANDOM).unwrap(),
             new_user_id: userbridge::domain::UserId::new(at, RANDOM).unwrap(),
             user_id: None,
+            only_without_role: false,
             origin: userbridge::domain::Origin::default(),
             values: MemberPatch {
                 email: Some(Some(email.parse().unwrap())),

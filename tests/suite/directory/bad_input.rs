@@ -103,6 +103,7 @@ async fn all_faults_of_a_link_are_told_at_once() {
                 auth_method: -1,
                 teams: vec![1, 0, -5],
                 primary_team: Some(0),
+                only_without_role: false,
             },
             &[
                 "user_id",
@@ -447,8 +448,8 @@ async fn all_faults_of_a_list_are_told_at_once() {
                 roles: vec![-7],
                 team: Some(-1),
                 source: text(""),
-                email_part: text(""),
-                name_part: text("\u{1}"),
+                email_parts: vec![String::new()],
+                name_parts: vec!["\u{1}".to_owned()],
                 created_from: time(i64::MAX, 0),
                 created_until: time(0, -1),
                 seen_from: time(0, 1_000_000_000),
@@ -462,8 +463,8 @@ async fn all_faults_of_a_list_are_told_at_once() {
                 "roles[0]",
                 "team",
                 "source",
-                "email_part",
-                "name_part",
+                "email_parts[0]",
+                "name_parts[0]",
                 "created_from",
                 "created_until",
                 "seen_from",
@@ -473,13 +474,13 @@ async fn all_faults_of_a_list_are_told_at_once() {
         ),
         (
             ListMembersRequest {
-                email_part: long(321),
-                name_part: long(256),
+                email_parts: long(321).into_iter().collect(),
+                name_parts: long(256).into_iter().collect(),
                 source: long(65),
                 team: Some(0),
                 ..plain()
             },
-            &["email_part", "name_part", "source", "team"],
+            &["email_parts[0]", "name_parts[0]", "source", "team"],
         ),
     ] {
         let result = app.members().list_members(with_key(request.clone(), &key)).await;
@@ -492,8 +493,8 @@ async fn all_faults_of_a_list_are_told_at_once() {
     let limits = ListMembersRequest {
         page_size: 500,
         roles: (0..6).collect(),
-        email_part: long(320),
-        name_part: long(255),
+        email_parts: long(320).into_iter().collect(),
+        name_parts: long(255).into_iter().collect(),
         created_from: time(-62_135_596_800, 0),
         created_until: time(253_402_300_799, 999_999_999),
         ..plain()
@@ -559,7 +560,7 @@ async fn a_page_token_is_good_for_its_own_list_only() {
             ..plain()
         },
         ListMembersRequest {
-            name_part: text("a"),
+            name_parts: vec!["a".to_owned()],
             ..plain()
         },
         ListMembersRequest {

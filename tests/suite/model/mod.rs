@@ -157,6 +157,7 @@ impl Real {
                             *who.get(&self.users)
                         }
                     }),
+                    only_without_role: false,
                     source: "zendesk".parse().unwrap(),
                     external_id: external_id.map(|id| id.to_string().parse().unwrap()),
                     values: MemberPatch {
@@ -376,9 +377,9 @@ impl Real {
                 };
                 let mut found = Vec::new();
                 loop {
-                    let (page, next) = self.directory.members(grant, query.clone()).await.unwrap();
-                    found.extend(page.iter().map(|entry| entry.number.0));
-                    query.after = next;
+                    let page = self.directory.members(grant, query.clone()).await.unwrap();
+                    found.extend(page.members.iter().map(|entry| entry.number.0));
+                    query.after = page.next;
                     if query.after.is_none() {
                         break;
                     }

@@ -15,6 +15,7 @@ mod links;
 mod lists;
 mod lookups;
 mod members;
+mod numbered;
 mod organizations;
 mod people;
 mod repeats;
@@ -128,6 +129,11 @@ macro_rules! conformance {
                     members_without_a_name_come_first_and_equal_names_by_number,
                     pages_are_whole_while_members_come_and_go,
                     lists_are_of_one_organization,
+                ]
+                numbered: [
+                    what_is_counted_is_what_is_listed_whatever_changes,
+                    a_page_has_its_number_from_either_end,
+                    only_one_without_a_role_is_linked_if_that_is_asked_for,
                 ]
                 searches: [
                     every_part_of_a_name_finds_it,
