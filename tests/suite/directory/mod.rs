@@ -4,6 +4,7 @@ mod admin;
 mod bad_input;
 mod events;
 mod members;
+mod scopes;
 mod teams;
 mod upkeep;
 
