@@ -39,7 +39,7 @@ fn name(number: u8) -> String {
 
 prop_state_machine! {
     #![proptest_config(ProptestConfig {
-        cases: 40,
+        cases: 24,
         failure_persistence: None,
         max_shrink_iters: 400,
         ..ProptestConfig::default()
