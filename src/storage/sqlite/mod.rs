@@ -78,7 +78,8 @@ fn options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        // What is removed is overwritten: an erased member leaves nothing in the file.
+        // What is removed is overwritten. Copies that SQLite left behind when it moved rows from one page to another stay
+        // in the unused parts of pages until those are used again, or the file is compacted (VACUUM).
         .pragma("secure_delete", "ON")
         .busy_timeout(BUSY_TIMEOUT))
 }

@@ -1,14 +1,18 @@
-//! What takes time: members seen, members due to be erased. The clock is the test's.
+//! What takes time: members seen, members due to be erased, watches whose key has died. The clock is the test's.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use tempfile::TempDir;
+use tokio_stream::StreamExt as _;
 use userbridge::{
-    domain::{Actor, Clock, EventKind, MemberEntry, MemberPatch, OrganizationId, OsRandom, Timestamp},
-    service::{Admin, Directory, LinkRequest, Read, Write},
+    domain::{Actor, Clock, EventKind, MemberEntry, MemberPatch, OrganizationId, OsRandom, Scope, Timestamp},
+    service::{Admin, Credential, Directory, LinkRequest, Read, ServiceError, Write},
     storage::{self, EventQuery, MemberKey, Migrate, Once, OrganizationPatch, Storage},
 };
 
@@ -237,4 +241,33 @@ async fn a_server_that_stops_does_not_wait_for_everybody_to_be_erased() {
     // The next one does the rest.
     world.directory.erase_due().await.unwrap();
     assert_eq!(world.erased().await, 150);
+}
+
+#[tokio::test]
+async fn a_watch_ends_within_a_minute_after_its_key_died() {
+    let world = World::new().await;
+    let scopes = [Scope::DirectoryRead].into_iter().collect();
+    let created =
+        world
+            .directory
+            .create_api_key(Admin::OPERATOR, Some(world.acme), scopes, None, Once::never());
+    let created = first(created.await.unwrap());
+    let credential = Credential {
+        key: created.secret.digest(),
+        organization: None,
+    };
+    let grant = world.directory.grant_read(credential).await.unwrap();
+    let mut events = Box::pin(world.directory.watch_events(grant, credential, 0));
+    events.next().await.unwrap().unwrap();
+    world
+        .directory
+        .revoke_api_key(Admin::OPERATOR, Some(world.acme), created.key.id)
+        .await
+        .unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+    let ended = events.next().await.unwrap();
+    assert!(matches!(ended, Err(ServiceError::InvalidApiKey)), "{ended:?}");
+    assert!(events.next().await.is_none());
 }

@@ -62,16 +62,49 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
     let name = || 0..5_u8;
     let role = || select(vec![Role::Owner, Role::Owner, Role::Editor]);
     let stale = || proptest::bool::weighted(0.1);
-    prop_oneof![
-        5 => (organization(), weighted(0.3, who()), weighted(0.8, email()), weighted(0.3, 0..3_u8), of(name()), weighted(0.4, role()))
-            .prop_map(|(organization, user, email, external_id, name, role)| Call::Link { organization, user, email, external_id, name, role }),
-        4 => (organization(), who(), weighted(0.4, of(email())), of(of(name())), weighted(0.4, of(role())), weighted(0.3, any::<bool>()), stale())
-            .prop_map(|(organization, who, email, name, role, enabled, stale)| Call::Update { organization, who, email, name, role, enabled, stale }),
-        2 => (organization(), who(), stale()).prop_map(|(organization, who, stale)| Call::Revoke { organization, who, stale }),
-        1 => (organization(), who()).prop_map(|(organization, user)| Call::RevokeUser { organization, user }),
-        2 => (organization(), who()).prop_map(|(organization, who)| Call::Restore { organization, who }),
-        1 => (organization(), who()).prop_map(|(organization, who)| Call::Erase { organization, who }),
-    ]
+    let link = (
+        (organization(), weighted(0.3, who())),
+        (weighted(0.8, email()), weighted(0.3, 0..3_u8)),
+        (of(name()), weighted(0.4, role())),
+    );
+    let link = link.prop_map(
+        |((organization, user), (email, external_id), (name, role))| Call::Link {
+            organization,
+            user,
+            email,
+            external_id,
+            name,
+            role,
+        },
+    );
+    let update = (
+        (organization(), who(), stale()),
+        (weighted(0.4, of(email())), of(of(name()))),
+        (weighted(0.4, of(role())), weighted(0.3, any::<bool>())),
+    );
+    let update =
+        update.prop_map(
+            |((organization, who, stale), (email, name), (role, enabled))| Call::Update {
+                organization,
+                who,
+                email,
+                name,
+                role,
+                enabled,
+                stale,
+            },
+        );
+    let revoke = (organization(), who(), stale());
+    let revoke = revoke.prop_map(|(organization, who, stale)| Call::Revoke {
+        organization,
+        who,
+        stale,
+    });
+    let of_one = || (organization(), who());
+    let revoke_user = of_one().prop_map(|(organization, user)| Call::RevokeUser { organization, user });
+    let restore = of_one().prop_map(|(organization, who)| Call::Restore { organization, who });
+    let erase = of_one().prop_map(|(organization, who)| Call::Erase { organization, who });
+    prop_oneof![5 => link, 4 => update, 2 => revoke, 1 => revoke_user, 2 => restore, 1 => erase]
 }
 
 /// How a call ended.

@@ -43,11 +43,20 @@ async fn crowd(bench: &Bench, organization: OrganizationId) -> Vec<MemberEntry> 
     let team = first(team.await.unwrap()).number;
     let mut members = Vec::new();
     for index in 0..36_usize {
+        let domain = ["Acme", "globex"][index % 2];
+        let email = (index % 5 != 0).then(|| format!("user{index}@{domain}.example.com").parse().unwrap());
+        let teams = [
+            vec![],
+            vec![TeamNumber::ROOT],
+            vec![team],
+            vec![TeamNumber::ROOT, team],
+        ];
+        let teams = &teams[index % 4 / (1 + index % 2)];
         let values = values! {
-            email: (index % 5 != 0).then(|| format!("user{index}@{}.example.com", ["Acme", "globex"][index % 2]).parse().unwrap()),
+            email: email,
             name: NAMES[index % NAMES.len()].map(|name| name.parse().unwrap()),
             role: [None, Some(Role::Editor), Some(Role::Viewer), Some(Role::Admin)][index % 4],
-            teams: [vec![], vec![TeamNumber::ROOT], vec![team], vec![TeamNumber::ROOT, team]][index % 4 / (1 + index % 2)].clone(),
+            teams: teams.clone(),
         };
         let link = LinkMember {
             origin: origin(["portal", "zendesk", "api"][index % 3], &index.to_string()),
@@ -160,7 +169,13 @@ pub(super) async fn each_filter_lets_through_what_it_says(bench: Bench) {
         (filter!(seen: TimeRange { from: None, until: from, }), true),
         (filter!(seen: TimeRange { from, until }), true),
         (
-            filter!(roles: vec![Some(Role::Editor), Some(Role::Viewer)], team: Some(TeamNumber(2)), enabled: Some(true), email_parts: parts(&["example"]), created: TimeRange { from: None, until }),
+            filter!(
+                roles: vec![Some(Role::Editor), Some(Role::Viewer)],
+                team: Some(TeamNumber(2)),
+                enabled: Some(true),
+                email_parts: parts(&["example"]),
+                created: TimeRange { from: None, until }
+            ),
             true,
         ),
     ] {
