@@ -150,7 +150,7 @@ async fn members_of_the_first_version_have_numbers_and_are_found_by_parts() {
             .links_of_user(organization(ACME), entry.member.user_id)
             .await
             .unwrap();
-        assert_eq!(all[..], [entry.clone()]);
+        assert_eq!(all, std::slice::from_ref(entry));
     }
     for (organization, part, expected) in [
         (ACME, "jürgen", &[1][..]),

@@ -21,15 +21,26 @@ use crate::support::{
 
 const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
 
+/// A message with other values in these fields.
+macro_rules! with {
+    ($message:expr, $($field:ident: $value:expr),+) => {{
+        let mut message = $message;
+        $(message.$field = $value;)+
+        message
+    }};
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "it is what a message takes")]
 fn long(characters: usize) -> Option<String> {
     Some("ä".repeat(characters))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what a message takes")]
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what a message takes")]
 fn time(seconds: i64, nanos: i32) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds, nanos })
 }
@@ -60,34 +71,10 @@ async fn all_faults_of_a_link_are_told_at_once() {
     let email = || text("sally@acme.example.com");
     for (request, expected) in [
         (plain(), &["email"][..]),
-        (
-            LinkMemberRequest {
-                name: text("Sally"),
-                ..plain()
-            },
-            &["email"],
-        ),
-        (
-            LinkMemberRequest {
-                external_id: text("z-1"),
-                ..plain()
-            },
-            &["source"],
-        ),
-        (
-            LinkMemberRequest {
-                user_id: text("sally"),
-                ..plain()
-            },
-            &["user_id"],
-        ),
-        (
-            LinkMemberRequest {
-                user_id: text(""),
-                ..plain()
-            },
-            &["user_id"],
-        ),
+        (with!(plain(), name: text("Sally")), &["email"]),
+        (with!(plain(), external_id: text("z-1")), &["source"]),
+        (with!(plain(), user_id: text("sally")), &["user_id"]),
+        (with!(plain(), user_id: text("")), &["user_id"]),
         (
             LinkMemberRequest {
                 user_id: text("no"),
@@ -123,18 +110,12 @@ async fn all_faults_of_a_link_are_told_at_once() {
             ],
         ),
         (
-            LinkMemberRequest {
-                source: long(65),
-                external_id: long(256),
-                email: Some(format!("{}@acme", "ä".repeat(316))),
-                name: long(256),
-                avatar_url: long(2049),
-                portal_role: long(65),
-                company_name: long(256),
-                customer_status: long(65),
-                teams: vec![1; 101],
-                ..plain()
-            },
+            with!(
+                plain(),
+                source: long(65), external_id: long(256), email: Some(format!("{}@acme", "ä".repeat(316))),
+                name: long(256), avatar_url: long(2049), portal_role: long(65), company_name: long(256),
+                customer_status: long(65), teams: vec![1; 101]
+            ),
             &[
                 "source",
                 "external_id",
@@ -147,29 +128,12 @@ async fn all_faults_of_a_link_are_told_at_once() {
                 "teams",
             ],
         ),
+        (with!(plain(), email: email(), role: 6), &["role"]),
         (
-            LinkMemberRequest {
-                email: email(),
-                role: 6,
-                ..plain()
-            },
-            &["role"],
-        ),
-        (
-            LinkMemberRequest {
-                email: email(),
-                primary_team: Some(i64::MIN),
-                ..plain()
-            },
+            with!(plain(), email: email(), primary_team: Some(i64::MIN)),
             &["primary_team"],
         ),
-        (
-            LinkMemberRequest {
-                email: text("two words@acme"),
-                ..plain()
-            },
-            &["email"],
-        ),
+        (with!(plain(), email: text("two words@acme")), &["email"]),
     ] {
         let result = app.members().link_member(with_key(request.clone(), &key)).await;
         let mut told = faults(result);
@@ -180,18 +144,12 @@ async fn all_faults_of_a_link_are_told_at_once() {
     }
     assert_eq!(events(&app, &key).await, before);
     // The longest of each is good.
-    let longest = LinkMemberRequest {
-        source: long(64),
-        external_id: long(255),
-        email: Some(format!("{}@acme", "ä".repeat(315))),
-        name: long(255),
-        avatar_url: long(2048),
-        portal_role: long(64),
-        company_name: long(255),
-        customer_status: long(64),
-        teams: vec![1; 100],
-        ..plain()
-    };
+    let longest = with!(
+        plain(),
+        source: long(64), external_id: long(255), email: Some(format!("{}@acme", "ä".repeat(315))),
+        name: long(255), avatar_url: long(2048), portal_role: long(64), company_name: long(255),
+        customer_status: long(64), teams: vec![1; 100]
+    );
     let member = linked(&app, longest.clone(), &key).await;
     assert_eq!(
         (member.name, member.avatar_url),
@@ -363,7 +321,7 @@ async fn a_batch_with_bad_ids_says_which() {
     let many = faults(ask(vec![bad(); 500]).await);
     assert!((1..=500).contains(&many.len()));
     let most = ask(vec![good(); 500]).await.unwrap();
-    assert_eq!(most.members, [member.clone()]);
+    assert_eq!(most.members, [member]);
 }
 
 #[tokio::test]
@@ -371,92 +329,25 @@ async fn all_faults_of_a_list_are_told_at_once() {
     let (app, key) = start().await;
     let plain = ListMembersRequest::default;
     for (request, expected) in [
+        (with!(plain(), page_size: -1), &["page_size"][..]),
+        (with!(plain(), page_size: 501), &["page_size"]),
+        (with!(plain(), page_size: i32::MIN), &["page_size"]),
+        (with!(plain(), page_token: "x".to_owned()), &["page_token"]),
+        (with!(plain(), page_token: "AAAA".to_owned()), &["page_token"]),
+        (with!(plain(), roles: vec![1, 6, -1]), &["roles[1]", "roles[2]"]),
+        (with!(plain(), roles: vec![1; 7]), &["roles"]),
+        (with!(plain(), order_by: "email".to_owned()), &["order_by"]),
+        (with!(plain(), order_by: "name  desc".to_owned()), &["order_by"]),
+        (with!(plain(), order_by: "name asc".to_owned()), &["order_by"]),
         (
-            ListMembersRequest {
-                page_size: -1,
-                ..plain()
-            },
-            &["page_size"][..],
-        ),
-        (
-            ListMembersRequest {
-                page_size: 501,
-                ..plain()
-            },
-            &["page_size"],
-        ),
-        (
-            ListMembersRequest {
-                page_size: i32::MIN,
-                ..plain()
-            },
-            &["page_size"],
-        ),
-        (
-            ListMembersRequest {
-                page_token: "x".to_owned(),
-                ..plain()
-            },
-            &["page_token"],
-        ),
-        (
-            ListMembersRequest {
-                page_token: "AAAA".to_owned(),
-                ..plain()
-            },
-            &["page_token"],
-        ),
-        (
-            ListMembersRequest {
-                roles: vec![1, 6, -1],
-                ..plain()
-            },
-            &["roles[1]", "roles[2]"],
-        ),
-        (
-            ListMembersRequest {
-                roles: vec![1; 7],
-                ..plain()
-            },
-            &["roles"],
-        ),
-        (
-            ListMembersRequest {
-                order_by: "email".to_owned(),
-                ..plain()
-            },
-            &["order_by"],
-        ),
-        (
-            ListMembersRequest {
-                order_by: "name  desc".to_owned(),
-                ..plain()
-            },
-            &["order_by"],
-        ),
-        (
-            ListMembersRequest {
-                order_by: "name asc".to_owned(),
-                ..plain()
-            },
-            &["order_by"],
-        ),
-        (
-            ListMembersRequest {
-                page_size: 501,
-                page_token: "?".to_owned(),
-                roles: vec![-7],
-                team: Some(-1),
-                source: text(""),
-                email_parts: vec![String::new()],
-                name_parts: vec!["\u{1}".to_owned()],
-                created_from: time(i64::MAX, 0),
-                created_until: time(0, -1),
-                seen_from: time(0, 1_000_000_000),
-                seen_until: time(-62_135_596_801, 0),
-                order_by: "x".to_owned(),
-                ..plain()
-            },
+            with!(
+                plain(),
+                page_size: 501, page_token: "?".to_owned(), roles: vec![-7], team: Some(-1),
+                source: text(""), email_parts: vec![String::new()], name_parts: vec!["\u{1}".to_owned()],
+                created_from: time(i64::MAX, 0), created_until: time(0, -1),
+                seen_from: time(0, 1_000_000_000), seen_until: time(-62_135_596_801, 0),
+                order_by: "x".to_owned()
+            ),
             &[
                 "page_size",
                 "page_token",
@@ -473,13 +364,7 @@ async fn all_faults_of_a_list_are_told_at_once() {
             ],
         ),
         (
-            ListMembersRequest {
-                email_parts: long(321).into_iter().collect(),
-                name_parts: long(256).into_iter().collect(),
-                source: long(65),
-                team: Some(0),
-                ..plain()
-            },
+            with!(plain(), email_parts: long(321).into_iter().collect(), name_parts: long(256).into_iter().collect(), source: long(65), team: Some(0)),
             &["email_parts[0]", "name_parts[0]", "source", "team"],
         ),
     ] {
@@ -490,15 +375,11 @@ async fn all_faults_of_a_list_are_told_at_once() {
         expected.sort();
         assert_eq!(told, expected, "{request:?}");
     }
-    let limits = ListMembersRequest {
-        page_size: 500,
-        roles: (0..6).collect(),
-        email_parts: long(320).into_iter().collect(),
-        name_parts: long(255).into_iter().collect(),
-        created_from: time(-62_135_596_800, 0),
-        created_until: time(253_402_300_799, 999_999_999),
-        ..plain()
-    };
+    let limits = with!(
+        plain(),
+        page_size: 500, roles: (0..6).collect(), email_parts: long(320).into_iter().collect(), name_parts: long(255).into_iter().collect(),
+        created_from: time(-62_135_596_800, 0), created_until: time(253_402_300_799, 999_999_999)
+    );
     app.members().list_members(with_key(limits, &key)).await.unwrap();
 }
 
@@ -531,42 +412,20 @@ async fn a_page_token_is_good_for_its_own_list_only() {
         ..request
     };
     // Its size and the total are no part of what it lists.
-    let next = list(with(ListMembersRequest {
-        page_size: 2,
-        with_total: true,
-        ..plain()
-    }))
-    .await
-    .unwrap();
+    let next = list(with(with!(plain(), page_size: 2, with_total: true)))
+        .await
+        .unwrap();
     assert_eq!(
         (next.members.len(), next.total, next.next_page_token.as_str()),
         (2, Some(3), "")
     );
     for other in [
-        ListMembersRequest {
-            order_by: "name".to_owned(),
-            ..plain()
-        },
-        ListMembersRequest {
-            order_by: "created_at".to_owned(),
-            ..plain()
-        },
-        ListMembersRequest {
-            enabled: Some(true),
-            ..plain()
-        },
-        ListMembersRequest {
-            roles: vec![0],
-            ..plain()
-        },
-        ListMembersRequest {
-            name_parts: vec!["a".to_owned()],
-            ..plain()
-        },
-        ListMembersRequest {
-            created_from: time(0, 0),
-            ..plain()
-        },
+        with!(plain(), order_by: "name".to_owned()),
+        with!(plain(), order_by: "created_at".to_owned()),
+        with!(plain(), enabled: Some(true)),
+        with!(plain(), roles: vec![0]),
+        with!(plain(), name_parts: vec!["a".to_owned()]),
+        with!(plain(), created_from: time(0, 0)),
     ] {
         assert_eq!(faults(list(with(other)).await), ["page_token"]);
     }
@@ -579,10 +438,7 @@ async fn a_page_token_is_good_for_its_own_list_only() {
         ["page_token"]
     );
     let cut = &token[..token.len() - 1];
-    let broken = ListMembersRequest {
-        page_token: cut.to_owned(),
-        ..plain()
-    };
+    let broken = with!(plain(), page_token: cut.to_owned());
     assert_eq!(faults(list(broken).await), ["page_token"]);
 }
 

@@ -216,12 +216,12 @@ async fn a_watcher_who_does_not_read_holds_up_nobody() {
     let mut slow = watch(&app, &key, 0).await;
     let member = linked(&app, sally(), &key).await;
     // More than is kept for it, and more than fits into the connection's window.
-    let writes = 1200;
+    let updates = 1200;
     let mut writers = JoinSet::new();
     for writer in 0..4 {
         let (mut members, key, id) = (app.members(), key.clone(), member.id.clone());
         writers.spawn(async move {
-            for index in 0..writes / 4 {
+            for index in 0..updates / 4 {
                 let values = Member {
                     name: Some(format!("{writer} {index}")),
                     ..Member::default()

@@ -5,6 +5,7 @@ mod bad_input;
 mod events;
 mod members;
 mod numbered;
+mod scopes;
 mod teams;
 mod upkeep;
 

@@ -39,7 +39,7 @@ fn name(number: u8) -> String {
 
 prop_state_machine! {
     #![proptest_config(ProptestConfig {
-        cases: 40,
+        cases: 24,
         failure_persistence: None,
         max_shrink_iters: 400,
         ..ProptestConfig::default()
@@ -129,12 +129,36 @@ impl StateMachineTest for Real {
 }
 
 impl Real {
-    fn member(&self, organization: usize, who: &Index) -> MemberId {
+    fn member(&self, organization: usize, who: Index) -> MemberId {
         let members = &self.members[organization];
         if members.is_empty() {
             MemberId::new(CLOCK.now(), RANDOM).unwrap()
         } else {
             *who.get(members)
+        }
+    }
+
+    async fn link(&mut self, organization: usize, link: LinkRequest) -> Outcome {
+        let grant = Write::operator(self.organizations[organization]);
+        let linked = match self.directory.link_member(grant, link, Once::never()).await {
+            Err(error) => return refused(&error),
+            Ok(answer) => first(answer),
+        };
+        let member = &linked.entry.member;
+        if linked.outcome == LinkOutcome::Created {
+            self.members[organization].push(member.id);
+            if !self.users.contains(&member.user_id) {
+                self.users.push(member.user_id);
+            }
+        }
+        Outcome::Linked(linked.outcome)
+    }
+
+    fn user(&self, who: Index) -> UserId {
+        if self.users.is_empty() {
+            UserId::new(CLOCK.now(), RANDOM).unwrap()
+        } else {
+            *who.get(&self.users)
         }
     }
 
@@ -150,13 +174,7 @@ impl Real {
                 role,
             } => {
                 let link = LinkRequest {
-                    user_id: user.as_ref().map(|who| {
-                        if self.users.is_empty() {
-                            UserId::new(CLOCK.now(), RANDOM).unwrap()
-                        } else {
-                            *who.get(&self.users)
-                        }
-                    }),
+                    user_id: user.map(|who| self.user(who)),
                     only_without_role: false,
                     source: "zendesk".parse().unwrap(),
                     external_id: external_id.map(|id| id.to_string().parse().unwrap()),
@@ -167,22 +185,7 @@ impl Real {
                         ..MemberPatch::default()
                     },
                 };
-                let linked = self
-                    .directory
-                    .link_member(write(*organization), link, Once::never());
-                match linked.await.map(first) {
-                    Err(error) => refused(&error),
-                    Ok(linked) => {
-                        let member = &linked.entry.member;
-                        if linked.outcome == LinkOutcome::Created {
-                            self.members[*organization].push(member.id);
-                            if !self.users.contains(&member.user_id) {
-                                self.users.push(member.user_id);
-                            }
-                        }
-                        Outcome::Linked(linked.outcome)
-                    }
-                }
+                self.link(*organization, link).await
             }
             Call::Update {
                 organization,
@@ -193,7 +196,7 @@ impl Real {
                 enabled,
                 stale,
             } => {
-                let id = self.member(*organization, who);
+                let id = self.member(*organization, *who);
                 let patch = MemberPatch {
                     email: address.map(|number| number.map(email)),
                     name: new_name.map(|number| number.map(|number| name(number).parse().unwrap())),
@@ -213,7 +216,7 @@ impl Real {
                 who,
                 stale,
             } => {
-                let id = self.member(*organization, who);
+                let id = self.member(*organization, *who);
                 let version = self.version(*organization, id, *stale).await;
                 done(
                     self.directory
@@ -222,11 +225,7 @@ impl Real {
                 )
             }
             Call::RevokeUser { organization, user } => {
-                let user = if self.users.is_empty() {
-                    UserId::new(CLOCK.now(), RANDOM).unwrap()
-                } else {
-                    *user.get(&self.users)
-                };
+                let user = self.user(*user);
                 let change = Change {
                     actor: userbridge::domain::Actor::Operator,
                     at: CLOCK.now(),
@@ -245,11 +244,11 @@ impl Real {
                 }
             }
             Call::Restore { organization, who } => {
-                let id = self.member(*organization, who);
+                let id = self.member(*organization, *who);
                 done(self.directory.restore_member(write(*organization), id).await)
             }
             Call::Erase { organization, who } => {
-                let id = self.member(*organization, who);
+                let id = self.member(*organization, *who);
                 done(self.directory.erase_member(write(*organization), id).await)
             }
         }
@@ -280,7 +279,7 @@ impl Real {
                 let number = MemberKey::Number(MemberNumber(i64::try_from(place).unwrap() + 1));
                 let entry = self.directory.member(grant, number.clone(), true).await.unwrap();
                 assert_eq!(entry.member.id, self.members[index][place]);
-                assert_eq!(seen(&entry), *person_of(person));
+                assert_eq!(seen(&entry), person_of(person));
                 let live = self.directory.member(grant, number, false).await;
                 assert_eq!(live.is_ok(), person.state == State::Live);
                 // One user of the model is one user of the directory.
@@ -417,15 +416,15 @@ fn seen(entry: &MemberEntry) -> Seen {
     }
 }
 
-fn person_of(person: &Person) -> Box<Seen> {
-    Box::new(Seen {
+fn person_of(person: &Person) -> Seen {
+    Seen {
         email: person.email.map(|number| email(number).into()),
         name: person.name.map(name),
         external_id: person.external_id.map(|id| id.to_string()),
         role: person.role,
         enabled: person.enabled,
         state: person.state,
-    })
+    }
 }
 
 fn done<T>(result: Result<T, ServiceError>) -> Outcome {

@@ -13,6 +13,10 @@ use userbridge::{
 
 /// A call.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::option_option,
+    reason = "whether to change and to what are two questions"
+)]
 pub(super) enum Call {
     Link {
         organization: usize,
@@ -166,7 +170,7 @@ impl Organization {
         Ok(true)
     }
 
-    fn find(&self, who: &Index) -> Result<usize, Outcome> {
+    fn find(&self, who: Index) -> Result<usize, Outcome> {
         if self.people.is_empty() {
             Err(Outcome::Missing(Missing::Member))
         } else {
@@ -174,7 +178,7 @@ impl Organization {
         }
     }
 
-    fn live(&self, who: &Index, stale: bool) -> Result<usize, Outcome> {
+    fn live(&self, who: Index, stale: bool) -> Result<usize, Outcome> {
         let place = self.find(who)?;
         match self.people[place].state {
             State::Live if stale => Err(Outcome::Stale),
@@ -214,7 +218,7 @@ impl Plain {
                     enabled: true,
                     state: State::Live,
                 };
-                self.link(*organization, user, values).map(Outcome::Linked)
+                self.link(*organization, user, &values).map(Outcome::Linked)
             }
             Call::Update {
                 organization,
@@ -226,7 +230,7 @@ impl Plain {
                 stale,
             } => {
                 let organization = &mut self.organizations[*organization];
-                let place = organization.live(who, *stale)?;
+                let place = organization.live(*who, *stale)?;
                 let old = organization.people[place].clone();
                 let new = Person {
                     email: email.unwrap_or(old.email),
@@ -244,7 +248,7 @@ impl Plain {
                 stale,
             } => {
                 let organization = &mut self.organizations[*organization];
-                let place = organization.live(who, *stale)?;
+                let place = organization.live(*who, *stale)?;
                 let state = State::Revoked;
                 organization.put(
                     place,
@@ -268,7 +272,7 @@ impl Plain {
             }
             Call::Restore { organization, who } => {
                 let organization = &mut self.organizations[*organization];
-                let place = organization.find(who)?;
+                let place = organization.find(*who)?;
                 match organization.people[place].state {
                     State::Live => return Err(Outcome::Precondition(Precondition::MemberNotRevoked)),
                     State::Erased => return Err(Outcome::Precondition(Precondition::MemberErased)),
@@ -284,7 +288,7 @@ impl Plain {
                 )?;
                 Ok(Outcome::Done)
             }
-            Call::Erase { organization, who } => self.erase(*organization, who),
+            Call::Erase { organization, who } => self.erase(*organization, *who),
         }
     }
 
@@ -292,7 +296,7 @@ impl Plain {
         &mut self,
         organization: usize,
         user: Option<usize>,
-        values: Person,
+        values: &Person,
     ) -> Result<LinkOutcome, Outcome> {
         let people = &self.organizations[organization].people;
         let find = |is: &dyn Fn(&Person) -> bool| {
@@ -329,7 +333,7 @@ impl Plain {
         let user = user.or_else(known);
         let person = Person {
             user: user.unwrap_or(self.users.len()),
-            ..values
+            ..values.clone()
         };
         self.organizations[organization].allows(None, &person)?;
         if user.is_none() {
@@ -340,7 +344,7 @@ impl Plain {
         Ok(LinkOutcome::Created)
     }
 
-    fn erase(&mut self, index: usize, who: &Index) -> Result<Outcome, Outcome> {
+    fn erase(&mut self, index: usize, who: Index) -> Result<Outcome, Outcome> {
         let organization = &mut self.organizations[index];
         let place = organization.find(who)?;
         if organization.people[place].state == State::Erased {

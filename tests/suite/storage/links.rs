@@ -3,7 +3,7 @@
 use tokio::task::JoinSet;
 use userbridge::{
     domain::{AuthMethod, EventKind, MemberNumber, MemberPatch, Role, TeamNumber},
-    storage::{Conflict, LinkMember, LinkOutcome, MemberKey, Missing, StoreError},
+    storage::{Conflict, LinkMember, LinkOutcome, MemberFilter, MemberKey, Missing, StoreError},
 };
 
 use super::{
@@ -171,7 +171,7 @@ pub(super) async fn a_link_is_found_by_user_then_by_external_id_then_by_address(
     assert_eq!(
         bench
             .storage()
-            .count_members(acme, Default::default())
+            .count_members(acme, MemberFilter::default())
             .await
             .unwrap(),
         3
@@ -338,7 +338,7 @@ pub(super) async fn of_many_equal_links_at_once_one_creates_and_the_others_find(
     assert_eq!(
         bench
             .storage()
-            .count_members(acme, Default::default())
+            .count_members(acme, MemberFilter::default())
             .await
             .unwrap(),
         1

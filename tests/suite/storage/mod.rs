@@ -8,7 +8,9 @@ mod answers;
 mod api_keys;
 mod bench;
 mod endings;
+mod erasures;
 mod events;
+mod filters;
 mod isolation;
 mod lifecycle;
 mod links;
@@ -17,6 +19,7 @@ mod lookups;
 mod members;
 mod numbered;
 mod organizations;
+mod owners;
 mod people;
 mod repeats;
 mod searches;
@@ -112,9 +115,13 @@ macro_rules! conformance {
                     a_restored_member_is_what_it_was,
                     a_member_is_not_restored_once_somebody_has_its_place,
                     a_member_is_restored_within_the_retention_time,
+                ]
+                owners: [
                     the_last_enabled_owner_stays_an_owner,
                     of_two_owners_who_go_at_once_one_stays,
                     an_organization_without_an_owner_needs_none,
+                ]
+                erasures: [
                     an_erased_member_keeps_only_its_id,
                     an_erased_address_is_a_new_persons,
                     only_ones_own_member_is_erased,
@@ -123,9 +130,11 @@ macro_rules! conformance {
                     being_seen_is_no_change,
                     nobody_is_due_unless_the_organization_says_when,
                 ]
-                lists: [
+                filters: [
                     each_filter_lets_through_what_it_says,
                     any_filter_lists_what_it_counts_in_any_order_and_page_by_page,
+                ]
+                lists: [
                     members_without_a_name_come_first_and_equal_names_by_number,
                     pages_are_whole_while_members_come_and_go,
                     lists_are_of_one_organization,

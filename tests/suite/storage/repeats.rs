@@ -4,7 +4,8 @@ use tokio::task::JoinSet;
 use userbridge::{
     domain::{ApiKeyId, EventKind, OrganizationId, Timestamp},
     storage::{
-        Answer, Change, EventQuery, LinkMember, LinkOutcome, Linked, Once, Precondition, StoreError, Token,
+        Answer, Change, EventQuery, LinkMember, LinkOutcome, Linked, MemberFilter, Once, Precondition,
+        StoreError, Token,
     },
 };
 
@@ -169,7 +170,7 @@ pub(super) async fn of_many_equal_requests_at_once_one_is_done(bench: Bench) {
     assert_eq!(
         bench
             .storage()
-            .count_members(acme, Default::default())
+            .count_members(acme, MemberFilter::default())
             .await
             .unwrap(),
         1
@@ -242,7 +243,11 @@ pub(super) async fn every_organization_counts_its_events_without_gaps_while_many
     for organization in organizations {
         let log = bench.log_of(organization).await;
         assert_eq!(log.len(), 1 + 30 * 2 + 10 * 2 + 10 * 2);
-        assert!(log.iter().map(|event| event.sequence).eq(1..=log.len() as i64));
+        assert!(
+            log.iter()
+                .map(|event| event.sequence)
+                .eq(1..=i64::try_from(log.len()).unwrap())
+        );
         assert!(
             log.iter()
                 .all(|event| event.organization_id == Some(organization))

@@ -91,7 +91,11 @@ pub(super) async fn letter_case_does_not_matter_beyond_ascii_either(bench: Bench
     }
     let jurgen = bench.person(acme, address("JÜRGEN@Bücher.example")).await;
     for part in ["jür", "JÜ", "ü", "bÜCHER.EX", "jürgen@bücher.example"] {
-        assert_eq!(by_email(&bench, acme, part).await, [jurgen.clone()], "{part}");
+        assert_eq!(
+            by_email(&bench, acme, part).await,
+            std::slice::from_ref(&jurgen),
+            "{part}"
+        );
     }
 }
 
@@ -172,7 +176,10 @@ pub(super) async fn the_longest_part_that_there_can_be_is_found(bench: Bench) {
     let entry = bench
         .person(acme, values! { name: set(&name), email: set(&email) })
         .await;
-    assert_eq!(by_name(&bench, acme, &name.to_uppercase()).await, [entry.clone()]);
+    assert_eq!(
+        by_name(&bench, acme, &name.to_uppercase()).await,
+        std::slice::from_ref(&entry)
+    );
     assert_eq!(by_email(&bench, acme, &email.to_uppercase()).await, [entry]);
     assert_eq!(by_name(&bench, acme, &format!("{}!", &name[1..])).await, []);
 }
@@ -213,26 +220,32 @@ pub(super) async fn a_renamed_member_is_found_by_its_new_name_only(bench: Bench)
         .await
         .unwrap();
     assert_eq!(by_name(&bench, acme, "sally").await, []);
-    assert_eq!(by_name(&bench, acme, "tom").await, [tom.clone()]);
-    assert_eq!(by_email(&bench, acme, "sally").await, [tom.clone()]);
+    assert_eq!(by_name(&bench, acme, "tom").await, std::slice::from_ref(&tom));
+    assert_eq!(by_email(&bench, acme, "sally").await, std::slice::from_ref(&tom));
     let tom = bench
         .update(acme, &tom, address("tom@acme.example.com"))
         .await
         .unwrap();
     assert_eq!(by_email(&bench, acme, "sally").await, []);
-    assert_eq!(by_email(&bench, acme, "tom@").await, [tom.clone()]);
+    assert_eq!(by_email(&bench, acme, "tom@").await, std::slice::from_ref(&tom));
     // By linking again as well.
     let link = bench.link_with(values! { email: set("tom@acme.example.com"), name: set("Thomas Poe") });
     let thomas = bench.link_as(acme, link).await.unwrap().entry;
     assert_eq!(by_name(&bench, acme, "tom").await, []);
-    assert_eq!(by_name(&bench, acme, "thomas").await, [thomas.clone()]);
+    assert_eq!(
+        by_name(&bench, acme, "thomas").await,
+        std::slice::from_ref(&thomas)
+    );
     let nobody = bench.update(acme, &thomas, values! { name: None }).await.unwrap();
     assert_eq!(by_name(&bench, acme, "thomas").await, []);
     // Neither form of erasing or reviving leaves an old name.
     bench.revoke(acme, &nobody).await.unwrap();
     assert_eq!(by_email(&bench, acme, "tom@").await, []);
     let restored = bench.restore(acme, &nobody).await.unwrap();
-    assert_eq!(by_email(&bench, acme, "tom@").await, [restored.clone()]);
+    assert_eq!(
+        by_email(&bench, acme, "tom@").await,
+        std::slice::from_ref(&restored)
+    );
     bench.erase(acme, &restored).await.unwrap();
     for part in ["tom@", "@", "acme"] {
         assert_eq!(by_email(&bench, acme, part).await, []);

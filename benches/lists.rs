@@ -1,0 +1,186 @@
+//! Lists and searches in one large organization: is a late page as quick as the first, and is a part of a name found
+//! without reading everybody?
+//!
+//! `cargo bench --bench lists [-- --members 1000000 --json]`
+
+use std::{error::Error, path::PathBuf, time::Instant};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use userbridge::{
+    domain::{MemberNumber, OrganizationId},
+    storage::{self, Cursor, MemberFilter, MemberOrder, MemberQuery, Migrate, Storage},
+};
+use uuid::Uuid;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Part of the file's name. Raise it when what is seeded changes.
+const VERSION: u32 = 1;
+
+/// Members of a page.
+const PAGE: u32 = 200;
+
+/// How often each page is read; the median counts.
+const TIMES: usize = 31;
+
+const ORGANIZATION: OrganizationId = OrganizationId::from_uuid(Uuid::from_u128(1));
+
+#[derive(Parser)]
+struct Arguments {
+    /// How many members the organization has.
+    #[arg(long, default_value_t = 1_000_000)]
+    members: i64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Cargo says this.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if !arguments.bench {
+        // `cargo test --all-targets` only sees to it that it builds.
+        return Ok(());
+    }
+    let path = database(arguments.members).await?;
+    let storage = storage::connect(&format!("sqlite:{}", path.display()), Migrate::Always).await?;
+    let last = arguments.members - i64::from(PAGE);
+    let mut rows = Vec::new();
+    for (list, order, part) in [
+        ("all, as they were linked", MemberOrder::Number, None),
+        ("all, by name", MemberOrder::Name, None),
+        ("part that everybody has", MemberOrder::Number, Some("fam")),
+        ("part that 1 in 1,000 has", MemberOrder::Number, Some("given777")),
+        ("part that one has", MemberOrder::Number, Some("family000777777")),
+    ] {
+        let query = |after: Option<i64>| MemberQuery {
+            filter: MemberFilter {
+                name_parts: part.map(str::to_owned).into_iter().collect(),
+                ..MemberFilter::default()
+            },
+            order,
+            after: after.map(|number| Cursor {
+                number: MemberNumber(number),
+                name: Some(name(number)).filter(|_| order == MemberOrder::Name),
+            }),
+            limit: PAGE,
+            ..MemberQuery::default()
+        };
+        let first = median(&*storage, &query(None)).await?;
+        let late = median(&*storage, &query(Some(last))).await?;
+        rows.push((list, first, late));
+    }
+    storage.close().await;
+    report(&arguments, &rows);
+    Ok(())
+}
+
+fn report(arguments: &Arguments, rows: &[(&str, f64, f64)]) {
+    if arguments.json {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(
+                |(list, first, last)| serde_json::json!({ "list": list, "first_us": first, "last_us": last }),
+            )
+            .collect();
+        println!(
+            "{}",
+            serde_json::json!({ "members": arguments.members, "page": PAGE, "lists": rows })
+        );
+        return;
+    }
+    println!(
+        "{} members in one organization, {PAGE} a page; medians of {TIMES}.\n",
+        arguments.members
+    );
+    println!("| list                     | first page µs | last page µs | ratio |");
+    println!("| ------------------------ | ------------- | ------------ | ----- |");
+    for (list, first, last) in rows {
+        println!(
+            "| {list:24} | {first:13.0} | {last:12.0} | {:5.2} |",
+            last / first
+        );
+    }
+}
+
+/// Microseconds.
+async fn median(storage: &dyn Storage, query: &MemberQuery) -> Result<f64> {
+    let mut times = Vec::with_capacity(TIMES);
+    for _ in 0..TIMES {
+        let start = Instant::now();
+        storage.members(ORGANIZATION, query.clone()).await?;
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[TIMES / 2])
+}
+
+/// As the statement below makes it.
+fn name(number: i64) -> String {
+    format!("Given{:03} Family{number:09}", number % 1000)
+}
+
+/// The database, made once and kept under `target/bench-data`.
+async fn database(members: i64) -> Result<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench-data");
+    let path = folder.join(format!("lists-{members}-v{VERSION}.db"));
+    if path.exists() {
+        return Ok(path);
+    }
+    std::fs::create_dir_all(&folder)?;
+    let unfinished = tempfile::tempdir_in(&folder)?;
+    let new = unfinished.path().join("new.db");
+    storage::connect(&format!("sqlite:{}", new.display()), Migrate::Always)
+        .await?
+        .close()
+        .await;
+    let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&new)).await?;
+    let id = ORGANIZATION.as_uuid().as_bytes().to_vec();
+    sqlx::query("INSERT INTO organizations (id, slug, name, created_at, last_member_number) VALUES ($1, 'big', 'Big', 0, $2)")
+        .bind(&id)
+        .bind(members)
+        .execute(&mut connection)
+        .await?;
+    sqlx::query("INSERT INTO teams (organization_id, number, key, name, created_at) VALUES ($1, 1, 'root', 'Root', 0)")
+        .bind(&id)
+        .execute(&mut connection)
+        .await?;
+    let style = ProgressStyle::with_template("seeding {bar:40} {human_pos} of {human_len} {eta}")?;
+    let progress = ProgressBar::new(members.unsigned_abs()).with_style(style);
+    let mut done = 0;
+    while done < members {
+        let end = members.min(done + 20_000);
+        seed(&mut connection, &id, done + 1, end).await?;
+        done = end;
+        progress.set_position(done.unsigned_abs());
+    }
+    progress.finish_and_clear();
+    connection.close().await?;
+    std::fs::rename(&new, &path)?;
+    Ok(path)
+}
+
+async fn seed(connection: &mut SqliteConnection, organization: &[u8], first: i64, last: i64) -> Result<()> {
+    let mut transaction = connection.begin().await?;
+    for statement in [
+        "WITH RECURSIVE n (i) AS (SELECT $2 UNION ALL SELECT i + 1 FROM n WHERE i < $3)
+         INSERT INTO users (id, email, created_at)
+         SELECT unhex(printf('%032x', i)), printf('%09d@example.com', i), 0 FROM n WHERE $1 IS NOT NULL",
+        "WITH RECURSIVE n (i) AS (SELECT $2 UNION ALL SELECT i + 1 FROM n WHERE i < $3)
+         INSERT INTO members (row, organization_id, id, user_id, email, name, portal_role, created_at, number)
+         SELECT i, $1, unhex(printf('%032x', i)), unhex(printf('%032x', i)), printf('%09d@example.com', i),
+                printf('Given%03d Family%09d', i % 1000, i), 'end_user', i, i FROM n",
+        // The ordinal of the organization is 0, which the index has as its first character, three times.
+        "INSERT INTO member_search (rowid, organization, name, email)
+         SELECT row, '一一一', lower(name), email FROM members WHERE row BETWEEN $2 AND $3 AND $1 IS NOT NULL",
+    ] {
+        sqlx::query(statement).bind(organization).bind(first).bind(last).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! Filters of lists, each by itself and all together.
+
+use proptest::{
+    prelude::{Strategy, any},
+    strategy::ValueTree as _,
+    test_runner::TestRunner,
+};
+use userbridge::{
+    domain::{DisplayName, Email, MemberEntry, OrganizationId, Role, Source, TeamNumber, Timestamp},
+    storage::{LinkMember, MemberFilter, MemberQuery, Once, TimeRange},
+};
+
+use super::{
+    bench::Bench,
+    lists::{orders, pages, sort},
+    people::{later, numbers, origin, values},
+};
+use crate::support::first;
+
+/// A filter of which only these fields are set.
+macro_rules! filter {
+    ($($field:ident: $value:expr),*) => {
+        MemberFilter { $($field: $value,)* ..MemberFilter::default() }
+    };
+}
+
+const NAMES: [Option<&str>; 6] = [
+    None,
+    Some("Ann"),
+    Some("ann"),
+    Some("Änne"),
+    Some("Bob"),
+    Some("日本"),
+];
+
+/// Members who differ in everything that a filter asks for.
+async fn crowd(bench: &Bench, organization: OrganizationId) -> Vec<MemberEntry> {
+    let change = bench.change();
+    let (key, name) = ("support".parse().unwrap(), "Support".parse().unwrap());
+    let team = bench
+        .storage()
+        .create_team(organization, key, name, Once::never(), change);
+    let team = first(team.await.unwrap()).number;
+    let mut members = Vec::new();
+    for index in 0..36_usize {
+        let values = values! {
+            email: (index % 5 != 0).then(|| format!("user{index}@{}.example.com", ["Acme", "globex"][index % 2]).parse().unwrap()),
+            name: NAMES[index % NAMES.len()].map(|name| name.parse().unwrap()),
+            role: [None, Some(Role::Editor), Some(Role::Viewer), Some(Role::Admin)][index % 4],
+            teams: [vec![], vec![TeamNumber::ROOT], vec![team], vec![TeamNumber::ROOT, team]][index % 4 / (1 + index % 2)].clone(),
+        };
+        let link = LinkMember {
+            origin: origin(["portal", "zendesk", "api"][index % 3], &index.to_string()),
+            ..bench.link_with(values)
+        };
+        let mut entry = bench.link_as(organization, link).await.unwrap().entry;
+        if index % 7 == 3 {
+            entry = bench
+                .update(organization, &entry, values! { enabled: false })
+                .await
+                .unwrap();
+        }
+        if index % 3 == 1 {
+            let seen = vec![(organization, entry.member.id, bench.tick())];
+            bench.storage().record_seen(seen).await.unwrap();
+        }
+        entry = bench.now(organization, &entry).await;
+        if index % 11 == 5 {
+            bench.revoke(organization, &entry).await.unwrap();
+        } else {
+            members.push(entry);
+        }
+    }
+    members
+}
+
+/// What the filter says, in plain words.
+fn lets_through(filter: &MemberFilter, entry: &MemberEntry) -> bool {
+    let within = |range: TimeRange, at: Option<Timestamp>| match at {
+        None => range == TimeRange::default(),
+        Some(at) => range.from.is_none_or(|from| at >= from) && range.until.is_none_or(|until| at < until),
+    };
+    let part_of = |parts: &[String], text: Option<&str>| {
+        let text = text.map(str::to_lowercase);
+        parts.is_empty()
+            || text.is_some_and(|text| parts.iter().any(|part| text.contains(&part.to_lowercase())))
+    };
+    let profile = &entry.member.profile;
+    (filter.roles.is_empty() || filter.roles.contains(&entry.access.role))
+        && filter.team.is_none_or(|team| entry.teams.contains(&team))
+        && filter
+            .enabled
+            .is_none_or(|enabled| entry.access.enabled == enabled)
+        && filter
+            .source
+            .as_ref()
+            .is_none_or(|source| entry.origin.source == *source)
+        && part_of(&filter.email_parts, profile.email.as_ref().map(Email::as_str))
+        && part_of(&filter.name_parts, profile.name.as_ref().map(DisplayName::as_str))
+        && within(filter.created, Some(entry.member.created_at))
+        && within(filter.seen, entry.last_seen_at)
+}
+
+pub(super) async fn each_filter_lets_through_what_it_says(bench: Bench) {
+    let (acme, globex) = (
+        bench.organization("acme").await,
+        bench.organization("globex").await,
+    );
+    let members = crowd(&bench, acme).await;
+    crowd(&bench, globex).await;
+    let middle = members[12].member.created_at;
+    let parts = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
+    let source = |source: &str| Some(source.parse::<Source>().unwrap());
+    let (from, until) = (Some(middle), Some(later(middle, 200)));
+    for (filter, any) in [
+        (filter!(), true),
+        (filter!(roles: vec![None]), true),
+        (filter!(roles: vec![Some(Role::Editor)]), true),
+        (filter!(roles: vec![Some(Role::Owner)]), false),
+        (filter!(roles: vec![Some(Role::Editor), Some(Role::Admin)]), true),
+        (filter!(roles: vec![Some(Role::Editor), None]), true),
+        (
+            filter!(roles: Role::ALL.iter().copied().map(Some).collect()),
+            true,
+        ),
+        (
+            filter!(roles: Role::ALL.iter().copied().map(Some).chain([None]).collect()),
+            true,
+        ),
+        (filter!(team: Some(TeamNumber::ROOT)), true),
+        (filter!(team: Some(TeamNumber(2))), true),
+        (filter!(team: Some(TeamNumber(77))), false),
+        (filter!(enabled: Some(true)), true),
+        (filter!(enabled: Some(false)), true),
+        (filter!(source: source("zendesk")), true),
+        (filter!(source: source("Zendesk")), false),
+        (filter!(email_parts: parts(&["ACME"])), true),
+        (filter!(email_parts: parts(&["@a"])), true),
+        (filter!(email_parts: parts(&["user1@", "user2@"])), true),
+        (filter!(email_parts: parts(&["user1@", "2@"])), true),
+        (filter!(name_parts: parts(&["ÄNN"])), true),
+        (filter!(name_parts: parts(&["本"])), true),
+        (
+            filter!(name_parts: parts(&["nn"]), email_parts: parts(&["globex"])),
+            true,
+        ),
+        (
+            filter!(name_parts: parts(&["ann"]), email_parts: parts(&["gl"])),
+            true,
+        ),
+        (
+            filter!(name_parts: parts(&["ann"]), email_parts: parts(&["glob"])),
+            true,
+        ),
+        (filter!(created: TimeRange { from, until: None }), true),
+        (filter!(created: TimeRange { from: None, until: from, }), true),
+        (filter!(created: TimeRange { from, until }), true),
+        (filter!(created: TimeRange { from: until, until: from, }), false),
+        (filter!(seen: TimeRange { from, until: None }), true),
+        (filter!(seen: TimeRange { from: None, until: from, }), true),
+        (filter!(seen: TimeRange { from, until }), true),
+        (
+            filter!(roles: vec![Some(Role::Editor), Some(Role::Viewer)], team: Some(TeamNumber(2)), enabled: Some(true), email_parts: parts(&["example"]), created: TimeRange { from: None, until }),
+            true,
+        ),
+    ] {
+        let expected: Vec<_> = members
+            .iter()
+            .filter(|entry| lets_through(&filter, entry))
+            .cloned()
+            .collect();
+        assert_eq!(!expected.is_empty(), any, "{filter:?}");
+        assert_eq!(bench.filtered(acme, filter.clone()).await, expected, "{filter:?}");
+    }
+}
+
+fn filters(members: &[MemberEntry]) -> impl Strategy<Value = MemberFilter> + use<> {
+    let times: Vec<_> = members.iter().map(|entry| entry.member.created_at).collect();
+    let role = proptest::sample::select(vec![
+        None,
+        Some(Role::Owner),
+        Some(Role::Admin),
+        Some(Role::Editor),
+        Some(Role::Viewer),
+    ]);
+    let part = |parts: &'static [&'static str]| {
+        let part = proptest::sample::select(parts).prop_map(str::to_owned);
+        proptest::collection::vec(part, 0..3)
+    };
+    let rare = |range| proptest::option::weighted(0.3, range);
+    let times = move || {
+        let time = proptest::option::weighted(0.2, proptest::sample::select(times.clone()));
+        (time.clone(), time).prop_map(|(from, until)| TimeRange { from, until })
+    };
+    (
+        proptest::collection::vec(role, 0..4),
+        rare(1_i64..4),
+        proptest::option::weighted(0.3, any::<bool>()),
+        proptest::option::weighted(0.3, proptest::sample::select(&["portal", "zendesk", "api"][..])),
+        part(&["1", "@g", "ACM", "example.com", "zz", "user3"]),
+        part(&["a", "Ä", "nn", "ANN", "änne", "日", "zz", "bob"]),
+        times(),
+        times(),
+    )
+        .prop_map(
+            |(roles, team, enabled, source, email_parts, name_parts, created, seen)| MemberFilter {
+                roles,
+                team: team.map(TeamNumber),
+                enabled,
+                source: source.map(|source| source.parse().unwrap()),
+                email_parts,
+                name_parts,
+                created,
+                seen,
+            },
+        )
+}
+
+pub(super) async fn any_filter_lists_what_it_counts_in_any_order_and_page_by_page(bench: Bench) {
+    let acme = bench.organization("acme").await;
+    let members = crowd(&bench, acme).await;
+    let (orders, filters) = (orders(), filters(&members));
+    let mut runner = TestRunner::deterministic();
+    for case in 0..160 {
+        let filter = filters.new_tree(&mut runner).unwrap().current();
+        let (order, descending) = orders[case % 4];
+        let mut expected: Vec<_> = members
+            .iter()
+            .filter(|entry| lets_through(&filter, entry))
+            .cloned()
+            .collect();
+        sort(&mut expected, order, descending);
+        let total = bench.filtered(acme, filter.clone()).await.len();
+        assert_eq!(total, expected.len(), "{filter:?}");
+        let query = MemberQuery {
+            filter: filter.clone(),
+            order,
+            descending,
+            limit: [1, 3, 7][case % 3],
+            ..MemberQuery::default()
+        };
+        assert_eq!(
+            numbers(&pages(&bench, acme, query.clone()).await),
+            numbers(&expected),
+            "{query:?}"
+        );
+        let skip = case % 5;
+        let skipped = MemberQuery {
+            skip: skip as u64,
+            limit: u32::MAX,
+            ..query
+        };
+        let skipped = bench.list(acme, skipped).await;
+        assert_eq!(numbers(&skipped), numbers(&expected)[skip.min(expected.len())..]);
+    }
+}
