@@ -1,7 +1,7 @@
 //! Use cases: what may happen, and who may ask for it.
 //!
-//! One file for each subject. A use case takes leave to do it first: a grant, which [`grant`] gives for a key that
-//! allows it, and to the operator. Only the published contract ([`users`]) looks at the key itself, because there the key
+//! One file for each subject. A use case takes leave to do it first: a grant, which `grant` gives for a key that
+//! allows it, and to the operator. Only the published contract (`users`) looks at the key itself, because there the key
 //! and the user are found in one step.
 
 mod api_keys;

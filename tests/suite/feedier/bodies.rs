@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Acme, FORM, JSON, USERS, assert_answer, assert_invalid};
+use super::{Acme, FORM, JSON, USERS, assert_answer, assert_invalid, assert_same};
 use crate::support::{Answer, TestApp, gateway_tests};
 
 gateway_tests!(
@@ -89,7 +89,7 @@ async fn a_body_that_is_not_read_says_nothing(app: TestApp) {
     );
     acme.viewers(1).await;
     let before = acme.retrieve(1).await;
-    assert_eq!(acme.send(Method::PUT, "/v3/users/1", JSON, "{").await, before);
+    assert_same(&acme.send(Method::PUT, "/v3/users/1", JSON, "{").await, &before);
 }
 
 async fn texts_are_trimmed_and_empty_ones_are_null(app: TestApp) {

@@ -112,6 +112,13 @@ fn assert_answer(answer: &Answer, status: u16, body: &str) {
     assert_eq!((answer.status, answer.body.as_str()), (status, body));
 }
 
+/// That two answers differ in the time of day at most.
+#[track_caller]
+fn assert_same(answer: &Answer, other: &Answer) {
+    assert_eq!((answer.status, &answer.body), (other.status, &other.body));
+    assert_eq!(answer.telling_headers(), other.telling_headers());
+}
+
 /// What a user who is not there answers.
 fn no_user(id: &str) -> String {
     format!(r#"{{"message":"No query results for model [App\\Models\\User] {id}"}}"#)

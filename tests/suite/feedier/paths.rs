@@ -3,7 +3,7 @@
 use reqwest::Method;
 use userbridge::domain::Role;
 
-use super::{Acme, USERS, assert_answer, no_user};
+use super::{Acme, USERS, assert_answer, assert_same, no_user};
 use crate::support::{Answer, TestApp, gateway_tests, wire::Wire};
 
 gateway_tests!(
@@ -123,9 +123,9 @@ async fn an_id_that_nobody_has_is_echoed(app: TestApp) {
 async fn a_slash_at_the_end_does_not_count(app: TestApp) {
     let acme = Acme::of(app).await;
     acme.viewers(1).await;
-    assert_eq!(acme.get("/v3/users/").await, acme.get(USERS).await);
-    assert_eq!(acme.get("/v3/users/1//").await, acme.retrieve(1).await);
-    assert_eq!(acme.get("/v3/%75sers/%31").await, acme.retrieve(1).await);
+    assert_same(&acme.get("/v3/users/").await, &acme.get(USERS).await);
+    assert_same(&acme.get("/v3/users/1//").await, &acme.retrieve(1).await);
+    assert_same(&acme.get("/v3/%75sers/%31").await, &acme.retrieve(1).await);
 }
 
 async fn answers_are_json_whatever_is_accepted(app: TestApp) {

@@ -194,3 +194,80 @@ fn typed(status: StatusCode, text: impl Into<Body>) -> Response {
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_fault_has_laravels_words() {
+        let second = Duration::from_millis(1500);
+        for (refusal, status, text, retry) in [
+            (
+                Refusal::Failed(Fault::Unauthenticated),
+                401,
+                "Unauthenticated.",
+                None,
+            ),
+            (
+                Refusal::Failed(Fault::NotFound(Thing::Organization)),
+                401,
+                "Unauthenticated.",
+                None,
+            ),
+            (
+                Refusal::Failed(Fault::PermissionDenied),
+                403,
+                "This action is unauthorized.",
+                None,
+            ),
+            (
+                Refusal::Failed(Fault::FailedPrecondition(Rule::LastOwner)),
+                403,
+                "This action is unauthorized.",
+                None,
+            ),
+            (
+                Refusal::Failed(Fault::RateLimited(second)),
+                429,
+                "Too Many Attempts.",
+                Some("1"),
+            ),
+            (
+                Refusal::Failed(Fault::Unavailable(Duration::ZERO)),
+                503,
+                "Service Unavailable",
+                Some("1"),
+            ),
+            (
+                Refusal::Failed(Fault::DeadlineExceeded),
+                504,
+                "Gateway Timeout",
+                None,
+            ),
+            (Refusal::Failed(Fault::Internal), 500, "Server Error", None),
+            (Refusal::Failed(Fault::InvalidArgument), 500, "Server Error", None),
+            (Refusal::Unread(Unread::TooSlow), 408, "Request Timeout", None),
+            (
+                Refusal::Unread(Unread::TooLarge),
+                413,
+                "The POST data is too large.",
+                None,
+            ),
+            (Refusal::Unread(Unread::BrokenOff), 400, "Bad Request", None),
+        ] {
+            let response = refused(refusal);
+            assert_eq!(response.status(), status, "{text}");
+            let headers = response.headers().clone();
+            let after = headers
+                .get(header::RETRY_AFTER)
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(after, retry, "{text}");
+            assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, format!(r#"{{"message":"{text}"}}"#));
+        }
+    }
+}
