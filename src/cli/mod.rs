@@ -3,6 +3,7 @@
 //! Commands other than `serve` and `health` open the database themselves. They work beside a running server, which sees
 //! what they change with its next request.
 
+mod compact;
 mod demo;
 mod error;
 mod event;
@@ -68,6 +69,8 @@ enum Command {
     Event(event::EventCommand),
     /// Create the database, or bring its schema up to date.
     Migrate,
+    /// Write the database file anew, without any trace of what was erased. Changes wait until it is done.
+    Compact,
     /// Ask a running server whether it serves.
     Health(health::Health),
 }
@@ -93,6 +96,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Team(command) => command.run(&global).await,
         Command::Event(command) => command.run(&global).await,
         Command::Migrate => migrate::run(&global).await,
+        Command::Compact => compact::run(&global).await,
         Command::Health(command) => command.run(&global).await,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Directory, ServiceError, touches::FLUSH_EVERY};
-use crate::domain::Actor;
+use crate::{domain::Actor, storage::StoreError};
 
 /// How often to look for members to erase.
 const RETENTION_EVERY: Duration = Duration::from_mins(10);
@@ -51,10 +51,16 @@ impl Directory {
                 return Ok(erased);
             }
             for (organization, member) in due {
-                self.storage
+                match self
+                    .storage
                     .erase_member(organization, member, self.change(Actor::Retention))
-                    .await?;
-                erased += 1;
+                    .await
+                {
+                    Ok(_) => erased += 1,
+                    // In the meantime it was restored, or is to be kept longer.
+                    Err(StoreError::NotFound(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -17,7 +17,8 @@ pub struct LinkMember {
     pub new_user_id: UserId,
     /// A user who must exist. None: the one whom the address belongs to, or a new one.
     pub user_id: Option<UserId>,
-    /// Where the link comes from. A link that is there keeps its source.
+    /// Where the link comes from. A link that is there keeps its source, unless it has no external id and takes one with
+    /// its source.
     pub origin: Origin,
     /// The values of a new link; those that differ are changed in one that is there.
     pub values: MemberPatch,

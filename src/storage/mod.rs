@@ -35,6 +35,9 @@ pub use teams::TeamStore;
 /// All of it. What a server or a command works on.
 #[async_trait]
 pub trait Storage: OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog {
+    /// Writes the database anew, without traces of what was removed. It takes as long as copying it; changes wait.
+    async fn compact(&self) -> Result<(), StoreError>;
+
     /// Lets what was accepted finish, then closes the database. Later calls fail with [`StoreError::Closed`].
     async fn close(&self);
 }

@@ -1,5 +1,7 @@
 //! Brings a file's schema to the version of this program.
 
+use std::time::Duration;
+
 use sqlx::{
     Connection as _, SqliteConnection,
     migrate::{MigrateError, Migrator},
@@ -12,13 +14,16 @@ use crate::storage::{Migrate, StoreError};
 /// Embedded in the program. An applied migration is never edited: its checksum is in every database.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// Migrates or checks the file. Each migration is one transaction together with its own record, so one that was cut
-/// off has not happened.
+/// How long to wait for another program that migrates the same file.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Migrates or checks the file. What was cut off has not happened.
 pub(super) async fn run(options: &SqliteConnectOptions, migrate: Migrate) -> Result<(), StoreError> {
     if migrate == Migrate::Never && !options.get_filename().exists() {
         return Err(StoreError::NoDatabase);
     }
-    let mut connection = SqliteConnection::connect_with(options).await.map_err(engine)?;
+    let options = options.clone().busy_timeout(PATIENCE);
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
     let result = migrate_or_check(&mut connection, migrate).await;
     connection.close().await.map_err(engine)?;
     result
@@ -39,17 +44,12 @@ async fn migrate_or_check(connection: &mut SqliteConnection, migrate: Migrate) -
     }
 }
 
+/// All in one transaction that begins with the lock: of several programs that start on one file, one migrates, and the
+/// others wait for it and find nothing left to do.
 async fn up(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    loop {
-        let before = applied(connection).await?;
-        match MIGRATIONS.run(&mut *connection).await {
-            Ok(()) => return Ok(()),
-            // Two programs that start on one file race for each migration. The one that lost sees the other's work and
-            // goes on from there; without any progress the error is real.
-            Err(_) if applied(connection).await? > before => {}
-            Err(error) => return Err(migrate_error(error)),
-        }
-    }
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(engine)?;
+    MIGRATIONS.run(&mut *transaction).await.map_err(migrate_error)?;
+    transaction.commit().await.map_err(engine)
 }
 
 /// The newest version in the database; 0 if it has none.

@@ -63,6 +63,10 @@ impl SqliteStorage {
 
 #[async_trait]
 impl Storage for SqliteStorage {
+    async fn compact(&self) -> Result<(), StoreError> {
+        self.writes.compact().await
+    }
+
     async fn close(&self) {
         self.lookups.close().await;
         self.reads.close().await;

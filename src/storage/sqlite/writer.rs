@@ -46,8 +46,14 @@ pub(super) struct WriteQueue {
 enum Message {
     Change(Box<dyn Job>),
     Revoke(Revocation),
-    Checkpoint(oneshot::Sender<()>),
+    Care(Care, oneshot::Sender<Result<(), StoreError>>),
     Close,
+}
+
+/// What is done for the file between transactions.
+enum Care {
+    Checkpoint,
+    Compact,
 }
 
 /// A change that waits. It runs inside the transaction of its batch and hears how that ended.
@@ -171,12 +177,21 @@ impl WriteQueue {
 
     /// Empties the write-ahead log, so that nothing is left in it of what was removed.
     pub(super) async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.care(Care::Checkpoint).await
+    }
+
+    /// Writes the file anew, without anything that was removed. Changes wait until it is done.
+    pub(super) async fn compact(&self) -> Result<(), StoreError> {
+        self.care(Care::Compact).await
+    }
+
+    async fn care(&self, care: Care) -> Result<(), StoreError> {
         let (reply, done) = oneshot::channel();
         self.queue
-            .send(Message::Checkpoint(reply))
+            .send(Message::Care(care, reply))
             .await
             .map_err(|_| StoreError::Closed)?;
-        done.await.map_err(|_| StoreError::Closed)
+        done.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Refuses new changes, makes those that wait, and closes the connection.
@@ -201,12 +216,12 @@ impl Writer {
         while messages.recv_many(&mut batch, MAX_SLOTS).await > 0 {
             let mut jobs: Vec<Box<dyn Job>> = Vec::new();
             let mut revocations = Vec::new();
-            let mut checkpoints = Vec::new();
+            let mut cares = Vec::new();
             for message in batch.drain(..) {
                 match message {
                     Message::Change(job) => jobs.push(job),
                     Message::Revoke(revocation) => revocations.push(revocation),
-                    Message::Checkpoint(reply) => checkpoints.push(reply),
+                    Message::Care(care, reply) => cares.push((care, reply)),
                     Message::Close => messages.close(),
                 }
             }
@@ -215,12 +230,9 @@ impl Writer {
             if !jobs.is_empty() {
                 self.commit(jobs).await;
             }
-            if !checkpoints.is_empty() {
-                self.checkpoint().await;
-                for reply in checkpoints {
-                    // A caller that went away does not mind.
-                    let _ = reply.send(());
-                }
+            for (care, reply) in cares {
+                // A caller that went away does not mind.
+                let _ = reply.send(self.care(&care).await);
             }
         }
         if let Err(error) = self.connection.close().await {
@@ -228,14 +240,26 @@ impl Writer {
         }
     }
 
+    async fn care(&mut self, care: &Care) -> Result<(), StoreError> {
+        if let Care::Compact = care {
+            sqlx::query("VACUUM")
+                .execute(&mut self.connection)
+                .await
+                .map_err(engine)?;
+        }
+        self.checkpoint().await;
+        Ok(())
+    }
+
     /// Moves the write-ahead log into the file and empties it. A reader in between may keep it from that; then the next
     /// one does it.
     async fn checkpoint(&mut self) {
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint (TRUNCATE)")
-            .execute(&mut self.connection)
-            .await
-        {
-            tracing::warn!(%error, "the write-ahead log was not emptied");
+        // The first column is whether a reader kept it from being emptied (sqlite.org/pragma.html#pragma_wal_checkpoint).
+        let checkpoint = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint (TRUNCATE)");
+        match checkpoint.fetch_one(&mut self.connection).await {
+            Ok(0) => {}
+            Ok(_) => tracing::warn!("the write-ahead log was not emptied: it is being read"),
+            Err(error) => tracing::warn!(%error, "the write-ahead log was not emptied"),
         }
     }
 

@@ -347,7 +347,7 @@ impl Plain {
             let new = Person {
                 email: values.email.or(old.email),
                 name: values.name.or(old.name),
-                external_id: old.external_id.or(values.external_id),
+                external_id: values.external_id.or(old.external_id),
                 role: values.role.or(old.role),
                 ..old
             };

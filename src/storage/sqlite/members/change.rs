@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
+        Access, Actor, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
         ExternalId, MemberEntry, MemberId, MemberNumber, OrganizationId, PortalRole, Profile, Role, Source,
         TeamNumber, Timestamp,
     },
@@ -120,13 +120,7 @@ pub(super) async fn restore(
     if stored.entry.erased_at.is_some() {
         return Err(Precondition::MemberErased.into());
     }
-    let retention_days: Option<u16> =
-        sqlx::query_scalar("SELECT retention_days FROM organizations WHERE id = $1 AND deleted_at IS NULL")
-            .bind(&organization.as_uuid().as_bytes()[..])
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(engine)?
-            .ok_or(Missing::Organization)?;
+    let retention_days = retention_days(connection, organization).await?;
     if retention_days.is_some_and(|days| retention_end(revoked_at, days) <= change.at) {
         return Err(Precondition::RetentionPassed.into());
     }
@@ -155,6 +149,11 @@ pub(super) async fn erase(
             at,
             sequence: erased_in(connection, organization, &stored.entry).await?,
         });
+    }
+    // It was found due some moments ago. By now it may be restored, or the time be longer.
+    if change.actor == Actor::Retention && !is_due(connection, organization, &stored.entry, change.at).await?
+    {
+        return Err(Missing::Member.into());
     }
     if stored.entry.revoked_at.is_none() {
         let entry = MemberEntry {
@@ -205,6 +204,32 @@ pub(super) async fn erase(
         at: change.at,
         sequence,
     })
+}
+
+/// Whether the retention time of a revoked member has passed.
+async fn is_due(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    entry: &MemberEntry,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let days = retention_days(connection, organization).await?;
+    Ok(entry
+        .revoked_at
+        .zip(days)
+        .is_some_and(|(revoked_at, days)| retention_end(revoked_at, days) <= now))
+}
+
+async fn retention_days(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+) -> Result<Option<u16>, StoreError> {
+    sqlx::query_scalar("SELECT retention_days FROM organizations WHERE id = $1 AND deleted_at IS NULL")
+        .bind(&organization.as_uuid().as_bytes()[..])
+        .fetch_optional(connection)
+        .await
+        .map_err(engine)?
+        .ok_or(StoreError::NotFound(Missing::Organization))
 }
 
 /// When a member that was revoked at a moment can't be restored any more.

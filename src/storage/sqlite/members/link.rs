@@ -76,10 +76,16 @@ async fn refresh(
 ) -> Result<Linked, StoreError> {
     let mut entry = stored.entry.clone();
     let mut fields = link.values.apply(&mut entry);
-    // An external id means nothing without its source: both come together, or neither does.
-    if link.origin.external_id.is_some() && entry.origin.external_id.is_none() {
-        entry.origin = link.origin;
+    // An external id means nothing without its source. One of the same source replaces the old; a member without any
+    // takes both; otherwise the member stays with the source that it has.
+    let same_source = link.origin.source == entry.origin.source;
+    let new_id = link.origin.external_id.is_some() && link.origin.external_id != entry.origin.external_id;
+    if new_id && (same_source || entry.origin.external_id.is_none()) {
+        if !same_source {
+            fields.push("source");
+        }
         fields.push("external_id");
+        entry.origin = link.origin;
     }
     if fields.is_empty() {
         return Ok(Linked {
