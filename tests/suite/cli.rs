@@ -471,6 +471,18 @@ fn a_database_that_can_not_be_opened_is_one_line() {
 }
 
 #[test]
+fn a_database_is_compacted_if_there_is_one() {
+    let (_folder, url) = database();
+    assert_eq!(userbridge(&url, &["compact"]).code, 1);
+    userbridge(&url, &["migrate"]);
+    assert_eq!(
+        userbridge(&url, &["compact", "--json"]).json(),
+        json!({ "compacted": true })
+    );
+    assert_eq!(userbridge(&url, &["org", "list", "--json"]).json(), json!([]));
+}
+
+#[test]
 fn migrate_may_be_run_any_number_of_times() {
     let (_folder, url) = database();
     for _ in 0..2 {

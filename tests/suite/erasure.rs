@@ -224,10 +224,7 @@ async fn nothing_is_left_of_many_who_came_changed_and_were_erased_once_the_file_
         }
     }
     let texts: Vec<_> = members.iter().map(|(_, mark)| mark.as_str()).collect();
-    let mut connection = SqliteConnection::connect(&open.url).await.unwrap();
-    for step in ["VACUUM", "PRAGMA wal_checkpoint (TRUNCATE)"] {
-        sqlx::query(step).execute(&mut connection).await.unwrap();
-    }
+    open.storage.compact().await.unwrap();
     let found = open.stored(&texts);
     let expected: Vec<_> = texts.iter().copied().step_by(4).collect();
     assert_eq!(found, expected);
