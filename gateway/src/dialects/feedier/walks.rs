@@ -6,18 +6,17 @@
 //! and may be lost: then the page begins where its number says.
 
 use std::{
-    collections::HashMap,
     hash::{BuildHasher as _, Hash, RandomState},
-    mem,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-/// An end is kept at least so long, and at most twice so long.
-const KEEP: Duration = Duration::from_mins(5);
+use moka::{policy::EvictionPolicy, sync::Cache};
 
-/// Most ends to keep, in two halves. When one is full, the other, older one is given up.
-const HALF: usize = 5_000;
+/// How long an end is kept.
+const KEEP: Duration = Duration::from_mins(10);
+
+/// Most ends to keep. When there are more, those used longest ago are given up.
+const MOST: u64 = 10_000;
 
 /// A list as one caller asks for it, and the number of a page. The key is in it, so only its digest is kept.
 type Digest = (u64, u64);
@@ -26,25 +25,19 @@ type Digest = (u64, u64);
 #[derive(Debug)]
 pub(super) struct Walks {
     hashers: (RandomState, RandomState),
-    ends: Mutex<Ends>,
-}
-
-#[derive(Debug)]
-struct Ends {
-    young: HashMap<Digest, String>,
-    old: HashMap<Digest, String>,
-    since: Instant,
+    ends: Cache<Digest, String>,
 }
 
 impl Default for Walks {
     fn default() -> Self {
+        let ends = Cache::builder()
+            .max_capacity(MOST)
+            .time_to_live(KEEP)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
         Self {
             hashers: (RandomState::new(), RandomState::new()),
-            ends: Mutex::new(Ends {
-                young: HashMap::new(),
-                old: HashMap::new(),
-                since: Instant::now(),
-            }),
+            ends,
         }
     }
 }
@@ -52,42 +45,22 @@ impl Default for Walks {
 impl Walks {
     /// Where a page of a list ended, if it was handed out a short while ago and was not the last one.
     pub(super) fn end(&self, list: &impl Hash, page: u64) -> Option<String> {
-        let digest = self.digest(list, page);
-        let mut ends = self.lock();
-        ends.turn();
-        ends.young.get(&digest).or_else(|| ends.old.get(&digest)).cloned()
+        self.ends.get(&self.digest(list, page))
     }
 
     /// Notes where a page of a list ended. An empty token: it was the last one.
     pub(super) fn note(&self, list: &impl Hash, page: u64, token: String) {
         let digest = self.digest(list, page);
-        let mut ends = self.lock();
-        ends.turn();
-        ends.old.remove(&digest);
         if token.is_empty() {
-            ends.young.remove(&digest);
+            self.ends.invalidate(&digest);
         } else {
-            ends.young.insert(digest, token);
+            self.ends.insert(digest, token);
         }
     }
 
     fn digest(&self, list: &impl Hash, page: u64) -> Digest {
         let whole = (list, page);
         (self.hashers.0.hash_one(whole), self.hashers.1.hash_one(whole))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Ends> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ends {
-    /// Lets the young grow old, and gives up the old.
-    fn turn(&mut self) {
-        if self.young.len() >= HALF || self.since.elapsed() >= KEEP {
-            self.old = mem::take(&mut self.young);
-            self.since = Instant::now();
-        }
     }
 }
 
@@ -113,9 +86,9 @@ mod tests {
         for page in 0..20_000 {
             walks.note(&"list", page, page.to_string());
         }
+        walks.ends.run_pending_tasks();
         assert!(walks.end(&"list", 0).is_none());
         assert_eq!(walks.end(&"list", 19_999).as_deref(), Some("19999"));
-        let ends = walks.lock();
-        assert!(ends.young.len() + ends.old.len() <= 2 * HALF);
+        assert!(walks.ends.entry_count() <= MOST);
     }
 }
