@@ -5,7 +5,8 @@ use std::{fs, io::Read as _, path::Path, process::Stdio, time::Duration};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use userbridge::{
-    domain::{Clock as _, Random as _, Scope, Timestamp},
+    domain::{Clock as _, KeyDigest, Member, MemberLookup, Random as _, Scope, Timestamp},
+    service::ServiceError,
     storage::{self, Migrate, StoreError},
 };
 
@@ -341,4 +342,50 @@ fn assert_works(url: &str) {
     assert_eq!(userbridge(url, &["org", "create", "acme"]).code, 0);
     serve.process.terminate();
     assert!(serve.process.wait().success());
+}
+
+/// In one batch with it are look-ups of others, of other organizations too.
+#[tokio::test]
+async fn a_row_that_is_not_readable_is_an_error_for_whoever_asks_for_it_alone() {
+    let app = TestApp::start(Form::Embedded).await;
+    let (acme, globex) = (app.tenant("acme").await, app.tenant("globex").await);
+    let broken = app.member(&acme.organization, "broken@acme.example.com").await;
+    let sound = app.member(&globex.organization, "sound@globex.example.com").await;
+    // Not UTF-8: no program of ours writes this.
+    sqlx::query("UPDATE members SET name = CAST(x'c328' AS TEXT) WHERE user_id = $1")
+        .bind(&broken.user_id.as_uuid().as_bytes()[..])
+        .execute(&mut raw(app.database_url()).await)
+        .await
+        .unwrap();
+    let ask = |key: &str, member: &Member| {
+        let (key, lookup) = (KeyDigest::of(key), MemberLookup::UserId(member.user_id));
+        let directory = app.directory();
+        async move { directory.retrieve_user(key, lookup).await }
+    };
+    // Asked for at once, they are looked up at once.
+    let (first, second, third) = tokio::join!(
+        ask(&globex.key, &sound),
+        ask(&acme.key, &broken),
+        ask(&globex.key, &sound)
+    );
+    assert_eq!((first.unwrap(), third.unwrap()), (sound.clone(), sound));
+    assert!(matches!(second, Err(ServiceError::Internal(_))), "{second:?}");
+}
+
+#[tokio::test]
+async fn the_log_is_moved_into_the_file_while_the_server_runs() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    let mut connection = raw(app.database_url()).await;
+    for number in 0.. {
+        app.member(&acme.organization, &format!("{number}@acme.example.com"))
+            .await;
+        let pages = sqlx::query_as("PRAGMA wal_checkpoint (NOOP)");
+        let (_, log, moved): (i64, i64, i64) = pages.fetch_one(&mut connection).await.unwrap();
+        if moved > 0 {
+            break;
+        }
+        // The writer itself would do it much later.
+        assert!(log < 5_000, "{log} pages wait");
+    }
 }

@@ -15,24 +15,21 @@ use crate::{
 };
 
 /// The columns that [`key_from_row`] reads, of `api_keys AS k`.
-pub(super) const KEY_COLUMNS: &str =
+const KEY_COLUMNS: &str =
     "k.id, k.organization_id, k.scopes, k.hint, k.created_at, k.expires_at, k.revoked_at, k.last_used_at";
 
-/// How many they are.
-pub(super) const KEY_WIDTH: usize = 8;
-
-/// The key whose columns begin at `first`.
-pub(super) fn key_from_row(row: &SqliteRow, first: usize) -> Result<ApiKey, StoreError> {
-    let scopes: &str = row.try_get(first + 2).map_err(engine)?;
+/// The key in a row of [`KEY_COLUMNS`].
+fn key_from_row(row: &SqliteRow) -> Result<ApiKey, StoreError> {
+    let scopes: &str = row.try_get(2).map_err(engine)?;
     Ok(ApiKey {
-        id: ApiKeyId::from_uuid(uuid(row.try_get(first).map_err(engine)?, "key id")?),
-        organization_id: owner_of(row.try_get(first + 1).map_err(engine)?)?,
+        id: ApiKeyId::from_uuid(uuid(row.try_get(0).map_err(engine)?, "key id")?),
+        organization_id: owner_of(row.try_get(1).map_err(engine)?)?,
         scopes: scopes.parse().map_err(|_| StoreError::Corrupt("scope"))?,
-        hint: row.try_get(first + 3).map_err(engine)?,
-        created_at: Timestamp::from_millis(row.try_get(first + 4).map_err(engine)?),
-        expires_at: time(row.try_get(first + 5).map_err(engine)?),
-        revoked_at: time(row.try_get(first + 6).map_err(engine)?),
-        last_used_at: time(row.try_get(first + 7).map_err(engine)?),
+        hint: row.try_get(3).map_err(engine)?,
+        created_at: Timestamp::from_millis(row.try_get(4).map_err(engine)?),
+        expires_at: time(row.try_get(5).map_err(engine)?),
+        revoked_at: time(row.try_get(6).map_err(engine)?),
+        last_used_at: time(row.try_get(7).map_err(engine)?),
     })
 }
 
@@ -152,7 +149,7 @@ impl ApiKeyStore for SqliteStorage {
             .fetch_optional(&self.reads)
             .await
             .map_err(engine)?
-            .map(|row| key_from_row(&row, 0))
+            .map(|row| key_from_row(&row))
             .transpose()
     }
 
@@ -178,7 +175,7 @@ impl ApiKeyStore for SqliteStorage {
             .await
             .map_err(engine)?
             .iter()
-            .map(|row| key_from_row(row, 0))
+            .map(key_from_row)
             .collect()
     }
 

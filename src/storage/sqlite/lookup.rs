@@ -8,7 +8,7 @@
 use std::sync::LazyLock;
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteRow},
 };
 use tokio::{
@@ -17,9 +17,8 @@ use tokio::{
 };
 
 use super::{
-    api_keys::{KEY_COLUMNS, KEY_WIDTH, key_from_row},
     error::engine,
-    members::{MEMBER_COLUMNS, member_from_row},
+    found::{FOUND, FoundRow},
     slots::{MAX_SLOTS, Slotted},
 };
 use crate::{
@@ -34,14 +33,14 @@ const QUEUE: usize = 4096;
 /// million members and then some.
 const CACHE_KIB: u32 = 64 * 1024;
 
-/// Slot, digest, and one of user id and address. The order makes SQLite find all rows before it sends the first: each row
-/// that comes alone may wake the reader. A key of a deleted organization is revoked, so this need not look at
+/// Slot, digest, and one of user id and address. All that is found comes as one text: sqlx hands rows over one by one, and
+/// copies each column into memory of its own. A key of a deleted organization is revoked, so this need not look at
 /// organizations.
 static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
     Slotted::new(
         &format!(
             "WITH lookup (slot, digest, user_id, email) AS (VALUES {{slots}})
-             SELECT lookup.slot, {KEY_COLUMNS}, {MEMBER_COLUMNS}
+             SELECT json_group_array({FOUND})
              FROM lookup
              JOIN api_keys AS k ON k.digest = lookup.digest
              LEFT JOIN members AS m ON m.row = CASE
@@ -53,8 +52,7 @@ static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
                      SELECT row FROM members
                      WHERE organization_id = k.organization_id AND email = lookup.email AND revoked_at IS NULL
                  )
-             END
-             ORDER BY +lookup.slot"
+             END"
         ),
         3,
     )
@@ -82,8 +80,6 @@ impl LookupQueue {
     pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let options = options
             .pragma("cache_size", format!("-{CACHE_KIB}"))
-            // All rows of a batch fit, so that SQLite's thread never waits for this one.
-            .row_buffer_size(2 * MAX_SLOTS)
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
         let (queue, messages) = mpsc::channel(QUEUE);
@@ -132,19 +128,18 @@ struct Reader {
 impl Reader {
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let mut batch = Vec::with_capacity(MAX_SLOTS);
-        let mut lookups = Vec::with_capacity(MAX_SLOTS);
         while messages.recv_many(&mut batch, MAX_SLOTS).await > 0 {
+            let mut lookups = Vec::with_capacity(batch.len());
             for message in batch.drain(..) {
                 match message {
                     // Its caller went away.
                     Message::Lookup(lookup) if lookup.reply.is_closed() => {}
-                    Message::Lookup(lookup) => lookups.push(Some(lookup)),
+                    Message::Lookup(lookup) => lookups.push(lookup),
                     Message::Close => messages.close(),
                 }
             }
             if !lookups.is_empty() {
-                self.answer(&mut lookups).await;
-                lookups.clear();
+                self.answer(lookups).await;
             }
         }
         if let Err(error) = self.connection.close().await {
@@ -152,37 +147,34 @@ impl Reader {
         }
     }
 
-    /// Answers each look-up and takes it out of its place.
-    async fn answer(&mut self, lookups: &mut [Option<Lookup>]) {
-        let failure = match self.query(lookups).await {
-            Ok(rows) => {
-                for row in &rows {
-                    reply_with(row, lookups);
+    async fn answer(&mut self, lookups: Vec<Lookup>) {
+        let found = self.query(&lookups).await;
+        match found.as_ref().map(FoundRow::all) {
+            Ok(Ok(rows)) => reply(lookups, rows),
+            // One of them: the others are to be answered.
+            Ok(Err(_)) if lookups.len() > 1 => {
+                for lookup in lookups {
+                    Box::pin(self.answer(vec![lookup])).await;
                 }
-                None
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, lookups = lookups.len(), "what was looked up is not readable");
+                refuse(lookups);
             }
             Err(error) => {
                 tracing::error!(%error, lookups = lookups.len(), "a look-up failed");
-                self.recover(&error).await;
-                Some(error)
+                refuse(lookups);
+                self.recover(error).await;
             }
-        };
-        for lookup in lookups.iter_mut().filter_map(Option::take) {
-            // What is left had no row: there is no such key.
-            let result = match &failure {
-                None => Ok(Found::default()),
-                Some(_) => Err(StoreError::Engine("the look-up failed".into())),
-            };
-            let _ = lookup.reply.send(result);
         }
     }
 
-    async fn query(&mut self, lookups: &[Option<Lookup>]) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    async fn query(&mut self, lookups: &[Lookup]) -> Result<SqliteRow, sqlx::Error> {
         let (sql, slots) = LOOKUP.fitting(lookups.len());
         // Safe: the statement is a constant and the numbers of its slots.
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for slot in 0..slots {
-            let lookup = lookups.get(slot).and_then(Option::as_ref);
+            let lookup = lookups.get(slot);
             let (user_id, email) = match lookup.and_then(|lookup| lookup.member.as_ref()) {
                 None => (None, None),
                 Some(MemberLookup::UserId(id)) => (Some(&id.as_uuid().as_bytes()[..]), None),
@@ -193,7 +185,7 @@ impl Reader {
                 .bind(user_id)
                 .bind(email);
         }
-        query.fetch_all(&mut self.connection).await
+        query.fetch_one(&mut self.connection).await
     }
 
     /// A connection whose thread died is replaced, so that one bad batch does not end all reading.
@@ -207,32 +199,32 @@ impl Reader {
     }
 }
 
-fn reply_with(row: &SqliteRow, lookups: &mut [Option<Lookup>]) {
-    let slot = row
-        .try_get::<i64, _>(0)
-        .ok()
-        .and_then(|slot| usize::try_from(slot).ok());
-    if let Some(lookup) = slot.and_then(|slot| lookups.get_mut(slot)).and_then(Option::take) {
-        // A caller that went away does not mind.
-        let _ = lookup.reply.send(found_from_row(row));
+/// Answers each look-up with its row.
+fn reply(lookups: Vec<Lookup>, rows: Vec<FoundRow<'_>>) {
+    let mut lookups: Vec<_> = lookups.into_iter().map(Some).collect();
+    for row in rows {
+        if let Some(lookup) = lookups.get_mut(row.slot).and_then(Option::take) {
+            // A caller that went away does not mind.
+            let _ = lookup.reply.send(row.try_into());
+        }
+    }
+    for lookup in lookups.into_iter().flatten() {
+        // No row: there is no such key.
+        let _ = lookup.reply.send(Ok(Found::default()));
     }
 }
 
-fn found_from_row(row: &SqliteRow) -> Result<Found, StoreError> {
-    let member = 1 + KEY_WIDTH;
-    let has_member = row.try_get::<Option<&[u8]>, _>(member).map_err(engine)?.is_some();
-    Ok(Found {
-        key: Some(key_from_row(row, 1)?),
-        member: if has_member {
-            Some(member_from_row(row, member)?)
-        } else {
-            None
-        },
-    })
+fn refuse(lookups: Vec<Lookup>) {
+    for lookup in lookups {
+        let error = StoreError::Engine("the look-up failed".into());
+        let _ = lookup.reply.send(Err(error));
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Row as _;
+
     use super::*;
     use crate::storage::{Migrate, connect};
 

@@ -1,12 +1,14 @@
 //! SQLite, embedded: one file, one process that writes at a time, any number that read.
 //!
-//! Three ways into the file, each for its own kind of work: `lookup` answers the hot path, `writer` makes every
-//! change, and a small pool reads everything else.
+//! Ways into the file, each for its own kind of work: `lookup` answers the hot path, `writer` makes every change, a small
+//! pool reads everything else, and `checkpoint` moves what was written to where it stays.
 
 mod answers;
 mod api_keys;
+mod checkpoint;
 mod error;
 mod events;
+mod found;
 mod lookup;
 mod members;
 mod migrate;
@@ -25,7 +27,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use self::{error::engine, lookup::LookupQueue, writer::WriteQueue};
+use self::{checkpoint::Checkpointer, error::engine, lookup::LookupQueue, writer::WriteQueue};
 use super::{Migrate, Storage, StoreError};
 
 /// How long a connection waits for another process's lock before it gives up with [`StoreError::Busy`].
@@ -38,6 +40,7 @@ const POOL_SIZE: u32 = 2;
 pub struct SqliteStorage {
     lookups: LookupQueue,
     writes: WriteQueue,
+    checkpoints: Checkpointer,
     reads: SqlitePool,
 }
 
@@ -53,9 +56,11 @@ impl SqliteStorage {
         let reads = SqlitePoolOptions::new()
             .max_connections(POOL_SIZE)
             .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
+        let writes = WriteQueue::start(options.clone()).await?;
         Ok(Self {
             lookups: LookupQueue::start(options.clone().read_only(true).create_if_missing(false)).await?,
-            writes: WriteQueue::start(options).await?,
+            checkpoints: Checkpointer::start(options, writes.commits()).await?,
+            writes,
             reads,
         })
     }
@@ -64,12 +69,14 @@ impl SqliteStorage {
 #[async_trait]
 impl Storage for SqliteStorage {
     async fn compact(&self) -> Result<(), StoreError> {
+        let _turn = self.checkpoints.turn().await;
         self.writes.compact().await
     }
 
     async fn close(&self) {
         self.lookups.close().await;
         self.reads.close().await;
+        self.checkpoints.close().await;
         // Last, so that the writer is the one that folds the write-ahead log into the file.
         self.writes.close().await;
     }

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    checkpoint::MOST_PAGES,
     error::{engine, is_busy},
     revoke::{Revocation, Revocations},
     slots::MAX_SLOTS,
@@ -27,11 +28,6 @@ const QUEUE: usize = 1024;
 
 /// How much of the file this connection keeps in memory, once it has read it.
 const CACHE_KIB: u32 = 32 * 1024;
-
-/// How many pages of 4 KiB the write-ahead log may have before they are moved into the file. Changes of many members
-/// touch pages all over the file, and moving them means waiting for the disk: seldom, then, and many at once. It is 40 MB
-/// that a start after a crash reads back.
-const CHECKPOINT_PAGES: u32 = 10_000;
 
 /// Work inside a transaction.
 pub(super) type Work<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
@@ -112,7 +108,7 @@ impl WriteQueue {
     pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let options = options
             .pragma("cache_size", format!("-{CACHE_KIB}"))
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("wal_autocheckpoint", MOST_PAGES.to_string())
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
         let (queue, messages) = mpsc::channel(QUEUE);

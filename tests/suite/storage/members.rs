@@ -12,10 +12,11 @@ const SALLY: &str = "sally@acme.example.com";
 
 pub(super) async fn a_member_comes_back_as_it_was_linked(bench: Bench) {
     let acme = bench.organization("acme").await;
+    let key = bench.public_key(acme).await;
     let full = NewMember {
         profile: Profile {
             email: Some(Email::new("jürgen@bücher.example").unwrap()),
-            name: Some("Jürgen \"J\" Groß 😀".parse().unwrap()),
+            name: Some("Jürgen \"J\\n\" Groß 😀\u{2028}".parse().unwrap()),
             avatar_url: Some(AvatarUrl::new("https://acme.example.com/a.png?x='1'").unwrap()),
             portal_role: PortalRole::new("admin").unwrap(),
             company_name: Some(CompanyName::new("Bücher & Söhne").unwrap()),
@@ -43,6 +44,9 @@ pub(super) async fn a_member_comes_back_as_it_was_linked(bench: Bench) {
         assert_eq!(linked.created_at, change.at);
         let by_id = bench.member(acme, MemberLookup::UserId(user)).await.unwrap();
         assert_eq!(by_id.as_ref(), Some(&linked));
+        let lookup = MemberLookup::UserId(user);
+        let by_key = bench.key_and_member(key.digest, lookup).await.unwrap();
+        assert_eq!(by_key.member.as_ref(), Some(&linked));
         if let Some(email) = &linked.profile.email {
             let lookup = MemberLookup::Email(email.as_str().to_owned());
             assert_eq!(bench.member(acme, lookup).await.unwrap().as_ref(), Some(&linked));

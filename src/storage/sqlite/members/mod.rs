@@ -21,7 +21,6 @@ use crate::{
     },
 };
 
-pub(super) use row::{MEMBER_COLUMNS, member_from_row};
 pub(super) use search::fill as fill_search;
 
 #[async_trait]
@@ -221,6 +220,7 @@ impl MemberStore for SqliteStorage {
             })
             .await?;
         // What was overwritten in the file is still in the write-ahead log until it is emptied.
+        let _turn = self.checkpoints.turn().await;
         self.writes.checkpoint().await?;
         Ok(erasure)
     }

@@ -17,10 +17,6 @@ use crate::{
     },
 };
 
-/// The columns that [`member_from_row`] reads, of `members AS m`.
-pub(in crate::storage::sqlite) const MEMBER_COLUMNS: &str = "m.id, m.user_id, m.email, m.name, m.avatar_url, \
-     m.portal_role, m.company_name, m.customer_status, m.created_at";
-
 /// The columns that [`entry_from_row`] reads, of `members AS m`.
 pub(super) const ENTRY_COLUMNS: &str = "m.id, m.user_id, m.email, m.name, m.avatar_url, m.portal_role, \
      m.company_name, m.customer_status, m.created_at, m.row, m.number, m.role, m.enabled, m.auth_method, m.source, \
@@ -34,15 +30,12 @@ pub(super) struct Stored {
     pub(super) entry: MemberEntry,
 }
 
-/// The member whose columns begin at `first`.
-pub(in crate::storage::sqlite) fn member_from_row(
-    row: &SqliteRow,
-    first: usize,
-) -> Result<Member, StoreError> {
-    let column = |offset: usize| row.try_get::<Option<String>, _>(first + offset).map_err(engine);
+/// The member in a row of [`ENTRY_COLUMNS`].
+fn member_from_row(row: &SqliteRow) -> Result<Member, StoreError> {
+    let column = |index: usize| row.try_get::<Option<String>, _>(index).map_err(engine);
     Ok(Member {
-        id: MemberId::from_uuid(uuid(row.try_get(first).map_err(engine)?, "member id")?),
-        user_id: UserId::from_uuid(uuid(row.try_get(first + 1).map_err(engine)?, "user id")?),
+        id: MemberId::from_uuid(uuid(row.try_get(0).map_err(engine)?, "member id")?),
+        user_id: UserId::from_uuid(uuid(row.try_get(1).map_err(engine)?, "user id")?),
         profile: Profile {
             email: text(column(2)?, "email", Email::new)?,
             name: text(column(3)?, "name", DisplayName::new)?,
@@ -52,7 +45,7 @@ pub(in crate::storage::sqlite) fn member_from_row(
             company_name: text(column(6)?, "company name", CompanyName::new)?,
             customer_status: text(column(7)?, "customer status", CustomerStatus::new)?,
         },
-        created_at: Timestamp::from_millis(row.try_get(first + 8).map_err(engine)?),
+        created_at: Timestamp::from_millis(row.try_get(8).map_err(engine)?),
     })
 }
 
@@ -71,7 +64,7 @@ pub(super) fn entry_from_row(row: &SqliteRow) -> Result<Stored, StoreError> {
     Ok(Stored {
         row: integer(9)?,
         entry: MemberEntry {
-            member: member_from_row(row, 0)?,
+            member: member_from_row(row)?,
             number: MemberNumber(integer(10)?),
             access: Access {
                 role: role.map_err(|_| StoreError::Corrupt("role"))?,
