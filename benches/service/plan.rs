@@ -253,9 +253,10 @@ impl Run {
         let mut first = LARGE * 10;
         for _ in 0..self.plan.rounds {
             alone.push(self.retrieve(Protocol::Json, MANY, None).await?);
-            let _import = Program::import(&self.database, first)?;
+            let mut import = Program::import(&self.database, first)?;
             first += LARGE;
             beside.push(self.retrieve(Protocol::Json, MANY, None).await?);
+            import.still_runs()?;
         }
         self.add(IMPORT, MANY, ALONE, alone);
         self.add(IMPORT, MANY, OURS, beside);

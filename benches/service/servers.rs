@@ -114,6 +114,14 @@ impl Program {
         Ok(self.addresses.http_addr.ok_or("it serves no JSON")?)
     }
 
+    /// An error if it has ended.
+    pub(crate) fn still_runs(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(format!("a program ended early: {status}").into()),
+        }
+    }
+
     pub(crate) fn usage(&self) -> Result<Usage> {
         let process = format!("/proc/{}", self.child.id());
         let stat = fs::read_to_string(format!("{process}/stat"))?;

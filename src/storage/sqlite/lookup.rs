@@ -31,7 +31,7 @@ const QUEUE: usize = 4096;
 
 /// How much of the file this connection keeps in memory, once it has read it: the inner pages of the indexes of ten
 /// million members and then some.
-const CACHE_KIB: u32 = 64 * 1024;
+const CACHE_KIB: u32 = 32 * 1024;
 
 /// Slot, digest, and one of user id and address. All that is found comes as one text: sqlx hands rows over one by one, and
 /// copies each column into memory of its own. A key of a deleted organization is revoked, so this need not look at
