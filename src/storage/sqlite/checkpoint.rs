@@ -6,6 +6,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::Sqlit
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, watch},
     task::JoinHandle,
+    time::sleep,
 };
 
 use super::error::engine;
@@ -18,7 +19,7 @@ const PAGES: i64 = 1_000;
 /// without a pause. It is 40 MB that a start after a crash reads back.
 pub(super) const MOST_PAGES: i64 = 10 * PAGES;
 
-/// How long to wait between two looks at the log.
+/// How long to wait before the next look at the log.
 const PACE: Duration = Duration::from_millis(50);
 
 /// The task that moves the log.
@@ -71,15 +72,18 @@ async fn run(
     mut closing: watch::Receiver<bool>,
 ) {
     loop {
+        let changed = async {
+            sleep(PACE).await;
+            commits.changed().await
+        };
         tokio::select! {
-            changed = commits.changed() => if changed.is_err() { break },
+            changed = changed => if changed.is_err() { break },
             _ = closing.wait_for(|closing| *closing) => break,
         }
         let _turn = turn.lock().await;
         if let Err(error) = move_if_long(&mut connection).await {
             tracing::warn!(%error, "the write-ahead log was not moved into the file; the writer will do it");
         }
-        tokio::time::sleep(PACE).await;
     }
     if let Err(error) = connection.close().await {
         tracing::error!(%error, "closing the database failed");

@@ -30,7 +30,7 @@ use crate::{
 const QUEUE: usize = 4096;
 
 /// How much of the file this connection keeps in memory, once it has read it: the inner pages of the indexes of ten
-/// million members and then some.
+/// million members.
 const CACHE_KIB: u32 = 32 * 1024;
 
 /// Slot, digest, and one of user id and address. All that is found comes as one text: sqlx hands rows over one by one, and
