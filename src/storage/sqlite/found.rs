@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::{
     error::engine,
-    row::{text, time},
+    row::{owner_of, text, time},
 };
 use crate::{
     domain::{
         ApiKey, ApiKeyId, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, Member, MemberId,
-        OrganizationId, PortalRole, Profile, Timestamp, UserId,
+        PortalRole, Profile, Timestamp, UserId,
     },
     storage::{Found, StoreError},
 };
@@ -72,8 +72,7 @@ impl TryFrom<FoundRow<'_>> for Found {
         Ok(Self {
             key: Some(ApiKey {
                 id: ApiKeyId::from_uuid(row.id),
-                organization_id: (!row.organization_id.is_nil())
-                    .then(|| OrganizationId::from_uuid(row.organization_id)),
+                organization_id: owner_of(row.organization_id.as_bytes())?,
                 scopes: row.scopes.parse().map_err(|_| StoreError::Corrupt("scope"))?,
                 hint: row.hint.into_owned(),
                 created_at: Timestamp::from_millis(row.created_at),

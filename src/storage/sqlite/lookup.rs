@@ -29,8 +29,8 @@ use crate::{
 /// Look-ups that may wait. One more is refused at once with [`StoreError::Overloaded`].
 const QUEUE: usize = 4096;
 
-/// How much of the file this connection keeps in memory, once it has read it: the inner pages of the indexes of ten
-/// million members.
+/// How much of the file this connection keeps in memory, once it has read it: by reckoning, the inner pages of the
+/// indexes of ten million members.
 const CACHE_KIB: u32 = 32 * 1024;
 
 /// Slot, digest, and one of user id and address. All that is found comes as one text: sqlx hands rows over one by one, and
