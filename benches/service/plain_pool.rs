@@ -1,11 +1,14 @@
-//! The plain way: each request takes a connection from a pool and asks one statement.
+//! The plain way: each read takes a connection from a pool and asks one statement; each delete is a transaction on the one
+//! connection that writes.
 
 use sha2::{Digest as _, Sha256};
 use sqlx::{
-    FromRow, SqlitePool,
+    ConnectOptions as _, Connection as _, FromRow, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
-use tonic::{Request, Response, Status};
+use tokio::sync::Mutex;
+use tonic::{Request, Response, Status, metadata::MetadataMap};
+use userbridge::domain::{Clock as _, SystemClock};
 use uuid::Uuid;
 
 use crate::{
@@ -36,9 +39,25 @@ const LOOKUP: &str = "
     END
     WHERE k.digest = $1";
 
+/// Whose key it is.
+const KEY: &str = "
+    SELECT organization_id FROM api_keys
+    WHERE digest = $1 AND instr(scopes, 'public_api') AND revoked_at IS NULL AND expires_at IS NULL";
+
+const REVOKE: &str = "
+    UPDATE members SET revoked_at = $3, updated_at = $3, version = version + 1
+    WHERE organization_id = $1 AND user_id = $2 AND revoked_at IS NULL
+    RETURNING id";
+
+const APPEND: &str = "
+    INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
+    SELECT $1, coalesce(max(sequence), 0) + 1, 'member.revoked', $2, $3, 'operator', $4, 'revoked_at'
+    FROM events WHERE organization_id = $1";
+
 /// The server.
 pub(crate) struct PlainPool {
     pool: SqlitePool,
+    writer: Mutex<SqliteConnection>,
 }
 
 impl PlainPool {
@@ -50,7 +69,33 @@ impl PlainPool {
             .test_before_acquire(false)
             .connect_with(options.clone().read_only(true))
             .await?;
-        Ok(Self { pool })
+        let writer = Mutex::new(options.connect().await?);
+        Ok(Self { pool, writer })
+    }
+
+    /// Whether there was such a link.
+    async fn revoke(&self, organization: Vec<u8>, user: Uuid) -> std::result::Result<bool, sqlx::Error> {
+        let at = SystemClock.now().as_millis();
+        let mut writer = self.writer.lock().await;
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        let member: Option<Vec<u8>> = sqlx::query_scalar(REVOKE)
+            .bind(&organization)
+            .bind(&user.as_bytes()[..])
+            .bind(at)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some(member) = member else {
+            return Ok(false);
+        };
+        sqlx::query(APPEND)
+            .bind(organization)
+            .bind(member)
+            .bind(&user.as_bytes()[..])
+            .bind(at)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 
@@ -76,27 +121,19 @@ impl UserService for PlainPool {
         &self,
         request: Request<RetrieveRequest>,
     ) -> std::result::Result<Response<RetrieveResponse>, Status> {
-        let digest = request
-            .metadata()
-            .get("authorization")
-            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
-            .map(Sha256::digest)
-            .ok_or_else(|| Status::unauthenticated("no key"))?;
+        let digest = digest(request.metadata())?;
         let (user_id, email) = match request.into_inner().by {
-            Some(By::UserId(text)) => match Uuid::parse_str(&text) {
-                Ok(id) => (Some(id), None),
-                Err(_) => return Err(Status::invalid_argument("user_id")),
-            },
+            Some(By::UserId(text)) => (Some(user_id(&text)?), None),
             Some(By::Email(email)) => (None, Some(email)),
             None => return Err(Status::invalid_argument("by")),
         };
         let row = sqlx::query_as::<_, Row>(LOOKUP)
-            .bind(&digest[..])
+            .bind(digest)
             .bind(user_id.as_ref().map(|id| &id.as_bytes()[..]))
             .bind(email)
             .fetch_optional(&self.pool)
             .await
-            .map_err(|error| Status::internal(error.to_string()))?
+            .map_err(|error| failed(&error))?
             .filter(|row| row.scopes.contains("public_api"))
             .filter(|row| row.revoked_at.is_none() && row.expires_at.is_none())
             .ok_or_else(|| Status::unauthenticated("invalid key"))?;
@@ -106,14 +143,47 @@ impl UserService for PlainPool {
 
     async fn delete(
         &self,
-        _: Request<DeleteRequest>,
+        request: Request<DeleteRequest>,
     ) -> std::result::Result<Response<DeleteResponse>, Status> {
-        Err(Status::unimplemented("delete"))
+        let digest = digest(request.metadata())?;
+        let user_id = user_id(&request.into_inner().user_id)?;
+        let organization = sqlx::query_scalar(KEY)
+            .bind(digest)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| failed(&error))?
+            .ok_or_else(|| Status::unauthenticated("invalid key"))?;
+        if self
+            .revoke(organization, user_id)
+            .await
+            .map_err(|error| failed(&error))?
+        {
+            Ok(Response::new(DeleteResponse {}))
+        } else {
+            Err(Status::not_found("user not found"))
+        }
     }
 
     async fn ping(&self, _: Request<PingRequest>) -> std::result::Result<Response<PingResponse>, Status> {
         Err(Status::unimplemented("ping"))
     }
+}
+
+fn digest(metadata: &MetadataMap) -> std::result::Result<Vec<u8>, Status> {
+    metadata
+        .get("authorization")
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+        .map(|key| Sha256::digest(key).to_vec())
+        .ok_or_else(|| Status::unauthenticated("no key"))
+}
+
+fn user_id(text: &str) -> std::result::Result<Uuid, Status> {
+    Uuid::parse_str(text).map_err(|_| Status::invalid_argument("user_id"))
+}
+
+/// These are errors of the benchmark, so whoever reads them may see all.
+fn failed(error: &sqlx::Error) -> Status {
+    Status::internal(error.to_string())
 }
 
 fn user(row: Row) -> Option<User> {

@@ -189,18 +189,23 @@ impl Run {
         Ok(())
     }
 
+    /// No stand: ours.
+    fn server(&self, stand: Option<Stand>) -> Result<&Program> {
+        let Some(stand) = stand else {
+            return Ok(&self.ours);
+        };
+        let program = self
+            .stands
+            .iter()
+            .find_map(|(other, program)| (*other == stand).then_some(program));
+        program.ok_or_else(|| "it does not run".into())
+    }
+
     /// One phase. No stand: ours.
     async fn retrieve(&mut self, protocol: Protocol, callers: usize, stand: Option<Stand>) -> Result<Sample> {
         self.seed += 1;
         let phase = self.phase();
-        let server = match stand {
-            None => &self.ours,
-            Some(stand) => self
-                .stands
-                .iter()
-                .find_map(|(other, program)| (*other == stand).then_some(program))
-                .ok_or("it does not run")?,
-        };
+        let server = self.server(stand)?;
         let check = match stand {
             None | Some(Stand::PlainPool) => Check::Answers,
             Some(_) => Check::OnlySuccess,
@@ -270,8 +275,9 @@ impl Run {
         let victims = Victims::new(self.people.clone());
         let (mut single, mut group) = (Vec::new(), Vec::new());
         for _ in 0..self.plan.rounds {
-            single.push(deletes::one_by_one(&self.database, &victims, self.phase()).await?);
-            group.push(deletes::ours(&self.ours, &victims, self.phase()).await?);
+            let plain = self.server(Some(Stand::PlainPool))?;
+            single.push(deletes::run(plain, &victims, self.phase()).await?);
+            group.push(deletes::run(&self.ours, &victims, self.phase()).await?);
         }
         self.add(DELETE, deletes::CALLERS, ONE_BY_ONE, single);
         self.add(DELETE, deletes::CALLERS, OURS, group);

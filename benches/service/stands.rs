@@ -49,7 +49,7 @@ pub(crate) enum Stand {
     Tonic,
     /// Our gateway, with an upstream in the same process that answers a constant.
     Constant,
-    /// gRPC that asks a pool of four connections, one statement for each request.
+    /// gRPC that asks a pool of four connections, one statement for each request, and writes one transaction for each.
     PlainPool,
 }
 
@@ -135,6 +135,7 @@ pub(crate) fn durable(database: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        .pragma("secure_delete", "ON")
 }
 
 /// The body of a request, as serde reads it.

@@ -20,6 +20,9 @@ const USED_EVERY: Duration = Duration::from_hours(1);
 /// How long a time may wait in memory. A server that is killed loses what waits; one that stops writes it down.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
+/// Most times that one transaction writes, so that the changes of callers come between.
+const AT_ONCE: usize = 64;
+
 /// Times that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Touches {
@@ -45,20 +48,20 @@ impl Touches {
     /// Writes down what waits. What can't be written is dropped: the next use notes it again.
     pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<(), StoreError> {
         let seen = std::mem::take(&mut *lock(&self.seen));
-        if !seen.is_empty() {
-            let seen = seen
-                .into_iter()
-                .map(|((organization, member), at)| (organization, member, at))
-                .collect();
-            storage.record_seen(seen).await?;
+        let seen: Vec<_> = seen
+            .into_iter()
+            .map(|((organization, member), at)| (organization, member, at))
+            .collect();
+        for some in seen.chunks(AT_ONCE) {
+            storage.record_seen(some.to_vec()).await?;
         }
         let used = std::mem::take(&mut *lock(&self.used));
-        if !used.is_empty() {
-            let used = used
-                .into_iter()
-                .map(|((organization, key), at)| (organization, key, at))
-                .collect();
-            storage.record_key_use(used).await?;
+        let used: Vec<_> = used
+            .into_iter()
+            .map(|((organization, key), at)| (organization, key, at))
+            .collect();
+        for some in used.chunks(AT_ONCE) {
+            storage.record_key_use(some.to_vec()).await?;
         }
         Ok(())
     }

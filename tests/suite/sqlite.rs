@@ -5,13 +5,13 @@ use std::{fs, io::Read as _, path::Path, process::Stdio, time::Duration};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use userbridge::{
-    domain::{Clock as _, KeyDigest, Member, MemberLookup, Random as _, Scope, Timestamp},
+    domain::{Clock as _, Event, EventKind, KeyDigest, Member, MemberLookup, Random as _, Scope, Timestamp},
     service::ServiceError,
-    storage::{self, Migrate, StoreError},
+    storage::{self, EventQuery, MemberFilter, Migrate, StoreError},
 };
 
 use crate::support::{
-    CLOCK, Form, RANDOM, TestApp, database,
+    CLOCK, Form, RANDOM, Tenant, TestApp, database,
     process::{Process, Serve, USERBRIDGE, command, userbridge},
 };
 
@@ -370,6 +370,59 @@ async fn a_row_that_is_not_readable_is_an_error_for_whoever_asks_for_it_alone() 
     );
     assert_eq!((first.unwrap(), third.unwrap()), (sound.clone(), sound));
     assert!(matches!(second, Err(ServiceError::Internal(_))), "{second:?}");
+}
+
+/// In one batch with it are revocations of others, of other organizations too.
+#[tokio::test]
+async fn a_revocation_that_fails_leaves_nothing_behind_and_fails_alone() {
+    let app = TestApp::start(Form::Embedded).await;
+    let (acme, globex) = (app.tenant("acme").await, app.tenant("globex").await);
+    let gone = app.member(&acme.organization, "gone@acme.example.com").await;
+    let stays = app.member(&acme.organization, "stays@acme.example.com").await;
+    let other = app.member(&globex.organization, "other@globex.example.com").await;
+    // Fails when the members are revoked already and the first event is written.
+    let mut connection = raw(app.database_url()).await;
+    let trigger = format!(
+        "CREATE TRIGGER broken BEFORE INSERT ON events WHEN hex(new.user_id) = '{:X}' AND new.kind = 'member.revoked'
+         BEGIN SELECT RAISE (FAIL, 'broken'); END",
+        stays.user_id.as_uuid().simple()
+    );
+    sqlx::query(sqlx::AssertSqlSafe(trigger))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let revoke = |tenant: &Tenant, member: &Member| {
+        let (key, user, directory) = (KeyDigest::of(&tenant.key), member.user_id, app.directory());
+        async move { directory.delete_user(key, user).await }
+    };
+    let (first, second, third) = tokio::join!(
+        revoke(&acme, &gone),
+        revoke(&acme, &stays),
+        revoke(&globex, &other)
+    );
+    assert!(first.is_ok() && third.is_ok(), "{first:?} {third:?}");
+    assert!(matches!(second, Err(ServiceError::Internal(_))), "{second:?}");
+
+    let storage = app.storage().await;
+    for (tenant, member, is_live) in [
+        (&acme, &gone, false),
+        (&acme, &stays, true),
+        (&globex, &other, false),
+    ] {
+        let lookup = MemberLookup::UserId(member.user_id);
+        let found = storage.key_and_member(KeyDigest::of(&tenant.key), lookup).await;
+        assert_eq!(found.unwrap().member.is_some(), is_live);
+        let query = EventQuery {
+            limit: 100,
+            ..EventQuery::default()
+        };
+        let events = storage.events(Some(tenant.organization.id), query).await.unwrap();
+        let told =
+            |event: &Event| event.kind == EventKind::MemberRevoked && event.user_id == Some(member.user_id);
+        assert_eq!(events.iter().any(told), !is_live);
+    }
+    let count = storage.count_members(acme.organization.id, MemberFilter::default());
+    assert_eq!(count.await.unwrap(), 1);
 }
 
 #[tokio::test]

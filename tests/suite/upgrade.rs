@@ -139,6 +139,8 @@ async fn members_of_the_first_version_have_numbers_and_are_found_by_parts() {
     let storage = &*storage;
     let live = list(storage, ACME, MemberFilter::default(), MemberOrder::Number).await;
     assert_eq!(numbers(&live), [1, 3, 4]);
+    let count = storage.count_members(organization(ACME), MemberFilter::default());
+    assert_eq!(count.await.unwrap(), 3);
     let by_name = list(storage, ACME, MemberFilter::default(), MemberOrder::Name).await;
     assert_eq!(numbers(&by_name), [3, 1, 4]);
     for entry in &live {

@@ -1,14 +1,19 @@
-//! Revocations that wait together, made by two statements however many they are: an integrator's `delete` is on the hot
+//! Revocations that wait together, made by three statements however many they are: an integrator's `delete` is on the hot
 //! path.
+//!
+//! What a statement has changed before it fails is undone with all of its transaction or savepoint. So those that change
+//! something say OR FAIL: SQLite then need not write down what it would take to undo the statement alone, which it does
+//! otherwise (<https://www.sqlite.org/tempfiles.html>, statement journal files).
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashSet, sync::LazyLock};
 
+use serde::Deserialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{
     error::engine,
-    row::uuid,
     slots::Slotted,
     writer::{Job, Work},
 };
@@ -17,17 +22,24 @@ use crate::{
     storage::{Change, StoreError},
 };
 
-/// Organization and user. The rows are found first, so that the order of the look-up is not for the planner to choose.
+/// Organization and user. What is found, [`Link`]s, comes as one text: sqlx hands rows over one by one.
+static FIND: LazyLock<Slotted> = LazyLock::new(|| {
+    Slotted::new(
+        "WITH wanted (slot, organization_id, user_id) AS (VALUES {slots})
+         SELECT json_group_array(json_array(w.slot, m.row, hex(m.id)))
+         FROM wanted AS w CROSS JOIN members AS m
+             ON m.organization_id = w.organization_id AND m.user_id = w.user_id AND m.revoked_at IS NULL",
+        2,
+    )
+});
+
+/// Row.
 static REVOKE: LazyLock<Slotted> = LazyLock::new(|| {
     Slotted::new(
-        "WITH revoked (slot, organization_id, user_id) AS (VALUES {slots})
-         UPDATE members SET revoked_at = ?, updated_at = ?, version = version + 1
-         WHERE row IN (
-             SELECT m.row FROM revoked AS r CROSS JOIN members AS m
-                 ON m.organization_id = r.organization_id AND m.user_id = r.user_id AND m.revoked_at IS NULL
-         )
-         RETURNING organization_id, user_id, id",
-        2,
+        "WITH revoked (slot, row) AS (VALUES {slots})
+         UPDATE OR FAIL members SET revoked_at = ?, updated_at = ?, version = version + 1
+         WHERE row IN (SELECT row FROM revoked)",
+        1,
     )
 });
 
@@ -35,7 +47,7 @@ static REVOKE: LazyLock<Slotted> = LazyLock::new(|| {
 static APPEND: LazyLock<Slotted> = LazyLock::new(|| {
     Slotted::new(
         "WITH revoked (slot, organization_id, member_id, user_id, actor) AS (VALUES {slots})
-         INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
+         INSERT OR FAIL INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
          SELECT organization_id,
              (SELECT coalesce(max(sequence), 0) FROM events AS e WHERE e.organization_id = r.organization_id)
                  + row_number() OVER (PARTITION BY organization_id ORDER BY slot),
@@ -59,10 +71,12 @@ pub(super) struct Revocations {
     result: Result<Vec<bool>, StoreError>,
 }
 
-/// A live link that was ended.
-struct Revoked {
+/// A live link, and the first that asked for its end.
+#[derive(Deserialize)]
+struct Link {
     slot: usize,
-    member: Vec<u8>,
+    row: i64,
+    member: Uuid,
 }
 
 impl Revocations {
@@ -79,87 +93,79 @@ impl Revocations {
         // They came within moments of each other; the last moment is that of all.
         let at = self.waiting.iter().map(|revocation| revocation.change.at).max();
         let at = at.unwrap_or(Timestamp::from_millis(0));
-        let revoked = self.revoke(connection, at).await?;
-        if !revoked.is_empty() {
-            self.append(connection, at, &revoked).await?;
+        let links = self.find(connection).await?;
+        if !links.is_empty() {
+            revoke(connection, at, &links).await?;
+            self.append(connection, at, &links).await?;
         }
         let mut made = vec![false; self.waiting.len()];
-        for Revoked { slot, .. } in revoked {
-            made[slot] = true;
+        for link in links {
+            made[link.slot] = true;
         }
         Ok(made)
     }
 
-    async fn revoke(
-        &self,
-        connection: &mut SqliteConnection,
-        at: Timestamp,
-    ) -> Result<Vec<Revoked>, StoreError> {
-        let (sql, slots) = REVOKE.fitting(self.waiting.len());
+    async fn find(&self, connection: &mut SqliteConnection) -> Result<Vec<Link>, StoreError> {
+        let (sql, slots) = FIND.fitting(self.waiting.len());
         // Safe: the statement is a constant and the numbers of its slots.
-        let mut query = sqlx::query_as(AssertSqlSafe(sql));
+        let mut query = sqlx::query_scalar(AssertSqlSafe(sql));
         for slot in 0..slots {
             let revocation = self.waiting.get(slot);
             query = query
                 .bind(revocation.map(|revocation| &revocation.organization.as_uuid().as_bytes()[..]))
                 .bind(revocation.map(|revocation| &revocation.user.as_uuid().as_bytes()[..]));
         }
-        let rows: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> = query
-            .bind(at.as_millis())
-            .bind(at.as_millis())
-            .fetch_all(connection)
-            .await
-            .map_err(engine)?;
-        // Of several that ask for the same, the first one did it.
-        let mut slots = HashMap::with_capacity(self.waiting.len());
-        for (slot, revocation) in self.waiting.iter().enumerate() {
-            slots
-                .entry((revocation.organization, revocation.user))
-                .or_insert(slot);
-        }
-        let mut revoked = Vec::with_capacity(rows.len());
-        for (organization, user, member) in rows {
-            let organization = OrganizationId::from_uuid(uuid(&organization, "organization id")?);
-            let user = UserId::from_uuid(uuid(&user, "user id")?);
-            let slot = slots.get(&(organization, user)).copied();
-            revoked.push(Revoked {
-                slot: slot.ok_or(StoreError::Corrupt("revocation"))?,
-                member,
-            });
-        }
-        revoked.sort_by_key(|revoked| revoked.slot);
-        Ok(revoked)
+        let text: String = query.fetch_one(connection).await.map_err(engine)?;
+        let mut links: Vec<Link> =
+            serde_json::from_str(&text).map_err(|_| StoreError::Corrupt("revocation"))?;
+        links.sort_by_key(|link| link.slot);
+        // Of several that ask for the same, the first one does it.
+        let mut rows = HashSet::with_capacity(links.len());
+        links.retain(|link| rows.insert(link.row));
+        Ok(links)
     }
 
     async fn append(
         &self,
         connection: &mut SqliteConnection,
         at: Timestamp,
-        revoked: &[Revoked],
+        links: &[Link],
     ) -> Result<(), StoreError> {
-        let (sql, slots) = APPEND.fitting(revoked.len());
+        let (sql, slots) = APPEND.fitting(links.len());
         // Safe: the statement is a constant and the numbers of its slots.
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for slot in 0..slots {
-            let revoked = revoked.get(slot);
-            let revocation = revoked.map(|revoked| &self.waiting[revoked.slot]);
+            let link = links.get(slot);
+            let revocation = link.map(|link| &self.waiting[link.slot]);
             query = query
                 .bind(revocation.map(|revocation| &revocation.organization.as_uuid().as_bytes()[..]))
-                .bind(revoked.map(|revoked| &revoked.member[..]))
+                .bind(link.map(|link| &link.member.as_bytes()[..]))
                 .bind(revocation.map(|revocation| &revocation.user.as_uuid().as_bytes()[..]))
                 .bind(revocation.map(|revocation| Actor::to_string(&revocation.change.actor)));
         }
-        let appended = query
-            .bind(EventKind::MemberRevoked.as_str())
-            .bind(at.as_millis())
-            .execute(connection)
-            .await
-            .map_err(engine)?;
-        if appended.rows_affected() == revoked.len() as u64 {
-            Ok(())
-        } else {
-            Err(StoreError::Corrupt("event"))
-        }
+        let query = query.bind(EventKind::MemberRevoked.as_str()).bind(at.as_millis());
+        let appended = query.execute(connection).await.map_err(engine)?.rows_affected();
+        is_each(appended, links)
+    }
+}
+
+async fn revoke(connection: &mut SqliteConnection, at: Timestamp, links: &[Link]) -> Result<(), StoreError> {
+    let (sql, slots) = REVOKE.fitting(links.len());
+    // Safe: the statement is a constant and the numbers of its slots.
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for slot in 0..slots {
+        query = query.bind(links.get(slot).map(|link| link.row));
+    }
+    let query = query.bind(at.as_millis()).bind(at.as_millis());
+    let revoked = query.execute(connection).await.map_err(engine)?.rows_affected();
+    is_each(revoked, links)
+}
+
+fn is_each(changed: u64, links: &[Link]) -> Result<(), StoreError> {
+    if changed == links.len() as u64 {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt("revocation"))
     }
 }
 
@@ -171,18 +177,25 @@ impl Job for Revocations {
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, bool> {
         Box::pin(async move {
             self.result = self.make(connection).await;
+            if let Err(error) = &self.result {
+                tracing::error!(%error, revocations = self.waiting.len(), "revocations failed");
+            }
             self.result.is_ok()
         })
+    }
+
+    fn split(&mut self) -> Vec<Box<dyn Job>> {
+        if self.result.is_ok() || self.waiting.len() < 2 {
+            return Vec::new();
+        }
+        let alone = |revocation| Box::new(Self::new(vec![revocation])) as Box<dyn Job>;
+        self.waiting.drain(..).map(alone).collect()
     }
 
     fn finish(self: Box<Self>, failure: Option<StoreError>) {
         let made = match (self.result, &failure) {
             (Ok(made), None) => made,
-            (Err(error), _) => {
-                tracing::error!(%error, revocations = self.waiting.len(), "revocations failed");
-                Vec::new()
-            }
-            (Ok(_), Some(_)) => Vec::new(),
+            _ => Vec::new(),
         };
         let busy = matches!(failure, Some(StoreError::Busy));
         for (slot, revocation) in self.waiting.into_iter().enumerate() {

@@ -27,7 +27,7 @@ use crate::{
 const QUEUE: usize = 1024;
 
 /// How much of the file this connection keeps in memory, once it has read it.
-const CACHE_KIB: u32 = 32 * 1024;
+const CACHE_KIB: u32 = 16 * 1024;
 
 /// Work inside a transaction.
 pub(super) type Work<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
@@ -59,6 +59,11 @@ pub(super) trait Job: Send {
 
     /// Makes the change and keeps its result. False: it failed, and is to be undone.
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, bool>;
+
+    /// Of changes that were made together and failed together, each by itself: it may not fail alone.
+    fn split(&mut self) -> Vec<Box<dyn Job>> {
+        Vec::new()
+    }
 
     /// Tells the caller; `failure` if the batch was not committed.
     fn finish(self: Box<Self>, failure: Option<StoreError>);
@@ -259,18 +264,23 @@ impl Writer {
         }
     }
 
-    /// Runs the jobs in one transaction and tells each how it ended.
+    /// Runs the jobs in one transaction, and those that are to be tried again in another, and tells each how it ended.
     async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let failure = self.transaction(&mut jobs).await.err();
+        let mut again = Vec::new();
         if let Some(error) = &failure {
             tracing::error!(%error, changes = jobs.len(), "a transaction failed");
             self.recover(error).await;
         } else {
             self.commits
                 .send_modify(|commits| *commits = commits.wrapping_add(1));
+            again.extend(jobs.iter_mut().flat_map(|job| job.split()));
         }
         for job in jobs {
             job.finish(failure.as_ref().map(repeat));
+        }
+        if !again.is_empty() {
+            Box::pin(self.commit(again)).await;
         }
     }
 

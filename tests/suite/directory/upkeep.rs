@@ -174,10 +174,18 @@ async fn being_seen_is_written_some_moments_later_and_once_a_minute() {
 #[tokio::test]
 async fn what_waits_is_written_when_the_upkeep_ends() {
     let world = World::new().await;
-    let sally = world.person("Sally").await;
-    world.seen(&sally).await;
+    // More than are written at once.
+    let mut people = Vec::new();
+    for number in 0..130 {
+        people.push(world.person(&format!("Person {number}")).await);
+    }
+    for person in &people {
+        world.seen(person).await;
+    }
     world.directory.clone().upkeep(std::future::ready(())).await;
-    assert_eq!(world.now(&sally).await.last_seen_at, Some(world.directory.now()));
+    for person in &people {
+        assert_eq!(world.now(person).await.last_seen_at, Some(world.directory.now()));
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ pub(crate) mod proto;
 mod skip;
 pub(crate) mod wire;
 
-pub(crate) use app::{Answer, Form, TestApp, first, patch, with_key};
+pub(crate) use app::{Answer, Form, Tenant, TestApp, first, patch, with_key};
 pub(crate) use gateway::gateway_tests;
 pub(crate) use skip::skip;
 
