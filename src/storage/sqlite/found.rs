@@ -8,13 +8,11 @@ use uuid::Uuid;
 
 use super::{
     error::engine,
-    row::{owner_of, text, time},
+    members::MemberRow,
+    row::{owner_of, time},
 };
 use crate::{
-    domain::{
-        ApiKey, ApiKeyId, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, Member, MemberId,
-        PortalRole, Profile, Timestamp, UserId,
-    },
+    domain::{ApiKey, ApiKeyId, Timestamp},
     storage::{Found, StoreError},
 };
 
@@ -44,19 +42,6 @@ pub(super) struct FoundRow<'a> {
     member: Option<MemberRow>,
 }
 
-#[derive(Deserialize)]
-struct MemberRow {
-    id: Uuid,
-    user_id: Uuid,
-    email: Option<String>,
-    name: Option<String>,
-    avatar_url: Option<String>,
-    portal_role: String,
-    company_name: Option<String>,
-    customer_status: Option<String>,
-    created_at: i64,
-}
-
 impl<'a> FoundRow<'a> {
     /// All rows of the one text that an answer consists of.
     pub(super) fn all(answer: &'a SqliteRow) -> Result<Vec<Self>, StoreError> {
@@ -81,27 +66,6 @@ impl TryFrom<FoundRow<'_>> for Found {
                 last_used_at: time(row.last_used_at),
             }),
             member: row.member.map(TryInto::try_into).transpose()?,
-        })
-    }
-}
-
-impl TryFrom<MemberRow> for Member {
-    type Error = StoreError;
-
-    fn try_from(row: MemberRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: MemberId::from_uuid(row.id),
-            user_id: UserId::from_uuid(row.user_id),
-            profile: Profile {
-                email: text(row.email, "email", Email::new)?,
-                name: text(row.name, "name", DisplayName::new)?,
-                avatar_url: text(row.avatar_url, "avatar URL", AvatarUrl::new)?,
-                portal_role: PortalRole::new(row.portal_role)
-                    .map_err(|_| StoreError::Corrupt("portal role"))?,
-                company_name: text(row.company_name, "company name", CompanyName::new)?,
-                customer_status: text(row.customer_status, "customer status", CustomerStatus::new)?,
-            },
-            created_at: Timestamp::from_millis(row.created_at),
         })
     }
 }

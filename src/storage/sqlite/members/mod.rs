@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-pub(super) use search::fill as fill_search;
+pub(super) use {row::MemberRow, search::fill as fill_search};
 
 #[async_trait]
 impl MemberStore for SqliteStorage {

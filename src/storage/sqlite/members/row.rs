@@ -1,6 +1,8 @@
 //! Rows to members.
 
+use serde::Deserialize;
 use sqlx::{Row as _, sqlite::SqliteRow};
+use uuid::Uuid;
 
 use crate::{
     domain::{
@@ -30,23 +32,56 @@ pub(super) struct Stored {
     pub(super) entry: MemberEntry,
 }
 
-/// The member in a row of [`ENTRY_COLUMNS`].
-fn member_from_row(row: &SqliteRow) -> Result<Member, StoreError> {
-    let column = |index: usize| row.try_get::<Option<String>, _>(index).map_err(engine);
-    Ok(Member {
-        id: MemberId::from_uuid(uuid(row.try_get(0).map_err(engine)?, "member id")?),
-        user_id: UserId::from_uuid(uuid(row.try_get(1).map_err(engine)?, "user id")?),
-        profile: Profile {
-            email: text(column(2)?, "email", Email::new)?,
-            name: text(column(3)?, "name", DisplayName::new)?,
-            avatar_url: text(column(4)?, "avatar URL", AvatarUrl::new)?,
-            portal_role: text(column(5)?, "portal role", PortalRole::new)?
-                .ok_or(StoreError::Corrupt("portal role"))?,
-            company_name: text(column(6)?, "company name", CompanyName::new)?,
-            customer_status: text(column(7)?, "customer status", CustomerStatus::new)?,
-        },
-        created_at: Timestamp::from_millis(row.try_get(8).map_err(engine)?),
-    })
+/// What a row says of a [`Member`]: the first of [`ENTRY_COLUMNS`], or a JSON array of the same.
+#[derive(Deserialize)]
+pub(in super::super) struct MemberRow {
+    id: Uuid,
+    user_id: Uuid,
+    email: Option<String>,
+    name: Option<String>,
+    avatar_url: Option<String>,
+    portal_role: String,
+    company_name: Option<String>,
+    customer_status: Option<String>,
+    created_at: i64,
+}
+
+impl MemberRow {
+    fn of(row: &SqliteRow) -> Result<Self, StoreError> {
+        let column = |index: usize| row.try_get(index).map_err(engine);
+        Ok(Self {
+            id: uuid(row.try_get(0).map_err(engine)?, "member id")?,
+            user_id: uuid(row.try_get(1).map_err(engine)?, "user id")?,
+            email: column(2)?,
+            name: column(3)?,
+            avatar_url: column(4)?,
+            portal_role: row.try_get(5).map_err(engine)?,
+            company_name: column(6)?,
+            customer_status: column(7)?,
+            created_at: row.try_get(8).map_err(engine)?,
+        })
+    }
+}
+
+impl TryFrom<MemberRow> for Member {
+    type Error = StoreError;
+
+    fn try_from(row: MemberRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: MemberId::from_uuid(row.id),
+            user_id: UserId::from_uuid(row.user_id),
+            profile: Profile {
+                email: text(row.email, "email", Email::new)?,
+                name: text(row.name, "name", DisplayName::new)?,
+                avatar_url: text(row.avatar_url, "avatar URL", AvatarUrl::new)?,
+                portal_role: PortalRole::new(row.portal_role)
+                    .map_err(|_| StoreError::Corrupt("portal role"))?,
+                company_name: text(row.company_name, "company name", CompanyName::new)?,
+                customer_status: text(row.customer_status, "customer status", CustomerStatus::new)?,
+            },
+            created_at: Timestamp::from_millis(row.created_at),
+        })
+    }
 }
 
 /// The entry in a row of [`ENTRY_COLUMNS`].
@@ -64,7 +99,7 @@ pub(super) fn entry_from_row(row: &SqliteRow) -> Result<Stored, StoreError> {
     Ok(Stored {
         row: integer(9)?,
         entry: MemberEntry {
-            member: member_from_row(row)?,
+            member: MemberRow::of(row)?.try_into()?,
             number: MemberNumber(integer(10)?),
             access: Access {
                 role: role.map_err(|_| StoreError::Corrupt("role"))?,
