@@ -8,7 +8,7 @@ use crate::{
     cli::assert_one_line,
     support::{
         database,
-        process::{Process, Serve, USERBRIDGE, command, userbridge},
+        process::{Process, Serve, serve, userbridge},
         wire::Wire,
     },
 };
@@ -74,14 +74,7 @@ fn serve_on_an_address_that_is_taken_fails_in_one_line() {
 fn serve_says_for_people_where_it_serves() {
     let (_folder, url) = database();
     let mut serve = Process::start(
-        command(USERBRIDGE)
-            .args([
-                "serve",
-                "--grpc-addr",
-                "127.0.0.1:0",
-                "--http-addr",
-                "127.0.0.1:0",
-            ])
+        serve()
             .args(["--database-url", &url])
             .env("USERBRIDGE_LOG", "off"),
     );
@@ -125,16 +118,8 @@ fn the_demo_prints_lines_to_paste_and_may_be_started_again() {
     let mut keys = Vec::new();
     for _ in 0..2 {
         let mut serve = Process::start(
-            command(USERBRIDGE)
-                .args([
-                    "serve",
-                    "--demo",
-                    "--grpc-addr",
-                    "127.0.0.1:0",
-                    "--http-addr",
-                    "127.0.0.1:0",
-                ])
-                .args(["--database-url", &url])
+            serve()
+                .args(["--demo", "--database-url", &url])
                 .env("USERBRIDGE_LOG", "off"),
         );
         let mut text = String::new();

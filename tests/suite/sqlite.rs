@@ -12,7 +12,7 @@ use userbridge::{
 
 use crate::support::{
     CLOCK, Form, RANDOM, Tenant, TestApp, database,
-    process::{Process, Serve, USERBRIDGE, command, userbridge},
+    process::{Process, Serve, USERBRIDGE, command, serve, userbridge},
 };
 
 async fn raw(url: &str) -> SqliteConnection {
@@ -295,14 +295,7 @@ fn a_server_killed_while_it_starts_starts_again() {
     for _ in 0..5 {
         let (_folder, url) = database();
         let mut serve = Process::start(
-            command(USERBRIDGE)
-                .args([
-                    "serve",
-                    "--grpc-addr",
-                    "127.0.0.1:0",
-                    "--http-addr",
-                    "127.0.0.1:0",
-                ])
+            serve()
                 .args(["--database-url", &url])
                 .env("USERBRIDGE_LOG", "off"),
         );

@@ -60,7 +60,7 @@ pub(super) trait Job: Send {
     /// Makes the change and keeps its result. False: it failed, and is to be undone.
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, bool>;
 
-    /// Of changes that were made together and failed together, each by itself: it may not fail alone.
+    /// After a failure, the changes that failed together as jobs of their own, to be tried again: most may not fail alone.
     fn split(&mut self) -> Vec<Box<dyn Job>> {
         Vec::new()
     }

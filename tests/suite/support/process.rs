@@ -30,6 +30,16 @@ pub(crate) fn command(program: impl AsRef<Path>) -> Command {
     command
 }
 
+/// `userbridge serve` on free ports.
+pub(crate) fn serve() -> Command {
+    let mut command = command(USERBRIDGE);
+    command
+        .args(["serve", "--grpc-addr", "127.0.0.1:0"])
+        .args(["--http-addr", "127.0.0.1:0"])
+        .env("USERBRIDGE_LOG", "error");
+    command
+}
+
 /// A process that is killed, by its own id, when the test is done with it.
 pub(crate) struct Process {
     child: Child,
@@ -81,7 +91,7 @@ impl Drop for Process {
     }
 }
 
-/// `userbridge serve` on free ports.
+/// A server of JSON and gRPC, as a process.
 pub(crate) struct Serve {
     /// The process.
     pub process: Process,
@@ -101,19 +111,7 @@ impl Serve {
 
     /// Starts it with more arguments.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let mut process = Process::start(
-            command(USERBRIDGE)
-                .env("USERBRIDGE_LOG", "error")
-                .args([
-                    "serve",
-                    "--json",
-                    "--grpc-addr",
-                    "127.0.0.1:0",
-                    "--http-addr",
-                    "127.0.0.1:0",
-                ])
-                .args(arguments),
-        );
+        let mut process = Process::start(serve().arg("--json").args(arguments));
         let line = process.line();
         let announced: Value = serde_json::from_str(&line).expect("the server says where it serves");
         let addr = |name: &str| announced[name].as_str().unwrap().parse().unwrap();

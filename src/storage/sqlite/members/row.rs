@@ -34,7 +34,7 @@ pub(super) struct Stored {
 
 /// What a row says of a [`Member`]: the first of [`ENTRY_COLUMNS`], or a JSON array of the same.
 #[derive(Deserialize)]
-pub(in super::super) struct MemberRow {
+pub(in crate::storage::sqlite) struct MemberRow {
     id: Uuid,
     user_id: Uuid,
     email: Option<String>,
