@@ -80,14 +80,21 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     ) -> Result<Response<pb::ListApiKeysResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
-        let mut request = request.into_inner();
+        let pb::ListApiKeysRequest {
+            organization_id,
+            page_size,
+            page_token,
+        } = request.into_inner();
         let mut faults = Faults::default();
-        let limit = faults.page_size(std::mem::take(&mut request.page_size));
-        let page_token = std::mem::take(&mut request.page_token);
-        let list = List::new("ListApiKeys", &request);
+        let organization = owner(&mut faults, &organization_id);
+        let list = List::new(
+            "ListApiKeys",
+            organization.flatten(),
+            &pb::ListApiKeysRequest::default(),
+        );
+        let limit = faults.page_size(page_size);
         let after: Option<String> = list.cursor(&page_token, &mut faults);
         let after = after.and_then(|id| faults.id("page_token", &id));
-        let organization = owner(&mut faults, &request.organization_id);
         let organization = faults.finish(organization)?;
         let mut keys = directory
             .api_keys(

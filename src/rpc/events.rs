@@ -56,7 +56,7 @@ impl pb::event_service_server::EventService for Events {
         let mut faults = Faults::default();
         let limit = faults.page_size(std::mem::take(&mut request.page_size));
         let page_token = std::mem::take(&mut request.page_token);
-        let list = List::new("ListEvents", &request);
+        let list = List::new("ListEvents", Some(grant.organization()), &request);
         let after = list.cursor(&page_token, &mut faults).unwrap_or_default();
         let user = Some(&request.user_id).filter(|id| !id.is_empty());
         let user = user.and_then(|id| faults.id::<UserId>("user_id", id));

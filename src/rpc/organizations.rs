@@ -103,7 +103,11 @@ impl pb::organization_service_server::OrganizationService for Organizations {
             page_size,
             page_token,
         } = request.into_inner();
-        let list = List::new("ListOrganizations", &pb::ListOrganizationsRequest::default());
+        let list = List::new(
+            "ListOrganizations",
+            grant.organization(),
+            &pb::ListOrganizationsRequest::default(),
+        );
         let mut faults = Faults::default();
         let limit = faults.page_size(page_size);
         let after: Option<String> = list.cursor(&page_token, &mut faults);

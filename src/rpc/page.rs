@@ -5,16 +5,24 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
 use super::faults::Faults;
+use crate::domain::OrganizationId;
 
-/// A list: its method and everything about the request that gives it its entries and their order.
+/// A list: its method, whose it is, and everything about the request that gives it its entries and their order.
 pub(super) struct List([u8; 8]);
 
 impl List {
-    /// The list of this method with this request, in which `page_size` and `page_token` have been cleared.
-    pub(super) fn new(method: &str, request: &impl prost::Message) -> Self {
+    /// The list of this method with this request, in which `page_size` and `page_token` have been cleared. None: of what
+    /// belongs to no organization, or to any.
+    pub(super) fn new(
+        method: &str,
+        organization: Option<OrganizationId>,
+        request: &impl prost::Message,
+    ) -> Self {
+        let organization = organization.map_or([0; 16], |id| *id.as_uuid().as_bytes());
         let digest = Sha256::new()
             .chain_update(method)
             .chain_update([0])
+            .chain_update(organization)
             .chain_update(request.encode_to_vec());
         let mut tag = [0; 8];
         tag.copy_from_slice(&digest.finalize()[..8]);

@@ -128,7 +128,11 @@ impl pb::team_service_server::TeamService for Teams {
             page_size,
             page_token,
         } = request.into_inner();
-        let list = List::new("ListTeams", &pb::ListTeamsRequest::default());
+        let list = List::new(
+            "ListTeams",
+            Some(grant.organization()),
+            &pb::ListTeamsRequest::default(),
+        );
         let mut faults = Faults::default();
         let limit = faults.page_size(page_size);
         let after: Option<i64> = list.cursor(&page_token, &mut faults);

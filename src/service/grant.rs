@@ -37,6 +37,12 @@ pub struct Admin {
 }
 
 impl Read {
+    /// The organization that may be read.
+    #[must_use]
+    pub const fn organization(&self) -> OrganizationId {
+        self.organization
+    }
+
     /// The operator's, who may read everything.
     #[must_use]
     pub const fn operator(organization: OrganizationId) -> Self {
@@ -62,6 +68,12 @@ impl Write {
 }
 
 impl Admin {
+    /// The one organization that may be managed. None: all.
+    #[must_use]
+    pub const fn organization(&self) -> Option<OrganizationId> {
+        self.organization
+    }
+
     /// The operator's, who manages everything.
     pub const OPERATOR: Self = Self {
         organization: None,

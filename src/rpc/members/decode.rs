@@ -8,7 +8,7 @@ use crate::{
         AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberNumber,
         MemberPatch, PortalRole, Role, Source, TeamNumber, Timestamp,
     },
-    rpc::{faults::Faults, page::List, proto::userbridge::directory::v1 as pb, time::moment},
+    rpc::{faults::Faults, page::List, proto::userbridge::directory::v1 as pb, time::bound},
     service::LinkRequest,
     storage::{Cursor, MemberFilter, MemberKey, MemberOrder, MemberQuery, TimeRange},
 };
@@ -194,12 +194,12 @@ pub(super) fn list_query(
             DisplayName::MAX_CHARS,
         ),
         created: TimeRange {
-            from: time(&mut faults, "created_from", request.created_from),
-            until: time(&mut faults, "created_until", request.created_until),
+            from: bound_of(&mut faults, "created_from", request.created_from),
+            until: bound_of(&mut faults, "created_until", request.created_until),
         },
         seen: TimeRange {
-            from: time(&mut faults, "seen_from", request.seen_from),
-            until: time(&mut faults, "seen_until", request.seen_until),
+            from: bound_of(&mut faults, "seen_from", request.seen_from),
+            until: bound_of(&mut faults, "seen_until", request.seen_until),
         },
     };
     let after = cursor.map(|(number, name)| Cursor {
@@ -362,6 +362,6 @@ fn teams(faults: &mut Faults, field: &str, numbers: Vec<i64>) -> Vec<TeamNumber>
     teams
 }
 
-fn time(faults: &mut Faults, field: &str, time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
-    faults.check_optional(field, time, moment).flatten()
+fn bound_of(faults: &mut Faults, field: &str, time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+    faults.check_optional(field, time, bound).flatten()
 }

@@ -120,7 +120,7 @@ impl pb::member_service_server::MemberService for Members {
             .await?;
         let mut request = request.into_inner();
         let window = Window::take(&mut request);
-        let list = List::new("ListMembers", &request);
+        let list = List::new("ListMembers", Some(grant.organization()), &request);
         let query = list_query(request, &window, &list)?;
         let page = if window.with_total {
             directory.members_counted(grant, query).await?

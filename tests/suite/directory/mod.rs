@@ -3,6 +3,7 @@
 mod admin;
 mod bad_input;
 mod events;
+mod lists;
 mod members;
 mod numbered;
 mod scopes;
