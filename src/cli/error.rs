@@ -48,6 +48,7 @@ impl From<ServiceError> for CliError {
             ServiceError::InvalidApiKey
             | ServiceError::ScopeRequired
             | ServiceError::DeploymentKeyRequired
+            | ServiceError::ExpiresInThePast
             | ServiceError::Overloaded
             | ServiceError::Unavailable(_)
             | ServiceError::Internal(_) => Self::Service(error),

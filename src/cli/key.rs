@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{ApiKey, ApiKeyId, Clock as _, OrganizationId, Page, Scope, Scopes, Slug, SystemClock},
-    service::{Admin, CreatedApiKey},
+    service::{Admin, CreatedApiKey, Expiry},
     storage::{Answer, Migrate, Missing, Once},
 };
 
@@ -37,6 +37,12 @@ pub(super) enum Key {
         /// How long the old key lives on, such as 24h.
         #[arg(long, value_parser = duration, value_name = "TIME", default_value = "0s")]
         overlap: Duration,
+        /// How long the new key lives, such as 90d [default: until the old one would have expired].
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        expires_in: Option<Duration>,
+        /// The new key lives until it is revoked.
+        #[arg(long, conflicts_with = "expires_in")]
+        never_expires: bool,
         /// Which key [default: the current public key].
         #[arg(long, value_name = "ID")]
         id: Option<ApiKeyId>,
@@ -108,7 +114,13 @@ impl Key {
                     Answer::Repeated(_) => Ok(()),
                 }
             }
-            Self::Rotate { org, overlap, id } => {
+            Self::Rotate {
+                org,
+                overlap,
+                expires_in,
+                never_expires,
+                id,
+            } => {
                 let organization = owner(session, org).await?;
                 let old = match id {
                     Some(id) => id,
@@ -120,12 +132,18 @@ impl Key {
                             .id
                     }
                 };
-                print_created(
-                    global,
-                    &directory
-                        .rotate_api_key(grant, organization, old, overlap)
-                        .await?,
-                )
+                let expiry = match expires_in {
+                    Some(time) => Expiry::At(SystemClock.now().saturating_add(time)),
+                    None if never_expires => Expiry::Never,
+                    None => Expiry::Kept,
+                };
+                let rotated = directory
+                    .rotate_api_key(grant, organization, old, overlap, expiry, Once::never())
+                    .await?;
+                match rotated {
+                    Answer::New(created) => print_created(global, &created),
+                    Answer::Repeated(_) => Ok(()),
+                }
             }
             Self::Revoke { org, id } => {
                 let organization = owner(session, org).await?;

@@ -10,11 +10,12 @@ use super::{
     faults::Faults,
     page::{List, cut},
     proto::userbridge::admin::v1 as pb,
+    status::IN_THE_FUTURE,
     time::{moment, timestamp},
 };
 use crate::{
-    domain::{ApiKey, ApiKeyId, OrganizationId, Page, Scope, Scopes},
-    service::CreatedApiKey,
+    domain::{ApiKey, ApiKeyId, OrganizationId, Page, Scope, Scopes, Timestamp},
+    service::{CreatedApiKey, Expiry},
     storage::{Answer, Once},
 };
 
@@ -51,10 +52,7 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         let request = request.into_inner();
         let organization = owner(&mut faults, &request.organization_id);
         let scopes = scopes(&mut faults, &request);
-        let expires_at = faults.check_optional("expires_at", request.expires_at, moment);
-        if expires_at.flatten().is_some_and(|time| time <= directory.now()) {
-            faults.add("expires_at", "must be in the future");
-        }
+        let expires_at = expiry(&mut faults, request.expires_at, directory.now());
         let request = organization.zip(expires_at);
         let (organization, expires_at) = faults.finish(request)?;
         let once = Once {
@@ -137,21 +135,45 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
-        let pb::RotateApiKeyRequest {
-            organization_id,
-            id,
-            overlap: wanted,
-        } = request.get_ref();
         let mut faults = Faults::default();
+        let token = auth::token(
+            request.metadata(),
+            grant.actor(),
+            "RotateApiKey",
+            request.get_ref(),
+            &mut faults,
+        );
+        let request = request.into_inner();
         let overlap = faults
-            .check("overlap", overlap(wanted.as_ref()))
+            .check("overlap", overlap(request.overlap.as_ref()))
             .unwrap_or_default();
-        let (organization, id) = name(faults, organization_id, id)?;
-        let created = directory.rotate_api_key(grant, organization, id, overlap).await?;
-        Ok(Response::new(pb::RotateApiKeyResponse {
-            api_key: Some(api_key(&created.key)),
-            secret: created.secret.reveal().to_owned(),
-        }))
+        let organization = owner(&mut faults, &request.organization_id);
+        let id = faults.id("id", &request.id);
+        if request.never_expires && request.expires_at.is_some() {
+            faults.add("never_expires", "is not to be set together with expires_at");
+        }
+        let expires_at = expiry(&mut faults, request.expires_at, directory.now());
+        let ((organization, id), expires_at) = faults.finish(organization.zip(id).zip(expires_at))?;
+        let expiry = match expires_at {
+            Some(end) => Expiry::At(end),
+            None if request.never_expires => Expiry::Never,
+            None => Expiry::Kept,
+        };
+        let once = Once {
+            token,
+            encode: |key| rotated_without_secret(key).encode_to_vec(),
+        };
+        let response = match directory
+            .rotate_api_key(grant, organization, id, overlap, expiry, once)
+            .await?
+        {
+            Answer::New(CreatedApiKey { key, secret }) => pb::RotateApiKeyResponse {
+                secret: secret.reveal().to_owned(),
+                ..rotated_without_secret(&key)
+            },
+            Answer::Repeated(answer) => auth::repeated(&answer)?,
+        };
+        Ok(Response::new(response))
     }
 
     async fn revoke_api_key(
@@ -207,6 +229,23 @@ fn scopes(faults: &mut Faults, request: &pb::CreateApiKeyRequest) -> Scopes {
     scopes
 }
 
+/// When a key is to expire: `Some(None)` if that is not said, None and a fault for what is no time.
+///
+/// A time that has passed is a fault of the request only beside others: alone it may be that of a repetition, which is
+/// for the service to tell.
+#[expect(clippy::option_option, reason = "none and bad are two things")]
+fn expiry(
+    faults: &mut Faults,
+    time: Option<prost_types::Timestamp>,
+    now: Timestamp,
+) -> Option<Option<Timestamp>> {
+    let expires_at = faults.check_optional("expires_at", time, moment);
+    if !faults.is_empty() && expires_at.flatten().is_some_and(|time| time <= now) {
+        faults.add("expires_at", IN_THE_FUTURE);
+    }
+    expires_at
+}
+
 fn overlap(overlap: Option<&prost_types::Duration>) -> Result<Duration, &'static str> {
     let Some(overlap) = overlap else {
         return Ok(Duration::ZERO);
@@ -226,6 +265,13 @@ fn overlap(overlap: Option<&prost_types::Duration>) -> Result<Duration, &'static
 
 fn without_secret(key: &ApiKey) -> pb::CreateApiKeyResponse {
     pb::CreateApiKeyResponse {
+        api_key: Some(api_key(key)),
+        secret: String::new(),
+    }
+}
+
+fn rotated_without_secret(key: &ApiKey) -> pb::RotateApiKeyResponse {
+    pb::RotateApiKeyResponse {
         api_key: Some(api_key(key)),
         secret: String::new(),
     }

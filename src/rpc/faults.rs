@@ -29,6 +29,11 @@ impl Faults {
         self.0.push(FieldViolation::new(field, description.to_string()));
     }
 
+    /// Whether none was noted.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of a field, or None and a fault.
     pub(super) fn check<T, E: Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(field, error)).ok()

@@ -16,6 +16,9 @@ const DOMAIN: &str = "userbridge";
 /// When to try again after a fault that will pass.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// What is wrong with the expiry of a key that is to be made.
+pub(super) const IN_THE_FUTURE: &str = "must be in the future";
+
 /// What a client is told of an error.
 pub(super) fn from_service(error: &ServiceError) -> Status {
     match error {
@@ -42,6 +45,9 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
             precondition_reason(*precondition),
             &precondition.to_string(),
         ),
+        ServiceError::ExpiresInThePast => {
+            invalid_argument(vec![FieldViolation::new("expires_at", IN_THE_FUTURE)])
+        }
         ServiceError::VersionMismatch => status(
             Code::Aborted,
             "ETAG_MISMATCH",

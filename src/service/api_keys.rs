@@ -5,8 +5,20 @@ use std::time::Duration;
 use super::{Admin, Directory, ServiceError};
 use crate::{
     domain::{ApiKey, ApiKeyId, ApiKeySecret, OrganizationId, Page, Scopes, Timestamp},
-    storage::{Answer, Missing, NewApiKey, Once},
+    storage::{Answer, Missing, NewApiKey, Once, Token},
 };
+
+/// When the successor of a key expires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// When the key in whose place it is put would have.
+    #[default]
+    Kept,
+    /// Never.
+    Never,
+    /// At this moment.
+    At(Timestamp),
+}
 
 /// A new key and, for the only time, its secret.
 #[derive(Debug)]
@@ -26,7 +38,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// As [`crate::storage::ApiKeyStore::create_api_key`] says.
+    /// [`ServiceError::ExpiresInThePast`]. As [`crate::storage::ApiKeyStore::create_api_key`] says.
     pub async fn create_api_key(
         &self,
         grant: Admin,
@@ -37,48 +49,73 @@ impl Directory {
     ) -> Result<Answer<CreatedApiKey>, ServiceError> {
         self.manages_keys(grant, organization).await?;
         let change = self.change(grant.actor);
+        if expires_at.is_some_and(|end| end <= change.at) {
+            return self.made_before(organization, once.token, change.at).await;
+        }
         let CreatedApiKey { key, secret } = self.new_key(organization, scopes, expires_at, change.at)?;
         let new = NewApiKey {
             key,
             digest: secret.digest(),
         };
-        Ok(
-            match self
-                .storage
-                .create_api_key(organization, new, once, change)
-                .await?
-            {
-                Answer::New(key) => Answer::New(CreatedApiKey { key, secret }),
-                Answer::Repeated(answer) => Answer::Repeated(answer),
-            },
-        )
+        let made = self
+            .storage
+            .create_api_key(organization, new, once, change)
+            .await?;
+        Ok(with_secret(made, secret))
     }
 
-    /// Makes a key in the place of another, with its scopes. The old one lives on for `overlap`; with none it is dead
-    /// at once.
+    /// Makes a key in the place of another, with its scopes. The old one lives on for `overlap` and no longer than it
+    /// would have; with none it is dead at once.
     ///
     /// # Errors
     ///
-    /// [`Missing::ApiKey`]: none such, or it is dead or has a successor already.
+    /// [`Missing::ApiKey`]: none such, or it is dead or has a successor already. [`ServiceError::ExpiresInThePast`].
+    /// [`crate::storage::Precondition::IdempotencyKeyReused`].
     pub async fn rotate_api_key(
         &self,
         grant: Admin,
         organization: Option<OrganizationId>,
         old: ApiKeyId,
         overlap: Duration,
-    ) -> Result<CreatedApiKey, ServiceError> {
+        expiry: Expiry,
+        once: Once<ApiKey>,
+    ) -> Result<Answer<CreatedApiKey>, ServiceError> {
         let old = self.api_key(grant, organization, old).await?;
         let change = self.change(grant.actor);
-        let created = self.new_key(organization, old.scopes, None, change.at)?;
+        let expires_at = match expiry {
+            // A live key keeps it until it has a successor; of a dead one no successor is made.
+            Expiry::Kept => old.expires_at,
+            Expiry::Never => None,
+            Expiry::At(end) if end <= change.at => {
+                return self.made_before(organization, once.token, change.at).await;
+            }
+            Expiry::At(end) => Some(end),
+        };
+        let CreatedApiKey { key, secret } = self.new_key(organization, old.scopes, expires_at, change.at)?;
         let new = NewApiKey {
-            key: created.key.clone(),
-            digest: created.secret.digest(),
+            key,
+            digest: secret.digest(),
         };
         let old_expires_at = change.at.saturating_add(overlap);
-        self.storage
-            .rotate_api_key(organization, old.id, old_expires_at, new, change)
+        let made = self
+            .storage
+            .rotate_api_key(organization, old.id, old_expires_at, new, once, change)
             .await?;
-        Ok(created)
+        Ok(with_secret(made, secret))
+    }
+
+    /// The answer to a request for a key that has expired by now: it may be a repetition, whose key was made in time.
+    async fn made_before(
+        &self,
+        organization: Option<OrganizationId>,
+        token: Option<Token>,
+        now: Timestamp,
+    ) -> Result<Answer<CreatedApiKey>, ServiceError> {
+        let kept = match token {
+            Some(token) => self.storage.kept_answer(organization, &token, now).await?,
+            None => None,
+        };
+        kept.map(Answer::Repeated).ok_or(ServiceError::ExpiresInThePast)
     }
 
     /// Kills a key at once.
@@ -169,5 +206,12 @@ impl Directory {
             last_used_at: None,
         };
         Ok(CreatedApiKey { key, secret })
+    }
+}
+
+fn with_secret(made: Answer<ApiKey>, secret: ApiKeySecret) -> Answer<CreatedApiKey> {
+    match made {
+        Answer::New(key) => Answer::New(CreatedApiKey { key, secret }),
+        Answer::Repeated(answer) => Answer::Repeated(answer),
     }
 }

@@ -25,6 +25,9 @@ pub enum ServiceError {
     /// Not in this state.
     #[error(transparent)]
     Precondition(Precondition),
+    /// A key would have expired before it was made.
+    #[error("the key would have expired already")]
+    ExpiresInThePast,
     /// The member has changed since the caller read it.
     #[error("the member has changed in the meantime")]
     VersionMismatch,

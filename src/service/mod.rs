@@ -4,6 +4,7 @@
 //! allows it, and to the operator. Only the published contract (`users`) looks at the key itself, because there the key
 //! and the user are found in one step.
 
+mod answers;
 mod api_keys;
 mod error;
 mod events;
@@ -17,7 +18,7 @@ mod users;
 
 use std::sync::Arc;
 
-pub use api_keys::CreatedApiKey;
+pub use api_keys::{CreatedApiKey, Expiry};
 pub use error::ServiceError;
 pub use grant::{Admin, Credential, Read, Write};
 pub use members::{Batch, Export, LinkRequest, MemberPage};

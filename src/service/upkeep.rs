@@ -1,4 +1,5 @@
-//! Work that nobody asks for: times of last use, and members whose retention time has passed.
+//! Work that nobody asks for: times of last use, members whose retention time has passed, and kept answers that are too
+//! old.
 
 use std::time::Duration;
 
@@ -7,6 +8,9 @@ use crate::{domain::Actor, storage::StoreError};
 
 /// How often to look for members to erase.
 const RETENTION_EVERY: Duration = Duration::from_mins(10);
+
+/// How often to remove answers that are not given again any more.
+const ANSWERS_EVERY: Duration = Duration::from_mins(1);
 
 /// Most members to look for at once.
 const STEP: u32 = 100;
@@ -20,10 +24,17 @@ impl Directory {
         let mut stop = std::pin::pin!(stop);
         let mut flush = tokio::time::interval(FLUSH_EVERY);
         let mut retention = tokio::time::interval(RETENTION_EVERY);
+        let mut answers = tokio::time::interval(ANSWERS_EVERY);
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 _ = flush.tick() => self.flush_touches().await,
+                _ = answers.tick() => tokio::select! {
+                    () = &mut stop => break,
+                    removed = self.remove_old_answers() => if let Err(error) = removed {
+                        tracing::warn!(%error, "old answers could not be removed; it will be tried again");
+                    },
+                },
                 // There may be more to erase than a server that stops can wait for.
                 _ = retention.tick() => tokio::select! {
                     () = &mut stop => break,

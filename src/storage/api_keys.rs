@@ -32,19 +32,21 @@ pub trait ApiKeyStore: Send + Sync {
     ) -> Result<Answer<ApiKey>, StoreError>;
 
     /// Puts a new key in the place of an old one, which lives on until `old_expires_at` and no longer than it would
-    /// have.
+    /// have, and returns the new one.
     ///
     /// # Errors
     ///
     /// [`super::Missing::ApiKey`]: there is no such key, or it is revoked, expired, or has a successor already.
+    /// [`super::Precondition::IdempotencyKeyReused`].
     async fn rotate_api_key(
         &self,
         organization: Option<OrganizationId>,
         old: ApiKeyId,
         old_expires_at: Timestamp,
         new: NewApiKey,
+        once: Once<ApiKey>,
         change: Change,
-    ) -> Result<(), StoreError>;
+    ) -> Result<Answer<ApiKey>, StoreError>;
 
     /// Kills a key at once. False: there is no such key, or it was revoked before.
     async fn revoke_api_key(

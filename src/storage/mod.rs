@@ -8,6 +8,7 @@
 //! (3) a case in `tests/suite/storage/`, which every engine runs. To add an engine: a folder beside [`sqlite`], a line
 //! in [`connect`], a line in the conformance suite.
 
+mod answers;
 mod api_keys;
 mod error;
 mod events;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 
 use crate::domain::{Actor, ApiKeyId, Source, Timestamp};
 
+pub use answers::{ANSWER_KEPT, AnswerStore};
 pub use api_keys::{ApiKeyStore, NewApiKey};
 pub use error::{Conflict, Missing, Precondition, StoreError};
 pub use events::{EventLog, EventQuery};
@@ -34,7 +36,9 @@ pub use teams::TeamStore;
 
 /// All of it. What a server or a command works on.
 #[async_trait]
-pub trait Storage: OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog {
+pub trait Storage:
+    OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog + AnswerStore
+{
     /// Writes the database anew, without traces of what was removed. It takes as long as copying it; changes wait.
     async fn compact(&self) -> Result<(), StoreError>;
 

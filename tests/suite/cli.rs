@@ -173,6 +173,24 @@ fn keys_are_rotated_and_revoked() {
 }
 
 #[test]
+fn a_rotated_key_keeps_its_expiry_unless_told_otherwise() {
+    let shell = Shell::new();
+    let rotate = |more: &[&str]| {
+        let all = [&["key", "rotate", "--org", "acme"], more].concat();
+        shell.json(&all)["expires_at"].clone()
+    };
+    let create = ["key", "create", "--org", "acme", "--scope", "public_api"];
+    let made = shell.json(&[&create[..], &["--expires-in", "90d"]].concat());
+    assert!(made["expires_at"].is_string());
+    assert_eq!(rotate(&[]), made["expires_at"]);
+    let sooner = rotate(&["--expires-in", "30d"]);
+    assert!(sooner.as_str() < made["expires_at"].as_str());
+    assert_eq!(rotate(&["--never-expires"]), Value::Null);
+    assert_eq!(rotate(&[]), Value::Null);
+    shell.error(&["key", "rotate", "--org", "acme", "--expires-in", "0s"], 1);
+}
+
+#[test]
 fn members_are_linked_shown_listed_and_revoked() {
     let shell = Shell::new();
     let sally = shell.ok(&[

@@ -3,21 +3,55 @@
 //! A write that may be repeated first asks [`find`]; if there is nothing, it does its work and ends with [`keep`], all
 //! in one transaction: the answer is there if and only if the change was made.
 
-use std::time::Duration;
+use async_trait::async_trait;
+use sqlx::{SqliteConnection, SqliteExecutor};
 
-use sqlx::SqliteConnection;
-
-use super::{error::engine, row::owner};
+use super::{SqliteStorage, error::engine, row::owner};
 use crate::{
     domain::{OrganizationId, Timestamp},
-    storage::{Once, Precondition, StoreError, Token},
+    storage::{ANSWER_KEPT, AnswerStore, Once, Precondition, StoreError, Token},
 };
 
-/// How long an answer is given again.
-const KEPT: Duration = Duration::from_hours(24);
+#[async_trait]
+impl AnswerStore for SqliteStorage {
+    async fn kept_answer(
+        &self,
+        organization: Option<OrganizationId>,
+        token: &Token,
+        now: Timestamp,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        find_token(&self.reads, organization, token, now).await
+    }
 
-/// How many old answers are removed when a new one is kept: more than come in, so that they don't pile up.
-const REMOVED_AT_ONCE: u32 = 16;
+    async fn remove_old_answers(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        // Mostly there is none, and then there is nothing to commit.
+        let some: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM answers WHERE at <= $1)")
+            .bind(oldest(now))
+            .fetch_one(&self.reads)
+            .await
+            .map_err(engine)?;
+        if !some {
+            return Ok(0);
+        }
+        self.writes
+            .submit(move |connection| {
+                Box::pin(async move {
+                    let removed = sqlx::query(
+                        "DELETE FROM answers WHERE (organization_id, api_key_id, key) IN (
+                             SELECT organization_id, api_key_id, key FROM answers WHERE at <= $1 ORDER BY at LIMIT $2
+                         )",
+                    )
+                    .bind(oldest(now))
+                    .bind(limit)
+                    .execute(connection)
+                    .await
+                    .map_err(engine)?;
+                    Ok(removed.rows_affected())
+                })
+            })
+            .await
+    }
+}
 
 /// What was answered to the same request before. None: nothing, or longer ago than answers are kept.
 ///
@@ -30,7 +64,18 @@ pub(super) async fn find<T>(
     once: &Once<T>,
     at: Timestamp,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let Some(token) = &once.token else { return Ok(None) };
+    match &once.token {
+        Some(token) => find_token(connection, organization, token, at).await,
+        None => Ok(None),
+    }
+}
+
+async fn find_token(
+    executor: impl SqliteExecutor<'_>,
+    organization: Option<OrganizationId>,
+    token: &Token,
+    at: Timestamp,
+) -> Result<Option<Vec<u8>>, StoreError> {
     let kept: Option<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
         "SELECT request, answer FROM answers
          WHERE organization_id = $1 AND api_key_id = $2 AND key = $3 AND at > $4",
@@ -39,7 +84,7 @@ pub(super) async fn find<T>(
     .bind(&token.api_key.as_uuid().as_bytes()[..])
     .bind(&token.key)
     .bind(oldest(at))
-    .fetch_optional(connection)
+    .fetch_optional(executor)
     .await
     .map_err(engine)?;
     match kept {
@@ -49,7 +94,7 @@ pub(super) async fn find<T>(
     }
 }
 
-/// Keeps the answer to a request that may be repeated, and removes some that are too old.
+/// Keeps the answer to a request that may be repeated.
 pub(super) async fn keep<T>(
     connection: &mut SqliteConnection,
     organization: Option<OrganizationId>,
@@ -83,18 +128,6 @@ async fn write(
     .bind(&token.request[..])
     .bind(answer)
     .bind(at.as_millis())
-    .execute(&mut *connection)
-    .await
-    .map_err(engine)?;
-    sqlx::query(
-        "DELETE FROM answers WHERE (organization_id, api_key_id, key) IN (
-             SELECT organization_id, api_key_id, key FROM answers
-             WHERE organization_id = $1 AND at <= $2 ORDER BY at LIMIT $3
-         )",
-    )
-    .bind(&owner[..])
-    .bind(oldest(at))
-    .bind(REMOVED_AT_ONCE)
     .execute(connection)
     .await
     .map_err(engine)?;
@@ -119,6 +152,6 @@ pub(super) async fn forget(
 
 /// Answers of this moment and before are too old.
 fn oldest(at: Timestamp) -> i64 {
-    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    let kept = i64::try_from(ANSWER_KEPT.as_millis()).unwrap_or(i64::MAX);
     at.as_millis().saturating_sub(kept)
 }

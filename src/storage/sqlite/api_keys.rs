@@ -58,11 +58,7 @@ impl ApiKeyStore for SqliteStorage {
                     .execute(&mut *connection)
                     .await
                     .map_err(engine)?;
-                    insert(connection, organization, &key, &change).await?;
-                    let key = ApiKey {
-                        organization_id: organization,
-                        ..key.key
-                    };
+                    let key = insert(connection, organization, key, &change).await?;
                     answers::keep(connection, organization, &once, &key, change.at).await?;
                     Ok(Answer::New(key))
                 })
@@ -76,30 +72,19 @@ impl ApiKeyStore for SqliteStorage {
         old: ApiKeyId,
         old_expires_at: Timestamp,
         new: NewApiKey,
+        once: Once<ApiKey>,
         change: Change,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Answer<ApiKey>, StoreError> {
         self.writes
             .submit(move |connection| {
                 Box::pin(async move {
-                    let superseded = sqlx::query(
-                        "UPDATE api_keys
-                         SET superseded_at = $3, expires_at = min(coalesce(expires_at, $4), $4)
-                         WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL AND superseded_at IS NULL
-                             AND (expires_at IS NULL OR expires_at > $3)",
-                    )
-                    .bind(&owner(organization)[..])
-                    .bind(&old.as_uuid().as_bytes()[..])
-                    .bind(change.at.as_millis())
-                    .bind(old_expires_at.as_millis())
-                    .execute(&mut *connection)
-                    .await
-                    .map_err(engine)?;
-                    if superseded.rows_affected() == 0 {
-                        return Err(Missing::ApiKey.into());
+                    if let Some(answer) = answers::find(connection, organization, &once, change.at).await? {
+                        return Ok(Answer::Repeated(answer));
                     }
-                    let (kind, subject) = (EventKind::ApiKeyRotated, Subject::ApiKey(old));
-                    events::append(connection, organization, kind, subject, &["expires_at"], &change).await?;
-                    insert(connection, organization, &new, &change).await
+                    supersede(connection, organization, old, old_expires_at, &change).await?;
+                    let key = insert(connection, organization, new, &change).await?;
+                    answers::keep(connection, organization, &once, &key, change.at).await?;
+                    Ok(Answer::New(key))
                 })
             })
             .await
@@ -209,12 +194,53 @@ impl ApiKeyStore for SqliteStorage {
     }
 }
 
+/// Ends a live key that has no successor yet at `expires_at`, unless it ends before that.
+async fn supersede(
+    connection: &mut SqliteConnection,
+    organization: Option<OrganizationId>,
+    key: ApiKeyId,
+    expires_at: Timestamp,
+    change: &Change,
+) -> Result<(), StoreError> {
+    let before: Option<Option<i64>> = sqlx::query_scalar(
+        "SELECT expires_at FROM api_keys
+         WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL AND superseded_at IS NULL
+             AND (expires_at IS NULL OR expires_at > $3)",
+    )
+    .bind(&owner(organization)[..])
+    .bind(&key.as_uuid().as_bytes()[..])
+    .bind(change.at.as_millis())
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(engine)?;
+    let before = before.ok_or(Missing::ApiKey)?;
+    let after = before.map_or(expires_at.as_millis(), |end| end.min(expires_at.as_millis()));
+    sqlx::query(
+        "UPDATE api_keys SET superseded_at = $3, expires_at = $4 WHERE organization_id = $1 AND id = $2",
+    )
+    .bind(&owner(organization)[..])
+    .bind(&key.as_uuid().as_bytes()[..])
+    .bind(change.at.as_millis())
+    .bind(after)
+    .execute(&mut *connection)
+    .await
+    .map_err(engine)?;
+    let fields: &[_] = if before == Some(after) {
+        &[]
+    } else {
+        &["expires_at"]
+    };
+    let (kind, subject) = (EventKind::ApiKeyRotated, Subject::ApiKey(key));
+    events::append(connection, organization, kind, subject, fields, change).await?;
+    Ok(())
+}
+
 async fn insert(
     connection: &mut SqliteConnection,
     organization: Option<OrganizationId>,
-    new: &NewApiKey,
+    new: NewApiKey,
     change: &Change,
-) -> Result<(), StoreError> {
+) -> Result<ApiKey, StoreError> {
     let inserted = sqlx::query(
         "INSERT INTO api_keys (organization_id, id, digest, hint, scopes, created_at, expires_at)
          SELECT $1, $2, $3, $4, $5, $6, $7
@@ -234,15 +260,15 @@ async fn insert(
     if inserted.rows_affected() == 0 {
         return Err(Missing::Organization.into());
     }
+    let fields: &[_] = if new.key.expires_at.is_some() {
+        &["scopes", "expires_at"]
+    } else {
+        &["scopes"]
+    };
     let (kind, subject) = (EventKind::ApiKeyCreated, Subject::ApiKey(new.key.id));
-    events::append(
-        connection,
-        organization,
-        kind,
-        subject,
-        &["scopes", "expires_at"],
-        change,
-    )
-    .await?;
-    Ok(())
+    events::append(connection, organization, kind, subject, fields, change).await?;
+    Ok(ApiKey {
+        organization_id: organization,
+        ..new.key
+    })
 }

@@ -331,9 +331,12 @@ async fn all_faults_of_a_request_come_together() {
             seconds: -1,
             nanos: 0,
         }),
+        expires_at: Some(Timestamp { seconds: 1, nanos: 0 }),
+        never_expires: true,
     };
     let bad = faults(keys.rotate_api_key(with_key(bad, &key)).await);
-    assert_eq!(bad, ["overlap", "organization_id", "id"]);
+    let expected = ["overlap", "organization_id", "id", "never_expires", "expires_at"];
+    assert_eq!(bad, expected);
 }
 
 #[tokio::test]
@@ -365,6 +368,7 @@ async fn a_key_is_made_listed_rotated_and_revoked() {
         organization_id: acme.clone(),
         id: id.to_owned(),
         overlap,
+        ..RotateApiKeyRequest::default()
     };
     let minute = Duration {
         seconds: 60,

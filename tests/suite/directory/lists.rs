@@ -48,11 +48,10 @@ async fn a_page_token_of_one_organization_is_none_of_another() {
         }
     }
     macro_rules! check {
-        ($($client:ident.$method:ident($request:ident);)+) => {
+        ($($client:ident.$method:ident($request:expr);)+) => {
             $(
                 let list = async |page_token: String, organization: &Organization| {
-                    let request = $request { page_size: 1, page_token, ..$request::default() };
-                    app.$client().$method(about(request, &key, organization)).await
+                    app.$client().$method(about($request(page_token), &key, organization)).await
                 };
                 let first = list(String::new(), &acme).await.unwrap().into_inner();
                 let token = first.next_page_token;
@@ -63,9 +62,17 @@ async fn a_page_token_of_one_organization_is_none_of_another() {
         };
     }
     check! {
-        members.list_members(ListMembersRequest);
-        events.list_events(ListEventsRequest);
-        teams.list_teams(ListTeamsRequest);
+        members.list_members(|page_token| ListMembersRequest {
+            page_size: 1,
+            page_token,
+            ..ListMembersRequest::default()
+        });
+        events.list_events(|page_token| ListEventsRequest {
+            page_size: 1,
+            page_token,
+            ..ListEventsRequest::default()
+        });
+        teams.list_teams(|page_token| ListTeamsRequest { page_size: 1, page_token });
     }
 
     let keys = async |page_token: &str, organization_id: String| {
@@ -103,8 +110,8 @@ async fn a_page_token_of_all_organizations_is_none_for_a_key_of_one() {
     };
     let token = list("", &all).await.unwrap().into_inner().next_page_token;
     assert_eq!(faults(list(&token, &own).await), ["page_token"]);
-    let last = list(&token, &all).await.unwrap().into_inner();
-    assert_eq!(last.organizations[0].slug, "globex");
+    let second = list(&token, &all).await.unwrap().into_inner();
+    assert_eq!(second.organizations[0].slug, "globex");
 }
 
 /// A nanosecond is below what is stored, so a bound that is one beside a member's time must not be rounded to it.

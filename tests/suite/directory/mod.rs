@@ -3,6 +3,7 @@
 mod admin;
 mod bad_input;
 mod events;
+mod keys;
 mod lists;
 mod members;
 mod numbered;

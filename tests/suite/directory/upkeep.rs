@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio_stream::StreamExt as _;
 use userbridge::{
@@ -23,7 +24,7 @@ const DAY: i64 = 24 * 60 * MINUTE;
 
 /// Stands still until it is moved.
 #[derive(Clone)]
-struct TestClock(Arc<AtomicI64>);
+pub(super) struct TestClock(Arc<AtomicI64>);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
@@ -32,21 +33,23 @@ impl Clock for TestClock {
 }
 
 impl TestClock {
-    fn pass(&self, millis: i64) {
+    pub(super) fn pass(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::Relaxed);
     }
 }
 
-struct World {
-    clock: TestClock,
-    directory: Directory,
+/// A directory on a storage of its own, with a clock that stands still, and one organization.
+pub(super) struct World {
+    pub(super) clock: TestClock,
+    pub(super) directory: Directory,
     storage: Arc<dyn Storage>,
-    acme: OrganizationId,
+    pub(super) acme: OrganizationId,
+    url: String,
     _folder: TempDir,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (folder, url) = database();
         let storage = storage::connect(&url, Migrate::Always).await.unwrap();
         let clock = TestClock(Arc::new(AtomicI64::new(1_775_030_400_000)));
@@ -61,8 +64,16 @@ impl World {
             directory,
             storage,
             acme: first(acme).id,
+            url,
             _folder: folder,
         }
+    }
+
+    /// How many answers are kept.
+    pub(super) async fn answers(&self) -> i64 {
+        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+        let count = sqlx::query_scalar("SELECT count(*) FROM answers");
+        count.fetch_one(&mut connection).await.unwrap()
     }
 
     async fn person(&self, name: &str) -> MemberEntry {

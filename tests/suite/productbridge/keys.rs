@@ -2,11 +2,12 @@
 
 use userbridge::{
     domain::{Clock as _, Page, Scope, Timestamp},
-    service::Admin,
+    service::{Admin, Expiry},
+    storage::Once,
 };
 
 use super::{INVALID_KEY, NO_USER, NOBODY, SALLY, USER_NOT_FOUND, body};
-use crate::support::{Answer, CLOCK, TestApp, gateway_tests};
+use crate::support::{Answer, CLOCK, TestApp, first, gateway_tests};
 
 gateway_tests!(
     keys_that_open_nothing_answer_alike,
@@ -212,9 +213,16 @@ async fn a_rotated_key_and_its_successor_both_work_while_they_overlap(app: TestA
     let hour = std::time::Duration::from_secs(3600);
     let new = app
         .directory()
-        .rotate_api_key(Admin::OPERATOR, Some(acme.organization.id), old.id, hour)
-        .await
-        .unwrap();
+        .rotate_api_key(
+            Admin::OPERATOR,
+            Some(acme.organization.id),
+            old.id,
+            hour,
+            Expiry::Kept,
+            Once::never(),
+        )
+        .await;
+    let new = first(new.unwrap());
     for key in [acme.key.as_str(), new.secret.reveal()] {
         assert_eq!(
             app.ping_json(format!(r#"{{"api_key":"{key}"}}"#)).await.status,
@@ -228,9 +236,11 @@ async fn a_rotated_key_and_its_successor_both_work_while_they_overlap(app: TestA
             Some(acme.organization.id),
             new.key.id,
             std::time::Duration::ZERO,
+            Expiry::Kept,
+            Once::never(),
         )
-        .await
-        .unwrap();
+        .await;
+    let newest = first(newest.unwrap());
     for (key, status) in [
         (acme.key.as_str(), 200),
         (new.secret.reveal(), 401),

@@ -78,6 +78,37 @@ pub(super) async fn a_repeated_request_gets_the_first_answer_for_a_day(bench: Be
     ));
 }
 
+pub(super) async fn old_answers_are_removed_whoever_they_were_for(bench: Bench) {
+    let api_key = ApiKeyId::new(bench.tick(), RANDOM).unwrap();
+    let first = bench.change();
+    let at = |millis: u64| Change {
+        at: first.at.saturating_add(Duration::from_millis(millis)),
+        ..first.clone()
+    };
+    let mut organizations = Vec::new();
+    for (millis, slug) in [(0, "acme"), (1, "globex"), (2, "initech"), (3, "umbrella")] {
+        let organization = bench.organization(slug).await;
+        let made = make(&bench, organization, "a", once(api_key, "t", 1), at(millis)).await;
+        assert!(matches!(made, Ok(Answer::New(_))), "{made:?}");
+        organizations.push(organization);
+    }
+    // Nobody of the first three calls again.
+    let now = first.at.saturating_add(DAY + Duration::from_millis(2));
+    assert_eq!(bench.remove_old_answers(now, 2).await.unwrap(), 2);
+    assert_eq!(bench.remove_old_answers(now, 2).await.unwrap(), 1);
+    assert_eq!(bench.remove_old_answers(now, 2).await.unwrap(), 0);
+    let last = organizations[3];
+    let again = make(
+        &bench,
+        last,
+        "b",
+        once(api_key, "t", 1),
+        Change { at: now, ..first },
+    )
+    .await;
+    assert!(repeats(again, "a"));
+}
+
 pub(super) async fn a_token_is_of_one_key_in_one_organization(bench: Bench) {
     let (acme, globex) = (
         bench.organization("acme").await,

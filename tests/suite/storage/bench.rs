@@ -278,8 +278,16 @@ impl Bench {
         change: Change,
     ) -> Result<(), StoreError> {
         self.storage
-            .rotate_api_key(Some(organization), old, old_expires_at, new, change)
+            .rotate_api_key(
+                Some(organization),
+                old,
+                old_expires_at,
+                new,
+                Once::never(),
+                change,
+            )
             .await
+            .map(|_| ())
     }
 
     pub(super) async fn revoke_api_key(

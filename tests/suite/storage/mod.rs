@@ -184,6 +184,7 @@ macro_rules! conformance {
                 ]
                 answers: [
                     a_repeated_request_gets_the_first_answer_for_a_day,
+                    old_answers_are_removed_whoever_they_were_for,
                     a_token_is_of_one_key_in_one_organization,
                     a_request_that_failed_is_not_answered_again,
                     of_many_repetitions_at_once_one_is_new,
