@@ -5,17 +5,16 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use tonic::transport::{Server as GrpcServer, server::TcpIncoming};
-use userbridge_gateway::{Upstream, listen};
+use userbridge_gateway::{
+    Upstream,
+    listen::{self, Limits},
+};
 
 use crate::{
-    rpc::Services,
+    rpc::{LARGEST_MESSAGE, Services},
     service::Directory,
     storage::{self, Migrate, Storage, StoreError},
 };
-
-/// How often a quiet gRPC connection is asked whether it still lives.
-const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// What to serve, and where.
 #[derive(Clone, Debug)]
@@ -26,6 +25,8 @@ pub struct Config {
     pub grpc_addr: SocketAddr,
     /// Where to listen for JSON; port 0 takes a free one.
     pub http_addr: SocketAddr,
+    /// What clients can hold of each listener. Both share the places for connections.
+    pub limits: Limits,
     /// How long requests in flight have to finish once the server is told to stop.
     pub drain_timeout: Duration,
 }
@@ -55,7 +56,7 @@ pub struct Server {
     services: Services,
     storage: Arc<dyn Storage>,
     stop: watch::Sender<bool>,
-    grpc: JoinHandle<Result<(), tonic::transport::Error>>,
+    grpc: JoinHandle<()>,
     http: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     drain_timeout: Duration,
@@ -81,18 +82,22 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let routes = services.routes()?;
         let gateway = userbridge_gateway::router(Upstream::in_process(services.published()));
-        let grpc = tokio::spawn(
-            GrpcServer::builder()
-                // Otherwise a connection that never says anything can't be told to end.
-                .accept_http1(true)
-                .http2_keepalive_interval(Some(KEEP_ALIVE))
-                .add_routes(routes)
-                .serve_with_incoming_shutdown(
-                    TcpIncoming::from(grpc).with_nodelay(Some(true)),
-                    until_stopped(stopped.clone()),
-                ),
-        );
-        let http = tokio::spawn(listen::serve(http, gateway, until_stopped(stopped.clone())));
+        let grpc_limits = Limits {
+            kept_of_body: LARGEST_MESSAGE,
+            ..config.limits.clone()
+        };
+        let grpc = tokio::spawn(listen::serve(
+            grpc,
+            routes,
+            grpc_limits,
+            until_stopped(stopped.clone()),
+        ));
+        let http = tokio::spawn(listen::serve(
+            http,
+            gateway,
+            config.limits,
+            until_stopped(stopped.clone()),
+        ));
         let storage = match storage::connect(&config.database_url, Migrate::Always).await {
             Ok(storage) => storage,
             Err(error) => {

@@ -25,7 +25,10 @@ use tonic::{
     Request, Response, Status,
     transport::{Server, server::TcpIncoming},
 };
-use userbridge_gateway::{Upstream, listen};
+use userbridge_gateway::{
+    Upstream,
+    listen::{self, Limits, Places},
+};
 
 use crate::{
     Result,
@@ -97,6 +100,7 @@ impl Stand {
                 listen::serve(
                     listener,
                     userbridge_gateway::router(upstream),
+                    Limits::new(Places::new(4096)),
                     std::future::pending(),
                 )
                 .await;

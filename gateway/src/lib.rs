@@ -10,6 +10,8 @@ mod dialects;
 mod fault;
 pub mod listen;
 mod proto;
+mod seldom;
+pub mod stop;
 mod upstream;
 
 use axum::Router;

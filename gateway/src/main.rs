@@ -1,12 +1,25 @@
 //! The gateway as a program of its own, in front of a directory elsewhere.
 
-use std::{io::IsTerminal as _, net::SocketAddr, process::ExitCode};
+use std::{
+    io::{self, IsTerminal as _},
+    net::SocketAddr,
+    num::NonZeroUsize,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::http::Uri;
 use clap::Parser;
-use tokio::{net::TcpListener, signal::unix::SignalKind};
+use thiserror::Error;
+use tokio::{net::TcpListener, sync::Notify, time::timeout};
 use tracing_subscriber::EnvFilter;
-use userbridge_gateway::{Upstream, listen, router};
+use userbridge_gateway::{
+    Upstream,
+    listen::{self, Limits, Places},
+    router,
+    stop::Stop,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,6 +44,35 @@ struct Arguments {
         default_value = "127.0.0.1:8080"
     )]
     http_addr: SocketAddr,
+    /// Most connections at once. One address gets half of them.
+    #[arg(
+        long,
+        env = "USERBRIDGE_MAX_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value = "4096"
+    )]
+    max_connections: NonZeroUsize,
+    /// Seconds that requests in flight have to finish after SIGTERM. A second SIGTERM ends at once.
+    #[arg(
+        long,
+        env = "USERBRIDGE_DRAIN_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 20
+    )]
+    drain_seconds: u64,
+}
+
+/// Why it does not serve.
+#[derive(Debug, Error)]
+enum GatewayError {
+    #[error("--upstream must be a URI such as http://127.0.0.1:50051, not {0}")]
+    Upstream(Uri),
+    #[error("--upstream {0}: TLS is not supported, only http://")]
+    UpstreamTls(Uri),
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, #[source] io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 #[tokio::main]
@@ -51,22 +93,39 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> std::io::Result<()> {
-    if arguments.upstream.scheme().is_none() || arguments.upstream.authority().is_none() {
-        return Err(std::io::Error::other(
-            "--upstream must be a URI such as http://127.0.0.1:50051",
-        ));
-    }
-    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
-    let mut interrupt = tokio::signal::unix::signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(arguments.http_addr).await?;
+async fn run(arguments: Arguments) -> Result<(), GatewayError> {
+    let upstream = Upstream::connect(plain(arguments.upstream)?);
+    let mut stop = Stop::listen()?;
+    let addr = arguments.http_addr;
+    let bound = TcpListener::bind(addr).await;
+    let listener = bound.map_err(|error| GatewayError::Bind(addr, error))?;
     println!("JSON on http://{}", listener.local_addr()?);
-    let shutdown = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    listen::serve(listener, router(Upstream::connect(arguments.upstream)), shutdown).await;
+    let limits = Limits::new(Places::within_open_files(arguments.max_connections.get()));
+    let stopping = Arc::new(Notify::new());
+    let stopped = Arc::clone(&stopping);
+    let serving = listen::serve(listener, router(upstream), limits, async move {
+        stopped.notified().await;
+    });
+    let mut serving = tokio::spawn(serving);
+    stop.told().await;
+    tracing::info!("stopping");
+    stopping.notify_one();
+    let drain = Duration::from_secs(arguments.drain_seconds);
+    tokio::select! {
+        drained = timeout(drain, &mut serving) => if drained.is_err() {
+            tracing::warn!("some connections did not end in time and were cut");
+        },
+        () = stop.told() => tracing::warn!("told a second time: ended at once"),
+    }
+    serving.abort();
     Ok(())
+}
+
+/// An upstream that can be reached: TLS is not there yet.
+fn plain(upstream: Uri) -> Result<Uri, GatewayError> {
+    match upstream.scheme_str() {
+        Some("http") if upstream.authority().is_some() => Ok(upstream),
+        Some("https") => Err(GatewayError::UpstreamTls(upstream)),
+        _ => Err(GatewayError::Upstream(upstream)),
+    }
 }

@@ -10,6 +10,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
+    thread,
 };
 
 /// Ended, by its own id, when the test is done with it.
@@ -20,6 +21,10 @@ struct Gateway {
 
 impl Gateway {
     fn start() -> Self {
+        Self::start_with(&[], Stdio::inherit())
+    }
+
+    fn start_with(arguments: &[&str], log: Stdio) -> Self {
         // A port that nobody listens on.
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_userbridge-gateway"))
@@ -29,8 +34,10 @@ impl Gateway {
                 "--upstream",
                 &format!("http://{free}"),
             ])
-            .env("USERBRIDGE_LOG", "off")
+            .args(arguments)
+            .env("USERBRIDGE_LOG", "warn")
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -42,6 +49,27 @@ impl Gateway {
             addr: addr.expect("it says where it serves").to_owned(),
             child,
         }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// A request whose body is waited for.
+    fn unfinished(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.addr).unwrap();
+        write!(
+            stream,
+            "POST /api/external/v1/ping HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\n\
+             content-length: 100\r\n\r\n"
+        )
+        .unwrap();
+        // It reads the body now.
+        let mut answer = [0; 25];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream
     }
 
     fn post(&self, path: &str, body: &str) -> String {
@@ -83,9 +111,53 @@ fn it_starts_without_a_directory_and_says_so_to_who_needs_one() {
 #[test]
 fn sigterm_ends_it_in_order() {
     let mut gateway = Gateway::start();
-    let kill = format!("kill -TERM {}", gateway.child.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    gateway.signal("TERM");
     assert!(gateway.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_body_that_does_not_come_is_waited_for_no_longer_than_the_drain_time() {
+    let mut gateway = Gateway::start_with(&["--drain-seconds", "0"], Stdio::null());
+    let mut unfinished = gateway.unfinished();
+    gateway.signal("TERM");
+    assert!(gateway.child.wait().unwrap().success());
+    assert!(!matches!(unfinished.read(&mut [0]), Ok(1)));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut gateway = Gateway::start_with(&["--drain-seconds", "3600"], Stdio::null());
+    let _unfinished = gateway.unfinished();
+    gateway.signal("TERM");
+    // It accepts nobody any more: so the first signal has arrived.
+    while TcpStream::connect(&gateway.addr).is_ok() {
+        thread::yield_now();
+    }
+    gateway.signal("INT");
+    assert!(gateway.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_hangup_ends_nothing() {
+    let mut gateway = Gateway::start();
+    gateway.signal("HUP");
+    assert!(gateway.post("/nowhere", "{}").starts_with("HTTP/1.1 404 "));
+    gateway.signal("TERM");
+    assert!(gateway.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_directory_that_does_not_answer_is_in_the_log_once_and_not_with_each_request() {
+    let mut gateway = Gateway::start_with(&[], Stdio::piped());
+    for _ in 0..5 {
+        gateway.post("/api/external/v1/ping", r#"{"api_key":"pb_any"}"#);
+    }
+    gateway.signal("TERM");
+    let mut log = String::new();
+    let stderr = gateway.child.stderr.as_mut().unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    assert_eq!(log.matches("the directory does not answer").count(), 1, "{log}");
+    assert!(log.contains("http://127.0.0.1:"), "it says where: {log}");
 }
 
 #[test]
@@ -94,6 +166,7 @@ fn what_it_can_not_use_is_one_line() {
     let taken = taken.local_addr().map(|addr| (addr.to_string(), taken)).unwrap();
     for arguments in [
         ["--upstream", "somewhere", "--http-addr", "127.0.0.1:0"],
+        ["--upstream", "https://127.0.0.1:1", "--http-addr", "127.0.0.1:0"],
         ["--upstream", "http://127.0.0.1:1", "--http-addr", &taken.0],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_userbridge-gateway"))
@@ -107,5 +180,7 @@ fn what_it_can_not_use_is_one_line() {
             "{said}"
         );
         assert!(said.starts_with("error: ") && said.lines().count() == 1, "{said}");
+        let about = [arguments[1], arguments[3]];
+        assert!(about.iter().any(|setting| said.contains(setting)), "{said}");
     }
 }

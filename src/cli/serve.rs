@@ -1,10 +1,13 @@
 //! `userbridge serve`.
 
-use std::{io::IsTerminal as _, net::SocketAddr, time::Duration};
+use std::{io::IsTerminal as _, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use userbridge_gateway::{
+    listen::{Limits, Places},
+    stop::Stop,
+};
 
 use super::{CliError, Global, demo, output};
 use crate::server::{Config, Server};
@@ -27,7 +30,15 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     http_addr: SocketAddr,
-    /// Seconds that requests in flight have to finish after SIGTERM.
+    /// Most connections at once, to both addresses together. One client address gets half of them.
+    #[arg(
+        long,
+        env = "USERBRIDGE_MAX_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value = "4096"
+    )]
+    max_connections: NonZeroUsize,
+    /// Seconds that requests in flight have to finish after SIGTERM. A second SIGTERM ends at once.
     #[arg(
         long,
         env = "USERBRIDGE_DRAIN_SECONDS",
@@ -50,7 +61,7 @@ impl Serve {
             .with_ansi(std::io::stderr().is_terminal())
             .init();
         // Before anything is started, so that a signal during the start is not missed.
-        let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut stop = Stop::listen()?;
         let temporary = if self.demo && global.database_url.is_none() {
             Some(tempfile::tempdir()?)
         } else {
@@ -60,22 +71,30 @@ impl Serve {
             Some(folder) => format!("sqlite:{}", folder.path().join("demo.db").display()),
             None => global.database_url().to_owned(),
         };
-        let server = Server::start(Config {
+        let start = Server::start(Config {
             database_url,
             grpc_addr: self.grpc_addr,
             http_addr: self.http_addr,
+            limits: Limits::new(Places::within_open_files(self.max_connections.get())),
             drain_timeout: Duration::from_secs(self.drain_seconds),
-        })
-        .await?;
+        });
+        let server = tokio::select! {
+            server = start => server?,
+            // Nothing was accepted yet, and a migration that is cut has not happened.
+            () = stop.told() => return Ok(()),
+        };
         let demo = if self.demo {
             Some(demo::prepare(&server.directory).await?)
         } else {
             None
         };
         announce(global, &server, demo.as_ref())?;
-        wait(signals).await;
+        stop.told().await;
         tracing::info!("stopping");
-        server.shutdown().await;
+        tokio::select! {
+            () = server.shutdown() => {}
+            () = stop.told() => tracing::warn!("told a second time: ended at once"),
+        }
         Ok(())
     }
 }
@@ -95,11 +114,4 @@ fn announce(global: &Global, server: &Server, demo: Option<&demo::Demo>) -> Resu
         println!("{}", demo.instructions(server));
     }
     Ok(())
-}
-
-async fn wait((mut terminate, mut interrupt): (Signal, Signal)) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }

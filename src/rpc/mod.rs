@@ -56,8 +56,8 @@ use crate::service::{Directory, ServiceError};
 /// UTF-16 become 96.
 const MAX_REQUEST: usize = 128 * 1024;
 
-/// The largest request message of the other services: ten thousand ids.
-const MAX_DIRECTORY_REQUEST: usize = 1024 * 1024;
+/// The largest request message of all methods, in bytes: ten thousand ids.
+pub const LARGEST_MESSAGE: usize = 512 * 1024;
 
 /// Names of the services whose health is told apart.
 const SERVICES: [&str; 6] = [
@@ -117,12 +117,8 @@ impl Services {
         let mut routes = RoutesBuilder::default();
         routes
             .add_service(Deadline::new(users.max_decoding_message_size(MAX_REQUEST)))
-            .add_service(Deadline::new(
-                members.max_decoding_message_size(MAX_DIRECTORY_REQUEST),
-            ))
-            .add_service(Deadline::new(
-                teams.max_decoding_message_size(MAX_DIRECTORY_REQUEST),
-            ));
+            .add_service(Deadline::new(members.max_decoding_message_size(LARGEST_MESSAGE)))
+            .add_service(Deadline::new(teams.max_decoding_message_size(LARGEST_MESSAGE)));
         routes
     }
 

@@ -16,6 +16,7 @@ mod erasure;
 mod feedier;
 mod grpc;
 mod health;
+mod listeners;
 mod model;
 mod productbridge;
 mod programs;

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use crate::{
     cli::assert_one_line,
@@ -145,4 +146,53 @@ fn the_demo_prints_lines_to_paste_and_may_be_started_again() {
     assert_eq!(keys.as_array().unwrap().len(), 2);
     let members = userbridge(&url, &["member", "list", "--org", "acme", "--json"]).json();
     assert!(members.as_array().unwrap().len() >= 3);
+}
+
+/// A request whose body never comes, so that the server would wait for it.
+async fn unfinished(server: &Serve) -> Wire {
+    let mut wire = Wire::open(server.http_addr).await;
+    let head = format!(
+        "POST {RETRIEVE} HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 100\r\n\r\n"
+    );
+    wire.send(head.as_bytes()).await;
+    // The server reads the body now.
+    assert_eq!(wire.head().await.unwrap().status, 100);
+    wire
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_server_at_once() {
+    let (_folder, url) = database();
+    let mut server = Serve::start_with(&["--database-url", &url, "--drain-seconds", "3600"]);
+    let mut wire = unfinished(&server).await;
+    server.process.terminate();
+    // It accepts nobody any more: so the first signal has arrived.
+    while TcpStream::connect(server.http_addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    server.process.signal("INT");
+    assert!(wire.is_closed().await);
+    assert!(server.process.wait().success());
+}
+
+#[tokio::test]
+async fn requests_in_flight_are_cut_after_the_drain_time() {
+    let (_folder, url) = database();
+    let mut server = Serve::start_with(&["--database-url", &url, "--drain-seconds", "0"]);
+    let mut wire = unfinished(&server).await;
+    server.process.terminate();
+    assert!(wire.is_closed().await);
+    assert!(server.process.wait().success());
+}
+
+#[tokio::test]
+async fn a_hangup_ends_nothing() {
+    let (_folder, url) = database();
+    let mut server = Serve::start(&url);
+    server.process.signal("HUP");
+    let mut wire = Wire::open(server.http_addr).await;
+    let reply = wire.post(RETRIEVE, "application/json", b"{}").await.unwrap();
+    assert_eq!(reply.status, 422);
+    server.process.terminate();
+    assert!(server.process.wait().success());
 }

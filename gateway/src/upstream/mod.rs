@@ -4,10 +4,11 @@
 //! service among those that the server gives to the gateway of its own process.
 
 mod members;
+mod outage;
 mod teams;
 mod users;
 
-use std::{convert::Infallible, fmt, time::Duration};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use tonic::{
     Request, Response, Status,
@@ -17,6 +18,7 @@ use tonic::{
 };
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 
+use self::outage::Outage;
 use crate::fault::Fault;
 
 /// How long the directory has for one call.
@@ -60,9 +62,11 @@ impl Upstream {
         }
     }
 
-    /// The gRPC services at a URI. It connects with the first call, and again whenever it must.
+    /// The gRPC services at a URI with `http`. It connects with the first call, and again whenever it must. That it does
+    /// not answer is in the log.
     #[must_use]
     pub fn connect(uri: Uri) -> Self {
+        let outage = Arc::new(Outage::new(uri.to_string()));
         let channel = Endpoint::from(uri)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(DEADLINE + GRACE)
@@ -70,8 +74,12 @@ impl Upstream {
             .keep_alive_while_idle(true)
             .tcp_nodelay(true)
             .connect_lazy();
+        let watched = channel.map_result(move |result| {
+            outage.note(&result);
+            result
+        });
         Self {
-            connection: BoxCloneSyncService::new(channel),
+            connection: BoxCloneSyncService::new(watched),
         }
     }
 }

@@ -1,7 +1,11 @@
 //! The gateway as a program of its own, and without a directory behind it.
 
 use tokio::{net::TcpListener, task::spawn_blocking};
-use userbridge_gateway::{Upstream, listen, router};
+use userbridge_gateway::{
+    Upstream,
+    listen::{self, Limits, Places},
+    router,
+};
 
 use super::{PING, SALLY, body};
 use crate::support::{
@@ -55,7 +59,8 @@ async fn without_a_directory_the_gateway_says_when_to_come_back() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let gateway = router(Upstream::connect(upstream.parse().unwrap()));
-    tokio::spawn(listen::serve(listener, gateway, std::future::pending()));
+    let limits = Limits::new(Places::new(10));
+    tokio::spawn(listen::serve(listener, gateway, limits, std::future::pending()));
 
     let mut wire = Wire::open(addr).await;
     let reply = wire

@@ -22,7 +22,11 @@ use userbridge::{
     service::{Admin, Directory, LinkRequest, Write},
     storage::{self, Change, Migrate, NewApiKey, Once, Storage},
 };
-use userbridge_gateway::{Upstream, listen, router};
+use userbridge_gateway::{
+    Upstream,
+    listen::{self, Limits, Places},
+    router,
+};
 
 use super::{
     CLOCK, RANDOM, database, log,
@@ -84,6 +88,7 @@ impl TestApp {
             database_url: database_url.clone(),
             grpc_addr: free,
             http_addr: free,
+            limits: Limits::new(Places::new(4096)),
             drain_timeout: Duration::from_secs(10),
         })
         .await
@@ -95,7 +100,13 @@ impl TestApp {
                 let upstream = Upstream::connect(endpoint.parse().unwrap());
                 let listener = TcpListener::bind(free).await.unwrap();
                 let addr = listener.local_addr().unwrap();
-                tokio::spawn(listen::serve(listener, router(upstream), std::future::pending()));
+                let limits = Limits::new(Places::new(4096));
+                tokio::spawn(listen::serve(
+                    listener,
+                    router(upstream),
+                    limits,
+                    std::future::pending(),
+                ));
                 addr
             }
         };

@@ -61,9 +61,19 @@ impl Process {
         line
     }
 
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop, as a service manager does.
     pub(crate) fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         let done = Command::new("sh").args(["-c", &kill]).status().unwrap();
         assert!(done.success());
     }
@@ -111,7 +121,12 @@ impl Serve {
 
     /// Starts it with more arguments.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let mut process = Process::start(serve().arg("--json").args(arguments));
+        Self::start_as(serve().args(arguments))
+    }
+
+    /// Starts it as this command of [`serve`] says.
+    pub(crate) fn start_as(command: &mut Command) -> Self {
+        let mut process = Process::start(command.arg("--json"));
         let line = process.line();
         let announced: Value = serde_json::from_str(&line).expect("the server says where it serves");
         let addr = |name: &str| announced[name].as_str().unwrap().parse().unwrap();

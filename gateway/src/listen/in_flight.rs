@@ -1,0 +1,173 @@
+//! Bytes of bodies that are kept while their requests are answered.
+
+use std::{
+    error::Error,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use axum::body::{Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use thiserror::Error;
+use tower::BoxError;
+
+/// So much of each body is not counted, so that an honest small request is read even while others hold all there is.
+/// The number of connections bounds these.
+const FREE: usize = 4 * 1024;
+
+/// The bytes of all bodies of a listener.
+#[derive(Clone, Debug)]
+pub(super) struct InFlight {
+    all: Arc<AtomicUsize>,
+    most: usize,
+    most_of_one: usize,
+}
+
+/// What one request keeps, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    in_flight: InFlight,
+    counted: AtomicUsize,
+}
+
+/// A body whose bytes are counted as they come.
+#[derive(Debug)]
+pub struct Counted<B> {
+    inner: B,
+    read: usize,
+    held: Arc<Held>,
+}
+
+#[derive(Debug, Error)]
+#[error("too many bytes are in flight")]
+struct TooMuch;
+
+/// Whether a body could not be read because those of all clients together have too many bytes. This passes.
+#[must_use]
+pub fn is_too_much(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<TooMuch>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+impl InFlight {
+    pub(super) fn new(most: usize, most_of_one: usize) -> Self {
+        Self {
+            all: Arc::default(),
+            most,
+            most_of_one,
+        }
+    }
+
+    /// For one request, which keeps nothing yet.
+    pub(super) fn hold(&self) -> Arc<Held> {
+        Arc::new(Held {
+            in_flight: self.clone(),
+            counted: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl Held {
+    /// Of a body of which so many bytes were read.
+    fn read(&self, bytes: usize) -> Result<(), TooMuch> {
+        let InFlight {
+            all,
+            most,
+            most_of_one,
+        } = &self.in_flight;
+        let counted = bytes.min(*most_of_one).saturating_sub(FREE);
+        let more = counted.saturating_sub(self.counted.load(Ordering::Relaxed));
+        if more == 0 {
+            return Ok(());
+        }
+        if all.fetch_add(more, Ordering::Relaxed) + more > *most {
+            all.fetch_sub(more, Ordering::Relaxed);
+            return Err(TooMuch);
+        }
+        self.counted.store(counted, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.in_flight
+            .all
+            .fetch_sub(*self.counted.get_mut(), Ordering::Relaxed);
+    }
+}
+
+impl<B> Counted<B> {
+    pub(super) const fn new(inner: B, held: Arc<Held>) -> Self {
+        Self { inner, read: 0, held }
+    }
+}
+
+impl<B> HttpBody for Counted<B>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(frame) = ready!(Pin::new(&mut self.inner).poll_frame(context)) else {
+            return Poll::Ready(None);
+        };
+        let frame = frame.map_err(Into::into)?;
+        if let Some(data) = frame.data_ref() {
+            self.read += data.len();
+            self.held.read(self.read)?;
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Full};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bodies_beyond_the_bound_are_refused_until_others_are_done_but_for_small_ones() {
+        let in_flight = InFlight::new(100_000, 64 * 1024);
+        let read = async |bytes: usize| {
+            let held = in_flight.hold();
+            let body = Full::new(Bytes::from(vec![b'x'; bytes]));
+            let read = Counted::new(body, Arc::clone(&held)).collect().await;
+            read.map(|_| held)
+        };
+        // More than a service keeps counts as what it keeps.
+        let first = read(1_000_000).await.unwrap();
+        let refused = read(64 * 1024).await.unwrap_err();
+        assert!(is_too_much(&*refused));
+        let small = read(FREE).await.unwrap();
+        drop(first);
+        let second = read(64 * 1024).await.unwrap();
+        drop((small, second));
+        assert_eq!(in_flight.all.load(Ordering::Relaxed), 0);
+    }
+}
