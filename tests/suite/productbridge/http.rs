@@ -2,7 +2,7 @@
 
 use reqwest::{Body, Method};
 
-use super::{DELETE, PING, RETRIEVE, SALLY, body};
+use super::{DELETE, NOBODY, PING, RETRIEVE, SALLY, body};
 use crate::support::{Answer, TestApp, gateway_tests, wire::Wire};
 
 gateway_tests!(
@@ -17,6 +17,7 @@ gateway_tests!(
     a_connection_outlives_every_refusal,
     requests_that_follow_each_other_are_answered_in_order,
     a_client_that_breaks_off_harms_nobody,
+    no_cache_keeps_an_answer_for_anybody_else,
 );
 
 const TOO_LARGE: &str = r#"{"detail":{"error":"request body too large"}}"#;
@@ -34,6 +35,28 @@ async fn every_endpoint_is_post_and_nothing_else(app: TestApp) {
             assert_eq!(answer.headers["allow"], "POST");
             assert_eq!(answer.headers["content-type"], "application/json");
         }
+    }
+}
+
+async fn no_cache_keeps_an_answer_for_anybody_else(app: TestApp) {
+    let acme = app.tenant("acme").await;
+    let id = app.member(&acme.organization, SALLY).await.user_id.to_string();
+    let too_large = "x".repeat(64 * 1024 + 1);
+    for (path, body, status) in [
+        (RETRIEVE, body(&acme.key, "email", SALLY), 200),
+        (PING, body(&acme.key, "email", SALLY), 200),
+        (RETRIEVE, body("pb_unknown", "email", SALLY), 401),
+        (RETRIEVE, body(&acme.key, "email", NOBODY), 404),
+        (RETRIEVE, body(&acme.key, "user_id", SALLY), 422),
+        (RETRIEVE, too_large, 413),
+        (DELETE, body(&acme.key, "user_id", &id), 200),
+    ] {
+        let answer = app.post(path, body).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(
+            answer.headers["cache-control"], "no-cache, private",
+            "{path} {status}"
+        );
     }
 }
 

@@ -34,12 +34,18 @@ struct Pong<'a> {
     timestamp: String,
 }
 
-/// The answer to a request that was granted or refused.
+/// The answer to a request that was granted or refused. It is about people, and an item of a 422 has what was sent, so no
+/// cache may show it to anybody else (RFC 9111 §5.2.2).
 pub(super) fn respond<T>(result: Result<T, Refusal>, granted: impl FnOnce(T) -> Response) -> Response {
-    match result {
+    let mut response = match result {
         Ok(value) => granted(value),
         Err(refusal) => refused(refusal),
-    }
+    };
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
+    response
 }
 
 pub(super) fn user(user: &User) -> Response {

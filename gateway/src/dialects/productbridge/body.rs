@@ -60,10 +60,13 @@ pub fn retrieve(body: &[u8], is_json: bool) -> Result<Retrieve<'_>, Rejection> {
     let api_key = faults.api_key();
     let user_id = object.given("user_id").map(|value| faults.uuid("user_id", value));
     let email = object.given("email").map(|value| faults.string("email", value));
-    // A field that failed by itself is Some(None) and silences this; a fault of the key does not.
+    // This is told only where no field failed by itself. An address or id that did is Some(None) here.
     let by = match (user_id, email) {
         (Some(Some(_)), Some(Some(_))) | (None, None) => {
-            faults.not_exactly_one();
+            // A missing key is no failure of its field, as in the vendor's sample.
+            if api_key.is_some() || faults.no_key {
+                faults.not_exactly_one();
+            }
             None
         }
         (Some(Some(user_id)), None) => Some(By::UserId(user_id)),
@@ -413,6 +416,25 @@ mod tests {
         assert_invalid(
             retrieve(br#"{"api_key":"k","email":false}"#, true),
             r#"[{"type":"string_type","loc":["body","email"],"msg":"Input should be a valid string","input":false}]"#,
+        );
+    }
+
+    #[test]
+    fn a_key_of_another_type_silences_both_or_neither() {
+        for object in [
+            r#"{"api_key":5}"#,
+            r#"{"api_key":5,"user_id":null}"#,
+            r#"{"api_key":5,"user_id":"bb3c3ef8-b8cd-4d15-81ba-000000000001","email":"a"}"#,
+        ] {
+            assert_invalid(
+                retrieve(object.as_bytes(), true),
+                r#"[{"type":"string_type","loc":["body","api_key"],"msg":"Input should be a valid string","input":5}]"#,
+            );
+        }
+        // What another field is missing is told all the same.
+        assert_invalid(
+            delete(br#"{"api_key":5}"#, true),
+            r#"[{"type":"string_type","loc":["body","api_key"],"msg":"Input should be a valid string","input":5},{"type":"missing","loc":["body","user_id"],"msg":"Field required","input":{"api_key":5}}]"#,
         );
     }
 
