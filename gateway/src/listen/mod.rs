@@ -1,7 +1,7 @@
 //! Listeners of HTTP/1.1 and HTTP/2: the gateway's own, and the one for gRPC of whoever embeds it.
 //!
-//! What a client can hold before anybody knows who asks is bounded here: connections ([`places`]), the time until a
-//! request begins, streams and unread bytes of a connection, and bytes of bodies ([`in_flight`]).
+//! What a client can hold before anybody knows who asks is bounded here: connections (`places`), the time until a
+//! request begins, streams and unread bytes of a connection, and bytes of bodies (`in_flight`).
 
 mod in_flight;
 mod places;
