@@ -78,8 +78,16 @@ impl axum::body::HttpBody for Unfinished {
 async fn a_body_that_does_not_end_is_given_up_after_30_seconds() {
     for (method, path, status) in [
         ("POST", "/api/external/v1/ping", StatusCode::GATEWAY_TIMEOUT),
-        ("POST", "/api/external/v1/users/retrieve", StatusCode::GATEWAY_TIMEOUT),
-        ("POST", "/api/external/v1/users/delete", StatusCode::GATEWAY_TIMEOUT),
+        (
+            "POST",
+            "/api/external/v1/users/retrieve",
+            StatusCode::GATEWAY_TIMEOUT,
+        ),
+        (
+            "POST",
+            "/api/external/v1/users/delete",
+            StatusCode::GATEWAY_TIMEOUT,
+        ),
         ("POST", "/v3/users", StatusCode::REQUEST_TIMEOUT),
         ("PUT", "/v3/users/1", StatusCode::REQUEST_TIMEOUT),
     ] {

@@ -1,13 +1,18 @@
 //! What only a database in a file can do wrong.
 
-use std::{fs, io::Read as _, path::Path, process::Stdio, time::Duration};
+use std::{fs, io::Read as _, path::Path, pin::pin, process::Stdio, time::Duration};
 
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
+use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
 use userbridge::{
-    domain::{Clock as _, Event, EventKind, KeyDigest, Member, MemberLookup, Random as _, Scope, Timestamp},
-    service::ServiceError,
-    storage::{self, EventQuery, MemberFilter, Migrate, StoreError},
+    domain::{
+        Actor, Clock as _, Event, EventKind, KeyDigest, Member, MemberLookup, Organization, Random as _,
+        Scope, Timestamp,
+    },
+    service::{Credential, Directory, Read, ServiceError},
+    storage::{self, Change, EventQuery, MemberFilter, Migrate, StoreError},
 };
 
 use crate::support::{
@@ -416,6 +421,81 @@ async fn a_revocation_that_fails_leaves_nothing_behind_and_fails_alone() {
     }
     let count = storage.count_members(acme.organization.id, MemberFilter::default());
     assert_eq!(count.await.unwrap(), 1);
+}
+
+/// One batch, so one transaction: were they not told apart, it would fail, and each be tried alone.
+#[tokio::test]
+async fn who_is_deleted_twice_at_once_is_revoked_once_and_in_one_transaction() {
+    let app = TestApp::start(Form::Embedded).await;
+    let (acme, globex) = (app.organization("acme").await, app.organization("globex").await);
+    let sally = app.member(&acme, "sally@acme.example.com").await;
+    let other = app.member(&globex, "other@globex.example.com").await;
+    // Without the server, which writes now and then by itself.
+    let (_folder, url) = app.shutdown().await;
+    let storage = storage::connect(&url, Migrate::Never).await.unwrap();
+    let commits = storage.commits();
+    let before = *commits.borrow();
+    let revoke = |organization: &Organization, member: &Member| {
+        let change = Change {
+            actor: Actor::Operator,
+            at: CLOCK.now(),
+            source: None,
+        };
+        storage.revoke_user(organization.id, member.user_id, change)
+    };
+    let (first, again, third) = tokio::join!(
+        revoke(&acme, &sally),
+        revoke(&acme, &sally),
+        revoke(&globex, &other)
+    );
+    assert_eq!(
+        (first.unwrap(), again.unwrap(), third.unwrap()),
+        (true, false, true)
+    );
+    assert_eq!(*commits.borrow(), before + 1);
+    for organization in [acme, globex] {
+        let query = EventQuery {
+            kinds: vec![EventKind::MemberRevoked],
+            limit: 100,
+            ..EventQuery::default()
+        };
+        let told = storage.events(Some(organization.id), query).await.unwrap();
+        assert_eq!(told.len(), 1);
+    }
+    storage.close().await;
+}
+
+/// It is woken by the commits of its own process, and there are none.
+#[tokio::test]
+async fn a_watcher_sees_what_other_processes_write() {
+    let (_folder, url) = database();
+    let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+    let run = |arguments: &[&str]| userbridge(&url, arguments).json();
+    let acme = run(&["org", "create", "acme", "--json"]);
+    let grant = Read::operator(acme["id"].as_str().unwrap().parse().unwrap());
+    let credential = Credential {
+        key: KeyDigest::of("looked at again after half a minute"),
+        organization: None,
+    };
+    let directory = Directory::new(storage.clone());
+    let watch = directory.watch_events(grant, credential, 0);
+    let mut kinds = pin!(watch.map(|event| event.unwrap().kind));
+    assert_eq!(kinds.next().await, Some(EventKind::OrganizationCreated));
+    // It has read all there is, and waits.
+    let more = timeout(Duration::from_millis(50), kinds.next()).await;
+    assert!(more.is_err(), "{more:?}");
+    run(&[
+        "member",
+        "link",
+        "--org",
+        "acme",
+        "--email",
+        "sally@acme.example.com",
+        "--json",
+    ]);
+    let linked = timeout(Duration::from_secs(15), kinds.next()).await;
+    assert_eq!(linked, Ok(Some(EventKind::MemberLinked)));
+    storage.close().await;
 }
 
 #[tokio::test]
