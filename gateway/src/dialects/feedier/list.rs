@@ -124,7 +124,6 @@ fn read(input: &Input) -> Result<Asked, Refusal> {
     let mut unknown = Vec::new();
     let mut filter = Some(Filter::default());
     for (name, value) in filters {
-        let parts = alternatives(value);
         let field = match name.as_str() {
             "name" => "filter.name",
             "email" => "filter.email",
@@ -134,13 +133,18 @@ fn read(input: &Input) -> Result<Asked, Refusal> {
                 continue;
             }
         };
+        if is_garbled(value) {
+            errors.add_format(field);
+        }
+        let parts = alternatives(value);
         if parts.len() > MAX_PARTS {
             errors.add(
                 field,
                 format!("The {field} field must not have more than {MAX_PARTS} items."),
             );
         }
-        if parts.is_empty() {
+        // A filter of nothing, but for one that is exact: nobody has the role "".
+        if *value == Value::Null || parts.is_empty() && name != "role" {
             continue;
         }
         filter = filter.and_then(|filter| filter.with(name, parts));
@@ -187,6 +191,15 @@ fn can_be(part: &str, max: usize) -> bool {
     part.chars().nth(max).is_none() && !part.chars().any(char::is_control)
 }
 
+/// Whether there is a text in it that is no UTF-8.
+fn is_garbled(value: &Value) -> bool {
+    match value {
+        Value::NotUtf8 => true,
+        Value::Array(items) => items.iter().any(|(_, item)| is_garbled(item)),
+        _ => false,
+    }
+}
+
 /// What is between commas, but for nothing, in one text or in many; each once.
 fn alternatives(value: &Value) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
@@ -201,8 +214,8 @@ fn alternatives(value: &Value) -> Vec<String> {
                 }
             }
             Value::Array(items) => waiting.extend(items.iter().rev().map(|(_, item)| item)),
-            // A query has neither numbers nor truths.
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            // A query has neither numbers nor truths nor files, and what is garbled is refused.
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::NotUtf8 | Value::Opaque => {}
         }
     }
     found
@@ -271,6 +284,14 @@ mod tests {
         assert_eq!(roles("filter[role]=owner"), None);
         assert_eq!(roles("filter[role]=Admin"), None);
         assert_eq!(roles("filter[role]="), Some(Vec::new()));
+        assert_eq!(roles("filter[role]=viewer,"), Some(vec![Role::Viewer]));
+        for nobody in [
+            "filter[role]=,",
+            "filter[role][]=",
+            "filter[role][]=,,&filter[role][]=",
+        ] {
+            assert_eq!(roles(nobody), None, "{nobody}");
+        }
     }
 
     #[test]
@@ -281,11 +302,17 @@ mod tests {
             read(&Input::of_query(Some(&query))),
             Err(Refusal::Invalid(_))
         ));
-        let Err(Refusal::UnknownFilters(names)) =
-            read(&Input::of_query(Some("filter[x]=&filter[]=1&filter[name]=a")))
-        else {
+        for garbled in ["filter[name]=%ff", "filter[role][]=admin&filter[role][]=%C3"] {
+            assert!(
+                matches!(read(&Input::of_query(Some(garbled))), Err(Refusal::Invalid(_))),
+                "{garbled}"
+            );
+        }
+        let Err(Refusal::UnknownFilters(names)) = read(&Input::of_query(Some(
+            "filter[x]=&filter[]=1&filter[name]=a&filter[ name]=b",
+        ))) else {
             panic!("unknown filters are refused");
         };
-        assert_eq!(names, ["x", "0"]);
+        assert_eq!(names, ["x", "0", " name"]);
     }
 }

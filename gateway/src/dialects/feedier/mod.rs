@@ -21,7 +21,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     response::Response,
     routing::any,
 };
@@ -47,9 +47,9 @@ enum Resource {
 }
 
 impl Resource {
-    /// What is at a path below `/v3`. Slashes at the end do not count.
+    /// What is at a path below `/v3`. Slashes at the end do not count. Nothing is at one that is no UTF-8.
     fn at(path: &str) -> Option<Self> {
-        let decoded = percent_decode_str(path.trim_matches('/')).decode_utf8_lossy();
+        let decoded = percent_decode_str(path.trim_matches('/')).decode_utf8().ok()?;
         let mut segments = decoded.split('/');
         match (segments.next(), segments.next(), segments.next(), segments.next()) {
             (Some("v3"), Some("users"), None, None) => Some(Self::Users),
@@ -81,26 +81,35 @@ pub(crate) fn routes(upstream: Upstream) -> Router {
 }
 
 async fn endpoint(State(feedier): State<Feedier>, request: Request) -> Response {
+    let mut response = answer(&feedier, request).await.unwrap_or_else(answer::refused);
+    // What the framework sends with everything that says nothing else.
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
+    response
+}
+
+async fn answer(feedier: &Feedier, request: Request) -> Result<Response, Refusal> {
     let path = request.uri().path();
     let Some(resource) = Resource::at(path) else {
-        return answer::refused(Refusal::NoRoute(path.trim_matches('/').to_owned()));
+        return Err(Refusal::NoRoute(path.trim_matches('/').to_owned()));
     };
     let methods = resource.methods();
     let method = request.method().clone();
-    let answered = match (resource, &method) {
-        (Resource::Users, &Method::GET | &Method::HEAD) => list::list(&feedier, request).await,
-        (Resource::Users, &Method::POST) => users::create(&feedier, request).await,
-        (Resource::User(id), &Method::GET | &Method::HEAD) => users::retrieve(&feedier, request, id).await,
-        (Resource::User(id), &Method::PUT) => users::update(&feedier, request, id).await,
-        (Resource::User(id), &Method::DELETE) => users::delete(&feedier, request, id).await,
+    match (resource, &method) {
+        (Resource::Users, &Method::GET | &Method::HEAD) => list::list(feedier, request).await,
+        (Resource::Users, &Method::POST) => users::create(feedier, request).await,
+        (Resource::User(id), &Method::GET | &Method::HEAD) => users::retrieve(feedier, request, id).await,
+        (Resource::User(id), &Method::PUT) => users::update(feedier, request, id).await,
+        (Resource::User(id), &Method::DELETE) => users::delete(feedier, request, id).await,
         (_, &Method::OPTIONS) => Ok(answer::options(methods)),
         _ => Err(Refusal::NoMethod {
             method: method.to_string(),
             path: path.trim_matches('/').to_owned(),
             methods,
         }),
-    };
-    answered.unwrap_or_else(answer::refused)
+    }
 }
 
 /// The token of `Authorization: Bearer ...`, and the key to ask with.
@@ -129,6 +138,8 @@ mod tests {
             ("/v3/users/42//", user("42")),
             ("/v3/users%2F42", user("42")),
             ("/v3/users/a%20b", user("a b")),
+            ("/v3/users/100%", user("100%")),
+            ("/v3/users/%FF", None),
             ("/v3", None),
             ("/v3//users", None),
             ("/v3/users//42", None),

@@ -47,6 +47,11 @@ impl Errors {
             .sort_by_key(|(field, _)| place(field).unwrap_or(order.len()));
     }
 
+    /// Notes that a text has what no text may have.
+    pub(super) fn add_format(&mut self, field: &'static str) {
+        self.add(field, format!("The {field} field format is invalid."));
+    }
+
     /// Notes that another user has the address.
     pub(super) fn email_taken(&mut self) {
         self.add("email", "The email has already been taken.".to_owned());
@@ -164,7 +169,7 @@ pub(super) fn integer(value: &Value) -> Option<i64> {
                 .filter(|float| float.fract() == 0.0 && float.abs() < 1e15)
                 .and_then(|float| format!("{float:.0}").parse().ok()),
         },
-        Value::Bool(false) | Value::Null | Value::Array(_) => None,
+        Value::Bool(false) | Value::Null | Value::NotUtf8 | Value::Array(_) | Value::Opaque => None,
     }
 }
 
@@ -192,7 +197,7 @@ fn size(value: &Value) -> f64 {
         }
         Value::Number(number) => number.as_f64().unwrap_or_default(),
         Value::Array(items) => length(items.len()),
-        Value::Bool(_) => 1.0,
+        Value::Bool(_) | Value::NotUtf8 | Value::Opaque => 1.0,
         Value::Null => 0.0,
     }
 }
@@ -201,7 +206,9 @@ fn email(errors: &mut Errors, value: Option<&Value>) -> Option<String> {
     let value = required(errors, "email", value)?;
     let not_valid = "The email field must be a valid email address.";
     let Value::Text(text) = value else {
-        errors.add("email", "The email field must be a string.".to_owned());
+        if *value != Value::NotUtf8 {
+            errors.add("email", "The email field must be a string.".to_owned());
+        }
         errors.add("email", not_valid.to_owned());
         return None;
     };
@@ -214,14 +221,21 @@ fn email(errors: &mut Errors, value: Option<&Value>) -> Option<String> {
 }
 
 fn name(errors: &mut Errors, value: &Value) -> Option<String> {
-    let Value::Text(text) = value else {
-        errors.add("name", "The name field must be a string.".to_owned());
-        return None;
+    let text = match value {
+        Value::Text(text) => text,
+        Value::NotUtf8 => {
+            errors.add_format("name");
+            return None;
+        }
+        _ => {
+            errors.add("name", "The name field must be a string.".to_owned());
+            return None;
+        }
     };
     // The directory keeps no line feeds and the like.
     let printable = !text.chars().any(char::is_control);
     if !printable {
-        errors.add("name", "The name field format is invalid.".to_owned());
+        errors.add_format("name");
     }
     let short = is_short(errors, "name", text);
     (printable && short).then(|| text.clone())
@@ -275,7 +289,7 @@ fn required<'v>(errors: &mut Errors, field: &'static str, value: Option<&'v Valu
     let value = value.filter(|value| match value {
         Value::Null => false,
         Value::Array(items) => !items.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::Text(_) => true,
+        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::NotUtf8 | Value::Opaque => true,
     });
     if value.is_none() {
         errors.add(field, format!("The {} field is required.", words(field)));
@@ -335,6 +349,13 @@ mod tests {
             errors("email[]=a", update),
             r#"The email field must be a string. (and 1 more error) {"email":["The email field must be a string.","The email field must be a valid email address."]}"#
         );
+        assert_eq!(
+            errors(
+                "email=a%ff@b&role=viewer%ff&auth_method=%ff&team_id=1%ff&name=%ff",
+                create
+            ),
+            r#"The email field must be a valid email address. (and 4 more errors) {"email":["The email field must be a valid email address."],"role":["The selected role is invalid."],"auth_method":["The selected auth method is invalid."],"name":["The name field format is invalid."],"team_id":["The team id field must be an integer."]}"#
+        );
     }
 
     #[test]
@@ -366,6 +387,7 @@ mod tests {
             ("9223372036854775807", Some(i64::MAX)),
             ("9223372036854775808", None),
             ("07", None),
+            ("08", None),
             ("7.0", None),
             ("1e2", None),
             ("0x1", None),
@@ -398,6 +420,8 @@ mod tests {
                 "The per page field must be an integer. (and 1 more error)",
             ),
             ("1.5", None, "The per page field must be an integer."),
+            ("08", None, "The per page field must be an integer."),
+            ("%ff", None, "The per page field must be an integer."),
         ] {
             let mut errors = Errors::default();
             let query = format!("per_page={text}");

@@ -17,7 +17,7 @@ pub(super) const ROLES: [Role; 5] = [
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct User {
     id: i64,
-    name: Option<String>,
+    name: String,
     email: Option<String>,
     role: &'static str,
     primary_team_id: i64,
@@ -32,7 +32,7 @@ impl User {
         let role = role_name(member.role())?;
         Some(Self {
             id: member.number,
-            name: member.name.or_else(|| member.email.clone()),
+            name: member.name.or_else(|| member.email.clone()).unwrap_or_default(),
             email: member.email,
             role,
             primary_team_id: member.primary_team,
@@ -107,6 +107,24 @@ mod tests {
             r#"{"id":3,"name":"Aurelio Montoya","email":"aurelio@example.com","role":"admin","primary_team_id":4,"team_id":4,"created_at":"2021-06-15T09:30:10+00:00","updated_at":"2021-06-16T11:42:55+00:00"}"#
         );
         assert_eq!(User::of(Member::default()), None);
+    }
+
+    #[test]
+    fn a_name_is_never_null() {
+        let member = |name: Option<&str>, email: Option<&str>| Member {
+            name: name.map(str::to_owned),
+            email: email.map(str::to_owned),
+            role: Role::Viewer.into(),
+            ..Member::default()
+        };
+        for (name, email, shown) in [
+            (Some("A"), Some("a@b.example"), "A"),
+            (None, Some("a@b.example"), "a@b.example"),
+            (None, None, ""),
+        ] {
+            let user = User::of(member(name, email)).unwrap();
+            assert_eq!((user.name.as_str(), user.email.as_deref()), (shown, email));
+        }
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub(super) async fn delete(feedier: &Feedier, request: Request, id: String) -> R
 async fn read(request: Request) -> Result<(Parts, Input), Refusal> {
     let (parts, body) = request.into_parts();
     let bytes = body::read(&parts.headers, body).await?;
-    let input = Input::of_body(&parts.headers, &bytes, parts.uri.query());
+    let input = Input::of_request(&parts, bytes).await;
     Ok((parts, input))
 }
 
