@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use userbridge::{
-    domain::{AuthMethod, Role, TeamKey, TeamName},
-    service::{Read, Write},
+    domain::{AuthMethod, MemberPatch, Role, TeamKey, TeamName},
+    service::{LinkRequest, Read, Write},
     storage::{MemberKey, Once},
 };
 
@@ -16,6 +16,8 @@ gateway_tests!(
     a_user_is_created_as_told,
     what_is_wrong_with_a_new_user_is_told_at_once,
     an_address_is_taken_by_a_user_only_once,
+    no_two_addresses_look_the_same,
+    a_user_without_name_and_address_has_an_empty_name,
     an_end_user_is_given_a_role,
     of_two_who_create_a_user_at_once_one_does,
     only_what_is_given_changes,
@@ -178,6 +180,65 @@ async fn an_address_is_taken_by_a_user_only_once(app: TestApp) {
     assert_eq!(acme.delete(1).await.status, 204);
     let again = acme.create(&form("a@example.com")).await;
     assert_eq!((again.status, &again.json()["id"]), (201, &json!(3)));
+}
+
+async fn no_two_addresses_look_the_same(app: TestApp) {
+    let acme = Acme::of(app).await;
+    assert_eq!(acme.create(&form("john@example.com")).await.status, 201);
+    // At the ends it goes, so that the address is the one that is there.
+    for hidden in [
+        "%E2%80%8B",
+        "%EF%BB%BF",
+        "%C2%AD",
+        "%E2%81%A0",
+        "%E3%85%A4",
+        "%00",
+        "%C2%85",
+    ] {
+        let email = format!("{hidden}john@example.com{hidden}");
+        assert_answer(&acme.create(&form(&email)).await, 422, TAKEN);
+    }
+    let not_valid = "The email field must be a valid email address.";
+    for email in [
+        "jo%E2%80%8Bhn@example.com",
+        "john@exam%C2%ADple.com",
+        "jo%E2%80%8Dhn@example.com",
+        "%E2%80%AEjohn@example.com",
+        "john%EF%B8%8F@example.com",
+        "jo%E3%85%A4hn@example.com",
+        "%22jo%E2%80%8Bhn%22@example.com",
+        "john%C2%B4@example.com",
+        "john@example_.com",
+        &format!("john@{}.com", "a".repeat(64)),
+    ] {
+        let answer = acme.create(&form(email)).await;
+        assert_invalid(&answer, not_valid, json!({ "email": [not_valid] }));
+        let answer = acme.update(1, &format!("email={email}")).await;
+        assert_invalid(&answer, not_valid, json!({ "email": [not_valid] }));
+    }
+    assert_eq!(ids(&acme.get(USERS).await), [1]);
+}
+
+async fn a_user_without_name_and_address_has_an_empty_name(app: TestApp) {
+    let acme = Acme::of(app).await;
+    let link = LinkRequest {
+        source: "crm".parse().unwrap(),
+        external_id: Some("7".parse().unwrap()),
+        values: MemberPatch {
+            role: Some(Some(Role::Viewer)),
+            ..MemberPatch::default()
+        },
+        ..LinkRequest::default()
+    };
+    let grant = Write::operator(acme.organization.id);
+    acme.app
+        .directory()
+        .link_member(grant, link, Once::never())
+        .await
+        .unwrap();
+    let user = acme.retrieve(1).await.json();
+    assert_eq!((&user["name"], &user["email"]), (&json!(""), &Value::Null));
+    assert_eq!(acme.get(USERS).await.json()["data"][0], user);
 }
 
 async fn an_end_user_is_given_a_role(app: TestApp) {

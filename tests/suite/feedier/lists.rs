@@ -141,6 +141,8 @@ async fn roles_are_exact_and_owners_are_admins(app: TestApp) {
         ("Admin", &[]),
         ("view", &[]),
         ("", &[1, 2, 3, 4, 5]),
+        (",", &[]),
+        ("viewer,", &[4]),
     ] {
         let answer = acme.get(&format!("{USERS}?filter[role]={roles}")).await;
         assert_found(&answer, roles, expected);
@@ -162,6 +164,8 @@ async fn filters_are_read_as_php_reads_them(app: TestApp) {
         ("filter[role=admin", &[1, 2, 3, 4, 5]),
         ("role=admin", &[1, 2, 3, 4, 5]),
         ("filter[role]=admin+", &[1, 2]),
+        ("filter[role][]=", &[]),
+        ("filter[name][]=", &[1, 2, 3, 4, 5]),
         ("&&filter[role]=editor&", &[3]),
     ] {
         assert_found(&acme.get(&format!("{USERS}?{query}")).await, query, expected);
@@ -174,6 +178,10 @@ async fn an_unknown_filter_is_refused(app: TestApp) {
         ("filter[x]=1", "x"),
         ("filter[x]=&filter[name]=a&filter[Role]=b", "x, Role"),
         ("filter[]=1", "0"),
+        ("filter[08]=1&filter[]=2", "08, 0"),
+        ("filter[%20role]=admin", " role"),
+        ("filter[role+]=admin", "role "),
+        ("filter[name%FF]=a", "name\u{fffd}"),
         ("filter[id]=1&page=9", "id"),
     ] {
         let answer = acme.get(&format!("{USERS}?{query}")).await;

@@ -4,6 +4,7 @@ mod bodies;
 mod changes;
 mod keys;
 mod lists;
+mod multipart;
 mod pages;
 mod paths;
 mod random;
@@ -46,7 +47,7 @@ impl Acme {
     }
 
     /// Any request with the key.
-    async fn send(&self, method: Method, path: &str, content_type: &str, body: impl Into<String>) -> Answer {
+    async fn send(&self, method: Method, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
         let request = self.app.request(method, path).bearer_auth(&self.key);
         Answer::of(request.header(CONTENT_TYPE, content_type).body(body.into())).await
     }
@@ -117,6 +118,20 @@ fn assert_answer(answer: &Answer, status: u16, body: &str) {
 fn assert_same(answer: &Answer, other: &Answer) {
     assert_eq!((answer.status, &answer.body), (other.status, &other.body));
     assert_eq!(answer.telling_headers(), other.telling_headers());
+}
+
+/// The messages for a new user of whom nothing is said.
+#[track_caller]
+fn assert_says_nothing(answer: &Answer) {
+    assert_invalid(
+        answer,
+        "The email field is required. (and 2 more errors)",
+        serde_json::json!({
+            "email": ["The email field is required."],
+            "role": ["The role field is required."],
+            "auth_method": ["The auth method field is required."],
+        }),
+    );
 }
 
 /// What a user who is not there answers.

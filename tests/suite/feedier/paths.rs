@@ -1,9 +1,9 @@
 //! Paths and methods.
 
-use reqwest::Method;
+use reqwest::{Method, header::HeaderValue};
 use userbridge::domain::Role;
 
-use super::{Acme, USERS, assert_answer, assert_same, no_user};
+use super::{Acme, FORM, USERS, assert_answer, assert_same, no_user};
 use crate::support::{Answer, TestApp, gateway_tests, wire::Wire};
 
 gateway_tests!(
@@ -13,6 +13,7 @@ gateway_tests!(
     an_id_that_nobody_has_is_echoed,
     a_slash_at_the_end_does_not_count,
     answers_are_json_whatever_is_accepted,
+    no_answer_is_kept_by_a_cache,
 );
 
 async fn a_path_that_is_none_is_no_route(app: TestApp) {
@@ -24,6 +25,9 @@ async fn a_path_that_is_none_is_no_route(app: TestApp) {
         "v3//users",
         "v3/teams",
         "v3/%22",
+        "v3/users/%FF",
+        "v3/users/1%C3",
+        "v3/%C0%AFusers",
     ] {
         for method in [Method::GET, Method::POST, Method::PATCH] {
             let answer = Answer::of(app.request(method, &format!("/{path}"))).await;
@@ -111,6 +115,9 @@ async fn an_id_that_nobody_has_is_echoed(app: TestApp) {
         ("a%20b", "a b"),
         ("%22", "\\\""),
         ("%00", "\\u0000"),
+        ("08", "08"),
+        ("100%", "100%"),
+        ("%E2%82%AC", "€"),
     ] {
         for method in [Method::GET, Method::PUT, Method::DELETE] {
             let request = acme.app.request(method, &format!("{USERS}/{written}"));
@@ -146,4 +153,43 @@ async fn answers_are_json_whatever_is_accepted(app: TestApp) {
             answer.json();
         }
     }
+}
+
+async fn no_answer_is_kept_by_a_cache(app: TestApp) {
+    let acme = Acme::of(app).await;
+    acme.viewers(1).await;
+    for (method, path, body, status) in [
+        (Method::GET, USERS, "", 200),
+        (Method::GET, "/v3/users?filter[x]=1", "", 400),
+        (Method::GET, "/v3/users?limit=0", "", 422),
+        (Method::GET, "/v3/users/1", "", 200),
+        (Method::HEAD, "/v3/users/1", "", 200),
+        (Method::GET, "/v3/users/9", "", 404),
+        (Method::GET, "/v3/x", "", 404),
+        (Method::GET, "/v3", "", 404),
+        (Method::OPTIONS, USERS, "", 200),
+        (Method::PATCH, USERS, "", 405),
+        (Method::POST, USERS, "", 422),
+        (
+            Method::POST,
+            USERS,
+            "email=a@acme.example.com&role=viewer&auth_method=oidc",
+            201,
+        ),
+        (Method::PUT, "/v3/users/1", "name=A", 200),
+        (Method::PUT, "/v3/users/1", &"a".repeat(70_000), 413),
+        (Method::DELETE, "/v3/users/1", "", 204),
+    ] {
+        let answer = acme.send(method.clone(), path, FORM, body).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(
+            answer.headers["cache-control"], "no-cache, private",
+            "{method} {path}"
+        );
+    }
+    let answer = Answer::of(acme.app.request(Method::GET, USERS)).await;
+    assert_eq!(
+        (answer.status, &answer.headers["cache-control"]),
+        (401, &HeaderValue::from_static("no-cache, private"))
+    );
 }
