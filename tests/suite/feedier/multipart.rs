@@ -28,12 +28,13 @@ const VALID: [(&str, &str); 2] = [("name=role", "viewer"), ("name=\"auth_method\
 
 /// A body of parts, each with its disposition and its value.
 fn parts(parts: &[(&str, &str)]) -> String {
-    let mut body = String::new();
-    for (disposition, value) in parts {
-        body.push_str("--x\r\nContent-Disposition: form-data; ");
-        body.push_str(&format!("{disposition}\r\n\r\n{value}\r\n"));
-    }
-    body + "--x--\r\n"
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(disposition, value)| {
+            format!("--x\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{value}\r\n")
+        })
+        .collect();
+    parts.concat() + "--x--\r\n"
 }
 
 async fn create(acme: &Acme, more: &[(&str, &str)]) -> Answer {
