@@ -169,8 +169,8 @@ async fn seed(connection: &mut SqliteConnection, organization: &[u8], first: i64
     let mut transaction = connection.begin().await?;
     for statement in [
         "WITH RECURSIVE n (i) AS (SELECT $2 UNION ALL SELECT i + 1 FROM n WHERE i < $3)
-         INSERT INTO users (id, email, created_at)
-         SELECT unhex(printf('%032x', i)), printf('%09d@example.com', i), 0 FROM n WHERE $1 IS NOT NULL",
+         INSERT INTO users (id, created_at)
+         SELECT unhex(printf('%032x', i)), 0 FROM n WHERE $1 IS NOT NULL",
         "WITH RECURSIVE n (i) AS (SELECT $2 UNION ALL SELECT i + 1 FROM n WHERE i < $3)
          INSERT INTO members (row, organization_id, id, user_id, email, name, portal_role, created_at, number)
          SELECT i, $1, unhex(printf('%032x', i)), unhex(printf('%032x', i)), printf('%09d@example.com', i),

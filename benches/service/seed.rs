@@ -158,10 +158,9 @@ async fn organizations(connection: &mut SqliteConnection, people: &People) -> Re
 
 /// Adds users and their memberships.
 pub(crate) async fn insert(connection: &mut SqliteConnection, batch: &[Person]) -> Result<()> {
-    let mut users = QueryBuilder::<Sqlite>::new("INSERT INTO users (id, email, created_at) ");
+    let mut users = QueryBuilder::<Sqlite>::new("INSERT INTO users (id, created_at) ");
     users.push_values(batch, |mut row, person| {
         row.push_bind(&person.user_id.as_bytes()[..])
-            .push_bind(&person.email)
             .push_bind(person.created_at.cast_signed());
     });
     users.build().execute(&mut *connection).await?;

@@ -78,7 +78,7 @@ pub(super) struct Link {
     /// The organization's handle.
     #[arg(long)]
     org: Slug,
-    /// Address. A user who is known by it in another organization is the same user here.
+    /// Address. Who has it in another organization is the same user here.
     #[arg(long)]
     email: Option<Email>,
     /// A user who exists, by id.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use super::{Member, Timestamp, text::text};
+use super::{Member, Profile, Timestamp, text::text};
 
 /// Defines an enumeration with a name for each value, as the database and the command line write it.
 macro_rules! names {
@@ -146,6 +146,8 @@ pub struct MemberEntry {
     pub member: Member,
     /// Its number.
     pub number: MemberNumber,
+    /// Since when it has its address, or none, live without a break.
+    pub email_since: Timestamp,
     /// What it is allowed.
     pub access: Access,
     /// Where it came from.
@@ -164,4 +166,54 @@ pub struct MemberEntry {
     pub erased_at: Option<Timestamp>,
     /// Grows with every change.
     pub version: i64,
+}
+
+impl MemberEntry {
+    /// Names of the fields that have another value than before: what the event of a change says. None before: it is a
+    /// new member, with a source and what else is not the default. An erasure is told by the event itself, so it names
+    /// what there was to erase.
+    #[must_use]
+    pub fn changes(before: Option<&Self>, after: &Self) -> Vec<&'static str> {
+        let (blank, access) = (Profile::default(), Access::default());
+        let old = before.map_or(&blank, |entry| &entry.member.profile);
+        let old_access = before.map_or(&access, |entry| &entry.access);
+        let old_source = before.map(|entry| &entry.origin.source);
+        let old_external_id = before.and_then(|entry| entry.origin.external_id.as_ref());
+        let new = &after.member.profile;
+        [
+            ("email", old.email != new.email),
+            ("name", old.name != new.name),
+            ("avatar_url", old.avatar_url != new.avatar_url),
+            ("portal_role", old.portal_role != new.portal_role),
+            ("company_name", old.company_name != new.company_name),
+            ("customer_status", old.customer_status != new.customer_status),
+            ("role", old_access.role != after.access.role),
+            ("enabled", old_access.enabled != after.access.enabled),
+            ("auth_method", old_access.auth_method != after.access.auth_method),
+            ("source", old_source != Some(&after.origin.source)),
+            (
+                "external_id",
+                old_external_id != after.origin.external_id.as_ref(),
+            ),
+            (
+                "teams",
+                before.map_or(&[][..], |entry| &entry.teams) != after.teams,
+            ),
+            (
+                "primary_team",
+                before.map_or(TeamNumber::ROOT, |entry| entry.primary_team) != after.primary_team,
+            ),
+            (
+                "last_seen_at",
+                before.and_then(|entry| entry.last_seen_at) != after.last_seen_at,
+            ),
+            (
+                "revoked_at",
+                before.and_then(|entry| entry.revoked_at) != after.revoked_at,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(field, changed)| changed.then_some(field))
+        .collect()
+    }
 }

@@ -130,6 +130,6 @@ pub struct Event {
     pub source: Option<Source>,
     /// When.
     pub at: Timestamp,
-    /// Names of the fields that were set or changed.
+    /// Names of the fields that have another value than before.
     pub fields: Vec<String>,
 }

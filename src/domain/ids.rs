@@ -1,4 +1,6 @@
-//! Identifiers: UUIDv7 (RFC 9562 §5.7), one type for each thing so that they can't be mixed up.
+//! Identifiers, one type for each thing so that they can't be mixed up: UUIDv7 (RFC 9562 §5.7), which come in the order
+//! in which they were made, but UUIDv4 (§5.4) for users: an organization that gets the id of a user must not see that it
+//! was made earlier, elsewhere.
 
 use std::{fmt, io, str::FromStr};
 
@@ -13,18 +15,6 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id, ordered by the time it was made.
-            ///
-            /// # Errors
-            ///
-            /// There is no randomness to be had.
-            pub fn new(now: Timestamp, random: &dyn Random) -> io::Result<Self> {
-                let mut bytes = [0; 10];
-                random.fill(&mut bytes)?;
-                let millis = u64::try_from(now.as_millis()).unwrap_or_default();
-                Ok(Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()))
-            }
-
             /// The id with this value.
             #[must_use]
             pub const fn from_uuid(uuid: Uuid) -> Self {
@@ -55,6 +45,24 @@ macro_rules! id {
     };
 }
 
+macro_rules! time_ordered {
+    ($($name:ident)+) => {
+        $(impl $name {
+            /// A new id, ordered by the time it was made.
+            ///
+            /// # Errors
+            ///
+            /// There is no randomness to be had.
+            pub fn new(now: Timestamp, random: &dyn Random) -> io::Result<Self> {
+                let mut bytes = [0; 10];
+                random.fill(&mut bytes)?;
+                let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+                Ok(Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()))
+            }
+        })+
+    };
+}
+
 id!(
     /// A tenant.
     OrganizationId
@@ -72,6 +80,21 @@ id!(
     ApiKeyId
 );
 
+time_ordered!(OrganizationId MemberId ApiKeyId);
+
+impl UserId {
+    /// A new id, which says nothing of when it was made.
+    ///
+    /// # Errors
+    ///
+    /// There is no randomness to be had.
+    pub fn new(random: &dyn Random) -> io::Result<Self> {
+        let mut bytes = [0; 16];
+        random.fill(&mut bytes)?;
+        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,11 +102,18 @@ mod tests {
 
     #[test]
     fn a_new_id_is_a_version_7_uuid_of_its_moment() {
-        let id = UserId::new(Timestamp::from_millis(1_775_030_400_000), &OsRandom).unwrap();
+        let id = MemberId::new(Timestamp::from_millis(1_775_030_400_000), &OsRandom).unwrap();
         assert_eq!(id.as_uuid().get_version_num(), 7);
         assert_eq!(
             id.as_uuid().get_timestamp().unwrap().to_unix(),
             (1_775_030_400, 0)
         );
+    }
+
+    #[test]
+    fn a_new_user_id_is_random() {
+        let id = UserId::new(&OsRandom).unwrap();
+        assert_eq!(id.as_uuid().get_version_num(), 4);
+        assert_ne!(id, UserId::new(&OsRandom).unwrap());
     }
 }

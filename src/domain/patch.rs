@@ -36,64 +36,26 @@ pub struct MemberPatch {
 }
 
 impl MemberPatch {
-    /// Changes the entry and returns the names of the fields that have another value now.
-    pub fn apply(self, entry: &mut MemberEntry) -> Vec<&'static str> {
-        let mut changed = Vec::new();
+    /// Changes the entry.
+    pub fn apply(self, entry: &mut MemberEntry) {
         let profile = &mut entry.member.profile;
-        set(&mut profile.email, self.email, "email", &mut changed);
-        set(&mut profile.name, self.name, "name", &mut changed);
-        set(
-            &mut profile.avatar_url,
-            self.avatar_url,
-            "avatar_url",
-            &mut changed,
-        );
-        set(
-            &mut profile.portal_role,
-            self.portal_role,
-            "portal_role",
-            &mut changed,
-        );
-        set(
-            &mut profile.company_name,
-            self.company_name,
-            "company_name",
-            &mut changed,
-        );
-        set(
-            &mut profile.customer_status,
-            self.customer_status,
-            "customer_status",
-            &mut changed,
-        );
-        set(&mut entry.access.role, self.role, "role", &mut changed);
-        set(&mut entry.access.enabled, self.enabled, "enabled", &mut changed);
-        set(
-            &mut entry.access.auth_method,
-            self.auth_method,
-            "auth_method",
-            &mut changed,
-        );
-        set(
-            &mut entry.origin.external_id,
-            self.external_id,
-            "external_id",
-            &mut changed,
-        );
-        set(&mut entry.teams, self.teams, "teams", &mut changed);
-        set(
-            &mut entry.primary_team,
-            self.primary_team,
-            "primary_team",
-            &mut changed,
-        );
-        changed
+        set(&mut profile.email, self.email);
+        set(&mut profile.name, self.name);
+        set(&mut profile.avatar_url, self.avatar_url);
+        set(&mut profile.portal_role, self.portal_role);
+        set(&mut profile.company_name, self.company_name);
+        set(&mut profile.customer_status, self.customer_status);
+        set(&mut entry.access.role, self.role);
+        set(&mut entry.access.enabled, self.enabled);
+        set(&mut entry.access.auth_method, self.auth_method);
+        set(&mut entry.origin.external_id, self.external_id);
+        set(&mut entry.teams, self.teams);
+        set(&mut entry.primary_team, self.primary_team);
     }
 }
 
-fn set<T: PartialEq>(field: &mut T, value: Option<T>, name: &'static str, changed: &mut Vec<&'static str>) {
-    if let Some(value) = value.filter(|value| value != field) {
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
         *field = value;
-        changed.push(name);
     }
 }

@@ -15,7 +15,7 @@ const EVENTS: u32 = 500;
 /// Whom to link to an organization, and what it knows of them.
 #[derive(Clone, Debug, Default)]
 pub struct LinkRequest {
-    /// A user who must exist. None: the one whom the address belongs to, or a new one.
+    /// A user who must exist. None: the one whom the address leads to, or a new one.
     pub user_id: Option<UserId>,
     /// Where the link comes from.
     pub source: Source,
@@ -71,7 +71,7 @@ impl Directory {
         let change = self.change_from(grant.actor, Some(link.source.clone()));
         let link = LinkMember {
             id: MemberId::new(change.at, &*self.random)?,
-            new_user_id: UserId::new(change.at, &*self.random)?,
+            new_user_id: UserId::new(&*self.random)?,
             user_id: link.user_id,
             origin: Origin {
                 source: link.source,

@@ -15,7 +15,7 @@ pub struct LinkMember {
     pub id: MemberId,
     /// The id that a new user gets.
     pub new_user_id: UserId,
-    /// A user who must exist. None: the one whom the address belongs to, or a new one.
+    /// A user who must exist. None: the one whom the address leads to, or a new one.
     pub user_id: Option<UserId>,
     /// Where the link comes from. A link that is there keeps its source, unless it has no external id and takes one with
     /// its source.
@@ -194,6 +194,11 @@ pub struct Erasure {
 pub trait MemberStore: Send + Sync {
     /// Links a user, or finds and updates the live link that is there: by `user_id`, else by source and external id,
     /// else by address.
+    ///
+    /// Without a link and without `user_id`, the address leads to a user: to the one who has it on a live link, of several
+    /// to the one whose link has had it longest; else to the one who had it last, unless that one has live links by
+    /// now. A user who has a live link here already, under another address, is not linked again. Then, and where there is
+    /// no such user, a new one is linked.
     ///
     /// # Errors
     ///

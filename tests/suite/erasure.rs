@@ -42,7 +42,7 @@ impl Open {
         let at = CLOCK.now();
         let link = LinkMember {
             id: userbridge::domain::MemberId::new(at, RANDOM).unwrap(),
-            new_user_id: userbridge::domain::UserId::new(at, RANDOM).unwrap(),
+            new_user_id: userbridge::domain::UserId::new(RANDOM).unwrap(),
             user_id: None,
             only_without_role: false,
             origin: userbridge::domain::Origin::default(),

@@ -35,21 +35,30 @@ fn people() -> Vec<(u128, &'static str, Option<&'static str>, bool)> {
     ]
 }
 
+/// Brings a database to an older version of the schema.
+async fn migrate_to(connection: &mut SqliteConnection, version: usize) {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let mut files: Vec<_> = fs::read_dir(all)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let some = TempDir::new().unwrap();
+    for file in &files[..version] {
+        fs::copy(file, some.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let migrator = Migrator::new(some.path()).await.unwrap();
+    migrator.run(connection).await.unwrap();
+}
+
 /// What the first version left behind: its schema, and rows as it wrote them.
 async fn of_the_first_version() -> (TempDir, String) {
     let (folder, url) = database();
-    let migrations = TempDir::new().unwrap();
-    let first = "0001_directory.sql";
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("migrations/sqlite")
-        .join(first);
-    fs::copy(source, migrations.path().join(first)).unwrap();
     let options = url.parse::<SqliteConnectOptions>().unwrap();
     let mut connection = SqliteConnection::connect_with(&options.create_if_missing(true))
         .await
         .unwrap();
-    let migrator = Migrator::new(migrations.path()).await.unwrap();
-    migrator.run(&mut connection).await.unwrap();
+    migrate_to(&mut connection, 1).await;
     for (id, slug) in [(ACME, "acme"), (GLOBEX, "globex")] {
         sqlx::query("INSERT INTO organizations (id, slug, name, created_at) VALUES ($1, $2, $2, 1000)")
             .bind(bytes(id))
@@ -304,4 +313,105 @@ async fn a_start_cut_off_before_the_search_index_was_full_is_made_up_for_by_the_
         assert_eq!(numbers(&search(&*storage, ACME, "ärger").await), [1, 5]);
         storage.close().await;
     }
+}
+
+/// Until the third version, a user had the address of its first link for good, whatever that link had later.
+#[tokio::test]
+async fn addresses_that_were_changed_before_are_former_ones_of_the_link_that_had_them() {
+    let (_folder, url) = of_the_first_version().await;
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    migrate_to(&mut connection, 3).await;
+    // The first changes twice and is linked elsewhere, the fifth is revoked and changes once, the last is erased.
+    let id = |id: u128| format!("x'{}'", Uuid::from_u128(id).simple());
+    let changed = |organization: u128, sequence: u8, index: u128, fields: &str, at: u16| {
+        format!(
+            "INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
+             VALUES ({}, {sequence}, 'member.updated', {}, {}, 'operator', {at}, '{fields}')",
+            id(organization),
+            id(ACME + 300 + index),
+            id(ACME + 200 + index),
+        )
+    };
+    for statement in [
+        changed(ACME, 2, 0, "name", 6000),
+        changed(ACME, 3, 0, "name email", 7000),
+        changed(ACME, 4, 0, "email", 8000),
+        changed(GLOBEX, 2, 4, "email role", 3000),
+        format!(
+            "UPDATE members SET email = 'j@acme.example.com', version = 4, updated_at = 8000 WHERE id = {}",
+            id(ACME + 300)
+        ),
+        format!(
+            "INSERT INTO members (organization_id, id, user_id, email, portal_role, created_at, number)
+             VALUES ({}, {}, {}, 'j@globex.example.com', 'end_user', 9000, 3)",
+            id(GLOBEX),
+            id(ACME + 400),
+            id(ACME + 200)
+        ),
+        format!(
+            "UPDATE organizations SET last_member_number = 3 WHERE id = {}",
+            id(GLOBEX)
+        ),
+        format!(
+            "UPDATE members SET email = 't@globex.example.com', version = 2 WHERE id = {}",
+            id(ACME + 304)
+        ),
+        format!(
+            "UPDATE members SET email = NULL, revoked_at = 9000, erased_at = 9000 WHERE id = {}",
+            id(ACME + 305)
+        ),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    connection.close().await.unwrap();
+    let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+    let directory = userbridge::service::Directory::new(storage.clone());
+    let link = async |organization_id: u128, email: &str| {
+        let link = userbridge::service::LinkRequest {
+            values: userbridge::domain::MemberPatch {
+                email: Some(Some(email.parse().unwrap())),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let grant = userbridge::service::Write::operator(organization(organization_id));
+        let linked = directory.link_member(grant, link, storage::Once::never()).await;
+        let user = crate::support::first(linked.unwrap()).entry.member.user_id;
+        user.as_uuid()
+            .as_u128()
+            .checked_sub(ACME + 200)
+            .filter(|user| *user < 100)
+    };
+    // Who has an address, and who had it last and has no other: the same people as before.
+    assert_eq!(
+        link(GLOBEX, "j@acme.example.com").await,
+        None,
+        "he is there already"
+    );
+    assert_eq!(link(GLOBEX, "nameless@acme.example.com").await, Some(3));
+    assert_eq!(link(ACME, "tom@globex.example.com").await, Some(4));
+    assert_eq!(link(GLOBEX, "gone@acme.example.com").await, Some(2));
+    // Who lives under others, and who was erased: new ones.
+    assert_eq!(link(ACME, "jürgen@bücher.example").await, None);
+    assert_eq!(link(GLOBEX, "日本@acme.example.com").await, None);
+    storage.close().await;
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let former: Vec<(Vec<u8>, i64, String, i64, i64)> = sqlx::query_as(
+        "SELECT organization_id, member, email, since, until FROM former_addresses ORDER BY email",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let jurgen = (bytes(ACME), 1, "jürgen@bücher.example".to_owned(), 2000, 7000);
+    let tom = (bytes(GLOBEX), 2, "tom@globex.example.com".to_owned(), 2004, 3000);
+    assert_eq!(former, [jurgen, tom]);
+    let since: i64 = sqlx::query_scalar("SELECT email_since FROM members WHERE email = 'j@acme.example.com'")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(since, 8000);
+    connection.close().await.unwrap();
 }

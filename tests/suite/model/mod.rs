@@ -2,7 +2,13 @@
 
 mod plain;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use proptest::{prelude::ProptestConfig, sample::Index, strategy::Strategy};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -10,8 +16,8 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use userbridge::{
     domain::{
-        Clock as _, Email, MemberEntry, MemberId, MemberNumber, MemberPatch, OrganizationId, Page, Role,
-        UserId,
+        Clock, Email, MemberEntry, MemberId, MemberNumber, MemberPatch, OrganizationId, OsRandom, Page, Role,
+        Timestamp, UserId,
     },
     service::{Admin, Directory, LinkRequest, Read, ServiceError, Write},
     storage::{
@@ -47,6 +53,16 @@ prop_state_machine! {
 
     #[test]
     fn the_directory_does_what_the_model_does(sequential 1..40 => Real);
+}
+
+/// A time that is never the same, as the model's.
+#[derive(Default)]
+struct Ticks(AtomicI64);
+
+impl Clock for Ticks {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// The real thing.
@@ -89,7 +105,7 @@ impl StateMachineTest for Real {
         let (folder, url) = database();
         let (storage, directory, organizations) = runtime.block_on(async {
             let storage = storage::connect(&url, Migrate::Always).await.unwrap();
-            let directory = Directory::new(storage.clone());
+            let directory = Directory::with(storage.clone(), Arc::new(Ticks::default()), Arc::new(OsRandom));
             let mut organizations = Vec::new();
             for slug in ["acme", "globex"] {
                 let created = directory.create_organization(
@@ -156,7 +172,7 @@ impl Real {
 
     fn user(&self, who: Index) -> UserId {
         if self.users.is_empty() {
-            UserId::new(CLOCK.now(), RANDOM).unwrap()
+            UserId::new(RANDOM).unwrap()
         } else {
             *who.get(&self.users)
         }
@@ -228,7 +244,7 @@ impl Real {
                 let user = self.user(*user);
                 let change = Change {
                     actor: userbridge::domain::Actor::Operator,
-                    at: CLOCK.now(),
+                    at: self.directory.now(),
                     source: None,
                 };
                 let organization = self.organizations[*organization];

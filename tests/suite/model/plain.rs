@@ -138,9 +138,18 @@ pub(super) struct Person {
     pub role: Option<Role>,
     pub enabled: bool,
     pub state: State,
+    /// Since when it has its address, and until when it was live.
+    since: usize,
+    until: usize,
+    /// Addresses that it had before, and until when.
+    former: Vec<(u8, usize)>,
 }
 
 impl Person {
+    fn is_live(&self) -> bool {
+        self.state == State::Live
+    }
+
     fn is_acting_owner(&self) -> bool {
         self.state == State::Live && self.enabled && self.role == Some(Role::Owner)
     }
@@ -157,8 +166,10 @@ pub(super) struct Organization {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plain {
     pub organizations: [Organization; 2],
-    /// The address that each user is known by.
-    users: Vec<Option<u8>>,
+    /// How many users there are.
+    users: usize,
+    /// Counts the calls.
+    now: usize,
     /// How the last call ended.
     pub outcome: Outcome,
 }
@@ -193,11 +204,23 @@ impl Organization {
     }
 
     /// Puts the person at its place, with one event, if it may be like this. True: it is another than before.
-    fn put(&mut self, place: usize, person: Person) -> Result<bool, Outcome> {
-        if self.people[place] == person {
+    fn put(&mut self, place: usize, mut person: Person, now: usize) -> Result<bool, Outcome> {
+        let old = &self.people[place];
+        if *old == person {
             return Ok(false);
         }
         self.allows(Some(place), &person)?;
+        if old.email != person.email || !old.is_live() && person.is_live() {
+            let until = if old.is_live() { now } else { old.until };
+            person.former.extend(old.email.map(|email| (email, until)));
+            person.since = now;
+        }
+        if old.is_live() {
+            person.until = now;
+        }
+        if person.state == State::Erased {
+            person.former.clear();
+        }
         self.people[place] = person;
         self.events += 1;
         Ok(true)
@@ -224,6 +247,7 @@ impl Organization {
 impl Plain {
     /// Does it, if it may be done.
     pub(super) fn call(&mut self, call: &Call) -> Outcome {
+        self.now += 1;
         self.try_call(call).unwrap_or_else(|refused| refused)
     }
 
@@ -238,8 +262,8 @@ impl Plain {
                 role,
             } => {
                 let user = match user {
-                    Some(_) if self.users.is_empty() => return Err(Outcome::Missing(Missing::User)),
-                    Some(who) => Some(who.index(self.users.len())),
+                    Some(_) if self.users == 0 => return Err(Outcome::Missing(Missing::User)),
+                    Some(who) => Some(who.index(self.users)),
                     None => None,
                 };
                 let values = Person {
@@ -250,6 +274,9 @@ impl Plain {
                     role: *role,
                     enabled: true,
                     state: State::Live,
+                    since: self.now,
+                    until: self.now,
+                    former: Vec::new(),
                 };
                 self.link(*organization, user, &values).map(Outcome::Linked)
             }
@@ -272,7 +299,7 @@ impl Plain {
                     enabled: enabled.unwrap_or(old.enabled),
                     ..old
                 };
-                organization.put(place, new)?;
+                organization.put(place, new, self.now)?;
                 Ok(Outcome::Done)
             }
             Call::Revoke {
@@ -289,17 +316,19 @@ impl Plain {
                         state,
                         ..organization.people[place].clone()
                     },
+                    self.now,
                 )?;
                 Ok(Outcome::Done)
             }
             Call::RevokeUser { organization, user } => {
                 let organization = &mut self.organizations[*organization];
-                let users = self.users.len();
+                let users = self.users;
                 let of_user = |person: &Person| {
                     users > 0 && person.state == State::Live && person.user == user.index(users)
                 };
                 let person = organization.people.iter_mut().find(|person| of_user(person));
-                person.ok_or(Outcome::Missing(Missing::User))?.state = State::Revoked;
+                let person = person.ok_or(Outcome::Missing(Missing::User))?;
+                (person.state, person.until) = (State::Revoked, self.now);
                 organization.events += 1;
                 Ok(Outcome::Done)
             }
@@ -318,6 +347,7 @@ impl Plain {
                         state,
                         ..organization.people[place].clone()
                     },
+                    self.now,
                 )?;
                 Ok(Outcome::Done)
             }
@@ -351,30 +381,46 @@ impl Plain {
                 role: values.role.or(old.role),
                 ..old
             };
-            let changed = self.organizations[organization].put(place, new)?;
+            let changed = self.organizations[organization].put(place, new, self.now)?;
             return Ok(if changed {
                 LinkOutcome::Updated
             } else {
                 LinkOutcome::Found
             });
         }
-        let known = || {
-            self.users
-                .iter()
-                .position(|email| email.is_some() && *email == values.email)
-        };
-        let user = user.or_else(known);
+        let user = user.or_else(|| self.leads_to(organization, values.email?));
         let person = Person {
-            user: user.unwrap_or(self.users.len()),
+            user: user.unwrap_or(self.users),
             ..values.clone()
         };
         self.organizations[organization].allows(None, &person)?;
         if user.is_none() {
-            self.users.push(person.email);
+            self.users += 1;
         }
         self.organizations[organization].people.push(person);
         self.organizations[organization].events += 1;
         Ok(LinkOutcome::Created)
+    }
+
+    /// The user whom an address leads to in an organization where nobody live has it.
+    fn leads_to(&self, organization: usize, email: u8) -> Option<usize> {
+        let everybody = || self.organizations.iter().flat_map(|there| &there.people);
+        let has_it = everybody().filter(|person| person.is_live() && person.email == Some(email));
+        let longest = has_it.min_by_key(|person| person.since).map(|person| person.user);
+        let had_it = everybody().flat_map(|person| {
+            let at_the_end = (!person.is_live()).then_some(()).and(person.email);
+            let former = person.former.iter().copied();
+            let all = former.chain(at_the_end.map(|email| (email, person.until)));
+            all.filter(|(had, _)| *had == email)
+                .map(|(_, until)| (until, person.user))
+        });
+        let last = had_it.max().map(|(_, user)| user);
+        let of = |user| move |person: &&Person| person.is_live() && person.user == user;
+        let last = last.filter(|user| everybody().find(of(*user)).is_none());
+        let here = &self.organizations[organization].people;
+        longest
+            .or(last)
+            .filter(|user| here.iter().find(of(*user)).is_none())
     }
 
     fn erase(&mut self, index: usize, who: Index) -> Result<Outcome, Outcome> {
@@ -391,26 +437,19 @@ impl Plain {
                     state,
                     ..organization.people[place].clone()
                 },
+                self.now,
             )?;
         }
-        let user = organization.people[place].user;
         let nothing = Person {
-            user,
             email: None,
             name: None,
             external_id: None,
             role: None,
             enabled: true,
             state: State::Erased,
+            ..organization.people[place].clone()
         };
-        organization.put(place, nothing)?;
-        let mut everybody = self
-            .organizations
-            .iter()
-            .flat_map(|organization| &organization.people);
-        if !everybody.any(|person| person.user == user && person.email == self.users[user]) {
-            self.users[user] = None;
-        }
+        organization.put(place, nothing, self.now)?;
         Ok(Outcome::Done)
     }
 }

@@ -139,8 +139,9 @@ impl Bench {
         }
     }
 
+    #[expect(clippy::unused_self, reason = "as the other ways to make an id")]
     pub(super) fn user_id(&self) -> UserId {
-        UserId::new(self.tick(), RANDOM).unwrap()
+        UserId::new(RANDOM).unwrap()
     }
 
     /// An organization that is not stored.

@@ -61,6 +61,10 @@ pub(super) async fn an_erased_member_keeps_only_its_id(bench: Bench) {
     );
     assert_eq!((proof.sequence, proof.at), (erasure.sequence, erasure.at));
     assert_eq!(proof.member_id, Some(live.member.id));
+    assert_eq!(
+        proof.fields.join(" "),
+        "email name avatar_url portal_role company_name customer_status role external_id teams last_seen_at"
+    );
     // Again: the same receipt, and nothing else.
     for _ in 0..2 {
         assert_eq!(bench.erase(acme, &live).await.unwrap(), erasure);
@@ -72,8 +76,13 @@ pub(super) async fn an_erased_member_keeps_only_its_id(bench: Bench) {
     );
     // One that is revoked is erased without being revoked again.
     let tom = bench.person(acme, address(TOM)).await;
+    bench
+        .update(acme, &tom, values! { enabled: false })
+        .await
+        .unwrap();
     let revoked = bench.revoke(acme, &tom).await.unwrap();
     bench.erase(acme, &tom).await.unwrap();
+    assert_eq!(bench.last_event(acme).await.fields, ["email", "enabled"]);
     let log = bench.log_of(acme).await;
     let kinds = log.iter().rev().take(2).map(|event| event.kind);
     assert!(kinds.eq([EventKind::MemberErased, EventKind::MemberRevoked]));

@@ -2,7 +2,7 @@
 
 use tokio::task::JoinSet;
 use userbridge::{
-    domain::{AuthMethod, EventKind, MemberNumber, MemberPatch, Role, TeamNumber},
+    domain::{AuthMethod, EventKind, MemberNumber, MemberPatch, Origin, Role, TeamNumber},
     storage::{Conflict, LinkMember, LinkOutcome, MemberFilter, MemberKey, Missing, StoreError},
 };
 
@@ -220,6 +220,55 @@ pub(super) async fn a_link_that_is_there_gets_an_external_id_if_it_has_none(benc
     assert_eq!(again.entry.member.id, first.member.id);
     let key = MemberKey::ExternalId("zendesk".parse().unwrap(), "z-1".parse().unwrap());
     assert_eq!(bench.finds(acme, key).await, Some(first.member.id));
+}
+
+pub(super) async fn a_source_alone_changes_nothing_and_an_external_id_of_another_is_not_taken(bench: Bench) {
+    let acme = bench.organization("acme").await;
+    let link = async |source: &str, external_id: Option<&str>| {
+        let origin = Origin {
+            source: source.parse().unwrap(),
+            external_id: external_id.map(|id| id.parse().unwrap()),
+        };
+        let link = LinkMember {
+            origin,
+            ..bench.link_with(address(SALLY))
+        };
+        let linked = bench.link_as(acme, link).await.unwrap();
+        let external_id = linked.entry.origin.external_id.map(String::from);
+        (linked.outcome, linked.entry.origin.source.into(), external_id)
+    };
+    let state = |outcome, source: &str, external_id: Option<&str>| {
+        (outcome, source.to_owned(), external_id.map(str::to_owned))
+    };
+    for (source, external_id, expected) in [
+        ("portal", None, state(LinkOutcome::Created, "portal", None)),
+        ("zendesk", None, state(LinkOutcome::Found, "portal", None)),
+        (
+            "zendesk",
+            Some("z-1"),
+            state(LinkOutcome::Updated, "zendesk", Some("z-1")),
+        ),
+        (
+            "freshdesk",
+            Some("f-1"),
+            state(LinkOutcome::Found, "zendesk", Some("z-1")),
+        ),
+        ("portal", None, state(LinkOutcome::Found, "zendesk", Some("z-1"))),
+        (
+            "zendesk",
+            Some("z-2"),
+            state(LinkOutcome::Updated, "zendesk", Some("z-2")),
+        ),
+    ] {
+        assert_eq!(link(source, external_id).await, expected);
+    }
+    let fields: Vec<_> = bench
+        .log_of(acme)
+        .await
+        .into_iter()
+        .map(|event| event.fields.join(" "))
+        .collect();
+    assert_eq!(fields[1..], ["email source", "source external_id", "external_id"]);
 }
 
 pub(super) async fn an_address_finds_its_user_across_organizations(bench: Bench) {

@@ -4,6 +4,7 @@
 //! engine: a [`bench::Engine`] and a line at the end of this page. A case that an engine can't keep is named there, with the
 //! reason.
 
+mod addresses;
 mod answers;
 mod api_keys;
 mod bench;
@@ -94,10 +95,23 @@ macro_rules! conformance {
                     a_link_is_found_by_user_then_by_external_id_then_by_address,
                     an_external_id_belongs_to_its_source_and_its_organization,
                     a_link_that_is_there_gets_an_external_id_if_it_has_none,
+                    a_source_alone_changes_nothing_and_an_external_id_of_another_is_not_taken,
                     an_address_finds_its_user_across_organizations,
                     what_a_link_refers_to_must_be_there,
                     numbers_count_each_organizations_members_and_are_never_used_again,
                     of_many_equal_links_at_once_one_creates_and_the_others_find,
+                ]
+                addresses: [
+                    an_address_leads_to_the_user_who_has_it_wherever_that_is,
+                    an_address_that_nobody_has_leads_to_who_had_it_last,
+                    an_address_that_its_last_user_has_left_for_another_is_a_new_persons,
+                    of_two_who_have_an_address_the_one_who_had_it_first_is_found,
+                    an_address_neither_merges_nor_moves_nor_blocks_who_is_here_under_another,
+                    changing_an_address_changes_one_link,
+                    an_erased_address_leads_to_nobody_and_a_former_one_neither,
+                    an_erased_address_leads_on_by_what_other_links_have_or_had,
+                    links_to_a_deleted_organization_have_ended,
+                    a_member_without_an_address_is_found_by_none,
                 ]
                 updates: [
                     an_update_changes_the_named_field_and_no_other,

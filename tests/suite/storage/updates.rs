@@ -60,7 +60,10 @@ pub(super) async fn an_update_changes_the_named_field_and_no_other(bench: Bench)
         let before = full(&bench, acme).await;
         let after = bench.update(acme, &before, patch.clone()).await.unwrap();
         let mut expected = before.clone();
-        assert_eq!(patch.apply(&mut expected), [field]);
+        patch.apply(&mut expected);
+        if field == "email" {
+            expected.email_since = after.updated_at;
+        }
         expected.version = after.version;
         expected.updated_at = after.updated_at;
         assert_eq!(after, expected, "{field}");

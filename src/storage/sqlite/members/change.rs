@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::{
+    addresses,
     row::{ENTRY_COLUMNS, Stored, entry_from_row},
     search,
 };
@@ -66,19 +67,25 @@ pub(super) async fn live(
     Ok(stored)
 }
 
-/// Writes a member back after a change of these fields, with its event, and returns it and the event's number.
+/// Writes a changed member back, with its event, and returns it and the event's number.
 pub(super) async fn save(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     before: &Stored,
     mut after: MemberEntry,
-    (kind, fields): (EventKind, &[&str]),
+    kind: EventKind,
     change: &Change,
 ) -> Result<(MemberEntry, i64), StoreError> {
     after.version = before.entry.version + 1;
     after.updated_at = change.at;
     if is_acting_owner(&before.entry) && !is_acting_owner(&after) {
         require_other_owner(connection, organization, after.number).await?;
+    }
+    if after.erased_at.is_some() {
+        addresses::forget(connection, organization, after.number).await?;
+    } else if addresses::given_up(&before.entry, &after) {
+        addresses::keep(connection, organization, &before.entry, &after, change.at).await?;
+        after.email_since = change.at;
     }
     if after.primary_team != before.entry.primary_team {
         require_team(connection, organization, after.primary_team).await?;
@@ -102,7 +109,8 @@ pub(super) async fn save(
         search::put(connection, ordinal, before.row, &after).await?;
     }
     let subject = Subject::Member(after.member.id, after.member.user_id);
-    let sequence = events::append(connection, Some(organization), kind, subject, fields, change).await?;
+    let fields = MemberEntry::changes(Some(&before.entry), &after);
+    let sequence = events::append(connection, Some(organization), kind, subject, &fields, change).await?;
     Ok((after, sequence))
 }
 
@@ -128,8 +136,8 @@ pub(super) async fn restore(
         revoked_at: None,
         ..stored.entry.clone()
     };
-    let event = (EventKind::MemberRestored, &["revoked_at"][..]);
-    Ok(save(connection, organization, &stored, entry, event, change)
+    let kind = EventKind::MemberRestored;
+    Ok(save(connection, organization, &stored, entry, kind, change)
         .await?
         .0)
 }
@@ -160,8 +168,8 @@ pub(super) async fn erase(
             revoked_at: Some(change.at),
             ..stored.entry.clone()
         };
-        let event = (EventKind::MemberRevoked, &["revoked_at"][..]);
-        stored.entry = save(connection, organization, &stored, entry, event, change)
+        let kind = EventKind::MemberRevoked;
+        stored.entry = save(connection, organization, &stored, entry, kind, change)
             .await?
             .0;
     }
@@ -173,31 +181,8 @@ pub(super) async fn erase(
     entry.primary_team = TeamNumber::ROOT;
     entry.last_seen_at = None;
     entry.erased_at = Some(change.at);
-    let fields = [
-        "email",
-        "name",
-        "avatar_url",
-        "portal_role",
-        "company_name",
-        "customer_status",
-        "role",
-        "auth_method",
-        "external_id",
-        "teams",
-        "last_seen_at",
-    ];
-    let event = (EventKind::MemberErased, &fields[..]);
-    let (_, sequence) = save(connection, organization, &stored, entry, event, change).await?;
-    // The user keeps the address only while another link has it.
-    sqlx::query(
-        "UPDATE users SET email = NULL WHERE id = $1 AND NOT EXISTS (
-             SELECT 1 FROM members WHERE members.user_id = users.id AND members.email = users.email
-         )",
-    )
-    .bind(&stored.entry.member.user_id.as_uuid().as_bytes()[..])
-    .execute(&mut *connection)
-    .await
-    .map_err(engine)?;
+    let kind = EventKind::MemberErased;
+    let (_, sequence) = save(connection, organization, &stored, entry, kind, change).await?;
     // Kept answers may show the member.
     answers::forget(connection, organization, &id.to_string()).await?;
     Ok(Erasure {
@@ -337,7 +322,7 @@ async fn update(
         "UPDATE members SET
              email = $3, name = $4, avatar_url = $5, portal_role = $6, company_name = $7, customer_status = $8,
              role = $9, enabled = $10, auth_method = $11, source = $12, external_id = $13, primary_team = $14,
-             updated_at = $15, last_seen_at = $16, revoked_at = $17, erased_at = $18, version = $19
+             updated_at = $15, last_seen_at = $16, revoked_at = $17, erased_at = $18, version = $19, email_since = $20
          WHERE organization_id = $1 AND number = $2",
     )
     .bind(&organization.as_uuid().as_bytes()[..])
@@ -359,6 +344,7 @@ async fn update(
     .bind(entry.revoked_at.map(Timestamp::as_millis))
     .bind(entry.erased_at.map(Timestamp::as_millis))
     .bind(entry.version)
+    .bind(entry.email_since.as_millis())
     .execute(connection)
     .await
     .map_err(|error| unique(error, Conflict::Member))?;

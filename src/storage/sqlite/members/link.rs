@@ -3,6 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::{
+    addresses::{self, Holder},
     change::{find, require_team, save, set_teams},
     row::Stored,
     search,
@@ -17,7 +18,6 @@ use crate::{
         sqlite::{
             error::{engine, unique},
             events::{self, Subject},
-            row::uuid,
         },
     },
 };
@@ -75,26 +75,21 @@ async fn refresh(
     change: &Change,
 ) -> Result<Linked, StoreError> {
     let mut entry = stored.entry.clone();
-    let mut fields = link.values.apply(&mut entry);
-    // An external id means nothing without its source. One of the same source replaces the old; a member without any
-    // takes both; otherwise the member stays with the source that it has.
+    link.values.apply(&mut entry);
+    // The source of a member is what linked it first, and its external id means nothing without it. So a source alone
+    // changes nothing; an external id replaces one of the same source; and a member without any takes both.
     let same_source = link.origin.source == entry.origin.source;
-    let new_id = link.origin.external_id.is_some() && link.origin.external_id != entry.origin.external_id;
-    if new_id && (same_source || entry.origin.external_id.is_none()) {
-        if !same_source {
-            fields.push("source");
-        }
-        fields.push("external_id");
+    if link.origin.external_id.is_some() && (same_source || entry.origin.external_id.is_none()) {
         entry.origin = link.origin;
     }
-    if fields.is_empty() {
+    if entry == stored.entry {
         return Ok(Linked {
             entry,
             outcome: LinkOutcome::Found,
         });
     }
-    let event = (EventKind::MemberUpdated, &fields[..]);
-    let (entry, _) = save(connection, organization, &stored, entry, event, change).await?;
+    let kind = EventKind::MemberUpdated;
+    let (entry, _) = save(connection, organization, &stored, entry, kind, change).await?;
     Ok(Linked {
         entry,
         outcome: LinkOutcome::Updated,
@@ -109,7 +104,7 @@ async fn create(
 ) -> Result<Linked, StoreError> {
     let (number, ordinal) = next_number(connection, organization).await?;
     let email = link.values.email.clone().flatten();
-    let user_id = find_or_add_user(connection, &link, email.as_ref(), change).await?;
+    let user_id = find_or_add_user(connection, organization, &link, email.as_ref(), change).await?;
     let mut entry = MemberEntry {
         member: Member {
             id: link.id,
@@ -118,6 +113,7 @@ async fn create(
             created_at: change.at,
         },
         number,
+        email_since: change.at,
         access: Access::default(),
         origin: link.origin,
         teams: Vec::new(),
@@ -128,11 +124,7 @@ async fn create(
         erased_at: None,
         version: 1,
     };
-    let mut fields = link.values.apply(&mut entry);
-    fields.push("source");
-    if entry.origin.external_id.is_some() {
-        fields.push("external_id");
-    }
+    link.values.apply(&mut entry);
     require_team(connection, organization, entry.primary_team).await?;
     let row = insert(connection, organization, &entry).await?;
     set_teams(connection, organization, number, &[], &entry.teams).await?;
@@ -143,7 +135,7 @@ async fn create(
         Some(organization),
         EventKind::MemberLinked,
         subject,
-        &fields,
+        &MemberEntry::changes(None, &entry),
         change,
     )
     .await?;
@@ -169,34 +161,35 @@ async fn next_number(
     Ok((MemberNumber(number), ordinal))
 }
 
-/// The user to link: the one who is named, the one whom the address belongs to, or a new one.
+/// The user to link: the one who is named, the one whom the address leads to, or a new one.
 async fn find_or_add_user(
     connection: &mut SqliteConnection,
+    organization: OrganizationId,
     link: &LinkMember,
     email: Option<&Email>,
     change: &Change,
 ) -> Result<UserId, StoreError> {
-    let email = email.map(Email::as_str);
-    let query = if let Some(id) = &link.user_id {
-        sqlx::query_scalar("SELECT id FROM users WHERE id = $1").bind(&id.as_uuid().as_bytes()[..])
-    } else {
-        sqlx::query_scalar("SELECT id FROM users WHERE email = $1").bind(email)
-    };
-    let found: Option<Vec<u8>> = query.fetch_optional(&mut *connection).await.map_err(engine)?;
-    match found {
-        Some(id) => Ok(UserId::from_uuid(uuid(&id, "user id")?)),
-        None if link.user_id.is_some() => Err(Missing::User.into()),
-        None => {
-            sqlx::query("INSERT INTO users (id, email, created_at) VALUES ($1, $2, $3)")
-                .bind(&link.new_user_id.as_uuid().as_bytes()[..])
-                .bind(email)
-                .bind(change.at.as_millis())
-                .execute(connection)
-                .await
-                .map_err(engine)?;
-            Ok(link.new_user_id)
+    if let Some(user) = link.user_id {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users WHERE id = $1")
+            .bind(&user.as_uuid().as_bytes()[..])
+            .fetch_optional(connection)
+            .await
+            .map_err(engine)?;
+        return found.map(|_| user).ok_or(Missing::User.into());
+    }
+    if let Some(email) = email {
+        let holder = addresses::holder(connection, organization, email).await?;
+        if let Some(user) = holder.and_then(Holder::leads_to) {
+            return Ok(user);
         }
     }
+    sqlx::query("INSERT INTO users (id, created_at) VALUES ($1, $2)")
+        .bind(&link.new_user_id.as_uuid().as_bytes()[..])
+        .bind(change.at.as_millis())
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(link.new_user_id)
 }
 
 /// Adds the row and returns its number.
@@ -209,8 +202,8 @@ async fn insert(
     let inserted = sqlx::query(
         "INSERT INTO members (organization_id, id, user_id, email, name, avatar_url, portal_role, company_name,
                               customer_status, created_at, number, role, enabled, auth_method, source, external_id,
-                              primary_team, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                              primary_team, updated_at, email_since)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     )
     .bind(&organization.as_uuid().as_bytes()[..])
     .bind(&entry.member.id.as_uuid().as_bytes()[..])
@@ -230,6 +223,7 @@ async fn insert(
     .bind(entry.origin.external_id.as_ref().map(ExternalId::as_str))
     .bind(entry.primary_team.0)
     .bind(entry.updated_at.as_millis())
+    .bind(entry.email_since.as_millis())
     .execute(connection)
     .await
     .map_err(|error| unique(error, Conflict::Member))?;

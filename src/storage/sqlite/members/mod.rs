@@ -1,5 +1,6 @@
 //! Members, and the users behind them.
 
+mod addresses;
 mod change;
 mod link;
 mod list;
@@ -144,13 +145,13 @@ impl MemberStore for SqliteStorage {
                 Box::pin(async move {
                     let stored = change::live(connection, organization, member, version).await?;
                     let mut entry = stored.entry.clone();
-                    let fields = patch.apply(&mut entry);
-                    if fields.is_empty() {
+                    patch.apply(&mut entry);
+                    if entry == stored.entry {
                         return Ok(entry);
                     }
-                    let event = (EventKind::MemberUpdated, &fields[..]);
+                    let kind = EventKind::MemberUpdated;
                     Ok(
-                        change::save(connection, organization, &stored, entry, event, &change)
+                        change::save(connection, organization, &stored, entry, kind, &change)
                             .await?
                             .0,
                     )
@@ -183,9 +184,9 @@ impl MemberStore for SqliteStorage {
                         revoked_at: Some(change.at),
                         ..stored.entry.clone()
                     };
-                    let event = (EventKind::MemberRevoked, &["revoked_at"][..]);
+                    let kind = EventKind::MemberRevoked;
                     Ok(
-                        change::save(connection, organization, &stored, entry, event, &change)
+                        change::save(connection, organization, &stored, entry, kind, &change)
                             .await?
                             .0,
                     )

@@ -24,7 +24,8 @@ pub(super) const ENTRY_COLUMNS: &str = "m.id, m.user_id, m.email, m.name, m.avat
      m.company_name, m.customer_status, m.created_at, m.row, m.number, m.role, m.enabled, m.auth_method, m.source, \
      m.external_id, m.primary_team, m.updated_at, m.last_seen_at, m.revoked_at, m.erased_at, m.version, \
      (SELECT group_concat(t.team, ' ' ORDER BY t.team) FROM team_members AS t \
-      WHERE t.organization_id = m.organization_id AND t.member = m.number)";
+      WHERE t.organization_id = m.organization_id AND t.member = m.number), \
+     m.email_since";
 
 /// A member and the row that it is in.
 pub(super) struct Stored {
@@ -101,6 +102,7 @@ pub(super) fn entry_from_row(row: &SqliteRow) -> Result<Stored, StoreError> {
         entry: MemberEntry {
             member: MemberRow::of(row)?.try_into()?,
             number: MemberNumber(integer(10)?),
+            email_since: Timestamp::from_millis(integer(23)?),
             access: Access {
                 role: role.map_err(|_| StoreError::Corrupt("role"))?,
                 enabled: integer(12)? != 0,
