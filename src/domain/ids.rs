@@ -1,6 +1,6 @@
 //! Identifiers, one type for each thing so that they can't be mixed up: UUIDv7 (RFC 9562 §5.7), which come in the order
-//! in which they were made, but UUIDv4 (§5.4) for users: an organization that gets the id of a user must not see that it
-//! was made earlier, elsewhere.
+//! in which they were made, but `UUIDv4` (§5.4) for users: an organization that gets the id of a user must not see that
+//! it was made earlier, elsewhere.
 
 use std::{fmt, io, str::FromStr};
 

@@ -19,6 +19,7 @@ pub trait AnswerStore: Send + Sync {
     /// # Errors
     ///
     /// [`super::Precondition::IdempotencyKeyReused`]: another request was answered.
+    /// [`super::Precondition::MemberErased`]: the answer was about a member whose data is erased.
     async fn kept_answer(
         &self,
         organization: Option<OrganizationId>,

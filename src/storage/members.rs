@@ -205,7 +205,8 @@ pub trait MemberStore: Send + Sync {
     /// [`super::Missing::Organization`]. [`super::Missing::User`]: no user has `user_id`. [`super::Missing::Team`].
     /// [`super::Conflict::Member`]: another live member has the user, the address or the external id; or it has a role,
     /// and only one without is to be linked. [`super::Precondition::LastOwner`].
-    /// [`super::Precondition::IdempotencyKeyReused`].
+    /// [`super::Precondition::IdempotencyKeyReused`]. [`super::Precondition::MemberErased`]: it is a repetition, and the
+    /// member that it linked was erased since.
     async fn link_member(
         &self,
         organization: OrganizationId,

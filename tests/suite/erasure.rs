@@ -72,6 +72,18 @@ impl Open {
             name: Some(Some(name.parse().unwrap())),
             ..MemberPatch::default()
         };
+        self.update(member, patch).await;
+    }
+
+    async fn readdress(&self, member: &MemberEntry, email: &str) {
+        let patch = MemberPatch {
+            email: Some(Some(email.parse().unwrap())),
+            ..MemberPatch::default()
+        };
+        self.update(member, patch).await;
+    }
+
+    async fn update(&self, member: &MemberEntry, patch: MemberPatch) {
         let (grant, id) = (Write::operator(self.acme.id), member.member.id);
         self.directory
             .update_member(grant, id, patch, None)
@@ -143,8 +155,10 @@ async fn nothing_of_an_erased_member_is_left_in_the_files() {
         .link("quetzal@xylophone.example", "Quetzalcoatl Xylophonist")
         .await;
     open.rename(&sally, "Zephyrine Wolverhampton").await;
+    open.readdress(&sally, "ozymandias@vermilion.example").await;
     let texts = [
         "quetzal@xylophone",
+        "ozymandias@vermilion",
         "Quetzalcoatl",
         "Xylophonist",
         "Zephyrine",

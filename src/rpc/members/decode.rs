@@ -275,12 +275,16 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Fa
     patch
 }
 
-/// The version of an etag: `Some(None)` for any, None and a fault for an etag that no member can have.
+/// The version of an etag: `Some(None)` for any, None and a fault for an etag that no member can have, such as another
+/// way to write a number that some member has.
 #[expect(clippy::option_option, reason = "any and bad are two things")]
 pub(super) fn version(etag: &str, faults: &mut Faults) -> Option<Option<i64>> {
     let etag = Some(etag).filter(|etag| !etag.is_empty());
     faults.check_optional("etag", etag, |etag| {
-        etag.parse().map_err(|_| "is no etag of a member")
+        let version = etag.parse().ok();
+        version
+            .filter(|version: &i64| version.to_string() == etag)
+            .ok_or("is no etag of a member")
     })
 }
 

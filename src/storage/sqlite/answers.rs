@@ -57,7 +57,8 @@ impl AnswerStore for SqliteStorage {
 ///
 /// # Errors
 ///
-/// [`Precondition::IdempotencyKeyReused`]: it was answered to another request.
+/// [`Precondition::IdempotencyKeyReused`]: it was answered to another request. [`Precondition::MemberErased`]: the answer
+/// was about a member whose data is erased.
 pub(super) async fn find<T>(
     connection: &mut SqliteConnection,
     organization: Option<OrganizationId>,
@@ -76,8 +77,8 @@ async fn find_token(
     token: &Token,
     at: Timestamp,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let kept: Option<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
-        "SELECT request, answer FROM answers
+    let kept: Option<(Vec<u8>, Vec<u8>, bool)> = sqlx::query_as(
+        "SELECT request, answer, erased FROM answers
          WHERE organization_id = $1 AND api_key_id = $2 AND key = $3 AND at > $4",
     )
     .bind(&owner(organization)[..])
@@ -89,7 +90,8 @@ async fn find_token(
     .map_err(engine)?;
     match kept {
         None => Ok(None),
-        Some((request, answer)) if request == token.request => Ok(Some(answer)),
+        Some((_, _, true)) => Err(Precondition::MemberErased.into()),
+        Some((request, answer, false)) if request == token.request => Ok(Some(answer)),
         Some(_) => Err(Precondition::IdempotencyKeyReused.into()),
     }
 }
@@ -120,7 +122,7 @@ async fn write(
     sqlx::query(
         "INSERT INTO answers (organization_id, api_key_id, key, request, answer, at) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (organization_id, api_key_id, key)
-         DO UPDATE SET request = excluded.request, answer = excluded.answer, at = excluded.at",
+         DO UPDATE SET request = excluded.request, answer = excluded.answer, at = excluded.at, erased = 0",
     )
     .bind(&owner[..])
     .bind(&token.api_key.as_uuid().as_bytes()[..])
@@ -134,19 +136,23 @@ async fn write(
     Ok(())
 }
 
-/// Removes every answer of an organization that has this text in it: what is erased must not be answered again. It
+/// Empties every answer of an organization that has this text in it: what is erased must not be answered again, nor done
+/// again. The digest of the request goes too: who knows a person could find out by it that the request was about them. It
 /// reads all of the organization's answers, a day's.
 pub(super) async fn forget(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     text: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM answers WHERE organization_id = $1 AND instr(answer, CAST($2 AS BLOB)) > 0")
-        .bind(&owner(Some(organization))[..])
-        .bind(text)
-        .execute(connection)
-        .await
-        .map_err(engine)?;
+    sqlx::query(
+        "UPDATE answers SET request = x'', answer = x'', erased = 1
+         WHERE organization_id = $1 AND instr(answer, CAST($2 AS BLOB)) > 0",
+    )
+    .bind(&owner(Some(organization))[..])
+    .bind(text)
+    .execute(connection)
+    .await
+    .map_err(engine)?;
     Ok(())
 }
 

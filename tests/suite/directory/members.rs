@@ -167,6 +167,17 @@ async fn a_member_is_updated_revoked_and_restored() {
         id: member.id.clone(),
         etag: etag.to_owned(),
     };
+    // It is taken only as it was answered.
+    for etag in ["0", "+", " ", "0x"].map(|before| format!("{before}{}", changed.etag)) {
+        let request = UpdateMemberRequest {
+            etag: etag.clone(),
+            ..update(&member.id, &["name"], Member::default())
+        };
+        let updated = try_update(&app, request, &key).await;
+        assert_status(updated, Code::InvalidArgument, "INVALID_ARGUMENT");
+        let revoked = app.members().revoke_member(with_key(revoke(&etag), &key)).await;
+        assert_status(revoked, Code::InvalidArgument, "INVALID_ARGUMENT");
+    }
     let stale = app
         .members()
         .revoke_member(with_key(revoke(&member.etag), &key))
@@ -305,12 +316,16 @@ async fn a_repeated_link_gets_the_first_answer_and_another_request_is_refused() 
         ask(sally(), &key, "token 2").await.unwrap().outcome(),
         LinkOutcome::Found
     );
-    // After the member was erased, its name is in no answer.
+    // After the member was erased, a repetition does not make it anew.
     let erase = EraseMemberRequest { id: id.clone() };
     app.members().erase_member(with_key(erase, &key)).await.unwrap();
-    let anew = ask(sally(), &key, "token 1").await.unwrap();
-    assert_eq!(anew.outcome(), LinkOutcome::Created);
-    assert_ne!(anew.member.unwrap().id, id);
+    let erased = ask(sally(), &key, "token 1").await;
+    assert_status(erased, Code::FailedPrecondition, "MEMBER_ERASED");
+    assert_status(
+        find(&app, By::Email(SALLY.to_owned()), &key).await,
+        Code::NotFound,
+        "MEMBER_NOT_FOUND",
+    );
 }
 
 #[tokio::test]

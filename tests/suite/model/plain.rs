@@ -226,6 +226,15 @@ impl Organization {
         Ok(true)
     }
 
+    /// Ends the person's link, or makes it live again.
+    fn turn(&mut self, place: usize, state: State, now: usize) -> Result<bool, Outcome> {
+        let person = Person {
+            state,
+            ..self.people[place].clone()
+        };
+        self.put(place, person, now)
+    }
+
     fn find(&self, who: Index) -> Result<usize, Outcome> {
         if self.people.is_empty() {
             Err(Outcome::Missing(Missing::Member))
@@ -310,14 +319,7 @@ impl Plain {
                 let organization = &mut self.organizations[*organization];
                 let place = organization.live(*who, *stale)?;
                 let state = State::Revoked;
-                organization.put(
-                    place,
-                    Person {
-                        state,
-                        ..organization.people[place].clone()
-                    },
-                    self.now,
-                )?;
+                organization.turn(place, state, self.now)?;
                 Ok(Outcome::Done)
             }
             Call::RevokeUser { organization, user } => {
@@ -341,14 +343,7 @@ impl Plain {
                     State::Revoked => {}
                 }
                 let state = State::Live;
-                organization.put(
-                    place,
-                    Person {
-                        state,
-                        ..organization.people[place].clone()
-                    },
-                    self.now,
-                )?;
+                organization.turn(place, state, self.now)?;
                 Ok(Outcome::Done)
             }
             Call::Erase { organization, who } => self.erase(*organization, *who),
@@ -405,16 +400,18 @@ impl Plain {
     /// The user whom an address leads to in an organization where nobody live has it.
     fn leads_to(&self, organization: usize, email: u8) -> Option<usize> {
         let everybody = || self.organizations.iter().flat_map(|there| &there.people);
-        let has_it = everybody().filter(|person| person.is_live() && person.email == Some(email));
-        let longest = has_it.min_by_key(|person| person.since).map(|person| person.user);
-        let had_it = everybody().flat_map(|person| {
+        let holders = everybody().filter(|person| person.is_live() && person.email == Some(email));
+        let longest = holders
+            .min_by_key(|person| person.since)
+            .map(|person| person.user);
+        let before = everybody().flat_map(|person| {
             let at_the_end = (!person.is_live()).then_some(()).and(person.email);
             let former = person.former.iter().copied();
             let all = former.chain(at_the_end.map(|email| (email, person.until)));
             all.filter(|(had, _)| *had == email)
                 .map(|(_, until)| (until, person.user))
         });
-        let last = had_it.max().map(|(_, user)| user);
+        let last = before.max().map(|(_, user)| user);
         let of = |user| move |person: &&Person| person.is_live() && person.user == user;
         let last = last.filter(|user| everybody().find(of(*user)).is_none());
         let here = &self.organizations[organization].people;
@@ -431,14 +428,7 @@ impl Plain {
         }
         if organization.people[place].state == State::Live {
             let state = State::Revoked;
-            organization.put(
-                place,
-                Person {
-                    state,
-                    ..organization.people[place].clone()
-                },
-                self.now,
-            )?;
+            organization.turn(place, state, self.now)?;
         }
         let nothing = Person {
             email: None,

@@ -173,7 +173,7 @@ macro_rules! conformance {
                     an_answer_is_forgotten_after_a_day,
                     a_request_that_failed_has_no_answer,
                     of_many_equal_requests_at_once_one_is_done,
-                    an_erased_member_is_in_no_kept_answer,
+                    a_repetition_about_an_erased_member_is_refused_for_a_day,
                     every_organization_counts_its_events_without_gaps_while_many_write,
                     events_are_picked_by_user_and_by_kind,
                 ]

@@ -177,27 +177,43 @@ pub(super) async fn of_many_equal_requests_at_once_one_is_done(bench: Bench) {
     );
 }
 
-pub(super) async fn an_erased_member_is_in_no_kept_answer(bench: Bench) {
+pub(super) async fn a_repetition_about_an_erased_member_is_refused_for_a_day(bench: Bench) {
     let acme = bench.organization("acme").await;
     let caller = caller(&bench);
     let sally = || bench.link_with(values! { email: set(SALLY), name: set("Sally") });
-    let mut entry = None;
+    let at = bench.tick();
+    let mut kept = None;
     for key in ["created", "found"] {
-        let answer = link(&bench, acme, sally(), once(caller, key, 1), bench.tick())
+        let answer = link(&bench, acme, sally(), once(caller, key, 1), at)
             .await
             .unwrap();
-        entry = Some(first(answer).entry);
+        kept = Some(first(answer).entry);
     }
     let tom = bench.link_with(address("tom@acme.example.com"));
     link(&bench, acme, tom.clone(), once(caller, "tom", 1), bench.tick())
         .await
         .unwrap();
-    let old = entry.unwrap();
+    let old = kept.unwrap();
     bench.erase(acme, &old).await.unwrap();
-    let again = link(&bench, acme, sally(), once(caller, "created", 1), bench.tick())
+    let log = bench.log_of(acme).await;
+    // Nothing tells a repetition from another request any more.
+    for (key, request) in [("created", 1), ("found", 1), ("created", 2)] {
+        for at in [bench.tick(), later(at, DAY - 1)] {
+            assert_fails!(
+                link(&bench, acme, sally(), once(caller, key, request), at).await,
+                StoreError::Precondition(Precondition::MemberErased)
+            );
+        }
+    }
+    assert_eq!(bench.log_of(acme).await, log);
+    let again = link(&bench, acme, sally(), once(caller, "found", 2), later(at, DAY))
         .await
         .unwrap();
     assert_ne!(first(again).entry.member.id, old.member.id);
+    let again = link(&bench, acme, sally(), once(caller, "found", 2), later(at, DAY))
+        .await
+        .unwrap();
+    assert!(matches!(again, Answer::Repeated(_)), "{again:?}");
     // Others keep theirs.
     let again = link(&bench, acme, tom, once(caller, "tom", 1), bench.tick())
         .await
