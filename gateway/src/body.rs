@@ -8,6 +8,8 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 
+use crate::listen::is_too_much;
+
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
@@ -25,6 +27,8 @@ pub(crate) enum Unread {
     TooLarge,
     /// It did not come in time.
     TooSlow,
+    /// The bodies of all clients together are too large now.
+    NoRoom,
     /// The client broke off: nobody will read the answer.
     BrokenOff,
 }
@@ -46,7 +50,13 @@ async fn collect(mut body: Body, expected: usize) -> Result<Vec<u8>, Unread> {
     let mut bytes = Vec::with_capacity(expected.min(MAX_BODY));
     let mut seen = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Unread::BrokenOff)?;
+        let frame = frame.map_err(|error| {
+            if is_too_much(&error) {
+                Unread::NoRoom
+            } else {
+                Unread::BrokenOff
+            }
+        })?;
         let Ok(data) = frame.into_data() else { continue };
         seen += data.len();
         if seen > MAX_DISCARDED {

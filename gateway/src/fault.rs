@@ -59,6 +59,11 @@ pub(crate) enum Rule {
 /// When to try again if upstream does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+impl Fault {
+    /// There is no room for the request now.
+    pub(crate) const NO_ROOM: Self = Self::RateLimited(RETRY_AFTER);
+}
+
 impl From<Status> for Fault {
     fn from(status: Status) -> Self {
         let retry_after = || {

@@ -40,7 +40,7 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         request: Request<pb::CreateApiKeyRequest>,
     ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let mut faults = Faults::default();
         let token = auth::token(
             request.metadata(),
@@ -77,7 +77,7 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         request: Request<pb::ListApiKeysRequest>,
     ) -> Result<Response<pb::ListApiKeysResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let pb::ListApiKeysRequest {
             organization_id,
             page_size,
@@ -120,7 +120,7 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         request: Request<pb::GetApiKeyRequest>,
     ) -> Result<Response<pb::GetApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let pb::GetApiKeyRequest { organization_id, id } = request.get_ref();
         let (organization, id) = name(Faults::default(), organization_id, id)?;
         let key = directory.api_key(grant, organization, id).await?;
@@ -134,7 +134,7 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         request: Request<pb::RotateApiKeyRequest>,
     ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let mut faults = Faults::default();
         let token = auth::token(
             request.metadata(),
@@ -181,7 +181,7 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         request: Request<pb::RevokeApiKeyRequest>,
     ) -> Result<Response<pb::RevokeApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let pb::RevokeApiKeyRequest { organization_id, id } = request.get_ref();
         let (organization, id) = name(Faults::default(), organization_id, id)?;
         directory.revoke_api_key(grant, organization, id).await?;

@@ -1,4 +1,4 @@
-//! Deadlines: a call ends when its caller stops waiting, and none waits for ever.
+//! Deadlines: a call ends when its caller stops waiting, and none waits for ever. Outermost around each service.
 
 use std::{
     convert::Infallible,
@@ -17,13 +17,13 @@ use super::status;
 /// The longest that a call may take, whatever its caller says.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// How long before the caller's own clock gives up the answer is sent, so that it arrives. It also keeps tonic's timer,
-/// which would answer CANCELLED, from being first.
+/// How long before the caller's own clock gives up the answer is sent, so that it arrives.
 const MARGIN: Duration = Duration::from_millis(2);
 
-/// Ends calls of the service within by `grpc-timeout`, with `DEADLINE_EXCEEDED`.
+/// Ends calls of the service within by `grpc-timeout`, with `DEADLINE_EXCEEDED`, and completes errors that no method of
+/// ours has made.
 ///
-/// tonic's transport does this for sockets only, and with another code. The gateway's calls inside one process pass
+/// tonic's transport ends calls on sockets only, and with another code. The gateway's calls inside one process pass
 /// through here like all others.
 #[derive(Clone)]
 pub(super) struct Deadline<S> {
@@ -62,7 +62,10 @@ where
 }
 
 fn in_time(result: Result<Answer, Elapsed>) -> Answer {
-    result.unwrap_or_else(|_| Ok(status::deadline_exceeded().into_http()))
+    match result {
+        Ok(answer) => answer.map(status::complete),
+        Err(_) => Ok(status::deadline_exceeded().into_http()),
+    }
 }
 
 /// The `grpc-timeout` header: at most eight digits and a unit. One that is not understood counts as absent.

@@ -49,9 +49,7 @@ impl pb::event_service_server::EventService for Events {
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_read(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::read(directory, &request).await?;
         let mut request = request.into_inner();
         let mut faults = Faults::default();
         let limit = faults.page_size(std::mem::take(&mut request.page_size));
@@ -93,8 +91,8 @@ impl pb::event_service_server::EventService for Events {
         request: Request<pb::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
         let directory = self.directory.get()?;
-        let credential = auth::credential(request.metadata())?;
-        let grant = directory.grant_read(credential).await?;
+        let grant = auth::read(directory, &request).await?;
+        let credential = auth::credential(&request)?;
         let after = request.get_ref().after_sequence;
         let mut faults = Faults::default();
         if after < 0 {

@@ -1,13 +1,14 @@
 //! gRPC: who calls, decode, ask the service, encode.
 //!
 //! To add a service: its proto in `proto/` and `build.rs`, its module in `proto`, a file here that implements it, and
-//! a line in [`Services::routes`].
+//! a line in [`Services::routes`]. A method that takes more than 8 KiB also needs its line in [`gate`].
 
 mod api_keys;
 mod auth;
 mod deadline;
 mod events;
 mod faults;
+mod gate;
 mod health;
 mod members;
 mod organizations;
@@ -27,11 +28,14 @@ use tonic::{
     service::{Routes, RoutesBuilder},
 };
 use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthReporter};
+use tower::util::MapResponseLayer;
 
+pub use self::gate::LARGEST_MESSAGE;
 use self::{
     api_keys::ApiKeys,
     deadline::Deadline,
     events::Events,
+    gate::{Gate, Judged},
     health::Health,
     members::Members,
     organizations::Organizations,
@@ -49,15 +53,13 @@ use self::{
     teams::Teams,
     users::Users,
 };
-use crate::service::{Directory, ServiceError};
+use crate::service::{Area, Directory, ServiceError};
 
-/// The largest request message of the published contract, in bytes. The largest valid one has some hundreds, but an
-/// address too long to be anybody's is answered as nobody's: the gateway passes on what it finds in 64 KiB, which as
-/// UTF-16 become 96.
-const MAX_REQUEST: usize = 128 * 1024;
+/// The largest question about health, in bytes: a service's name.
+const MAX_HEALTH_REQUEST: usize = 1024;
 
-/// The largest request message of all methods, in bytes: ten thousand ids.
-pub const LARGEST_MESSAGE: usize = 512 * 1024;
+/// The largest question to reflection, in bytes: a symbol or a file's name.
+const MAX_REFLECTION_REQUEST: usize = 4 * 1024;
 
 /// Names of the services whose health is told apart.
 const SERVICES: [&str; 6] = [
@@ -114,11 +116,11 @@ impl Services {
         let users = UserServiceServer::new(Users::new(directory()));
         let members = MemberServiceServer::new(Members::new(directory()));
         let teams = TeamServiceServer::new(Teams::new(directory()));
-        let mut routes = RoutesBuilder::default();
+        let mut routes = RoutesBuilder::from(nowhere());
         routes
-            .add_service(Deadline::new(users.max_decoding_message_size(MAX_REQUEST)))
-            .add_service(Deadline::new(members.max_decoding_message_size(LARGEST_MESSAGE)))
-            .add_service(Deadline::new(teams.max_decoding_message_size(LARGEST_MESSAGE)));
+            .add_service(self.gated(users, Judged::WithMessage))
+            .add_service(self.gated(members, Judged::First(Area::Directory)))
+            .add_service(self.gated(teams, Judged::First(Area::Directory)));
         routes
     }
 
@@ -130,12 +132,14 @@ impl Services {
         let api_keys = ApiKeyServiceServer::new(ApiKeys::new(directory()));
         let mut routes = self.for_gateway();
         routes
-            .add_service(Deadline::new(events.max_decoding_message_size(MAX_REQUEST)))
-            .add_service(Deadline::new(
-                organizations.max_decoding_message_size(MAX_REQUEST),
-            ))
-            .add_service(Deadline::new(api_keys.max_decoding_message_size(MAX_REQUEST)));
+            .add_service(self.gated(events, Judged::First(Area::Directory)))
+            .add_service(self.gated(organizations, Judged::First(Area::Admin)))
+            .add_service(self.gated(api_keys, Judged::First(Area::Admin)));
         routes
+    }
+
+    fn gated<S>(&self, service: S, judged: Judged) -> Deadline<Gate<S>> {
+        Deadline::new(Gate::new(service, self.directory.clone(), judged))
     }
 
     /// Everything a gRPC listener serves: the services, health, reflection.
@@ -144,20 +148,23 @@ impl Services {
     ///
     /// The descriptors that were compiled into this program are not readable.
     pub fn routes(&self) -> Result<Routes, tonic_reflection::server::Error> {
+        let details = proto::error_details()?;
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_file_descriptor_set(details.clone())
         };
+        let health = HealthServer::new(Health::new(&self.health, self.draining.subscribe()))
+            .max_decoding_message_size(MAX_HEALTH_REQUEST);
+        let v1 = reflection().build_v1()?;
+        let v1alpha = reflection().build_v1alpha()?;
         Ok(self
             .directory()
             .routes()
-            .add_service(HealthServer::new(Health::new(
-                &self.health,
-                self.draining.subscribe(),
-            )))
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?)
+            .add_service(Deadline::new(health))
+            .add_service(v1.max_decoding_message_size(MAX_REFLECTION_REQUEST))
+            .add_service(v1alpha.max_decoding_message_size(MAX_REFLECTION_REQUEST))
             .prepare())
     }
 
@@ -166,6 +173,12 @@ impl Services {
             self.health.set_service_status(service, status).await;
         }
     }
+}
+
+/// Routes without a service: what is called is not there.
+fn nowhere() -> Routes {
+    let router = Routes::default().into_axum_router();
+    router.layer(MapResponseLayer::new(status::complete)).into()
 }
 
 /// The directory, once it is there.

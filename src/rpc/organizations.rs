@@ -42,7 +42,7 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         request: Request<pb::CreateOrganizationRequest>,
     ) -> Result<Response<pb::CreateOrganizationResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let mut faults = Faults::default();
         let token = auth::token(
             request.metadata(),
@@ -77,7 +77,7 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     ) -> Result<Response<pb::GetOrganizationResponse>, Status> {
         use pb::get_organization_request::By;
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let mut faults = Faults::default();
         let key = match request.into_inner().by {
             Some(By::Id(id)) => faults.id("id", &id).map(OrganizationKey::Id),
@@ -98,7 +98,7 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         request: Request<pb::ListOrganizationsRequest>,
     ) -> Result<Response<pb::ListOrganizationsResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let pb::ListOrganizationsRequest {
             page_size,
             page_token,
@@ -138,7 +138,7 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         request: Request<pb::UpdateOrganizationRequest>,
     ) -> Result<Response<pb::UpdateOrganizationResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let request = request.into_inner();
         let mut faults = Faults::default();
         let id = faults.id::<OrganizationId>("id", &request.id);
@@ -159,7 +159,7 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         request: Request<pb::DeleteOrganizationRequest>,
     ) -> Result<Response<pb::DeleteOrganizationResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory.grant_admin(auth::key(request.metadata())?).await?;
+        let grant = auth::admin(directory, &request)?;
         let mut faults = Faults::default();
         let id = faults.id("id", &request.get_ref().id);
         directory.delete_organization(grant, faults.finish(id)?).await?;

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use http::Response;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -119,6 +120,52 @@ pub(super) fn invalid_argument(violations: Vec<FieldViolation>) -> Status {
     let mut details = details("INVALID_ARGUMENT");
     details.set_bad_request(violations);
     Status::with_error_details(Code::InvalidArgument, "the request is not valid", details)
+}
+
+/// The message has more bytes than this, which the method has no use for.
+pub(super) fn too_large(bytes: usize) -> Status {
+    let message = format!("the message has more than {bytes} bytes");
+    status(Code::OutOfRange, "MESSAGE_TOO_LARGE", &message)
+}
+
+/// There is no room for the message now.
+pub(super) fn overloaded() -> Status {
+    from_service(&ServiceError::Overloaded)
+}
+
+/// The caller has given up before its message was whole.
+pub(super) fn broken_off() -> Status {
+    status(Code::Cancelled, "CANCELLED", "the message ended early")
+}
+
+/// Whether this is an error that no method of ours has made, but the layers of tonic before it: it has no details.
+pub(super) fn is_bare<B>(response: &Response<B>) -> bool {
+    let headers = response.headers();
+    headers
+        .get(Status::GRPC_STATUS)
+        .is_some_and(|code| Code::from_bytes(code.as_bytes()) != Code::Ok)
+        && !headers.contains_key(Status::GRPC_STATUS_DETAILS)
+}
+
+/// The answer, with the reason that a bare error lacks.
+pub(super) fn complete<B>(mut response: Response<B>) -> Response<B> {
+    if is_bare(&response)
+        && let Some(bare) = Status::from_header_map(response.headers())
+    {
+        let (reason, message) = match bare.code() {
+            Code::Unimplemented => ("UNIMPLEMENTED", "there is no such method"),
+            Code::Internal => ("MALFORMED_MESSAGE", "the message can't be decoded"),
+            Code::OutOfRange => ("MESSAGE_TOO_LARGE", "the message is too large"),
+            Code::NotFound => ("SERVICE_NOT_FOUND", "there is no such service"),
+            _ => ("REFUSED", "the call was refused"),
+        };
+        let message = Some(bare.message())
+            .filter(|text| !text.is_empty())
+            .unwrap_or(message);
+        // The names and values of a status made here are good for a header.
+        let _ = status(bare.code(), reason, message).add_header(response.headers_mut());
+    }
+    response
 }
 
 fn status(code: Code, reason: &str, message: &str) -> Status {

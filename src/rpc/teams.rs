@@ -36,9 +36,7 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::CreateTeamRequest>,
     ) -> Result<Response<pb::CreateTeamResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         let mut faults = Faults::default();
         let token = auth::token(
             request.metadata(),
@@ -72,9 +70,7 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::RenameTeamRequest>,
     ) -> Result<Response<pb::RenameTeamResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         let pb::RenameTeamRequest { number, name } = request.into_inner();
         let mut faults = Faults::default();
         let name = faults.check("name", TeamName::new(name));
@@ -91,9 +87,7 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::DeleteTeamRequest>,
     ) -> Result<Response<pb::DeleteTeamResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         directory
             .delete_team(grant, TeamNumber(request.get_ref().number))
             .await?;
@@ -105,9 +99,7 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::GetTeamRequest>,
     ) -> Result<Response<pb::GetTeamResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_read(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::read(directory, &request).await?;
         let found = directory
             .team(grant, TeamNumber(request.get_ref().number))
             .await?;
@@ -121,9 +113,7 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::ListTeamsRequest>,
     ) -> Result<Response<pb::ListTeamsResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_read(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::read(directory, &request).await?;
         let pb::ListTeamsRequest {
             page_size,
             page_token,
@@ -162,9 +152,7 @@ impl pb::team_service_server::TeamService for Teams {
         request: Request<pb::SetTeamMembersRequest>,
     ) -> Result<Response<pb::SetTeamMembersResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         let pb::SetTeamMembersRequest { number, member_ids } = request.get_ref();
         let mut faults = Faults::default();
         if member_ids.len() > MAX_MEMBERS {

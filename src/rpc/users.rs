@@ -12,7 +12,10 @@ use super::{
     status::invalid_argument,
     time::timestamp,
 };
-use crate::domain::{Member, MemberLookup, UserId};
+use crate::{
+    domain::{KeyDigest, Member, MemberLookup, UserId},
+    service::Directory,
+};
 
 /// The published contract.
 pub(super) struct Users {
@@ -31,33 +34,47 @@ impl UserService for Users {
         &self,
         request: Request<RetrieveRequest>,
     ) -> Result<Response<RetrieveResponse>, Status> {
-        let key = auth::key(request.metadata())?;
-        let lookup = match request.into_inner().by {
-            Some(By::UserId(text)) => MemberLookup::UserId(user_id(&text)?),
-            Some(By::Email(email)) => MemberLookup::Email(email),
-            None => return Err(invalid("by", "exactly one of user_id and email is required")),
-        };
-        let member = self.directory.get()?.retrieve_user(key, lookup).await?;
+        let directory = self.directory.get()?;
+        let key = auth::presented(&request)?;
+        let lookup = judged(directory, key, lookup(request.into_inner())).await?;
+        let member = directory.retrieve_user(key, lookup).await?;
         Ok(Response::new(RetrieveResponse {
             user: Some(user(member)),
         }))
     }
 
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
-        let key = auth::key(request.metadata())?;
-        let user = user_id(&request.into_inner().user_id)?;
-        self.directory.get()?.delete_user(key, user).await?;
+        let directory = self.directory.get()?;
+        let key = auth::presented(&request)?;
+        let user = judged(directory, key, user_id(&request.into_inner().user_id)).await?;
+        directory.delete_user(key, user).await?;
         Ok(Response::new(DeleteResponse {}))
     }
 
     async fn ping(&self, request: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
-        let key = auth::key(request.metadata())?;
+        let key = auth::presented(&request)?;
         let ping = self.directory.get()?.ping(key).await?;
         Ok(Response::new(PingResponse {
             organization_id: ping.organization.id.to_string(),
             organization_slug: ping.organization.slug.into(),
             time: Some(timestamp(ping.time)),
         }))
+    }
+}
+
+/// What a request asks about. If it is not valid, the key is judged before that is said.
+async fn judged<T>(directory: &Directory, key: KeyDigest, request: Result<T, Status>) -> Result<T, Status> {
+    if request.is_err() {
+        directory.check_public_key(key).await?;
+    }
+    request
+}
+
+fn lookup(request: RetrieveRequest) -> Result<MemberLookup, Status> {
+    match request.by {
+        Some(By::UserId(text)) => Ok(MemberLookup::UserId(user_id(&text)?)),
+        Some(By::Email(email)) => Ok(MemberLookup::Email(email)),
+        None => Err(invalid("by", "exactly one of user_id and email is required")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Directory, ServiceError};
 use crate::{
-    domain::{Actor, ApiKey, KeyDigest, OrganizationId, Scope},
+    domain::{Actor, ApiKey, KeyDigest, OrganizationId, Scope, Scopes},
     storage::Missing,
 };
 
@@ -13,6 +13,49 @@ pub struct Credential {
     pub key: KeyDigest,
     /// The organization that the call is about, where the key does not say it.
     pub organization: Option<OrganizationId>,
+}
+
+/// What a key is shown for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Area {
+    /// One organization's directory.
+    Directory,
+    /// Organizations and keys.
+    Admin,
+}
+
+impl Area {
+    fn allows(self, scopes: Scopes) -> bool {
+        let scopes_of_area: &[Scope] = match self {
+            Self::Directory => &[Scope::DirectoryRead, Scope::DirectoryWrite],
+            Self::Admin => &[Scope::Admin],
+        };
+        scopes_of_area.iter().any(|scope| scopes.contains(*scope))
+    }
+}
+
+/// Who calls: a key that was looked at, and was live with a scope of the area that it was shown for.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    digest: KeyDigest,
+    pub(super) key: ApiKey,
+}
+
+impl Caller {
+    /// Of the key.
+    #[must_use]
+    pub const fn digest(&self) -> KeyDigest {
+        self.digest
+    }
+
+    /// That the key has a scope of the area.
+    pub(super) fn check(&self, area: Area) -> Result<(), ServiceError> {
+        if area.allows(self.key.scopes) {
+            Ok(())
+        } else {
+            Err(ServiceError::InvalidApiKey)
+        }
+    }
 }
 
 /// Leave to read one organization's directory.
@@ -105,32 +148,66 @@ impl Admin {
 }
 
 impl Directory {
+    /// Looks at a key.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidApiKey`]: it is unknown, revoked or expired, or has no scope of the area.
+    pub async fn caller(&self, digest: KeyDigest, area: Area) -> Result<Caller, ServiceError> {
+        let now = self.clock.now();
+        let key = self.storage.api_key_by_digest(digest).await?;
+        let key = key
+            .filter(|key| key.is_active(now))
+            .ok_or(ServiceError::InvalidApiKey)?;
+        let caller = Caller { digest, key };
+        caller.check(area)?;
+        self.touches.key_used(&caller.key, now);
+        Ok(caller)
+    }
+
     /// Leave to read, for a key with a scope of the directory.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::InvalidApiKey`]. [`Missing::Organization`]: none was named, or it is not there or not the key's.
-    pub async fn grant_read(&self, credential: Credential) -> Result<Read, ServiceError> {
-        let key = self.directory_key(credential).await?;
+    /// [`Missing::Organization`]: none was named, or it is not there or not the key's.
+    pub async fn grant_read_to(
+        &self,
+        caller: &Caller,
+        organization: Option<OrganizationId>,
+    ) -> Result<Read, ServiceError> {
+        caller.check(Area::Directory)?;
         Ok(Read {
-            organization: self.organization_of(&key, credential.organization).await?,
+            organization: self.organization_of(&caller.key, organization).await?,
         })
+    }
+
+    /// Leave to read, for a key that is looked at now: again and again while a call lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidApiKey`], and as [`Self::grant_read_to`].
+    pub async fn grant_read(&self, credential: Credential) -> Result<Read, ServiceError> {
+        let caller = self.caller(credential.key, Area::Directory).await?;
+        self.grant_read_to(&caller, credential.organization).await
     }
 
     /// Leave to change, for a key with the scope `directory.write`.
     ///
     /// # Errors
     ///
-    /// As [`Self::grant_read`]. [`ServiceError::ScopeRequired`]: the key may only read.
-    pub async fn grant_write(&self, credential: Credential) -> Result<Write, ServiceError> {
-        let key = self.directory_key(credential).await?;
-        if !key.scopes.contains(Scope::DirectoryWrite) {
+    /// As [`Self::grant_read_to`]. [`ServiceError::ScopeRequired`]: the key may only read.
+    pub async fn grant_write_to(
+        &self,
+        caller: &Caller,
+        organization: Option<OrganizationId>,
+    ) -> Result<Write, ServiceError> {
+        caller.check(Area::Directory)?;
+        if !caller.key.scopes.contains(Scope::DirectoryWrite) {
             return Err(ServiceError::ScopeRequired);
         }
-        let organization = self.organization_of(&key, credential.organization).await?;
         Ok(Write {
-            organization,
-            actor: Actor::ApiKey(key.id),
+            organization: self.organization_of(&caller.key, organization).await?,
+            actor: Actor::ApiKey(caller.key.id),
         })
     }
 
@@ -139,37 +216,12 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::InvalidApiKey`].
-    pub async fn grant_admin(&self, key: KeyDigest) -> Result<Admin, ServiceError> {
-        let key = self.active_key(key).await?;
-        if !key.scopes.contains(Scope::Admin) {
-            return Err(ServiceError::InvalidApiKey);
-        }
+    pub fn grant_admin_to(&self, caller: &Caller) -> Result<Admin, ServiceError> {
+        caller.check(Area::Admin)?;
         Ok(Admin {
-            organization: key.organization_id,
-            actor: Actor::ApiKey(key.id),
+            organization: caller.key.organization_id,
+            actor: Actor::ApiKey(caller.key.id),
         })
-    }
-
-    /// A live key that may at least read the directory.
-    pub(super) async fn directory_key(&self, credential: Credential) -> Result<ApiKey, ServiceError> {
-        let key = self.active_key(credential.key).await?;
-        let directory =
-            key.scopes.contains(Scope::DirectoryRead) || key.scopes.contains(Scope::DirectoryWrite);
-        if directory {
-            Ok(key)
-        } else {
-            Err(ServiceError::InvalidApiKey)
-        }
-    }
-
-    async fn active_key(&self, key: KeyDigest) -> Result<ApiKey, ServiceError> {
-        let now = self.clock.now();
-        let key = self.storage.api_key_by_digest(key).await?;
-        let key = key
-            .filter(|key| key.is_active(now))
-            .ok_or(ServiceError::InvalidApiKey)?;
-        self.touches.key_used(&key, now);
-        Ok(key)
     }
 
     async fn organization_of(

@@ -1,6 +1,6 @@
 //! Members, for internal services and operators.
 
-use super::{Directory, Read, ServiceError, Write, grant::Credential};
+use super::{Area, Caller, Directory, Read, ServiceError, Write};
 use crate::{
     domain::{Event, ExternalId, MemberEntry, MemberId, MemberPatch, Origin, Source, UserId},
     storage::{
@@ -275,11 +275,12 @@ impl Directory {
     /// [`ServiceError::InvalidApiKey`].
     pub async fn associations(
         &self,
-        credential: Credential,
+        caller: &Caller,
         user: UserId,
     ) -> Result<Vec<Association>, ServiceError> {
-        let key = self.directory_key(credential).await?;
-        Ok(self.storage.associations(user, key.organization_id).await?)
+        caller.check(Area::Directory)?;
+        let organization = caller.key.organization_id;
+        Ok(self.storage.associations(user, organization).await?)
     }
 
     /// Notes that a live member was active now. It is written down some moments later.

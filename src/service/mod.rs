@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use api_keys::{CreatedApiKey, Expiry};
 pub use error::ServiceError;
-pub use grant::{Admin, Credential, Read, Write};
+pub use grant::{Admin, Area, Caller, Credential, Read, Write};
 pub use members::{Batch, Export, LinkRequest, MemberPage};
 pub use organizations::OrganizationKey;
 pub use users::Ping;

@@ -62,6 +62,16 @@ impl Directory {
         })
     }
 
+    /// That the key opens the public API.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidApiKey`].
+    pub async fn check_public_key(&self, key: KeyDigest) -> Result<(), ServiceError> {
+        self.public_api_key(key).await?;
+        Ok(())
+    }
+
     async fn public_api_key(&self, key: KeyDigest) -> Result<(ApiKey, OrganizationId), ServiceError> {
         let key = self.storage.api_key_by_digest(key).await?;
         self.authorize(key)

@@ -7,13 +7,20 @@ use std::{
     time::Duration,
 };
 
+use axum::body::Bytes;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
     time::{sleep, timeout},
 };
-use tonic::{Request, transport::Endpoint};
-use userbridge::rpc::Services;
+use tokio_stream::StreamExt as _;
+use tonic::{Code, Request, Status, transport::Endpoint};
+use tonic_types::StatusExt as _;
+use tower::{Service as _, ServiceExt as _};
+use userbridge::{domain::Scope, rpc::Services};
 use userbridge_gateway::{
     Upstream,
     listen::{self, Limits, Places},
@@ -21,14 +28,21 @@ use userbridge_gateway::{
 };
 
 use crate::support::{
-    database,
+    Form, TestApp, database,
     process::{Serve, serve},
-    proto::users_v1::{PingRequest, user_service_client::UserServiceClient},
+    proto::{
+        directory_v1::{SetTeamMembersRequest, team_service_client::TeamServiceClient},
+        users_v1::{PingRequest, user_service_client::UserServiceClient},
+    },
     skip,
+    wire::Wire,
+    with_key,
 };
 
 /// Long enough for anything that ends at all.
 const NEVER: Duration = Duration::from_secs(25);
+
+const PING: &str = "/api/external/v1/ping";
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
@@ -153,6 +167,86 @@ async fn connections_are_bounded_in_total_and_for_one_address() {
     .expect("places are given back");
 }
 
+#[tokio::test]
+async fn a_head_that_is_none_is_answered_in_json() {
+    let [_, http] = listeners(Limits::new(Places::new(100))).await;
+    let long = format!(
+        "GET / HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n",
+        "x".repeat(40_000)
+    );
+    for (sent, status) in [
+        ("nothing\r\n\r\n", 400),
+        ("GET /a b HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/9.9\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: x\r\n\r\n", 400),
+        (&long, 431),
+    ] {
+        let mut wire = Wire::open(http).await;
+        wire.send(sent.as_bytes()).await;
+        let reply = wire.reply().await.expect(sent);
+        assert_eq!(reply.status, status, "{sent}");
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        // As either dialect names it.
+        assert!(
+            body["detail"].is_string() && body["message"].is_string(),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn bodies_of_all_clients_together_are_bounded_but_small_ones_are_read() {
+    let limits = Limits {
+        in_flight: 100_000,
+        ..Limits::new(Places::new(100))
+    };
+    let [_, http] = listeners(limits.clone()).await;
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut wire = Wire::open(http).await;
+        let head = format!("POST {PING} HTTP/1.1\r\nhost: test\r\ncontent-length: 60000\r\n\r\n");
+        wire.send(head.as_bytes()).await;
+        wire.send(&vec![b' '; 59_999]).await;
+        slow.push(wire);
+    }
+    let post = async |path: &str, body: &[u8]| {
+        let mut wire = Wire::open(http).await;
+        wire.post(path, "application/json", body).await.unwrap()
+    };
+    let large = vec![b' '; 60_000];
+    let refused = timeout(NEVER, async {
+        loop {
+            let reply = post(PING, &large).await;
+            if reply.status == 429 {
+                return reply;
+            }
+        }
+    });
+    // Once the slow ones have arrived.
+    let refused = refused.await.expect("there is room for everybody");
+    assert_eq!(refused.body, br#"{"detail":{"error":"rate limit exceeded"}}"#);
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(post(PING, b"{}").await.status, 401);
+    drop(slow);
+    timeout(NEVER, async { while post(PING, &large).await.status == 429 {} })
+        .await
+        .expect("room is given back");
+
+    let app = TestApp::start_within(Form::Embedded, limits).await;
+    let acme = app.organization("acme").await;
+    let key = app.key(&acme, &[Scope::DirectoryWrite]).await;
+    let mut teams = TeamServiceClient::new(app.channel());
+    let request = SetTeamMembersRequest {
+        number: 1,
+        member_ids: vec!["x".repeat(36); 10_000],
+    };
+    let status = teams.set_team_members(with_key(request, &key)).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+    assert!(status.get_details_retry_info().is_some(), "{status:?}");
+}
+
 /// Sets how many files a running process may open. False: there is no program for it here.
 fn limit_open_files(pid: u32, files: usize) -> bool {
     let mut prlimit = Command::new("prlimit");
@@ -199,4 +293,70 @@ async fn without_file_descriptors_both_listeners_wait_and_say_so_once() {
     for mut stream in waiting {
         assert!(is_served(&mut stream).await, "who has waited is served");
     }
+}
+
+/// The beginning of a message that has `announced` bytes, of which `sent` come and then nothing more.
+fn unfinished(announced: u32, sent: usize) -> tonic::body::Body {
+    let prefix = [&[0][..], &announced.to_be_bytes()].concat();
+    let chunks = vec![vec![b'x'; 10_000]; sent / 10_000];
+    let frames = std::iter::once(prefix)
+        .chain(chunks)
+        .map(|bytes| Ok::<_, Status>(Frame::data(Bytes::from(bytes))));
+    let body = StreamBody::new(tokio_stream::iter(frames).chain(tokio_stream::pending()));
+    tonic::body::Body::new(body)
+}
+
+#[tokio::test]
+async fn who_shows_no_key_makes_the_server_keep_next_to_nothing() {
+    let (_folder, url) = database();
+    let server = Serve::start(&url);
+    let peak = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", server.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    // By hand: `USERBRIDGE_TEST_FLOOD=100x100`, connections and the streams of each.
+    let flood = std::env::var("USERBRIDGE_TEST_FLOOD").unwrap_or_else(|_| "2x100".to_owned());
+    let (connections, streams) = flood.split_once('x').unwrap();
+    let (connections, streams): (u32, u32) = (connections.parse().unwrap(), streams.parse().unwrap());
+    let before = peak();
+    // A megabyte for each stream of each of the methods.
+    for path in [
+        "/userbridge.directory.v1.MemberService/LinkMember",
+        "/userbridge.directory.v1.TeamService/SetTeamMembers",
+        "/userbridge.admin.v1.ApiKeyService/CreateApiKey",
+        "/userbridge.users.v1.UserService/Retrieve",
+        "/grpc.health.v1.Health/Check",
+    ] {
+        let mut calls = JoinSet::new();
+        for _ in 0..connections {
+            let channel = Endpoint::from_shared(format!("http://{}", server.grpc_addr)).unwrap();
+            let channel = channel.connect().await.unwrap();
+            for _ in 0..streams {
+                let mut channel = channel.clone();
+                let request = http::Request::post(path)
+                    .header("content-type", "application/grpc")
+                    .header("te", "trailers")
+                    .body(unfinished(1_100_000, 1_000_000))
+                    .unwrap();
+                calls.spawn(async move {
+                    channel.ready().await.unwrap();
+                    channel.call(request).await
+                });
+            }
+        }
+        let ended = timeout(NEVER * 4, calls.join_all())
+            .await
+            .expect("some calls wait");
+        for response in ended {
+            let status = Status::from_header_map(response.unwrap().headers()).unwrap();
+            assert!(
+                matches!(status.code(), Code::Unauthenticated | Code::OutOfRange),
+                "{path}: {status:?}"
+            );
+        }
+    }
+    let grown = peak() - before;
+    println!("{flood}: from {before} KB to {grown} KB more");
+    assert!(grown < 40_000, "{grown} KB more than before");
 }

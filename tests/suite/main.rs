@@ -14,6 +14,7 @@ mod crash;
 mod directory;
 mod erasure;
 mod feedier;
+mod gate;
 mod grpc;
 mod health;
 mod listeners;

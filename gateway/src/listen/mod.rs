@@ -3,6 +3,7 @@
 //! What a client can hold before anybody knows who asks is bounded here: connections (`places`), the time until a
 //! request begins, streams and unread bytes of a connection, and bytes of bodies (`in_flight`).
 
+mod bad_head;
 mod in_flight;
 mod places;
 mod respond;
@@ -24,7 +25,7 @@ use tokio::{
 };
 use tower::{BoxError, Service};
 
-use self::{in_flight::InFlight, places::Place, respond::Requests};
+use self::{bad_head::WithBodies, in_flight::InFlight, places::Place, respond::Requests};
 use crate::seldom::Seldom;
 
 pub use self::{
@@ -112,7 +113,10 @@ pub async fn serve<S, B>(
         let requests = Requests::new(service.clone(), in_flight.clone());
         let begun = requests.begun();
         let connection = builder
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(requests))
+            .serve_connection(
+                TokioIo::new(WithBodies::new(stream)),
+                TowerToHyperService::new(requests),
+            )
             .into_owned();
         let connection = connections.watch(connection);
         let first_request = limits.first_request;

@@ -42,9 +42,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::LinkMemberRequest>,
     ) -> Result<Response<pb::LinkMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         let mut faults = Faults::default();
         let token = auth::token(
             request.metadata(),
@@ -70,9 +68,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::GetMemberRequest>,
     ) -> Result<Response<pb::GetMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_read(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::read(directory, &request).await?;
         let request = request.into_inner();
         let key = member_key(request.by)?;
         let entry = directory.member(grant, key, request.include_revoked).await?;
@@ -86,9 +82,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::BatchGetMembersRequest>,
     ) -> Result<Response<pb::BatchGetMembersResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_read(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::read(directory, &request).await?;
         let request = request.into_inner();
         let mut faults = Faults::default();
         if !(1..=MAX_BATCH).contains(&request.ids.len()) {
@@ -115,9 +109,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::ListMembersRequest>,
     ) -> Result<Response<pb::ListMembersResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_read(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::read(directory, &request).await?;
         let mut request = request.into_inner();
         let window = Window::take(&mut request);
         let list = List::new("ListMembers", Some(grant.organization()), &request);
@@ -142,9 +134,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::UpdateMemberRequest>,
     ) -> Result<Response<pb::UpdateMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         let request = request.into_inner();
         let mut faults = Faults::default();
         let id = faults.id::<MemberId>("id", &request.id);
@@ -167,9 +157,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::RevokeMemberRequest>,
     ) -> Result<Response<pb::RevokeMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         let mut faults = Faults::default();
         let id = faults.id::<MemberId>("id", &request.get_ref().id);
         let version = version(&request.get_ref().etag, &mut faults);
@@ -185,9 +173,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::RestoreMemberRequest>,
     ) -> Result<Response<pb::RestoreMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         let id = member_id(&request.get_ref().id)?;
         let entry = directory.restore_member(grant, id).await?;
         Ok(Response::new(pb::RestoreMemberResponse {
@@ -200,9 +186,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::EraseMemberRequest>,
     ) -> Result<Response<pb::EraseMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         let id = member_id(&request.get_ref().id)?;
         let erasure = directory.erase_member(grant, id).await?;
         Ok(Response::new(pb::EraseMemberResponse {
@@ -217,9 +201,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::ExportMemberRequest>,
     ) -> Result<Response<pb::ExportMemberResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_read(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::read(directory, &request).await?;
         let export = directory
             .export_user(grant, user_id(&request.get_ref().user_id)?)
             .await?;
@@ -234,9 +216,9 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::ListAssociationsRequest>,
     ) -> Result<Response<pb::ListAssociationsResponse>, Status> {
         let directory = self.directory.get()?;
-        let credential = auth::credential(request.metadata())?;
+        let caller = auth::caller(&request)?;
         let user = user_id(&request.get_ref().user_id)?;
-        let associations = directory.associations(credential, user).await?;
+        let associations = directory.associations(caller, user).await?;
         let associations = associations.into_iter().map(association).collect();
         Ok(Response::new(pb::ListAssociationsResponse { associations }))
     }
@@ -246,9 +228,7 @@ impl pb::member_service_server::MemberService for Members {
         request: Request<pb::RecordSeenRequest>,
     ) -> Result<Response<pb::RecordSeenResponse>, Status> {
         let directory = self.directory.get()?;
-        let grant = directory
-            .grant_write(auth::credential(request.metadata())?)
-            .await?;
+        let grant = auth::write(directory, &request).await?;
         directory
             .record_seen(grant, member_id(&request.get_ref().id)?)
             .await?;

@@ -4,11 +4,14 @@
     grpcurl.py -plaintext [-H 'name: value']... [-d JSON] ADDRESS describe SYMBOL
     grpcurl.py -plaintext [-H 'name: value']... [-d JSON] ADDRESS SERVICE/METHOD
 
-No generated code: messages are built from what the server says of itself. A call that fails prints the code and the
-message as grpcurl does and exits with 64 plus the code.
+No generated code: messages are built from what the server says of itself. A call that fails prints the code, the
+message and the details as grpcurl does and exits with 64 plus the code. Details that the server's reflection does not
+know stay base64.
 """
 
 import argparse
+import base64
+import json
 import sys
 
 import grpc
@@ -54,7 +57,7 @@ def describe(pool, symbol):
             continue
         copy = proto()
         found.CopyToProto(copy)
-        return str(copy)
+        return f"# {found.file.name}\n{copy}"
     raise SystemExit(f"no such symbol: {symbol}")
 
 
@@ -70,6 +73,24 @@ def call(channel, pool, name, data, headers):
     )
     response = invoke(json_format.Parse(data, request_type()), metadata=headers, timeout=SECONDS)
     return json_format.MessageToJson(response)
+
+
+def details(pool, error):
+    """Each detail of a failed call as JSON: its fields where the server can say what they are."""
+    packed = dict(error.trailing_metadata()).get("grpc-status-details-bin")
+    if packed is None:
+        return
+    status = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.rpc.Status"))
+    for detail in status.FromString(packed).details:
+        shown = {"@type": detail.type_url}
+        try:
+            found = pool.FindMessageTypeByName(detail.type_url.rsplit("/", 1)[1])
+        except KeyError:
+            shown["@value"] = base64.b64encode(detail.value).decode()
+        else:
+            message = message_factory.GetMessageClass(found).FromString(detail.value)
+            shown.update(json_format.MessageToDict(message))
+        yield json.dumps(shown)
 
 
 def main():
@@ -88,6 +109,9 @@ def main():
                 print("ERROR:", file=sys.stderr)
                 print(f"  Code: {error.code().name}", file=sys.stderr)
                 print(f"  Message: {error.details()}", file=sys.stderr)
+                print("  Details:", file=sys.stderr)
+                for number, detail in enumerate(details(pool, error), 1):
+                    print(f"  {number})\t{detail}", file=sys.stderr)
                 raise SystemExit(64 + error.code().value[0]) from None
 
 

@@ -67,6 +67,23 @@ fn grpcio_retrieves_a_user_without_generated_code() {
     let unknown = r#"{"email":"Sally@acme.example.com"}"#;
     let not_found = grpcurl(&demo, &["-H", &bearer, "-d", unknown], &[&method]);
     assert_eq!(not_found.code, Some(64 + 5), "{not_found:?}");
+    // Details in words, not in base64: reflection knows their types.
+    assert!(
+        not_found.stderr.contains(r#""reason": "USER_NOT_FOUND""#),
+        "{not_found:?}"
+    );
+    let malformed = grpcurl(&demo, &["-H", &bearer, "-d", r#"{"userId":"sally"}"#], &[&method]);
+    assert!(
+        malformed.stderr.contains(r#""field": "user_id""#),
+        "{malformed:?}"
+    );
+    for (symbol, file) in [
+        ("google.rpc.RetryInfo", "google/rpc/error_details.proto"),
+        ("google.rpc.Status", "google/rpc/status.proto"),
+    ] {
+        let described = grpcurl(&demo, &[], &["describe", symbol]).ok();
+        assert!(described.contains(&format!("# {file}")), "{described}");
+    }
 }
 
 fn grpcurl(demo: &Demo, options: &[&str], what: &[&str]) -> Ran {

@@ -81,6 +81,11 @@ pub(crate) struct Tenant {
 impl TestApp {
     /// Starts it.
     pub(crate) async fn start(form: Form) -> Self {
+        Self::start_within(form, Limits::new(Places::new(4096))).await
+    }
+
+    /// Starts it with other limits.
+    pub(crate) async fn start_within(form: Form, limits: Limits) -> Self {
         log();
         let (folder, database_url) = database();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -88,7 +93,7 @@ impl TestApp {
             database_url: database_url.clone(),
             grpc_addr: free,
             http_addr: free,
-            limits: Limits::new(Places::new(4096)),
+            limits,
             drain_timeout: Duration::from_secs(10),
         })
         .await

@@ -140,6 +140,7 @@ pub(super) fn refused(refusal: Refusal) -> Response {
         }
         Refusal::Unread(Unread::TooSlow) => message(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         Refusal::Unread(Unread::BrokenOff) => message(StatusCode::BAD_REQUEST, "Bad Request"),
+        Refusal::Unread(Unread::NoRoom) => failed(Fault::NO_ROOM),
         Refusal::Failed(fault) => failed(fault),
     }
 }

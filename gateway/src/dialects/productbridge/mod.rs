@@ -31,6 +31,9 @@ const RETRIEVE: &str = "/api/external/v1/users/retrieve";
 const DELETE: &str = "/api/external/v1/users/delete";
 const PING: &str = "/api/external/v1/ping";
 
+/// The longest address that anybody can have, in bytes: 320 characters. One that is longer is not asked for.
+const MAX_EMAIL: usize = 320 * 4;
+
 /// The endpoints, and the framework's answers for what is none.
 pub(crate) fn routes(upstream: Upstream) -> Router {
     let elsewhere = upstream.clone();
@@ -67,6 +70,7 @@ impl From<Unread> for Refusal {
         match unread {
             Unread::TooLarge => Self::TooLarge,
             Unread::TooSlow => Self::Failed(Fault::DeadlineExceeded),
+            Unread::NoRoom => Self::Failed(Fault::NO_ROOM),
             Unread::BrokenOff => Self::Rejected(Rejection::Unparsable),
         }
     }
@@ -84,8 +88,11 @@ async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Bo
         let request = body::retrieve(&bytes, is_json(&headers))?;
         let by = match request.by {
             body::By::UserId(id) => retrieve_request::By::UserId(id.to_string()),
-            // The directory knows no empty address, so it looks at the key and finds nobody.
-            body::By::Email(email) => retrieve_request::By::Email(email.unwrap_or_default().into_owned()),
+            body::By::Email(email) => {
+                // The directory knows no empty address, so it looks at the key and finds nobody.
+                let known = email.filter(|email| email.len() <= MAX_EMAIL);
+                retrieve_request::By::Email(known.unwrap_or_default().into_owned())
+            }
         };
         Ok(upstream.retrieve(&key(&request.api_key)?, by).await?)
     };

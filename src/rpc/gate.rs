@@ -1,0 +1,209 @@
+//! Before a method: the key is judged by the headers alone, and only then a message is read, no larger than the method
+//! has use for.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use tokio::{pin, time::timeout};
+use tonic::{Status, body::Body, server::NamedService};
+use tower::Service;
+use userbridge_gateway::listen::is_too_much;
+
+use super::{LateDirectory, auth, status};
+use crate::service::Area;
+
+/// The largest message of a method that [`LARGER`] does not name, in bytes. The largest valid one has 1,400, an address.
+const SMALL: usize = 8 * 1024;
+
+/// Methods with larger messages, and how large, in bytes.
+const LARGER: [(&str, usize); 5] = [
+    // Every text at its longest, in characters of four bytes, has 15 KiB. What is longer is told by name.
+    ("/userbridge.directory.v1.MemberService/LinkMember", 64 * 1024),
+    ("/userbridge.directory.v1.MemberService/UpdateMember", 64 * 1024),
+    ("/userbridge.directory.v1.MemberService/ListMembers", 64 * 1024),
+    // 500 ids.
+    (
+        "/userbridge.directory.v1.MemberService/BatchGetMembers",
+        32 * 1024,
+    ),
+    // Ten thousand ids.
+    (
+        "/userbridge.directory.v1.TeamService/SetTeamMembers",
+        LARGEST_MESSAGE,
+    ),
+];
+
+/// The largest message of all methods, in bytes.
+pub const LARGEST_MESSAGE: usize = 512 * 1024;
+
+/// What comes before each message: whether it is compressed, and its length.
+const PREFIX: usize = 5;
+
+/// A message that takes longer to come is not read on before its key was judged, again if need be.
+const PROMPT: Duration = Duration::from_secs(1);
+
+/// When the key is judged.
+#[derive(Clone, Copy)]
+pub(super) enum Judged {
+    /// Before the message is read, for this area.
+    First(Area),
+    /// With what the message asks about, in one look-up; the method does it. Before that if the message is no good or
+    /// does not come.
+    WithMessage,
+}
+
+/// Lets calls through to a service. It leaves a [`crate::service::Caller`] or a [`crate::domain::KeyDigest`] for the
+/// method, depending on [`Judged`].
+#[derive(Clone)]
+pub(super) struct Gate<S> {
+    inner: S,
+    directory: LateDirectory,
+    judged: Judged,
+}
+
+impl<S> Gate<S> {
+    pub(super) const fn new(inner: S, directory: LateDirectory, judged: Judged) -> Self {
+        Self {
+            inner,
+            directory,
+            judged,
+        }
+    }
+}
+
+impl<S: NamedService> NamedService for Gate<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Request<Body>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The clone is as ready: no generated service ever waits.
+        let mut inner = self.inner.clone();
+        let directory = self.directory.clone();
+        let judged = self.judged;
+        Box::pin(async move {
+            let answer = match judged {
+                Judged::First(area) => known(&directory, area, request, &mut inner).await,
+                Judged::WithMessage => asked(&directory, request, &mut inner).await,
+            };
+            Ok(answer.unwrap_or_else(Status::into_http))
+        })
+    }
+}
+
+/// A call whose key is judged first.
+async fn known<S>(
+    directory: &LateDirectory,
+    area: Area,
+    request: Request<Body>,
+    inner: &mut S,
+) -> Result<Response<Body>, Status>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let directory = directory.get()?;
+    let (mut parts, body) = request.into_parts();
+    let key = auth::key(&parts.headers)?;
+    let mut caller = directory.caller(key, area).await?;
+    let reading = read(body, largest(parts.uri.path()));
+    pin!(reading);
+    let message = if let Ok(message) = timeout(PROMPT, reading.as_mut()).await {
+        message?
+    } else {
+        let message = reading.await?;
+        // It may have been revoked in the meantime.
+        caller = directory.caller(key, area).await?;
+        message
+    };
+    parts.extensions.insert(caller);
+    let Ok(response) = inner.call(Request::from_parts(parts, message)).await;
+    Ok(response)
+}
+
+/// A call whose key the method judges.
+async fn asked<S>(
+    directory: &LateDirectory,
+    request: Request<Body>,
+    inner: &mut S,
+) -> Result<Response<Body>, Status>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let directory = directory.get()?;
+    let (mut parts, body) = request.into_parts();
+    let key = auth::key(&parts.headers)?;
+    let reading = read(body, largest(parts.uri.path()));
+    pin!(reading);
+    let message = match timeout(PROMPT, reading.as_mut()).await {
+        Ok(Ok(message)) => message,
+        Ok(Err(status)) => {
+            directory.check_public_key(key).await?;
+            return Err(status);
+        }
+        Err(_) => {
+            directory.check_public_key(key).await?;
+            reading.await?
+        }
+    };
+    parts.extensions.insert(key);
+    let Ok(response) = inner.call(Request::from_parts(parts, message)).await;
+    if status::is_bare(&response) {
+        // No method of ours has seen it, so nobody has judged the key.
+        directory.check_public_key(key).await?;
+    }
+    Ok(response)
+}
+
+fn largest(path: &str) -> usize {
+    let larger = LARGER.into_iter().find(|(method, _)| *method == path);
+    larger.map_or(SMALL, |(_, bytes)| bytes)
+}
+
+/// The whole body, which has one message of at most so many bytes.
+async fn read(mut body: Body, largest: usize) -> Result<Body, Status> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if is_too_much(&error) {
+                status::overloaded()
+            } else {
+                status::broken_off()
+            }
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > largest + PREFIX {
+            return Err(status::too_large(largest));
+        }
+        bytes.extend_from_slice(&data);
+        if announced(&bytes).is_some_and(|length| length > largest) {
+            return Err(status::too_large(largest));
+        }
+    }
+    Ok(Body::new(Full::from(bytes)))
+}
+
+/// The length of the message that begins here.
+fn announced(bytes: &[u8]) -> Option<usize> {
+    let (_, length) = bytes.split_first()?;
+    let length = u32::from_be_bytes(*length.first_chunk()?);
+    usize::try_from(length).ok()
+}
