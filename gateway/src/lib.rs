@@ -9,6 +9,7 @@ pub mod codec;
 mod dialects;
 mod fault;
 pub mod listen;
+pub mod log;
 mod proto;
 mod seldom;
 pub mod stop;

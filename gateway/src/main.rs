@@ -13,11 +13,10 @@ use axum::http::Uri;
 use clap::Parser;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
-use tracing_subscriber::EnvFilter;
 use userbridge_gateway::{
     Upstream,
     listen::{self, Limits, Places},
-    router,
+    log, router,
     stop::Stop,
 };
 
@@ -77,7 +76,13 @@ enum GatewayError {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("USERBRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = match log::filter() {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

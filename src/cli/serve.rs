@@ -3,9 +3,9 @@
 use std::{io::IsTerminal as _, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use clap::Args;
-use tracing_subscriber::EnvFilter;
 use userbridge_gateway::{
     listen::{Limits, Places},
+    log,
     stop::Stop,
 };
 
@@ -54,7 +54,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        let filter = EnvFilter::try_from_env("USERBRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = log::filter().map_err(|error| CliError::Usage(error.to_string()))?;
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)

@@ -9,7 +9,7 @@ use crate::{
     cli::assert_one_line,
     support::{
         database,
-        process::{Process, Serve, serve, userbridge},
+        process::{Finished, Process, Serve, serve, userbridge},
         wire::Wire,
     },
 };
@@ -69,6 +69,24 @@ fn serve_on_an_address_that_is_taken_fails_in_one_line() {
         assert_one_line(&finished.stderr);
         assert!(finished.stderr.contains(&taken), "{}", finished.stderr);
     }
+}
+
+#[test]
+fn a_log_setting_that_is_not_understood_is_an_error_that_names_it() {
+    let (folder, url) = database();
+    let output = serve()
+        .args(["--database-url", &url])
+        .env("USERBRIDGE_LOG", "nonsense")
+        .output()
+        .unwrap();
+    let finished = Finished::from(output);
+    assert_eq!((finished.code, finished.stdout.as_str()), (2, ""), "{finished:?}");
+    assert_one_line(&finished.stderr);
+    assert!(
+        finished.stderr.contains(r#"USERBRIDGE_LOG="nonsense""#),
+        "{finished:?}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

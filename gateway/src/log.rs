@@ -1,0 +1,69 @@
+//! What is logged: the setting that both programs have.
+
+use std::env::{self, VarError};
+
+use thiserror::Error;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+const VARIABLE: &str = "USERBRIDGE_LOG";
+
+/// The variable says nothing that can be followed. To overlook that would hide what its author wants to see.
+#[derive(Debug, Error)]
+#[error(
+    "{VARIABLE}={0:?} is neither a level (off, error, warn, info, debug, trace) nor levels by module such as \
+     warn,userbridge=debug"
+)]
+pub struct InvalidLog(String);
+
+/// What `USERBRIDGE_LOG` says; `info` if it says nothing.
+///
+/// # Errors
+///
+/// It is not understood.
+pub fn filter() -> Result<EnvFilter, InvalidLog> {
+    match env::var(VARIABLE) {
+        Ok(text) if !text.trim().is_empty() => parse(&text),
+        Ok(_) | Err(VarError::NotPresent) => Ok(EnvFilter::new("info")),
+        Err(VarError::NotUnicode(text)) => Err(InvalidLog(text.to_string_lossy().into_owned())),
+    }
+}
+
+fn parse(text: &str) -> Result<EnvFilter, InvalidLog> {
+    // To the library a lone word is a module. Here it is a level that somebody misspelt.
+    let is_misspelt = |directive: &str| {
+        !directive.contains(['=', '[', ']']) && directive.trim().parse::<LevelFilter>().is_err()
+    };
+    let filter = EnvFilter::builder().parse(text);
+    match filter {
+        Ok(filter) if !text.split(',').any(is_misspelt) => Ok(filter),
+        _ => Err(InvalidLog(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_and_levels_by_module_are_understood_and_nothing_else() {
+        for good in [
+            "off",
+            "warn",
+            "INFO",
+            "warn,userbridge=debug",
+            "userbridge_gateway=trace",
+        ] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "nonsense",
+            "userbridge",
+            "warn,nonsense",
+            "userbridge=nonsense",
+            "=",
+            "warn;debug",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}
