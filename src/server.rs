@@ -37,9 +37,9 @@ pub enum ServerError {
     /// The address can't be listened on.
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] io::Error),
-    /// The database can't be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// The database, which is named first, can't be opened.
+    #[error("{0}: {1}")]
+    Store(String, #[source] StoreError),
     /// The descriptors in the program are not readable.
     #[error(transparent)]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -103,7 +103,7 @@ impl Server {
             Err(error) => {
                 grpc.abort();
                 http.abort();
-                return Err(error.into());
+                return Err(ServerError::Store(storage::name(&config.database_url), error));
             }
         };
         let directory = Directory::new(storage.clone());

@@ -4,7 +4,11 @@ use std::{io, process::ExitCode};
 
 use thiserror::Error;
 
-use crate::{server::ServerError, service::ServiceError, storage::StoreError};
+use crate::{
+    server::ServerError,
+    service::ServiceError,
+    storage::{self, StoreError},
+};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -24,9 +28,15 @@ pub enum CliError {
     /// Exit code 1.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// Exit code 1.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// The database can't be used. Exit code 1.
+    #[error("{database}: {error}")]
+    Store {
+        /// Which one.
+        database: String,
+        /// Why not.
+        #[source]
+        error: StoreError,
+    },
     /// Exit code 1.
     #[error(transparent)]
     Service(ServiceError),
@@ -45,18 +55,32 @@ impl From<ServiceError> for CliError {
             ServiceError::Conflict(_) | ServiceError::Precondition(_) | ServiceError::VersionMismatch => {
                 Self::Conflict(error.to_string())
             }
+            ServiceError::Unavailable(error) => Self::Store {
+                database: "the database".to_owned(),
+                error,
+            },
             ServiceError::InvalidApiKey
             | ServiceError::ScopeRequired
             | ServiceError::DeploymentKeyRequired
             | ServiceError::ExpiresInThePast
             | ServiceError::Overloaded
-            | ServiceError::Unavailable(_)
             | ServiceError::Internal(_) => Self::Service(error),
         }
     }
 }
 
 impl CliError {
+    /// Says which database it is about, if it is about one.
+    pub(super) fn about(self, url: &str) -> Self {
+        match self {
+            Self::Store { error, .. } => Self::Store {
+                database: storage::name(url),
+                error,
+            },
+            other => other,
+        }
+    }
+
     /// 1: it failed; 3: not found; 4: there already, or not allowed in this state. (2 is clap's, for a command line that is not understood.)
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
@@ -66,7 +90,7 @@ impl CliError {
             Self::Conflict(_) => ExitCode::from(4),
             Self::NotServing(_)
             | Self::Server(_)
-            | Self::Store(_)
+            | Self::Store { .. }
             | Self::Service(_)
             | Self::Io(_)
             | Self::Json(_) => ExitCode::FAILURE,

@@ -103,14 +103,22 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
 
 /// A directory opened for one command.
 struct Session {
+    url: String,
     directory: Directory,
     storage: Arc<dyn Storage>,
 }
 
 impl Session {
     async fn open(global: &Global, migrate: Migrate) -> Result<Self, CliError> {
-        let storage = storage::connect(global.database_url(), migrate).await?;
+        let url = global.database_url();
+        let storage = storage::connect(url, migrate)
+            .await
+            .map_err(|error| CliError::Store {
+                database: storage::name(url),
+                error,
+            })?;
         Ok(Self {
+            url: url.to_owned(),
             directory: Directory::new(storage.clone()),
             storage,
         })
@@ -125,6 +133,6 @@ impl Session {
     /// Closes the database, then passes the command's result on.
     async fn close<T>(self, result: Result<T, CliError>) -> Result<T, CliError> {
         self.storage.close().await;
-        result
+        result.map_err(|error| error.about(&self.url))
     }
 }

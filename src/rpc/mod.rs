@@ -21,7 +21,7 @@ mod users;
 
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tonic::{
     Status,
     server::NamedService as _,
@@ -53,7 +53,10 @@ use self::{
     teams::Teams,
     users::Users,
 };
-use crate::service::{Area, Directory, ServiceError};
+use crate::{
+    service::{Area, Directory, ServiceError},
+    storage::Condition,
+};
 
 /// The largest question about health, in bytes: a service's name.
 const MAX_HEALTH_REQUEST: usize = 1024;
@@ -61,14 +64,16 @@ const MAX_HEALTH_REQUEST: usize = 1024;
 /// The largest question to reflection, in bytes: a symbol or a file's name.
 const MAX_REFLECTION_REQUEST: usize = 4 * 1024;
 
-/// Names of the services whose health is told apart.
-const SERVICES: [&str; 6] = [
-    UserServiceServer::<Users>::NAME,
-    MemberServiceServer::<Members>::NAME,
-    TeamServiceServer::<Teams>::NAME,
-    EventServiceServer::<Events>::NAME,
-    OrganizationServiceServer::<Organizations>::NAME,
-    ApiKeyServiceServer::<ApiKeys>::NAME,
+/// Names of the services whose health is told apart, and whether they change anything. The server as a whole, which has
+/// no name, is as well as the least of them.
+const SERVICES: [(&str, bool); 7] = [
+    (UserServiceServer::<Users>::NAME, true),
+    (MemberServiceServer::<Members>::NAME, true),
+    (TeamServiceServer::<Teams>::NAME, true),
+    (EventServiceServer::<Events>::NAME, false),
+    (OrganizationServiceServer::<Organizations>::NAME, true),
+    (ApiKeyServiceServer::<ApiKeys>::NAME, true),
+    ("", true),
 ];
 
 /// All gRPC services. They exist before the directory does: until [`Services::ready`] they answer UNAVAILABLE, and
@@ -78,6 +83,8 @@ pub struct Services {
     directory: LateDirectory,
     health: HealthReporter,
     draining: watch::Sender<bool>,
+    /// Held while health is reported, so that what is reported last is true.
+    reporting: Arc<Mutex<()>>,
 }
 
 impl Services {
@@ -87,21 +94,39 @@ impl Services {
             directory: LateDirectory::default(),
             health: HealthReporter::new(),
             draining: watch::Sender::new(false),
+            reporting: Arc::default(),
         };
-        services.report(ServingStatus::NotServing).await;
+        services.report(None).await;
         services
     }
 
-    /// From now on requests are answered from this directory.
+    /// From now on requests are answered from this directory, and health tells the condition of its storage.
     pub async fn ready(&self, directory: Directory) {
-        if self.directory.0.set(directory).is_ok() {
-            self.report(ServingStatus::Serving).await;
+        let mut condition = directory.condition();
+        if self.directory.0.set(directory).is_err() {
+            return;
         }
+        let now = *condition.borrow_and_update();
+        self.report(Some(now)).await;
+        let services = self.clone();
+        let follow = async move {
+            while condition.changed().await.is_ok() {
+                let now = *condition.borrow_and_update();
+                services.report(Some(now)).await;
+            }
+        };
+        let mut draining = self.draining.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = follow => {}
+                () = async { drop(draining.wait_for(|draining| *draining).await) } => {}
+            }
+        });
     }
 
     /// Tells whoever watches our health to go elsewhere, then ends streams. Requests are still answered.
     pub async fn drain(&self) {
-        self.report(ServingStatus::NotServing).await;
+        self.report(None).await;
         self.draining.send_replace(true);
     }
 
@@ -168,8 +193,17 @@ impl Services {
             .prepare())
     }
 
-    async fn report(&self, status: ServingStatus) {
-        for service in SERVICES.into_iter().chain([""]) {
+    /// None: nothing is served.
+    async fn report(&self, condition: Option<Condition>) {
+        let _turn = self.reporting.lock().await;
+        for (service, writes) in SERVICES {
+            let serves = condition
+                .is_some_and(|condition| condition.is_readable() && (condition.is_writable() || !writes));
+            let status = if serves {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            };
             self.health.set_service_status(service, status).await;
         }
     }

@@ -8,7 +8,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::{
     service::ServiceError,
-    storage::{Conflict, Missing, Precondition},
+    storage::{Conflict, Missing, Precondition, StoreError},
 };
 
 /// Domain of every `google.rpc.ErrorInfo`.
@@ -59,9 +59,16 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
             "OVERLOADED",
             "too many requests are waiting",
         ),
+        // The storage has told the log, once for all requests.
         ServiceError::Unavailable(cause) => {
-            tracing::warn!(%cause, "the directory is not available");
-            retry(Code::Unavailable, "UNAVAILABLE", "not available, try again")
+            tracing::debug!(%cause, "the directory is not available");
+            let message = match cause {
+                StoreError::OutcomeUnknown(_) => {
+                    "not available, and the change may have been made; try again"
+                }
+                _ => "not available, try again",
+            };
+            retry(Code::Unavailable, "UNAVAILABLE", message)
         }
         ServiceError::Internal(cause) => {
             tracing::error!(%cause, "a request failed");

@@ -50,8 +50,15 @@ impl From<StoreError> for ServiceError {
             StoreError::Precondition(precondition) => Self::Precondition(precondition),
             StoreError::VersionMismatch => Self::VersionMismatch,
             StoreError::Overloaded => Self::Overloaded,
-            StoreError::Busy | StoreError::Closed => Self::Unavailable(error),
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::Closed => {
+                Self::Unavailable(error)
+            }
             StoreError::UnknownEngine
+            | StoreError::NoFile
+            | StoreError::CannotOpen { .. }
+            | StoreError::NotADatabase
+            | StoreError::Foreign
+            | StoreError::LogInUse
             | StoreError::NoDatabase
             | StoreError::SchemaTooNew { .. }
             | StoreError::SchemaTooOld

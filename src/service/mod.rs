@@ -18,6 +18,8 @@ mod users;
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 pub use api_keys::{CreatedApiKey, Expiry};
 pub use error::ServiceError;
 pub use grant::{Admin, Area, Caller, Credential, Read, Write};
@@ -28,7 +30,7 @@ pub use users::Ping;
 use self::touches::Touches;
 use crate::{
     domain::{Actor, Clock, OsRandom, Random, Source, SystemClock, Timestamp},
-    storage::{Change, Storage},
+    storage::{Change, Condition, Storage},
 };
 
 /// The directory: all its use cases on one storage.
@@ -62,6 +64,12 @@ impl Directory {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What the storage can't do at present.
+    #[must_use]
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.storage.condition()
     }
 
     fn change(&self, actor: Actor) -> Change {

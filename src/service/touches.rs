@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -22,6 +23,9 @@ pub const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
 /// Most times that one transaction writes, so that the changes of callers come between.
 const AT_ONCE: usize = 64;
+
+/// Most times of a kind that are kept while they can't be written: some tens of megabytes.
+const MOST: usize = 100_000;
 
 /// Times that wait to be written.
 #[derive(Debug, Default)]
@@ -45,25 +49,60 @@ impl Touches {
         }
     }
 
-    /// Writes down what waits. What can't be written is dropped: the next use notes it again.
+    /// Writes down what waits. What can't be written at present waits on; what can't for another reason is dropped, and
+    /// noted again by the next use.
     pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<(), StoreError> {
-        let seen = std::mem::take(&mut *lock(&self.seen));
-        let seen: Vec<_> = seen
+        let seen: Vec<_> = std::mem::take(&mut *lock(&self.seen))
             .into_iter()
             .map(|((organization, member), at)| (organization, member, at))
             .collect();
-        for some in seen.chunks(AT_ONCE) {
-            storage.record_seen(some.to_vec()).await?;
-        }
-        let used = std::mem::take(&mut *lock(&self.used));
-        let used: Vec<_> = used
+        let used: Vec<_> = std::mem::take(&mut *lock(&self.used))
             .into_iter()
             .map(|((organization, key), at)| (organization, key, at))
             .collect();
-        for some in used.chunks(AT_ONCE) {
-            storage.record_key_use(some.to_vec()).await?;
+        let mut result = Ok(());
+        for some in seen.chunks(AT_ONCE) {
+            if let Err(error) = storage.record_seen(some.to_vec()).await {
+                if is_passing(&error) {
+                    let some = some
+                        .iter()
+                        .map(|&(organization, member, at)| ((organization, member), at));
+                    keep(&self.seen, some);
+                }
+                result = Err(error);
+            }
         }
-        Ok(())
+        for some in used.chunks(AT_ONCE) {
+            if let Err(error) = storage.record_key_use(some.to_vec()).await {
+                if is_passing(&error) {
+                    let some = some
+                        .iter()
+                        .map(|&(organization, key, at)| ((organization, key), at));
+                    keep(&self.used, some);
+                }
+                result = Err(error);
+            }
+        }
+        result
+    }
+}
+
+/// Whether it may work the next time.
+const fn is_passing(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::Overloaded
+    )
+}
+
+/// Puts times back that were not written. Later ones that came in the meantime stay.
+fn keep<K: Eq + Hash>(waiting: &Mutex<HashMap<K, Timestamp>>, some: impl Iterator<Item = (K, Timestamp)>) {
+    let mut waiting = lock(waiting);
+    for (key, at) in some {
+        if waiting.len() >= MOST {
+            return;
+        }
+        waiting.entry(key).or_insert(at);
     }
 }
 

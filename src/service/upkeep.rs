@@ -1,10 +1,12 @@
 //! Work that nobody asks for: times of last use, members whose retention time has passed, and kept answers that are too
 //! old.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
+
+use tokio::time::interval;
 
 use super::{Directory, ServiceError, touches::FLUSH_EVERY};
-use crate::{domain::Actor, storage::StoreError};
+use crate::domain::Actor;
 
 /// How often to look for members to erase.
 const RETENTION_EVERY: Duration = Duration::from_mins(10);
@@ -21,66 +23,115 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Directory {
     /// Does the upkeep until `stop` ends, and writes down what waits then.
     pub async fn upkeep(self, stop: impl Future<Output = ()>) {
-        let mut stop = std::pin::pin!(stop);
-        let mut flush = tokio::time::interval(FLUSH_EVERY);
-        let mut retention = tokio::time::interval(RETENTION_EVERY);
-        let mut answers = tokio::time::interval(ANSWERS_EVERY);
-        loop {
-            tokio::select! {
-                () = &mut stop => break,
-                _ = flush.tick() => self.flush_touches().await,
-                _ = answers.tick() => tokio::select! {
-                    () = &mut stop => break,
-                    removed = self.remove_old_answers() => if let Err(error) = removed {
-                        tracing::warn!(%error, "old answers could not be removed; it will be tried again");
-                    },
-                },
-                // There may be more to erase than a server that stops can wait for.
-                _ = retention.tick() => tokio::select! {
-                    () = &mut stop => break,
-                    erased = self.erase_due() => match erased {
-                        Ok(0) => {}
-                        Ok(erased) => tracing::info!(erased, "erased members whose retention time has passed"),
-                        Err(error) => tracing::error!(%error, "the retention job failed; it will try again"),
-                    },
-                },
-            }
+        // Side by side: there may be more to erase than times of use can wait for, or a server that stops.
+        let work = async {
+            tokio::join!(
+                every(FLUSH_EVERY, || self.flush_touches()),
+                every(ANSWERS_EVERY, || self.old_answers()),
+                every(RETENTION_EVERY, || self.retention()),
+            )
+        };
+        tokio::select! {
+            () = stop => {}
+            _ = work => {}
         }
         self.flush_touches().await;
     }
 
-    /// Erases members whose retention time has passed, one after the other, and returns how many.
+    async fn old_answers(&self) {
+        match self.remove_old_answers().await {
+            // In the second case the storage has told the log.
+            Ok(_) | Err(ServiceError::Unavailable(_)) => {}
+            Err(error) => tracing::warn!(%error, "old answers could not be removed; it will be tried again"),
+        }
+    }
+
+    async fn retention(&self) {
+        match self.erase_due().await {
+            // In the second case the storage has told the log.
+            Ok(0) | Err(ServiceError::Unavailable(_)) => {}
+            Ok(erased) => tracing::info!(erased, "erased members whose retention time has passed"),
+            Err(error) => tracing::error!(%error, "the retention job failed; it will try again"),
+        }
+    }
+
+    /// Erases members whose retention time has passed, one after the other, and returns how many. Those that can't be
+    /// erased are left for the next time.
     ///
     /// # Errors
     ///
-    /// Only those of the storage. What was erased before stays erased.
+    /// [`ServiceError::Unavailable`], or that it can't be known who is due. What was erased before stays erased.
     pub async fn erase_due(&self) -> Result<usize, ServiceError> {
         let mut erased = 0;
+        let mut left = Left::default();
         loop {
-            let due = self.storage.retention_due(self.clock.now(), STEP).await?;
+            // Those that are left come first again each time.
+            let due = self
+                .storage
+                .retention_due(self.clock.now(), STEP, left.members)
+                .await?;
             if due.is_empty() {
-                return Ok(erased);
+                break;
             }
             for (organization, member) in due {
-                match self
-                    .storage
-                    .erase_member(organization, member, self.change(Actor::Retention))
-                    .await
-                {
+                let change = self.change(Actor::Retention);
+                match self.storage.erase_member(organization, member, change).await {
                     Ok(_) => erased += 1,
-                    // In the meantime it was restored, or is to be kept longer.
-                    Err(StoreError::NotFound(_)) => {}
-                    Err(error) => return Err(error.into()),
+                    Err(error) => match ServiceError::from(error) {
+                        error @ (ServiceError::Unavailable(_) | ServiceError::Overloaded) => {
+                            return Err(error);
+                        }
+                        // In the meantime it was restored, or is to be kept longer.
+                        ServiceError::NotFound(_) => left.members += 1,
+                        error => left.add(error),
+                    },
                 }
             }
             tokio::time::sleep(PAUSE).await;
         }
+        if let Some(error) = left.first {
+            let members = left.failed;
+            tracing::error!(%error, members, "some members could not be erased; it will try again");
+        }
+        Ok(erased)
     }
 
     /// Writes down the times of last use that wait.
     pub async fn flush_touches(&self) {
-        if let Err(error) = self.touches.flush(&*self.storage).await {
-            tracing::warn!(%error, "times of last use could not be written");
+        match self
+            .touches
+            .flush(&*self.storage)
+            .await
+            .map_err(ServiceError::from)
+        {
+            // In the second case the storage has told the log.
+            Ok(()) | Err(ServiceError::Unavailable(_)) => {}
+            Err(error) => tracing::warn!(%error, "times of last use could not be written"),
         }
+    }
+}
+
+/// Works at once and then in this rhythm.
+async fn every<F: Future<Output = ()>>(period: Duration, mut work: impl FnMut() -> F) -> Infallible {
+    let mut ticks = interval(period);
+    loop {
+        ticks.tick().await;
+        work().await;
+    }
+}
+
+/// Members that were due and are not erased.
+#[derive(Default)]
+struct Left {
+    members: u32,
+    failed: u32,
+    first: Option<ServiceError>,
+}
+
+impl Left {
+    fn add(&mut self, error: ServiceError) {
+        self.members += 1;
+        self.failed += 1;
+        self.first.get_or_insert(error);
     }
 }

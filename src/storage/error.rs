@@ -1,6 +1,10 @@
 //! What can go wrong in storage.
 
+use std::{io, path::PathBuf};
+
 use thiserror::Error;
+
+use super::Outage;
 
 /// A rule of uniqueness that a write would have broken.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -80,15 +84,43 @@ pub enum StoreError {
     /// Too much is waiting already. Nothing changed; try again later.
     #[error("too many requests are waiting")]
     Overloaded,
-    /// Another process held the database for too long. Nothing changed; try again.
-    #[error("the database is locked by another process")]
-    Busy,
+    /// The database can't be written or read at present. Nothing changed; try again later.
+    #[error("{0}")]
+    Unavailable(Outage),
+    /// The database failed while it committed the change, which may have happened.
+    #[error("{0}; the change may have been made")]
+    OutcomeUnknown(Outage),
+    /// The file was written anew, but its write-ahead log could not be emptied, and still has what was removed.
+    #[error(
+        "the file was written anew, but another program is reading it, so its write-ahead log still has what was erased: \
+         end that program and run `userbridge compact` again"
+    )]
+    LogInUse,
     /// The database is closed, or closing.
     #[error("the database is closed")]
     Closed,
     /// No engine of this program speaks this kind of URL.
     #[error("the database URL must begin with sqlite:")]
     UnknownEngine,
+    /// The URL names no file that can be written, such as a database in memory.
+    #[error(
+        "the database URL must name a file that can be written, as in sqlite:/var/lib/userbridge/users.db"
+    )]
+    NoFile,
+    /// A file can't be opened or made, or not to be written.
+    #[error("{} can't be opened for writing: {source}", .path.display())]
+    CannotOpen {
+        /// Which one: the database, one beside it, or their folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file is not a database.
+    #[error("it is not an SQLite database")]
+    NotADatabase,
+    /// The file is a database of another program.
+    #[error("it is an SQLite database of another program")]
+    Foreign,
     /// There is no such database, and it was not to be made.
     #[error("there is no database there yet: create it with `userbridge migrate`")]
     NoDatabase,

@@ -339,12 +339,14 @@ pub trait MemberStore: Send + Sync {
     /// and leaves the version. Members that are gone are passed over.
     async fn record_seen(&self, seen: Vec<(OrganizationId, MemberId, Timestamp)>) -> Result<(), StoreError>;
 
-    /// Members whose retention time has passed and who are not erased yet, of all organizations. For the retention job,
-    /// which belongs to none of them.
+    /// Members whose retention time has passed and who are not erased yet, of all organizations. With an organization, all
+    /// its members end. In an order of which only erased ones drop out, and without the first `skip`. For the retention
+    /// job, which belongs to no organization.
     async fn retention_due(
         &self,
         now: Timestamp,
         limit: u32,
+        skip: u32,
     ) -> Result<Vec<(OrganizationId, MemberId)>, StoreError>;
 }
 

@@ -10,6 +10,7 @@
 
 mod answers;
 mod api_keys;
+mod condition;
 mod error;
 mod events;
 mod members;
@@ -20,11 +21,13 @@ mod teams;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::domain::{Actor, ApiKeyId, Source, Timestamp};
 
 pub use answers::{ANSWER_KEPT, AnswerStore};
 pub use api_keys::{ApiKeyStore, NewApiKey};
+pub use condition::{Condition, Outage};
 pub use error::{Conflict, Missing, Precondition, StoreError};
 pub use events::{EventLog, EventQuery};
 pub use members::{
@@ -40,7 +43,14 @@ pub trait Storage:
     OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog + AnswerStore
 {
     /// Writes the database anew, without traces of what was removed. It takes as long as copying it; changes wait.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LogInUse`]: it was done, but traces are left.
     async fn compact(&self) -> Result<(), StoreError>;
+
+    /// What does not work at present. Changes when that does.
+    fn condition(&self) -> watch::Receiver<Condition>;
 
     /// Lets what was accepted finish, then closes the database. Later calls fail with [`StoreError::Closed`].
     async fn close(&self);
@@ -108,12 +118,26 @@ pub enum Migrate {
     Never,
 }
 
+/// What a person calls the database at a URL: its file. Other URLs are not repeated: there may be a password in them.
+#[must_use]
+pub fn name(url: &str) -> String {
+    match url
+        .strip_prefix("sqlite:")
+        .map(|path| path.trim_start_matches("//"))
+    {
+        Some("") => url.to_owned(),
+        Some(path) => path.to_owned(),
+        None => "the database".to_owned(),
+    }
+}
+
 /// Opens the database at a URL. The one place that names the engines.
 ///
 /// # Errors
 ///
-/// [`StoreError::UnknownEngine`], [`StoreError::SchemaTooNew`], [`StoreError::SchemaTooOld`],
-/// [`StoreError::NoDatabase`], or what the engine says.
+/// [`StoreError::UnknownEngine`], [`StoreError::NoFile`], [`StoreError::NoDatabase`], [`StoreError::CannotOpen`],
+/// [`StoreError::NotADatabase`], [`StoreError::Foreign`], [`StoreError::SchemaTooNew`], [`StoreError::SchemaTooOld`],
+/// [`StoreError::SchemaChanged`], or what the engine says.
 pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, StoreError> {
     match url.split_once(':') {
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::SqliteStorage::open(url, migrate).await?)),

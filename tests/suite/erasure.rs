@@ -1,12 +1,16 @@
 //! What is erased is gone from the files themselves, while the database is open.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, SqliteConnection};
+use tokio::time::{sleep, timeout};
 use userbridge::{
     domain::{ApiKeyId, Clock as _, MemberEntry, MemberPatch, Organization, OrganizationId},
     service::{Admin, Directory, Write},
-    storage::{self, Change, LinkMember, Linked, Migrate, Once, Storage, Token},
+    storage::{
+        Change, LinkMember, Linked, Migrate, Once, Storage, StoreError, Token,
+        sqlite::{Settings, SqliteStorage},
+    },
 };
 
 use crate::support::{CLOCK, RANDOM, database, first};
@@ -21,8 +25,13 @@ struct Open {
 
 impl Open {
     async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    async fn with(settings: Settings) -> Self {
         let (folder, url) = database();
-        let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+        let storage = SqliteStorage::open_with(&url, Migrate::Always, settings).await;
+        let storage: Arc<dyn Storage> = Arc::new(storage.unwrap());
         let directory = Directory::new(storage.clone());
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
         let acme = directory
@@ -242,4 +251,63 @@ async fn nothing_is_left_of_many_who_came_changed_and_were_erased_once_the_file_
     let found = open.stored(&texts);
     let expected: Vec<_> = texts.iter().copied().step_by(4).collect();
     assert_eq!(found, expected);
+}
+
+/// Another process that reads the file, such as one that makes an online backup, until it is dropped.
+async fn reader(url: &str) -> SqliteConnection {
+    let mut reader = SqliteConnection::connect(url).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM members")
+        .execute(&mut reader)
+        .await
+        .unwrap();
+    reader
+}
+
+/// Long enough for anything that happens at all, and less than the time for which locks are waited for here.
+const NEVER: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn what_is_erased_while_another_process_reads_is_gone_soon_after_it_has_ended() {
+    let open = Open::with(Settings {
+        // Whoever waited for the reader with the lock in hand would hold everybody for so long.
+        busy_timeout: Duration::from_secs(600),
+        ..Settings::default()
+    })
+    .await;
+    let sally = open.link("quetzal@xylophone.example", "Quetzalcoatl").await;
+    let texts = ["quetzal@xylophone", "Quetzalcoatl"];
+    let reader = reader(&open.url).await;
+    let held = async {
+        open.erase(&sally).await;
+        open.link("tom@acme.example.com", "Tom").await;
+    };
+    timeout(NEVER, held)
+        .await
+        .expect("the reader holds up the writer");
+    assert_eq!(open.stored(&texts), texts, "the reader keeps them in the log");
+    reader.close().await.unwrap();
+    // Nobody asks again.
+    let gone = async {
+        while !open.stored(&texts).is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(NEVER, gone).await.expect("they stay");
+}
+
+#[tokio::test]
+async fn compacting_fails_while_another_process_reads_what_was_erased() {
+    let open = Open::with(Settings {
+        log_patience: Duration::from_millis(100),
+        ..Settings::default()
+    })
+    .await;
+    let sally = open.link("quetzal@xylophone.example", "Quetzalcoatl").await;
+    let reader = reader(&open.url).await;
+    open.erase(&sally).await;
+    let compacted = open.storage.compact().await;
+    assert!(matches!(compacted, Err(StoreError::LogInUse)), "{compacted:?}");
+    reader.close().await.unwrap();
+    open.storage.compact().await.unwrap();
+    assert_eq!(open.stored(&["quetzal@xylophone", "Quetzalcoatl"]), [""; 0]);
 }

@@ -180,10 +180,12 @@ async fn a_database_of_a_newer_program_is_refused() {
         assert_eq!(refused.code, 1);
         assert_eq!(refused.stdout, "");
         let line = refused.stderr.lines().last().unwrap();
+        let file = folder.path().join("users.db");
         assert!(
-            line.starts_with(
-                "error: the database has schema version 9000, and this program knows versions up to "
-            ) && line.ends_with(": run a newer userbridge"),
+            line.starts_with(&format!(
+                "error: {}: the database has schema version 9000, and this program knows versions up to ",
+                file.display()
+            )) && line.ends_with(": run a newer userbridge"),
             "{line}"
         );
     }

@@ -1,15 +1,18 @@
 //! Moving the write-ahead log into the file, beside the writer: a commit need not wait for it.
+//!
+//! What is erased is overwritten in the file, but stays in the log until that is emptied. Somebody who reads the log keeps
+//! it from that, so it is tried until it succeeds.
 
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{
-    sync::{Mutex, OwnedMutexGuard, watch},
+    sync::{Mutex, OwnedMutexGuard, mpsc, oneshot, watch},
     task::JoinHandle,
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 
-use super::error::engine;
+use super::{error::engine, writer::Truncation};
 use crate::storage::StoreError;
 
 /// How many pages of 4 KiB wait in the log until they are moved: SQLite's own default.
@@ -22,10 +25,22 @@ pub(super) const MOST_PAGES: i64 = 10 * PAGES;
 /// How long to wait before the next look at the log.
 const PACE: Duration = Duration::from_millis(50);
 
+/// The first pause before it is tried again to empty the log, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How often the log is emptied without being asked: what another process erased, or this one before it was killed, is
+/// gone after this time, too.
+const EMPTY_EVERY: Duration = Duration::from_secs(30);
+
+/// The log hears of a log that can't be emptied this often.
+const SAID_EVERY: Duration = Duration::from_secs(30);
+
 /// The task that moves the log.
 pub(super) struct Checkpointer {
     /// SQLite lets only one connection at a time move the log, and tells others to go away.
     turn: Arc<Mutex<()>>,
+    empty: mpsc::UnboundedSender<oneshot::Sender<()>>,
     close: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -35,6 +50,7 @@ impl Checkpointer {
     pub(super) async fn start(
         options: SqliteConnectOptions,
         commits: watch::Receiver<u64>,
+        truncation: Truncation,
     ) -> Result<Self, StoreError> {
         let options = options
             .pragma("wal_autocheckpoint", "0")
@@ -42,12 +58,31 @@ impl Checkpointer {
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
         let turn = Arc::new(Mutex::new(()));
         let (close, closing) = watch::channel(false);
-        let task = tokio::spawn(run(connection, turn.clone(), commits, closing));
+        let (empty, requests) = mpsc::unbounded_channel();
+        let log = Log {
+            options,
+            connection: Some(connection),
+            truncation,
+            turn: turn.clone(),
+            wanted: None,
+            said_at: None,
+        };
+        let task = tokio::spawn(log.run(commits, requests, closing));
         Ok(Self {
             turn,
+            empty,
             close,
             task: Mutex::new(Some(task)),
         })
+    }
+
+    /// Empties the log. When it returns, that was tried once; until it succeeds, the task goes on trying.
+    pub(super) async fn empty(&self) {
+        let (reply, done) = oneshot::channel();
+        // An error means that the storage is closing: who leaves last empties the log.
+        if self.empty.send(reply).is_ok() {
+            let _ = done.await;
+        }
     }
 
     /// Leave to move the log oneself.
@@ -65,41 +100,159 @@ impl Checkpointer {
     }
 }
 
-async fn run(
-    mut connection: SqliteConnection,
+struct Log {
+    options: SqliteConnectOptions,
+    /// None after a failure, until it is needed.
+    connection: Option<SqliteConnection>,
+    truncation: Truncation,
     turn: Arc<Mutex<()>>,
-    mut commits: watch::Receiver<u64>,
-    mut closing: watch::Receiver<bool>,
-) {
-    loop {
-        let changed = async {
-            sleep(PACE).await;
-            commits.changed().await
-        };
-        tokio::select! {
-            changed = changed => if changed.is_err() { break },
-            _ = closing.wait_for(|closing| *closing) => break,
-        }
-        let _turn = turn.lock().await;
-        if let Err(error) = move_if_long(&mut connection).await {
-            tracing::warn!(%error, "the write-ahead log was not moved into the file; the writer will do it");
-        }
-    }
-    if let Err(error) = connection.close().await {
-        tracing::error!(%error, "closing the database failed");
-    }
+    wanted: Option<Wanted>,
+    said_at: Option<Instant>,
 }
 
-async fn move_if_long(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    // Whether it failed for want of a lock, pages in the log, pages of them that are in the file
-    // (sqlite.org/pragma.html#pragma_wal_checkpoint).
-    let (_, log, moved): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint (NOOP)")
-        .fetch_one(&mut *connection)
-        .await?;
-    if log - moved >= PAGES {
-        sqlx::query("PRAGMA wal_checkpoint (PASSIVE)")
-            .execute(connection)
-            .await?;
+/// The log is to be emptied.
+struct Wanted {
+    since: Instant,
+    next: Instant,
+    pause: Duration,
+}
+
+impl Log {
+    async fn run(
+        mut self,
+        mut commits: watch::Receiver<u64>,
+        mut requests: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+        mut closing: watch::Receiver<bool>,
+    ) {
+        let mut waiting = Vec::new();
+        let mut every = tokio::time::interval_at(Instant::now() + EMPTY_EVERY, EMPTY_EVERY);
+        loop {
+            let changed = async {
+                sleep(PACE).await;
+                commits.changed().await
+            };
+            let next = self.wanted.as_ref().map(|wanted| wanted.next);
+            let due = async {
+                match next {
+                    Some(next) => sleep_until(next).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = changed => if changed.is_ok() { self.move_if_long().await } else { break },
+                () = due => self.empty().await,
+                _ = every.tick() => self.want_if_any().await,
+                count = requests.recv_many(&mut waiting, usize::MAX) => if count > 0 {
+                    self.want();
+                    self.empty().await;
+                    for reply in waiting.drain(..) {
+                        // A caller that went away does not mind.
+                        let _ = reply.send(());
+                    }
+                },
+                () = async { drop(closing.wait_for(|closing| *closing).await) } => break,
+            }
+        }
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::error!(%error, "closing the database failed");
+        }
     }
-    Ok(())
+
+    fn want(&mut self) {
+        let now = Instant::now();
+        self.wanted.get_or_insert(Wanted {
+            since: now,
+            next: now,
+            pause: FIRST_PAUSE,
+        });
+    }
+
+    async fn want_if_any(&mut self) {
+        match self.length().await {
+            Ok((0, _)) => {}
+            Ok(_) => self.want(),
+            Err(error) => self.failed(&error).await,
+        }
+    }
+
+    async fn move_if_long(&mut self) {
+        let turn = self.turn.clone().lock_owned().await;
+        let moved = match self.length().await {
+            Ok((log, moved)) if log - moved >= PAGES => self.move_now().await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        drop(turn);
+        if let Err(error) = moved {
+            self.failed(&error).await;
+        }
+    }
+
+    async fn empty(&mut self) {
+        let turn = self.turn.clone().lock_owned().await;
+        // First beside the writer, so that little is left to be done while it waits.
+        let moved = self.move_now().await;
+        let emptied = self.truncation.run().await;
+        drop(turn);
+        if let Err(error) = moved {
+            self.failed(&error).await;
+        }
+        let Some(wanted) = &mut self.wanted else { return };
+        if matches!(emptied, Ok(true)) {
+            self.wanted = None;
+            return;
+        }
+        wanted.next = Instant::now() + wanted.pause;
+        wanted.pause = (wanted.pause * 2).min(LONGEST_PAUSE);
+        let seconds = wanted.since.elapsed().as_secs();
+        match emptied {
+            // It is no news while it is about to end.
+            Ok(_) if seconds < LONGEST_PAUSE.as_secs() => {}
+            Ok(_) => self.say(&format_args!("it is being read since {seconds} s")),
+            Err(StoreError::Unavailable(_) | StoreError::Closed) => {}
+            Err(error) => self.say(&error),
+        }
+    }
+
+    /// Pages in the log, and how many of them are in the file.
+    async fn length(&mut self) -> Result<(i64, i64), sqlx::Error> {
+        // The first column is whether it failed for want of a lock (sqlite.org/pragma.html#pragma_wal_checkpoint).
+        let (_, log, moved): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint (NOOP)")
+            .fetch_one(self.connection().await?)
+            .await?;
+        Ok((log, moved))
+    }
+
+    async fn move_now(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA wal_checkpoint (PASSIVE)")
+            .execute(self.connection().await?)
+            .await?;
+        Ok(())
+    }
+
+    async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => SqliteConnection::connect_with(&self.options).await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Gives up a connection that failed. The writer moves the log when it has become too long.
+    async fn failed(&mut self, error: &sqlx::Error) {
+        self.say(error);
+        if let Some(connection) = self.connection.take() {
+            // It is given up because it is broken.
+            let _ = connection.close().await;
+        }
+    }
+
+    fn say(&mut self, reason: &dyn std::fmt::Display) {
+        if self.said_at.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
+            self.said_at = Some(Instant::now());
+            tracing::warn!(%reason, "the write-ahead log was not moved into the file and emptied; it is tried again");
+        }
+    }
 }

@@ -2,20 +2,26 @@
 
 use sqlx::error::ErrorKind;
 
-use crate::storage::{Conflict, StoreError};
+use crate::storage::{Conflict, Outage, StoreError};
 
-/// `SQLITE_BUSY`, the low byte of its extended codes too (sqlite.org/rescode.html).
+// Primary result codes: the low byte of extended ones (sqlite.org/rescode.html).
 const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const NOMEM: i32 = 7;
+const READONLY: i32 = 8;
+const IOERR: i32 = 10;
+const FULL: i32 = 13;
+const CANTOPEN: i32 = 14;
+const PROTOCOL: i32 = 15;
+const NOTADB: i32 = 26;
 
 /// What an error of the engine means to the layers above.
 pub(super) fn engine(error: sqlx::Error) -> StoreError {
-    if is_busy(&error) {
-        return StoreError::Busy;
-    }
-    match error {
-        sqlx::Error::PoolClosed => StoreError::Closed,
-        sqlx::Error::PoolTimedOut => StoreError::Overloaded,
-        other => StoreError::Engine(Box::new(other)),
+    match (outage(&error), error) {
+        (Some(outage), _) => StoreError::Unavailable(outage),
+        (None, sqlx::Error::PoolClosed) => StoreError::Closed,
+        (None, sqlx::Error::PoolTimedOut) => StoreError::Overloaded,
+        (None, other) => StoreError::Engine(Box::new(other)),
     }
 }
 
@@ -27,11 +33,30 @@ pub(super) fn unique(error: sqlx::Error, conflict: Conflict) -> StoreError {
     }
 }
 
-/// Whether another process held a lock for longer than this one waits.
-pub(super) fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    code.and_then(|code| code.parse::<i32>().ok())
-        .is_some_and(|code| code & 0xff == BUSY)
+/// What is wrong with the file or the machine, if that is why it failed. A damaged page (`SQLITE_CORRUPT`) is none: who
+/// does not need it does not notice.
+pub(super) fn outage(error: &sqlx::Error) -> Option<Outage> {
+    if matches!(error, sqlx::Error::WorkerCrashed) {
+        return Some(Outage::Other);
+    }
+    let code = code(error)?;
+    match code & 0xff {
+        BUSY | LOCKED | PROTOCOL => Some(Outage::Locked),
+        READONLY => Some(Outage::ReadOnly),
+        IOERR | CANTOPEN => Some(Outage::Io(code)),
+        NOTADB => Some(Outage::Damaged),
+        FULL => Some(Outage::DiskFull),
+        NOMEM => Some(Outage::Other),
+        _ => None,
+    }
+}
+
+/// Whether the file is none of SQLite's.
+pub(super) fn is_no_database(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code & 0xff == NOTADB)
+}
+
+/// SQLite's extended result code.
+fn code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
 }

@@ -4,30 +4,32 @@
 //! owns the connection takes all look-ups that wait and answers them with one statement. On an idle server that is one
 //! look-up, which waits for nobody. The statement begins after all its look-ups were asked for, so each sees every
 //! change acknowledged before it was asked.
+//!
+//! A connection that fails is given up, and the next look-ups are answered by a new one.
 
-use std::sync::LazyLock;
+use std::{pin::pin, sync::LazyLock};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteRow},
 };
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot, watch},
     task::JoinHandle,
+    time::{Instant, sleep},
 };
 
 use super::{
-    error::engine,
+    error::{engine, outage},
     found::{FOUND, FoundRow},
+    outage::{Outages, Side},
+    settings::Settings,
     slots::{MAX_SLOTS, Slotted},
 };
 use crate::{
     domain::{KeyDigest, MemberLookup},
-    storage::{Found, StoreError},
+    storage::{Condition, Found, Outage, StoreError},
 };
-
-/// Look-ups that may wait. One more is refused at once with [`StoreError::Overloaded`].
-const QUEUE: usize = 4096;
 
 /// How much of the file this connection keeps in memory, once it has read it: by reckoning, the inner pages of the
 /// indexes of ten million members.
@@ -77,13 +79,22 @@ struct Lookup {
 
 impl LookupQueue {
     /// Opens the connection and starts the task that owns it.
-    pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+    pub(super) async fn start(
+        options: SqliteConnectOptions,
+        settings: &Settings,
+        condition: watch::Sender<Condition>,
+    ) -> Result<Self, StoreError> {
         let options = options
             .pragma("cache_size", format!("-{CACHE_KIB}"))
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
-        let (queue, messages) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(Reader { options, connection }.run(messages));
+        let (queue, messages) = mpsc::channel(settings.lookup_queue);
+        let reader = Reader {
+            outages: Outages::new(Side::Reads, options.get_filename(), condition),
+            options,
+            connection: Some(connection),
+        };
+        let task = tokio::spawn(reader.run(messages));
         Ok(Self {
             queue,
             task: Mutex::new(Some(task)),
@@ -122,27 +133,45 @@ impl LookupQueue {
 
 struct Reader {
     options: SqliteConnectOptions,
-    connection: SqliteConnection,
+    /// None after a failure, until the next attempt.
+    connection: Option<SqliteConnection>,
+    outages: Outages,
 }
 
 impl Reader {
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let mut batch = Vec::with_capacity(MAX_SLOTS);
-        while messages.recv_many(&mut batch, MAX_SLOTS).await > 0 {
-            let mut lookups = Vec::with_capacity(batch.len());
-            for message in batch.drain(..) {
-                match message {
-                    // Its caller went away.
-                    Message::Lookup(lookup) if lookup.reply.is_closed() => {}
-                    Message::Lookup(lookup) => lookups.push(lookup),
-                    Message::Close => messages.close(),
+        // When to try without being asked. It is waited for in an outage only.
+        let mut attempt = pin!(sleep(std::time::Duration::ZERO));
+        loop {
+            let is_ill = self.outages.current().is_some();
+            tokio::select! {
+                count = messages.recv_many(&mut batch, MAX_SLOTS) => {
+                    if count == 0 {
+                        break;
+                    }
+                    let mut lookups = Vec::with_capacity(batch.len());
+                    for message in batch.drain(..) {
+                        match message {
+                            // Its caller went away.
+                            Message::Lookup(lookup) if lookup.reply.is_closed() => {}
+                            Message::Lookup(lookup) => lookups.push(lookup),
+                            Message::Close => messages.close(),
+                        }
+                    }
+                    if !lookups.is_empty() {
+                        self.answer(lookups).await;
+                    }
                 }
+                () = &mut attempt, if is_ill => self.attempt().await,
             }
-            if !lookups.is_empty() {
-                self.answer(lookups).await;
+            if self.outages.current().is_some() && attempt.is_elapsed() {
+                attempt.as_mut().reset(Instant::now() + self.outages.pause());
             }
         }
-        if let Err(error) = self.connection.close().await {
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
             tracing::error!(%error, "closing the database failed");
         }
     }
@@ -150,26 +179,62 @@ impl Reader {
     async fn answer(&mut self, lookups: Vec<Lookup>) {
         let found = self.query(&lookups).await;
         match found.as_ref().map(FoundRow::all) {
-            Ok(Ok(rows)) => reply(lookups, rows),
-            // One of them: the others are to be answered.
-            Ok(Err(_)) if lookups.len() > 1 => {
-                for lookup in lookups {
-                    Box::pin(self.answer(vec![lookup])).await;
-                }
+            Ok(Ok(rows)) => {
+                reply(lookups, rows);
+                self.outages.worked();
+                self.outages.end();
             }
+            // One of them: the others are to be answered.
+            Ok(Err(_)) if lookups.len() > 1 => self.answer_each(lookups).await,
+            Err(error) if outage(error).is_none() && lookups.len() > 1 => self.answer_each(lookups).await,
             Ok(Err(error)) => {
                 tracing::error!(%error, lookups = lookups.len(), "what was looked up is not readable");
-                refuse(lookups);
+                refuse(lookups, None);
             }
             Err(error) => {
-                tracing::error!(%error, lookups = lookups.len(), "a look-up failed");
-                refuse(lookups);
-                self.recover(error).await;
+                let outage = outage(error);
+                if let Some(outage) = outage {
+                    self.outages.begin(outage, error);
+                } else {
+                    tracing::error!(%error, lookups = lookups.len(), "a look-up failed");
+                }
+                refuse(lookups, outage);
+                self.disconnect().await;
+            }
+        }
+    }
+
+    async fn answer_each(&mut self, lookups: Vec<Lookup>) {
+        for lookup in lookups {
+            Box::pin(self.answer(vec![lookup])).await;
+        }
+    }
+
+    async fn disconnect(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // It is given up because it is broken.
+            let _ = connection.close().await;
+        }
+    }
+
+    /// Looks up a key that nobody has: whether look-ups can be answered again.
+    async fn attempt(&mut self) {
+        match self.query(&[]).await {
+            Ok(_) => self.outages.end(),
+            Err(error) => {
+                self.outages
+                    .begin(outage(&error).unwrap_or(Outage::Other), &error);
+                self.disconnect().await;
             }
         }
     }
 
     async fn query(&mut self, lookups: &[Lookup]) -> Result<SqliteRow, sqlx::Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => SqliteConnection::connect_with(&self.options).await?,
+        };
+        let connection = self.connection.insert(connection);
         let (sql, slots) = LOOKUP.fitting(lookups.len());
         // Safe: the statement is a constant and the numbers of its slots.
         let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -185,17 +250,7 @@ impl Reader {
                 .bind(user_id)
                 .bind(email);
         }
-        query.fetch_one(&mut self.connection).await
-    }
-
-    /// A connection whose thread died is replaced, so that one bad batch does not end all reading.
-    async fn recover(&mut self, error: &sqlx::Error) {
-        if matches!(error, sqlx::Error::WorkerCrashed) {
-            match SqliteConnection::connect_with(&self.options).await {
-                Ok(connection) => self.connection = connection,
-                Err(error) => tracing::error!(%error, "opening the database again failed"),
-            }
-        }
+        query.fetch_one(connection).await
     }
 }
 
@@ -214,9 +269,12 @@ fn reply(lookups: Vec<Lookup>, rows: Vec<FoundRow<'_>>) {
     }
 }
 
-fn refuse(lookups: Vec<Lookup>) {
+fn refuse(lookups: Vec<Lookup>, outage: Option<Outage>) {
     for lookup in lookups {
-        let error = StoreError::Engine("the look-up failed".into());
+        let error = outage.map_or_else(
+            || StoreError::Engine("the look-up failed".into()),
+            StoreError::Unavailable,
+        );
         let _ = lookup.reply.send(Err(error));
     }
 }

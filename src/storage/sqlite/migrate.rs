@@ -1,9 +1,9 @@
 //! Brings a file's schema to the version of this program.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use sqlx::{
-    Connection as _, SqliteConnection,
+    AssertSqlSafe, Connection as _, SqliteConnection,
     migrate::{MigrateError, Migrator},
     sqlite::SqliteConnectOptions,
 };
@@ -14,14 +14,22 @@ use crate::storage::{Migrate, StoreError};
 /// Embedded in the program. An applied migration is never edited: its checksum is in every database.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// Says in a file's head whose it is (<https://www.sqlite.org/pragma.html#pragma_application_id>): `usrb` in ASCII.
+pub(super) const APPLICATION_ID: i32 = 0x7573_7262;
+
+/// The checksum of the first migration, by which our files from before the id are known.
+pub(super) static FIRST_MIGRATION: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let first = MIGRATIONS.iter().min_by_key(|migration| migration.version);
+    first
+        .map(|migration| migration.checksum.to_vec())
+        .unwrap_or_default()
+});
+
 /// How long to wait for another program that migrates the same file.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Migrates or checks the file. What was cut off has not happened.
 pub(super) async fn run(options: &SqliteConnectOptions, migrate: Migrate) -> Result<(), StoreError> {
-    if migrate == Migrate::Never && !options.get_filename().exists() {
-        return Err(StoreError::NoDatabase);
-    }
     let options = options.clone().busy_timeout(PATIENCE);
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
     let result = migrate_or_check(&mut connection, migrate).await;
@@ -45,10 +53,14 @@ async fn migrate_or_check(connection: &mut SqliteConnection, migrate: Migrate) -
 }
 
 /// All in one transaction that begins with the lock: of several programs that start on one file, one migrates, and the
-/// others wait for it and find nothing left to do.
+/// others wait for it and find nothing left to do. It always writes, so a file that can't be written is refused here.
 async fn up(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(engine)?;
     MIGRATIONS.run(&mut *transaction).await.map_err(migrate_error)?;
+    sqlx::query(AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}")))
+        .execute(&mut *transaction)
+        .await
+        .map_err(engine)?;
     transaction.commit().await.map_err(engine)
 }
 

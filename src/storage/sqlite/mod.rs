@@ -8,33 +8,38 @@ mod api_keys;
 mod checkpoint;
 mod error;
 mod events;
+mod files;
 mod found;
+mod job;
 mod lookup;
 mod members;
 mod migrate;
 mod organizations;
+mod outage;
 mod revoke;
 mod row;
+mod settings;
 mod slots;
 mod teams;
 mod writer;
 
-use std::{str::FromStr as _, time::Duration};
-
 use async_trait::async_trait;
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+use sqlx::{Connection as _, SqlitePool, sqlite::SqlitePoolOptions};
+use tokio::{
+    sync::watch,
+    time::{Duration, Instant, sleep},
 };
 
 use self::{checkpoint::Checkpointer, error::engine, lookup::LookupQueue, writer::WriteQueue};
-use super::{Migrate, Storage, StoreError};
+use super::{Condition, Migrate, Storage, StoreError};
 
-/// How long a connection waits for another process's lock before it gives up with [`StoreError::Busy`].
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub use self::settings::Settings;
 
-/// Connections for reads off the hot path. They are opened when needed.
+/// Connections for reads off the hot path.
 const POOL_SIZE: u32 = 2;
+
+/// How long to wait before it is tried again to empty the log after the file was compacted.
+const COMPACT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A directory in an SQLite file.
 pub struct SqliteStorage {
@@ -42,6 +47,8 @@ pub struct SqliteStorage {
     writes: WriteQueue,
     checkpoints: Checkpointer,
     reads: SqlitePool,
+    condition: watch::Receiver<Condition>,
+    settings: Settings,
 }
 
 impl SqliteStorage {
@@ -51,17 +58,43 @@ impl SqliteStorage {
     ///
     /// As [`super::connect`] says.
     pub async fn open(url: &str, migrate: Migrate) -> Result<Self, StoreError> {
-        let options = options(url)?.create_if_missing(migrate != Migrate::Never);
+        Self::open_with(url, migrate, Settings::default()).await
+    }
+
+    /// As [`Self::open`], with other settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::connect`] says.
+    pub async fn open_with(url: &str, migrate: Migrate, settings: Settings) -> Result<Self, StoreError> {
+        let options = files::prepare(url, migrate, &settings).await?;
         migrate::run(&options, migrate).await?;
+        let (sender, condition) = watch::channel(Condition::default());
+        let mut writer_options = options.clone();
+        if let Some(folder) = files::temporary_folder(options.get_filename()) {
+            writer_options = writer_options.pragma("temp_store_directory", folder);
+        }
+        let writes = WriteQueue::start(writer_options, &settings, sender.clone()).await?;
+        let readers = options.clone().read_only(true);
+        // All of them now, and for good. One that is opened on behalf of a caller who goes away in that moment is closed
+        // nobody knows when, and keeps the writer from being the last (see `close`).
         let reads = SqlitePoolOptions::new()
             .max_connections(POOL_SIZE)
-            .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
-        let writes = WriteQueue::start(options.clone()).await?;
+            .min_connections(POOL_SIZE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // A transaction that SQLite ended by itself is one that the connection still counts.
+            .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+            .connect_with(readers.clone())
+            .await
+            .map_err(engine)?;
         Ok(Self {
-            lookups: LookupQueue::start(options.clone().read_only(true).create_if_missing(false)).await?,
-            checkpoints: Checkpointer::start(options, writes.commits()).await?,
+            lookups: LookupQueue::start(readers, &settings, sender).await?,
+            checkpoints: Checkpointer::start(options, writes.commits(), writes.truncation()).await?,
             writes,
             reads,
+            condition,
+            settings,
         })
     }
 }
@@ -70,7 +103,20 @@ impl SqliteStorage {
 impl Storage for SqliteStorage {
     async fn compact(&self) -> Result<(), StoreError> {
         let _turn = self.checkpoints.turn().await;
-        self.writes.compact().await
+        self.writes.vacuum().await?;
+        let truncation = self.writes.truncation();
+        let begin = Instant::now();
+        while !truncation.run().await? {
+            if begin.elapsed() >= self.settings.log_patience {
+                return Err(StoreError::LogInUse);
+            }
+            sleep(COMPACT_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.clone()
     }
 
     async fn close(&self) {
@@ -80,17 +126,4 @@ impl Storage for SqliteStorage {
         // Last, so that the writer is the one that folds the write-ahead log into the file.
         self.writes.close().await;
     }
-}
-
-/// The settings of every connection. FULL makes a commit wait for the disk: an acknowledged write survives power loss.
-fn options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
-    Ok(SqliteConnectOptions::from_str(url)
-        .map_err(engine)?
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        // What is removed is overwritten. Copies that SQLite left behind when it moved rows from one page to another stay
-        // in the unused parts of pages until those are used again, or the file is compacted (VACUUM).
-        .pragma("secure_delete", "ON")
-        .busy_timeout(BUSY_TIMEOUT))
 }

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::{
     error::engine,
+    job::{Failure, Job, Ran, Work},
     slots::Slotted,
-    writer::{Job, Work},
 };
 use crate::{
     domain::{Actor, EventKind, OrganizationId, Timestamp, UserId},
@@ -174,13 +174,14 @@ impl Job for Revocations {
         self.waiting.iter().all(|revocation| revocation.reply.is_closed())
     }
 
-    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, bool> {
+    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, Ran> {
         Box::pin(async move {
             self.result = self.make(connection).await;
-            if let Err(error) = &self.result {
+            let ran = Ran::from(&self.result);
+            if let (Ran::Failed, Err(error)) = (ran, &self.result) {
                 tracing::error!(%error, revocations = self.waiting.len(), "revocations failed");
             }
-            self.result.is_ok()
+            ran
         })
     }
 
@@ -192,18 +193,14 @@ impl Job for Revocations {
         self.waiting.drain(..).map(alone).collect()
     }
 
-    fn finish(self: Box<Self>, failure: Option<StoreError>) {
-        let made = match (self.result, &failure) {
+    fn finish(self: Box<Self>, failure: Option<Failure>) {
+        let made = match (self.result, failure) {
             (Ok(made), None) => made,
             _ => Vec::new(),
         };
-        let busy = matches!(failure, Some(StoreError::Busy));
+        let failure = failure.unwrap_or(Failure::NotCommitted);
         for (slot, revocation) in self.waiting.into_iter().enumerate() {
-            let result = match made.get(slot) {
-                Some(made) => Ok(*made),
-                None if busy => Err(StoreError::Busy),
-                None => Err(StoreError::Engine("the revocation was not committed".into())),
-            };
+            let result = made.get(slot).copied().ok_or_else(|| failure.into());
             // A caller that went away does not mind.
             let _ = revocation.reply.send(result);
         }

@@ -3,34 +3,49 @@
 //!
 //! Each change runs in a savepoint of its own: one that fails is undone alone. Nobody is told of success before the
 //! commit is on disk. A caller that went away harms nobody: its change is made or not, whole.
+//!
+//! A transaction that does not end as it should leaves a connection of which nothing is known, so another one takes its
+//! place. While there is none that can write, changes are refused, and the writer tries by itself.
 
-use std::pin::Pin;
+use std::{pin::pin, time::Duration};
 
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions,
+};
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
     task::JoinHandle,
+    time::{Instant, sleep},
 };
 
 use super::{
     checkpoint::MOST_PAGES,
-    error::{engine, is_busy},
+    error::{engine, outage},
+    job::{Failure, Job, Pending, Ran, Work},
+    migrate::APPLICATION_ID,
+    outage::{Files, Outages, Side},
     revoke::{Revocation, Revocations},
+    settings::Settings,
     slots::MAX_SLOTS,
 };
 use crate::{
     domain::{OrganizationId, UserId},
-    storage::{Change, StoreError},
+    storage::{Change, Condition, Outage, StoreError},
 };
-
-/// Changes that may wait. One more is refused at once with [`StoreError::Overloaded`].
-const QUEUE: usize = 1024;
 
 /// How much of the file this connection keeps in memory, once it has read it.
 const CACHE_KIB: u32 = 16 * 1024;
 
-/// Work inside a transaction.
-pub(super) type Work<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
+/// How often to see whether the file is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long an attempt to write waits for another process: meanwhile changes wait, to be refused.
+const ATTEMPT_WAITS: Duration = Duration::from_millis(50);
+
+/// How often to try to empty the log, and how long to wait in between. Readers that are there at first have gone by then,
+/// and new ones don't need the log, because all of it is in the file.
+const TRUNCATE_ATTEMPTS: u32 = 4;
+const TRUNCATE_PAUSE: Duration = Duration::from_millis(2);
 
 /// The way to the writer.
 pub(super) struct WriteQueue {
@@ -42,85 +57,36 @@ pub(super) struct WriteQueue {
 enum Message {
     Change(Box<dyn Job>),
     Revoke(Revocation),
-    Care(Care, oneshot::Sender<Result<(), StoreError>>),
+    Truncate(oneshot::Sender<Result<bool, StoreError>>),
+    Vacuum(oneshot::Sender<Result<(), StoreError>>),
     Close,
-}
-
-/// What is done for the file between transactions.
-enum Care {
-    Checkpoint,
-    Compact,
-}
-
-/// A change that waits. It runs inside the transaction of its batch and hears how that ended.
-pub(super) trait Job: Send {
-    /// Whether the caller has gone away. Then nobody needs the change.
-    fn is_abandoned(&self) -> bool;
-
-    /// Makes the change and keeps its result. False: it failed, and is to be undone.
-    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, bool>;
-
-    /// After a failure, the changes that failed together as jobs of their own, to be tried again: most may not fail alone.
-    fn split(&mut self) -> Vec<Box<dyn Job>> {
-        Vec::new()
-    }
-
-    /// Tells the caller; `failure` if the batch was not committed.
-    fn finish(self: Box<Self>, failure: Option<StoreError>);
-}
-
-struct Pending<F, T> {
-    work: Option<F>,
-    result: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<F, T> Job for Pending<F, T>
-where
-    F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Result<T, StoreError>> + Send,
-    T: Send,
-{
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, bool> {
-        Box::pin(async move {
-            let Some(work) = self.work.take() else {
-                return false;
-            };
-            let result = work(connection).await;
-            let ok = result.is_ok();
-            self.result = Some(result);
-            ok
-        })
-    }
-
-    fn finish(self: Box<Self>, failure: Option<StoreError>) {
-        let result = match (self.result, failure) {
-            // It failed by itself: that says more than how the batch ended.
-            (Some(Err(error)), _) => Err(error),
-            (Some(Ok(value)), None) => Ok(value),
-            (_, failure) => Err(failure.unwrap_or(StoreError::Closed)),
-        };
-        // A caller that went away does not mind.
-        let _ = self.reply.send(result);
-    }
 }
 
 impl WriteQueue {
     /// Opens the connection and starts the task that owns it.
-    pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+    pub(super) async fn start(
+        options: SqliteConnectOptions,
+        settings: &Settings,
+        condition: watch::Sender<Condition>,
+    ) -> Result<Self, StoreError> {
         let options = options
             .pragma("cache_size", format!("-{CACHE_KIB}"))
             .pragma("wal_autocheckpoint", MOST_PAGES.to_string())
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
-        let (queue, messages) = mpsc::channel(QUEUE);
+        let path = options.get_filename();
+        let files = Files::of(path).map_err(|source| StoreError::CannotOpen {
+            path: path.to_owned(),
+            source,
+        })?;
+        let (queue, messages) = mpsc::channel(settings.write_queue);
         let (count, commits) = watch::channel(0);
         let writer = Writer {
+            outages: Outages::new(Side::Writes, path, condition),
+            files,
             options,
-            connection,
+            busy_timeout: settings.busy_timeout,
+            connection: Some(connection),
             commits: count,
         };
         let task = tokio::spawn(writer.run(messages));
@@ -138,12 +104,7 @@ impl WriteQueue {
         T: Send + 'static,
     {
         let (reply, result) = oneshot::channel();
-        let job = Box::new(Pending {
-            work: Some(work),
-            result: None,
-            reply,
-        });
-        self.send(Message::Change(job))?;
+        self.send(Message::Change(Box::new(Pending::new(work, reply))))?;
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -176,20 +137,17 @@ impl WriteQueue {
         self.commits.clone()
     }
 
-    /// Empties the write-ahead log, so that nothing is left in it of what was removed.
-    pub(super) async fn checkpoint(&self) -> Result<(), StoreError> {
-        self.care(Care::Checkpoint).await
+    /// The way to empty the log.
+    pub(super) fn truncation(&self) -> Truncation {
+        Truncation(self.queue.downgrade())
     }
 
-    /// Writes the file anew, without anything that was removed. Changes wait until it is done.
-    pub(super) async fn compact(&self) -> Result<(), StoreError> {
-        self.care(Care::Compact).await
-    }
-
-    async fn care(&self, care: Care) -> Result<(), StoreError> {
+    /// Writes the file anew, without anything that was removed. Changes wait until it is done. What was removed is in the
+    /// write-ahead log until that is emptied.
+    pub(super) async fn vacuum(&self) -> Result<(), StoreError> {
         let (reply, done) = oneshot::channel();
         self.queue
-            .send(Message::Care(care, reply))
+            .send(Message::Vacuum(reply))
             .await
             .map_err(|_| StoreError::Closed)?;
         done.await.unwrap_or(Err(StoreError::Closed))
@@ -205,62 +163,98 @@ impl WriteQueue {
     }
 }
 
+/// Empties the log between two transactions, where the writer itself is not in the way.
+pub(super) struct Truncation(mpsc::WeakSender<Message>);
+
+impl Truncation {
+    /// Moves what is left of the log into the file and cuts the log to nothing. It takes some milliseconds and waits for
+    /// nobody. False: another program, or one of our own readers, still reads it.
+    pub(super) async fn run(&self) -> Result<bool, StoreError> {
+        let (reply, done) = oneshot::channel();
+        let queue = self.0.upgrade().ok_or(StoreError::Closed)?;
+        queue
+            .send(Message::Truncate(reply))
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        drop(queue);
+        done.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
 struct Writer {
     options: SqliteConnectOptions,
-    connection: SqliteConnection,
+    busy_timeout: Duration,
+    /// None while none can be opened that writes.
+    connection: Option<SqliteConnection>,
     commits: watch::Sender<u64>,
+    files: Files,
+    outages: Outages,
+}
+
+/// Why a transaction did not end as it should.
+enum Abort {
+    Outage(Outage),
+    Statement(sqlx::Error),
+    Commit(sqlx::Error),
 }
 
 impl Writer {
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let mut batch = Vec::with_capacity(MAX_SLOTS);
-        while messages.recv_many(&mut batch, MAX_SLOTS).await > 0 {
-            let mut jobs: Vec<Box<dyn Job>> = Vec::new();
-            let mut revocations = Vec::new();
-            let mut cares = Vec::new();
-            for message in batch.drain(..) {
-                match message {
-                    Message::Change(job) => jobs.push(job),
-                    Message::Revoke(revocation) => revocations.push(revocation),
-                    Message::Care(care, reply) => cares.push((care, reply)),
-                    Message::Close => messages.close(),
+        let mut look = pin!(sleep(LOOK_EVERY));
+        loop {
+            tokio::select! {
+                count = messages.recv_many(&mut batch, MAX_SLOTS) => {
+                    if count == 0 {
+                        break;
+                    }
+                    let was_well = self.outages.current().is_none();
+                    self.take(&mut batch, &mut messages).await;
+                    if was_well && self.outages.current().is_some() {
+                        look.as_mut().reset(Instant::now() + self.outages.pause());
+                    }
+                }
+                () = &mut look => {
+                    self.look().await;
+                    let pause = match self.outages.current() {
+                        Some(_) => self.outages.pause(),
+                        None => LOOK_EVERY,
+                    };
+                    look.as_mut().reset(Instant::now() + pause);
                 }
             }
-            jobs.push(Box::new(Revocations::new(revocations)));
-            jobs.retain(|job| !job.is_abandoned());
-            if !jobs.is_empty() {
-                self.commit(jobs).await;
-            }
-            for (care, reply) in cares {
-                // A caller that went away does not mind.
-                let _ = reply.send(self.care(&care).await);
-            }
         }
-        if let Err(error) = self.connection.close().await {
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
             tracing::error!(%error, "closing the database failed");
         }
     }
 
-    async fn care(&mut self, care: &Care) -> Result<(), StoreError> {
-        if let Care::Compact = care {
-            sqlx::query("VACUUM")
-                .execute(&mut self.connection)
-                .await
-                .map_err(engine)?;
+    async fn take(&mut self, batch: &mut Vec<Message>, messages: &mut mpsc::Receiver<Message>) {
+        let mut jobs: Vec<Box<dyn Job>> = Vec::new();
+        let mut revocations = Vec::new();
+        let mut between = Vec::new();
+        for message in batch.drain(..) {
+            match message {
+                Message::Change(job) => jobs.push(job),
+                Message::Revoke(revocation) => revocations.push(revocation),
+                Message::Close => messages.close(),
+                Message::Truncate(_) | Message::Vacuum(_) => between.push(message),
+            }
         }
-        self.checkpoint().await;
-        Ok(())
-    }
-
-    /// Moves the write-ahead log into the file and empties it. A reader in between may keep it from that; then the next
-    /// one does it.
-    async fn checkpoint(&mut self) {
-        // The first column is whether a reader kept it from being emptied (sqlite.org/pragma.html#pragma_wal_checkpoint).
-        let checkpoint = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint (TRUNCATE)");
-        match checkpoint.fetch_one(&mut self.connection).await {
-            Ok(0) => {}
-            Ok(_) => tracing::warn!("the write-ahead log was not emptied: it is being read"),
-            Err(error) => tracing::warn!(%error, "the write-ahead log was not emptied"),
+        jobs.push(Box::new(Revocations::new(revocations)));
+        jobs.retain(|job| !job.is_abandoned());
+        if !jobs.is_empty() {
+            self.commit(jobs).await;
+        }
+        for message in between {
+            // A caller that went away does not mind.
+            match message {
+                Message::Truncate(reply) => drop(reply.send(self.truncate().await)),
+                Message::Vacuum(reply) => drop(reply.send(self.vacuum().await)),
+                Message::Change(_) | Message::Revoke(_) | Message::Close => {}
+            }
         }
     }
 
@@ -268,58 +262,203 @@ impl Writer {
     async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let failure = self.transaction(&mut jobs).await.err();
         let mut again = Vec::new();
-        if let Some(error) = &failure {
-            tracing::error!(%error, changes = jobs.len(), "a transaction failed");
-            self.recover(error).await;
-        } else {
+        if failure.is_none() {
             self.commits
                 .send_modify(|commits| *commits = commits.wrapping_add(1));
             again.extend(jobs.iter_mut().flat_map(|job| job.split()));
         }
         for job in jobs {
-            job.finish(failure.as_ref().map(repeat));
+            job.finish(failure);
         }
         if !again.is_empty() {
             Box::pin(self.commit(again)).await;
         }
     }
 
-    async fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        if let [job] = jobs {
-            // Alone, it needs no savepoint.
-            if !job.run(&mut transaction).await {
-                return transaction.rollback().await;
-            }
-            return transaction.commit().await;
+    async fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+        if let Some(outage) = self.outages.current() {
+            return Err(Failure::Unavailable(outage));
         }
-        for job in jobs {
-            let mut savepoint = transaction.begin().await?;
-            if job.run(&mut savepoint).await {
-                savepoint.commit().await?;
-            } else {
-                savepoint.rollback().await?;
+        let Some(connection) = &mut self.connection else {
+            return Err(Failure::Unavailable(Outage::Other));
+        };
+        let failure = match transaction(connection, jobs).await {
+            Ok(()) => match self.files.check() {
+                Ok(()) => {
+                    self.outages.worked();
+                    return Ok(());
+                }
+                // It is in a file that nobody will find.
+                Err(outage) => {
+                    self.outages.begin(outage, &outage);
+                    return Err(Failure::Unknown(outage));
+                }
+            },
+            Err(Abort::Outage(outage)) => {
+                self.give_up(outage, &outage).await;
+                Failure::Unavailable(outage)
             }
-        }
-        transaction.commit().await
+            Err(Abort::Statement(error)) => {
+                let outage = outage(&error).unwrap_or(Outage::Other);
+                self.give_up(outage, &error).await;
+                Failure::Unavailable(outage)
+            }
+            Err(Abort::Commit(error)) => {
+                let outage = outage(&error);
+                self.give_up(outage.unwrap_or(Outage::Other), &error).await;
+                match outage {
+                    None => Failure::NotCommitted,
+                    Some(Outage::Locked) => Failure::Unavailable(Outage::Locked),
+                    // All of it may be in the log, end mark included, and only have failed to be synced. To SQLite it has
+                    // not happened: no reader sees it, and the next commit overwrites it. But if the machine or this
+                    // process is killed before there is one, whoever reads the log back finds it.
+                    Some(outage) => Failure::Unknown(outage),
+                }
+            }
+        };
+        Err(failure)
     }
 
-    /// A connection whose thread died is replaced, so that one bad batch does not end all writing.
-    async fn recover(&mut self, error: &sqlx::Error) {
-        if matches!(error, sqlx::Error::WorkerCrashed) {
-            match SqliteConnection::connect_with(&self.options).await {
-                Ok(connection) => self.connection = connection,
-                Err(error) => tracing::error!(%error, "opening the database again failed"),
+    /// Puts another connection in the place of one whose transaction did not end as it should. Should that not work at
+    /// once, it is an outage. Where there was no room for the change, room for an attempt proves nothing.
+    async fn give_up(&mut self, outage: Outage, error: &(dyn std::fmt::Display + Sync)) {
+        self.disconnect().await;
+        if matches!(outage, Outage::DiskFull | Outage::Locked) {
+            self.outages.begin(outage, error);
+        } else if let Err(still) = self.connect().await {
+            self.outages.begin(still, error);
+        } else {
+            self.outages.passed(error);
+        }
+    }
+
+    async fn disconnect(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // It is given up because it is broken.
+            let _ = connection.close().await;
+        }
+    }
+
+    /// Looks whether the file is there and, in an outage, whether it can be written again.
+    async fn look(&mut self) {
+        if let Err(outage) = self.files.check() {
+            self.outages.begin(outage, &outage);
+        } else if self.outages.current().is_some() {
+            self.disconnect().await;
+            match self.connect().await {
+                Ok(()) => self.outages.end(),
+                Err(outage) => self.outages.begin(outage, &outage),
             }
         }
+    }
+
+    /// Opens a connection and commits something with it: that, and no less, shows that changes can be made.
+    async fn connect(&mut self) -> Result<(), Outage> {
+        self.files.check()?;
+        let connection = attempt(&self.options, self.busy_timeout).await.map_err(|error| {
+            tracing::debug!(%error, "the database can't be written yet");
+            outage(&error).unwrap_or(Outage::Other)
+        })?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    async fn truncate(&mut self) -> Result<bool, StoreError> {
+        let busy_timeout = self.busy_timeout;
+        let truncated = truncate(self.usable()?, busy_timeout).await;
+        self.between(truncated).await
+    }
+
+    async fn vacuum(&mut self) -> Result<(), StoreError> {
+        let vacuumed = sqlx::query("VACUUM").execute(self.usable()?).await;
+        self.between(vacuumed.map(|_| ())).await
+    }
+
+    fn usable(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        match self.outages.current() {
+            Some(outage) => Err(StoreError::Unavailable(outage)),
+            None => (self.connection.as_mut()).ok_or(StoreError::Unavailable(Outage::Other)),
+        }
+    }
+
+    /// After work between transactions. Changes may be possible although it was not.
+    async fn between<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        if let Err(error) = &result {
+            self.disconnect().await;
+            if let Err(outage) = self.connect().await {
+                self.outages.begin(outage, error);
+            }
+        }
+        result.map_err(engine)
     }
 }
 
-/// The same failure for each change of a batch. The log has the original.
-fn repeat(error: &sqlx::Error) -> StoreError {
-    if is_busy(error) {
-        StoreError::Busy
-    } else {
-        StoreError::Engine("the transaction was not committed".into())
+/// Runs the jobs in one transaction. On an error the connection is not to be used again.
+async fn transaction(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> Result<(), Abort> {
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(Abort::Statement)?;
+    if let [job] = jobs {
+        // Alone, it needs no savepoint.
+        return match job.run(&mut transaction).await {
+            Ran::Made => transaction.commit().await.map_err(Abort::Commit),
+            Ran::Failed => transaction.rollback().await.map_err(Abort::Statement),
+            Ran::Broken(outage) => Err(Abort::Outage(outage)),
+        };
     }
+    for job in jobs {
+        let mut savepoint = transaction.begin().await.map_err(Abort::Statement)?;
+        match job.run(&mut savepoint).await {
+            Ran::Made => savepoint.commit().await.map_err(Abort::Statement)?,
+            Ran::Failed => savepoint.rollback().await.map_err(Abort::Statement)?,
+            Ran::Broken(outage) => return Err(Abort::Outage(outage)),
+        }
+    }
+    transaction.commit().await.map_err(Abort::Commit)
+}
+
+/// A new connection that has just committed a page.
+async fn attempt(
+    options: &SqliteConnectOptions,
+    busy_timeout: Duration,
+) -> Result<SqliteConnection, sqlx::Error> {
+    let options = options.clone().busy_timeout(ATTEMPT_WAITS);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    // It writes the file's first page, also where the id is in it already.
+    sqlx::query(AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}")))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    set_busy_timeout(&mut connection, busy_timeout).await?;
+    Ok(connection)
+}
+
+/// Whether the log is empty now.
+async fn truncate(connection: &mut SqliteConnection, busy_timeout: Duration) -> Result<bool, sqlx::Error> {
+    // It would wait for readers with SQLite's lock for writing in its hand.
+    set_busy_timeout(connection, Duration::ZERO).await?;
+    let mut emptied = false;
+    for attempt in 0..TRUNCATE_ATTEMPTS {
+        if attempt > 0 {
+            sleep(TRUNCATE_PAUSE).await;
+        }
+        // The first column is whether somebody kept it from being emptied (sqlite.org/pragma.html#pragma_wal_checkpoint).
+        let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint (TRUNCATE)")
+            .fetch_one(&mut *connection)
+            .await?;
+        emptied = busy == 0;
+        if emptied {
+            break;
+        }
+    }
+    set_busy_timeout(connection, busy_timeout).await?;
+    Ok(emptied)
+}
+
+async fn set_busy_timeout(connection: &mut SqliteConnection, timeout: Duration) -> Result<(), sqlx::Error> {
+    let pragma = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
+    sqlx::query(AssertSqlSafe(pragma)).execute(connection).await?;
+    Ok(())
 }

@@ -12,9 +12,11 @@ use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio_stream::StreamExt as _;
 use userbridge::{
-    domain::{Actor, Clock, EventKind, MemberEntry, MemberPatch, OrganizationId, OsRandom, Scope, Timestamp},
+    domain::{
+        Actor, Clock, EventKind, MemberEntry, MemberPatch, OrganizationId, OsRandom, Role, Scope, Timestamp,
+    },
     service::{Admin, Credential, Directory, LinkRequest, Read, ServiceError, Write},
-    storage::{self, EventQuery, MemberKey, Migrate, Once, OrganizationPatch, Storage},
+    storage::{self, Change, EventQuery, MemberKey, Migrate, Once, OrganizationPatch, Storage, StoreError},
 };
 
 use crate::support::{database, first};
@@ -241,6 +243,121 @@ async fn everybody_who_is_due_is_erased_in_the_end() {
     world.clock.pass(DAY);
     assert_eq!(world.directory.erase_due().await.unwrap(), 130);
     assert_eq!(world.erased().await, 130);
+}
+
+/// Revoked before or live at that moment: with the organization all have ended. The last owner is one of them.
+#[tokio::test]
+async fn the_people_of_a_deleted_organization_are_erased_when_their_time_has_come() {
+    let world = World::new().await;
+    world.keep_for(Some(30)).await;
+    let gone = world.revoked("Gone").await;
+    let live = world.person("Live").await;
+    let owner = MemberPatch {
+        role: Some(Some(Role::Owner)),
+        ..MemberPatch::default()
+    };
+    let grant = Write::operator(world.acme);
+    let owner = world.directory.update_member(grant, live.member.id, owner, None);
+    owner.await.unwrap();
+    world.clock.pass(DAY);
+    world
+        .directory
+        .delete_organization(Admin::OPERATOR, world.acme)
+        .await
+        .unwrap();
+    // The other organization's people are erased as well, in the same pass.
+    let (slug, name) = ("globex".parse().unwrap(), "Globex".parse().unwrap());
+    let globex = world
+        .directory
+        .create_organization(Admin::OPERATOR, slug, name, Once::never());
+    let globex = first(globex.await.unwrap()).id;
+    let world = World {
+        acme: globex,
+        ..world
+    };
+    world.keep_for(Some(29)).await;
+    world.revoked("Other").await;
+    world.clock.pass(29 * DAY);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 2);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 0);
+    world.clock.pass(DAY);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 1);
+    let mut file = SqliteConnection::connect(&world.url).await.unwrap();
+    let erased: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT id FROM members WHERE erased_at IS NOT NULL AND name IS NULL AND revoked_at IS NOT NULL",
+    )
+    .fetch_all(&mut file)
+    .await
+    .unwrap();
+    assert_eq!(erased.len(), 3);
+    for member in [gone, live] {
+        assert!(erased.contains(&member.member.id.as_uuid().as_bytes().to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn one_who_can_not_be_erased_stops_neither_the_others_nor_the_end() {
+    let world = World::new().await;
+    world.keep_for(Some(1)).await;
+    let mut people = Vec::new();
+    for index in 0..120 {
+        people.push(world.revoked(&format!("Member {index}")).await);
+    }
+    world.clock.pass(DAY);
+    let broken = &people[3].member.id;
+    let trigger = format!(
+        "CREATE TRIGGER broken BEFORE UPDATE ON members WHEN hex(old.id) = '{:X}'
+         BEGIN SELECT RAISE (ABORT, 'broken'); END",
+        broken.as_uuid().simple()
+    );
+    let mut file = SqliteConnection::connect(&world.url).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(trigger))
+        .execute(&mut file)
+        .await
+        .unwrap();
+    assert_eq!(world.directory.erase_due().await.unwrap(), 119);
+    assert_eq!(world.directory.erase_due().await.unwrap(), 0);
+    sqlx::query("DROP TRIGGER broken")
+        .execute(&mut file)
+        .await
+        .unwrap();
+    assert_eq!(world.directory.erase_due().await.unwrap(), 1);
+}
+
+/// Between the list of who is due and the turn of one on it, somebody may restore that one or keep it longer.
+#[tokio::test]
+async fn retention_looks_again_before_it_erases() {
+    let world = World::new().await;
+    world.keep_for(Some(1)).await;
+    let sally = world.revoked("Sally").await;
+    world.clock.pass(DAY);
+    let due = world
+        .storage
+        .retention_due(world.directory.now(), 100, 0)
+        .await
+        .unwrap();
+    assert_eq!(due, [(world.acme, sally.member.id)]);
+    let erase = || {
+        let change = Change {
+            actor: Actor::Retention,
+            at: world.directory.now(),
+            source: None,
+        };
+        world.storage.erase_member(world.acme, sally.member.id, change)
+    };
+    world.keep_for(Some(2)).await;
+    let kept = erase().await;
+    assert!(matches!(kept, Err(StoreError::NotFound(_))), "{kept:?}");
+    let grant = Write::operator(world.acme);
+    let restored = world
+        .directory
+        .restore_member(grant, sally.member.id)
+        .await
+        .unwrap();
+    world.keep_for(Some(0)).await;
+    let kept = erase().await;
+    assert!(matches!(kept, Err(StoreError::NotFound(_))), "{kept:?}");
+    assert_eq!(world.now(&sally).await, restored);
 }
 
 #[tokio::test]

@@ -282,7 +282,7 @@ pub(super) async fn nobody_is_due_unless_the_organization_says_when(bench: Bench
         }
     }
     let due = async |at| {
-        let mut due = bench.storage().retention_due(at, 100).await.unwrap();
+        let mut due = bench.storage().retention_due(at, 100, 0).await.unwrap();
         due.sort();
         due
     };
@@ -298,7 +298,7 @@ pub(super) async fn nobody_is_due_unless_the_organization_says_when(bench: Bench
     assert_eq!(due(later(ends[0], -1)).await, []);
     assert_eq!(due(ends[0]).await, [(acme, members[0].member.id)]);
     assert_eq!(due(far).await, both);
-    assert_eq!(bench.storage().retention_due(far, 1).await.unwrap().len(), 1);
+    assert_eq!(bench.storage().retention_due(far, 1, 0).await.unwrap().len(), 1);
     // Zero days: at once.
     bench.keep_for(acme, Some(0)).await;
     assert_eq!(due(members[1].revoked_at.unwrap()).await, both);

@@ -191,18 +191,23 @@ pub(super) async fn erase(
     })
 }
 
-/// Whether the retention time of a revoked member has passed.
+/// Whether a member's retention time has passed. It begins with the end of the link, or of the organization.
 async fn is_due(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     entry: &MemberEntry,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let days = retention_days(connection, organization).await?;
-    Ok(entry
-        .revoked_at
+    let (days, deleted_at): (Option<u16>, Option<i64>) =
+        sqlx::query_as("SELECT retention_days, deleted_at FROM organizations WHERE id = $1")
+            .bind(&organization.as_uuid().as_bytes()[..])
+            .fetch_one(connection)
+            .await
+            .map_err(engine)?;
+    let ended_at = entry.revoked_at.or(deleted_at.map(Timestamp::from_millis));
+    Ok(ended_at
         .zip(days)
-        .is_some_and(|(revoked_at, days)| retention_end(revoked_at, days) <= now))
+        .is_some_and(|(ended_at, days)| retention_end(ended_at, days) <= now))
 }
 
 async fn retention_days(
@@ -302,14 +307,25 @@ async fn require_other_owner(
     .bind(&organization.as_uuid().as_bytes()[..])
     .bind(Role::Owner.as_str())
     .bind(member.0)
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await
     .map_err(engine)?;
-    if other.is_none() {
-        Err(Precondition::LastOwner.into())
-    } else {
+    if other.is_some() || is_deleted(connection, organization).await? {
         Ok(())
+    } else {
+        Err(Precondition::LastOwner.into())
     }
+}
+
+async fn is_deleted(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar("SELECT deleted_at IS NOT NULL FROM organizations WHERE id = $1")
+        .bind(&organization.as_uuid().as_bytes()[..])
+        .fetch_one(connection)
+        .await
+        .map_err(engine)
 }
 
 async fn update(

@@ -221,8 +221,7 @@ impl MemberStore for SqliteStorage {
             })
             .await?;
         // What was overwritten in the file is still in the write-ahead log until it is emptied.
-        let _turn = self.checkpoints.turn().await;
-        self.writes.checkpoint().await?;
+        self.checkpoints.empty().await;
         Ok(erasure)
     }
 
@@ -307,18 +306,27 @@ impl MemberStore for SqliteStorage {
         &self,
         now: Timestamp,
         limit: u32,
+        skip: u32,
     ) -> Result<Vec<(OrganizationId, MemberId)>, StoreError> {
         const DAY: i64 = 24 * 60 * 60 * 1000;
+        // Each half by an index of its own: the revoked members, and those who were live when their organization was
+        // deleted.
         let due: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
             "SELECT o.id, m.id FROM organizations AS o
              CROSS JOIN members AS m ON m.organization_id = o.id
              WHERE o.retention_days IS NOT NULL AND m.revoked_at <= $1 - o.retention_days * $2
                AND m.revoked_at IS NOT NULL AND m.erased_at IS NULL
-             LIMIT $3",
+             UNION ALL
+             SELECT o.id, m.id FROM organizations AS o
+             CROSS JOIN members AS m ON m.organization_id = o.id
+             WHERE o.retention_days IS NOT NULL AND o.deleted_at <= $1 - o.retention_days * $2
+               AND m.revoked_at IS NULL AND m.erased_at IS NULL
+             LIMIT $3 OFFSET $4",
         )
         .bind(now.as_millis())
         .bind(DAY)
         .bind(limit)
+        .bind(skip)
         .fetch_all(&self.reads)
         .await
         .map_err(engine)?;

@@ -1,0 +1,120 @@
+//! More than may wait is refused at once. All on one thread, so that what is asked for at once is asked for before any
+//! of it is answered.
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+use userbridge::{
+    service::ServiceError,
+    storage::{StoreError, sqlite::Settings},
+};
+
+use crate::{
+    outages::{House, post},
+    support::{
+        proto::users_v1::{RetrieveRequest, retrieve_request::By, user_service_client::UserServiceClient},
+        with_key,
+    },
+};
+
+/// So many are asked for at once.
+const MANY: usize = 20;
+
+fn narrow() -> Settings {
+    Settings {
+        write_queue: 2,
+        lookup_queue: 2,
+        ..Settings::default()
+    }
+}
+
+#[tokio::test]
+async fn more_look_ups_than_may_wait_are_refused_and_the_others_are_answered() {
+    let house = House::new(narrow()).await;
+    let sally = house.member().await;
+    let found = join_all((0..MANY).map(|_| house.retrieve(&sally))).await;
+    let (answered, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
+    assert_eq!((answered.len(), refused.len()), (2, MANY - 2));
+    for error in refused {
+        assert!(matches!(error, Err(ServiceError::Overloaded)), "{error:?}");
+    }
+    assert_eq!(house.retrieve(&sally).await.unwrap(), sally);
+}
+
+#[tokio::test]
+async fn more_changes_than_may_wait_are_refused_and_the_others_are_made() {
+    let house = House::new(narrow()).await;
+    let mut members = Vec::new();
+    for _ in 0..MANY {
+        members.push(house.member().await);
+    }
+    let change = userbridge::storage::Change {
+        actor: userbridge::domain::Actor::Operator,
+        at: house.directory.now(),
+        source: None,
+    };
+    let revoke = |index: usize| {
+        let member: &userbridge::domain::Member = &members[index];
+        house
+            .storage
+            .revoke_user(house.organization, member.user_id, change.clone())
+    };
+    let made = join_all((0..MANY).map(revoke)).await;
+    for (index, made) in made.into_iter().enumerate() {
+        if index < 2 {
+            assert!(made.unwrap());
+        } else {
+            assert!(matches!(made, Err(StoreError::Overloaded)), "{made:?}");
+        }
+    }
+    assert!(revoke(MANY - 1).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_overload_is_resource_exhausted_and_says_when_to_try_again() {
+    let house = House::new(narrow()).await;
+    let sally = house.member().await;
+    let ask = || {
+        let by = By::UserId(sally.user_id.to_string());
+        let request = with_key(RetrieveRequest { by: Some(by) }, &house.key);
+        let mut users = UserServiceClient::new(house.services.clone());
+        async move { users.retrieve(request).await }
+    };
+    let answers = join_all((0..MANY).map(|_| ask())).await;
+    let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    assert!(!refused.is_empty() && refused.len() < MANY, "{refused:?}");
+    for status in refused {
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "OVERLOADED");
+        assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
+    }
+}
+
+#[tokio::test]
+async fn an_overload_is_429_with_retry_after_in_every_dialect() {
+    let house = House::new(narrow()).await;
+    let sally = house.member().await;
+    let body = json!({ "api_key": house.key, "user_id": sally.user_id.to_string() }).to_string();
+    let productbridge = join_all((0..MANY).map(|_| {
+        let path = "/api/external/v1/users/retrieve";
+        post(&house.json, path, None, body.clone())
+    }));
+    let feedier = join_all((0..MANY).map(|index| {
+        let new = json!({ "email": format!("{index}@acme.example.com"), "role": "viewer", "auth_method": "password" });
+        post(&house.json, "/v3/users", Some(&house.writer), new.to_string())
+    }));
+    for (answers, done) in [(productbridge.await, 200), (feedier.await, 201)] {
+        let refused = answers.iter().filter(|answer| answer.0 == 429);
+        assert!(refused.clone().count() > 0, "{answers:?}");
+        assert!(
+            refused.clone().all(|answer| answer.1.as_deref() == Some("1")),
+            "{answers:?}"
+        );
+        let others: Vec<_> = answers.iter().filter(|answer| answer.0 != 429).collect();
+        assert!(
+            !others.is_empty() && others.iter().all(|answer| answer.0 == done),
+            "{answers:?}"
+        );
+    }
+}
