@@ -277,6 +277,23 @@ async fn a_file_in_the_place_of_the_database_is_not_taken_for_it() {
     house.member().await;
 }
 
+/// An orderly end writes down what is in a log that has no name any more.
+#[tokio::test]
+async fn a_log_that_was_removed_costs_nothing_if_the_server_is_stopped() {
+    let house = House::new(Settings::default()).await;
+    let sally = house.member().await;
+    fs::remove_file(house.folder.path().join("users.db-wal")).unwrap();
+    house.until([false, false, false]).await;
+    house.delete(&sally).await.unwrap_err();
+    house.storage.close().await;
+    let storage = userbridge::storage::connect(&house.url, Migrate::Never)
+        .await
+        .unwrap();
+    let lookup = MemberLookup::UserId(sally.user_id);
+    let found = storage.key_and_member(KeyDigest::of(&house.key), lookup).await;
+    assert_eq!(found.unwrap().member, Some(sally));
+}
+
 /// `serve` whose files may be of a limited size, and where it logs.
 struct Limited {
     process: Process,
