@@ -19,7 +19,8 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MemberCommand {
-    /// Link a user to an organization, or update the link that is there.
+    /// Link a user to an organization, or update the link that is there: as staff with --role, else as an end user whose
+    /// portal role is `end_user`. With --role and --portal-role as both.
     Link(Link),
     /// Show one member with all that is managed about it.
     Show(Which),
@@ -53,7 +54,7 @@ struct Values {
     /// Where a picture is.
     #[arg(long, value_name = "URL")]
     avatar_url: Option<AvatarUrl>,
-    /// Role in the portal [default: `end_user`].
+    /// Role in the portal, which makes an end user.
     #[arg(long, value_name = "ROLE")]
     portal_role: Option<PortalRole>,
     /// Company.
@@ -62,7 +63,8 @@ struct Values {
     /// CRM status, such as trial or paying.
     #[arg(long, value_name = "STATUS")]
     customer_status: Option<CustomerStatus>,
-    /// What it may do for those who run the organization: owner, admin, editor, viewer or `restricted_viewer`.
+    /// What it may do for those who run the organization, which makes staff: owner, admin, editor, viewer or
+    /// `restricted_viewer`.
     #[arg(long)]
     role: Option<Role>,
     /// How it signs in: password or oidc.
@@ -108,9 +110,12 @@ pub(super) struct Update {
     /// Whether it may do anything: true or false.
     #[arg(long, value_name = "BOOL")]
     enabled: Option<bool>,
-    /// Take the role away.
+    /// Take the role away: an end user who is no longer staff.
     #[arg(long, conflicts_with = "role")]
     no_role: bool,
+    /// Take the portal role away: staff who are no longer end users.
+    #[arg(long, conflicts_with_all = ["portal_role", "no_role"])]
+    no_portal_role: bool,
     #[command(flatten)]
     values: Values,
 }
@@ -156,6 +161,9 @@ pub(super) struct Filter {
     /// Only members with this role. May be given several times.
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<Role>,
+    /// Only end users (true), or only staff who are nothing else (false).
+    #[arg(long, value_name = "BOOL")]
+    end_user: Option<bool>,
     /// Only members of this team.
     #[arg(long, value_name = "NUMBER")]
     team: Option<i64>,
@@ -189,7 +197,7 @@ impl Values {
         MemberPatch {
             name: self.name.map(Some),
             avatar_url: self.avatar_url.map(Some),
-            portal_role: self.portal_role,
+            portal_role: self.portal_role.map(Some),
             company_name: self.company_name.map(Some),
             customer_status: self.customer_status.map(Some),
             role: self.role.map(Some),
@@ -232,6 +240,9 @@ impl MemberCommand {
                 patch.enabled = update.enabled;
                 if update.no_role {
                     patch.role = Some(None);
+                }
+                if update.no_portal_role {
+                    patch.portal_role = Some(None);
                 }
                 output::one(
                     global,
@@ -286,6 +297,7 @@ async fn list(session: &Session, global: &Global, filter: Filter) -> Result<(), 
     let mut query = MemberQuery {
         filter: MemberFilter {
             roles: filter.roles.into_iter().map(Some).collect(),
+            end_user: filter.end_user,
             team: filter.team.map(TeamNumber),
             source: filter.source,
             name_parts: filter.name.into_iter().collect(),

@@ -138,7 +138,7 @@ pub(super) struct MemberView {
     email: Option<String>,
     name: Option<String>,
     avatar_url: Option<String>,
-    portal_role: String,
+    portal_role: Option<String>,
     company_name: Option<String>,
     customer_status: Option<String>,
     created_at: String,
@@ -153,7 +153,7 @@ impl From<Member> for MemberView {
             email: profile.email.map(Into::into),
             name: profile.name.map(Into::into),
             avatar_url: profile.avatar_url.map(Into::into),
-            portal_role: profile.portal_role.into(),
+            portal_role: profile.portal_role.map(Into::into),
             company_name: profile.company_name.map(Into::into),
             customer_status: profile.customer_status.map(Into::into),
             created_at: member.created_at.to_string(),
@@ -166,7 +166,7 @@ impl Show for MemberView {
         vec![
             &self.user_id,
             self.email.as_deref().unwrap_or("-"),
-            &self.portal_role,
+            self.portal_role.as_deref().unwrap_or("-"),
             &self.created_at,
             self.name.as_deref().unwrap_or("-"),
         ]

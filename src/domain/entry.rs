@@ -50,7 +50,7 @@ macro_rules! names {
 pub struct UnknownName(&'static str);
 
 names! {
-    /// What a member may do for those who run the organization. A plain end user has none.
+    /// What staff may do for those who run the organization.
     Role, "owner, admin, editor, viewer, restricted_viewer",
     /// Everything. An organization that has an enabled owner keeps one.
     Owner = "owner",
@@ -104,7 +104,7 @@ impl TeamNumber {
 /// What a member is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// None for a plain end user.
+    /// None: not staff.
     pub role: Option<Role>,
     /// False: it keeps its place and may do nothing.
     pub enabled: bool,
@@ -169,6 +169,12 @@ pub struct MemberEntry {
 }
 
 impl MemberEntry {
+    /// Whether it is an end user, staff, or both. A live member always is.
+    #[must_use]
+    pub const fn has_facet(&self) -> bool {
+        self.member.profile.portal_role.is_some() || self.access.role.is_some()
+    }
+
     /// Names of the fields that have another value than before: what the event of a change says. None before: it is a
     /// new member, with a source and what else is not the default. An erasure is told by the event itself, so it names
     /// what there was to erase.

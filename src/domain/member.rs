@@ -18,7 +18,7 @@ text!(
     AvatarUrl, max 2048
 );
 text!(
-    /// What the user is in the organization's portal.
+    /// What an end user is in the organization's portal.
     PortalRole, max 64
 );
 text!(
@@ -30,6 +30,7 @@ text!(
     CustomerStatus, max 64
 );
 
+/// `end_user`: of whom nothing else is said.
 impl Default for PortalRole {
     fn default() -> Self {
         Self("end_user".to_owned())
@@ -45,8 +46,8 @@ pub struct Profile {
     pub name: Option<DisplayName>,
     /// Picture.
     pub avatar_url: Option<AvatarUrl>,
-    /// Role in the portal; `end_user` unless set otherwise.
-    pub portal_role: PortalRole,
+    /// Role in the portal. None: no end user.
+    pub portal_role: Option<PortalRole>,
     /// Company.
     pub company_name: Option<CompanyName>,
     /// CRM status.

@@ -16,7 +16,7 @@ pub struct MemberPatch {
     /// Picture.
     pub avatar_url: Option<Option<AvatarUrl>>,
     /// Role in the portal.
-    pub portal_role: Option<PortalRole>,
+    pub portal_role: Option<Option<PortalRole>>,
     /// Company.
     pub company_name: Option<Option<CompanyName>>,
     /// CRM status.
@@ -36,6 +36,17 @@ pub struct MemberPatch {
 }
 
 impl MemberPatch {
+    /// The same for a link. Linked without a role in the portal or an access role, a member becomes an end user, unless it
+    /// is one already.
+    #[must_use]
+    pub fn or_end_user(mut self, entry: &MemberEntry) -> Self {
+        let is_end_user = entry.member.profile.portal_role.is_some();
+        if self.portal_role.is_none() && self.role.flatten().is_none() && !is_end_user {
+            self.portal_role = Some(Some(PortalRole::default()));
+        }
+        self
+    }
+
     /// Changes the entry.
     pub fn apply(self, entry: &mut MemberEntry) {
         let profile = &mut entry.member.profile;

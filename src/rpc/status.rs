@@ -99,6 +99,7 @@ const fn conflict_reason(conflict: Conflict) -> &'static str {
 const fn precondition_reason(precondition: Precondition) -> &'static str {
     match precondition {
         Precondition::LastOwner => "LAST_OWNER",
+        Precondition::LastFacet => "LAST_FACET",
         Precondition::RetentionPassed => "RETENTION_PASSED",
         Precondition::MemberErased => "MEMBER_ERASED",
         Precondition::MemberNotRevoked => "MEMBER_NOT_REVOKED",

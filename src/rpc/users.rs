@@ -94,7 +94,8 @@ fn user(member: Member) -> User {
         email: profile.email.map(Into::into),
         name: profile.name.map(Into::into),
         avatar_url: profile.avatar_url.map(Into::into),
-        portal_role: profile.portal_role.into(),
+        // Never absent: only end users are found.
+        portal_role: profile.portal_role.map(Into::into).unwrap_or_default(),
         company_name: profile.company_name.map(Into::into),
         customer_status: profile.customer_status.map(Into::into),
         created_at: Some(timestamp(member.created_at)),

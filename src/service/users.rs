@@ -1,4 +1,5 @@
-//! The published contract: an integrator and the users of its own organization.
+//! The published contract: an integrator and the end users of its own organization. Staff who are nothing else are not
+//! there.
 
 use super::{Directory, ServiceError};
 use crate::{
@@ -19,7 +20,7 @@ pub struct Ping {
 }
 
 impl Directory {
-    /// The live member of the key's organization.
+    /// The live end user of the key's organization.
     ///
     /// # Errors
     ///
@@ -30,8 +31,8 @@ impl Directory {
         member.ok_or(ServiceError::NotFound(Missing::User))
     }
 
-    /// Revokes the user's link to the key's organization, at once and for good. The contract knows no exception, so the
-    /// last owner is none.
+    /// Revokes the end user's link to the key's organization, at once and for good. Staff keep link and role and only cease
+    /// to be end users, so that no public key takes an owner away.
     ///
     /// # Errors
     ///

@@ -49,6 +49,9 @@ pub enum Precondition {
     /// It is the last enabled owner of its organization.
     #[error("the last enabled owner of an organization stays")]
     LastOwner,
+    /// It is an end user or staff, and would be neither.
+    #[error("a live member has a portal role or a role")]
+    LastFacet,
     /// It was revoked longer ago than the organization keeps.
     #[error("the time in which the member could be restored has passed")]
     RetentionPassed,

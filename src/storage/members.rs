@@ -20,7 +20,8 @@ pub struct LinkMember {
     /// Where the link comes from. A link that is there keeps its source, unless it has no external id and takes one with
     /// its source.
     pub origin: Origin,
-    /// The values of a new link; those that differ are changed in one that is there.
+    /// The values of a new link; those that differ are changed in one that is there. Without a portal role and a role the
+    /// member becomes an end user; one who is keeps the portal role.
     pub values: MemberPatch,
     /// Do nothing about a member who has a role already.
     pub only_without_role: bool,
@@ -51,7 +52,7 @@ pub struct Linked {
 pub struct Found {
     /// The key with the digest, as [`super::ApiKeyStore::api_key_by_digest`] says.
     pub key: Option<ApiKey>,
-    /// The live member of the key's own organization.
+    /// The live member of the key's own organization, if it is an end user.
     pub member: Option<Member>,
 }
 
@@ -84,6 +85,8 @@ pub struct TimeRange {
 pub struct MemberFilter {
     /// Any of these; None stands for members without a role. Empty: all.
     pub roles: Vec<Option<Role>>,
+    /// End users or not.
+    pub end_user: Option<bool>,
     /// In this team.
     pub team: Option<TeamNumber>,
     /// Enabled or not.
@@ -215,8 +218,8 @@ pub trait MemberStore: Send + Sync {
         change: Change,
     ) -> Result<Answer<Linked>, StoreError>;
 
-    /// The key and, in the key's own organization and no other, the live member: both in one step, because every
-    /// integrator's `retrieve` needs both. Whether the key may be used is for the caller to decide.
+    /// The key and, in the key's own organization and no other, the live end user: both in one step, because every
+    /// integrator's `retrieve` needs both. Staff who are nothing else are not found. Whether the key may be used is for the caller to decide.
     async fn key_and_member(&self, digest: KeyDigest, lookup: MemberLookup) -> Result<Found, StoreError>;
 
     /// One member. A revoked one is found only if asked for, and only by id or number.
@@ -262,7 +265,7 @@ pub trait MemberStore: Send + Sync {
     /// # Errors
     ///
     /// [`super::Missing::Member`]. [`super::Missing::Team`]. [`StoreError::VersionMismatch`].
-    /// [`super::Conflict::Member`]. [`super::Precondition::LastOwner`].
+    /// [`super::Conflict::Member`]. [`super::Precondition::LastOwner`]. [`super::Precondition::LastFacet`].
     async fn update_member(
         &self,
         organization: OrganizationId,
@@ -272,8 +275,8 @@ pub trait MemberStore: Send + Sync {
         change: Change,
     ) -> Result<MemberEntry, StoreError>;
 
-    /// Revokes the user's link, for good and whatever its role: an integrator's `delete`. False: there is no live one
-    /// here.
+    /// An integrator's `delete`: revokes the live link of an end user for good. Staff only cease to be end users; link and
+    /// role stay, and the event says that `portal_role` has changed. False: no live end user here.
     async fn revoke_user(
         &self,
         organization: OrganizationId,

@@ -287,6 +287,57 @@ fn members_are_linked_shown_listed_and_revoked() {
 }
 
 #[test]
+fn a_member_is_made_staff_or_an_end_user_and_one_of_both_is_taken() {
+    let shell = Shell::new();
+    let link = ["member", "link", "--org", "acme", "--email", SALLY];
+    let staff = shell.json(&[&link[..], &["--role", "owner"]].concat());
+    assert_eq!(staff["portal_role"], Value::Null);
+    let show = ["member", "show", "--org", "acme", "--email", SALLY];
+    let shown = shell.ok(&show);
+    assert_eq!((columns(&shown)[2], columns(&shown)[5]), ("-", "owner"));
+    let both = shell.json(&link);
+    assert_eq!(
+        (&both["id"], &both["portal_role"]),
+        (&staff["id"], &json!("end_user"))
+    );
+    let other = ["member", "link", "--org", "acme", "--role", "viewer"];
+    let other = shell.json(&[&other[..], &["--portal-role", "partner"]].concat());
+    assert_eq!(other["portal_role"], "partner");
+
+    let id = other["id"].as_str().unwrap();
+    let update = ["member", "update", "--org", "acme", "--id", id];
+    let taken = shell.json(&[&update[..], &["--no-portal-role"]].concat());
+    assert_eq!(
+        (&taken["portal_role"], &taken["role"]),
+        (&Value::Null, &json!("viewer"))
+    );
+    let list = ["member", "list", "--org", "acme", "--end-user"];
+    for (end_user, expected) in [("true", &both["id"]), ("false", &other["id"])] {
+        let listed = shell.json(&[&list[..], &[end_user]].concat());
+        let ids: Vec<_> = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|member| &member["id"])
+            .collect();
+        assert_eq!(ids, [expected], "{end_user}");
+    }
+    shell.error(&[&update[..], &["--no-role"]].concat(), 4);
+    let given = shell.json(&[&update[..], &["--no-role", "--portal-role", "partner"]].concat());
+    assert_eq!(
+        (&given["portal_role"], &given["role"]),
+        (&json!("partner"), &Value::Null)
+    );
+    for wrong in [
+        &["--no-role", "--no-portal-role"][..],
+        &["--portal-role", "x", "--no-portal-role"],
+    ] {
+        let finished = shell.run(&[&update[..], wrong].concat());
+        assert_eq!(finished.code, 2, "{finished:?}");
+    }
+}
+
+#[test]
 fn what_fails_says_why_in_one_line_and_by_its_exit_code() {
     let shell = Shell::new();
     shell.ok(&["key", "create", "--org", "acme", "--scope", "public_api"]);

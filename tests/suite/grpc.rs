@@ -73,7 +73,7 @@ async fn a_user_has_nine_fields_and_absent_ones_are_absent() {
         email: Some(SALLY.parse().unwrap()),
         name: Some("Sally Doe".parse().unwrap()),
         avatar_url: Some("https://acme.example.com/sally.png".parse().unwrap()),
-        portal_role: "admin".parse().unwrap(),
+        portal_role: Some("admin".parse().unwrap()),
         company_name: Some("Acme Inc".parse().unwrap()),
         customer_status: Some("paying".parse().unwrap()),
     };

@@ -8,15 +8,15 @@ use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
 use userbridge::{
     domain::{
-        Actor, Clock as _, Event, EventKind, KeyDigest, Member, MemberLookup, Organization, Random as _,
-        Scope, Timestamp,
+        Actor, Clock as _, Event, EventKind, KeyDigest, Member, MemberLookup, MemberPatch, Organization,
+        PortalRole, Random as _, Role, Scope, Timestamp,
     },
-    service::{Credential, Directory, Read, ServiceError},
-    storage::{self, Change, EventQuery, MemberFilter, Migrate, StoreError},
+    service::{Credential, Directory, LinkRequest, Read, ServiceError, Write},
+    storage::{self, Change, EventQuery, MemberFilter, Migrate, Once, StoreError},
 };
 
 use crate::support::{
-    CLOCK, Form, RANDOM, Tenant, TestApp, database,
+    CLOCK, Form, RANDOM, Tenant, TestApp, database, first,
     process::{Process, Serve, USERBRIDGE, command, serve, userbridge},
 };
 
@@ -379,6 +379,7 @@ async fn a_revocation_that_fails_leaves_nothing_behind_and_fails_alone() {
     let (acme, globex) = (app.tenant("acme").await, app.tenant("globex").await);
     let gone = app.member(&acme.organization, "gone@acme.example.com").await;
     let stays = app.member(&acme.organization, "stays@acme.example.com").await;
+    let viewer = staff(&app, &acme, "viewer@acme.example.com").await;
     let other = app.member(&globex.organization, "other@globex.example.com").await;
     // Fails when the members are revoked already and the first event is written.
     let mut connection = raw(app.database_url()).await;
@@ -395,12 +396,16 @@ async fn a_revocation_that_fails_leaves_nothing_behind_and_fails_alone() {
         let (key, user, directory) = (KeyDigest::of(&tenant.key), member.user_id, app.directory());
         async move { directory.delete_user(key, user).await }
     };
-    let (first, second, third) = tokio::join!(
+    let (first, second, third, fourth) = tokio::join!(
         revoke(&acme, &gone),
         revoke(&acme, &stays),
-        revoke(&globex, &other)
+        revoke(&globex, &other),
+        revoke(&acme, &viewer)
     );
-    assert!(first.is_ok() && third.is_ok(), "{first:?} {third:?}");
+    assert!(
+        first.is_ok() && third.is_ok() && fourth.is_ok(),
+        "{first:?} {third:?} {fourth:?}"
+    );
     assert!(matches!(second, Err(ServiceError::Internal(_))), "{second:?}");
 
     let storage = app.storage().await;
@@ -422,7 +427,52 @@ async fn a_revocation_that_fails_leaves_nothing_behind_and_fails_alone() {
         assert_eq!(events.iter().any(told), !is_live);
     }
     let count = storage.count_members(acme.organization.id, MemberFilter::default());
-    assert_eq!(count.await.unwrap(), 1);
+    assert_eq!(count.await.unwrap(), 2);
+    // Alone, too, it takes from staff no more than the portal role.
+    let key = storage::MemberKey::Id(viewer.id);
+    let left = storage
+        .member(acme.organization.id, key, false)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (left.access.role, left.member.profile.portal_role),
+        (Some(Role::Viewer), None)
+    );
+}
+
+/// A viewer who is an end user as well.
+async fn staff(app: &TestApp, tenant: &Tenant, email: &str) -> Member {
+    let link = LinkRequest {
+        values: MemberPatch {
+            email: Some(Some(email.parse().unwrap())),
+            portal_role: Some(Some(PortalRole::default())),
+            role: Some(Some(Role::Viewer)),
+            ..MemberPatch::default()
+        },
+        ..LinkRequest::default()
+    };
+    let grant = Write::operator(tenant.organization.id);
+    let linked = app.directory().link_member(grant, link, Once::never());
+    first(linked.await.unwrap()).entry.member
+}
+
+#[tokio::test]
+async fn a_live_member_without_a_facet_is_refused_by_the_file_itself() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.tenant("acme").await;
+    app.member(&acme.organization, "sally@acme.example.com").await;
+    let mut connection = raw(app.database_url()).await;
+    let refused = sqlx::query("UPDATE members SET portal_role = NULL")
+        .execute(&mut connection)
+        .await
+        .unwrap_err();
+    let kind = refused.as_database_error().unwrap().kind();
+    assert_eq!(kind, sqlx::error::ErrorKind::CheckViolation);
+    sqlx::query("UPDATE members SET portal_role = NULL, revoked_at = 1")
+        .execute(&mut connection)
+        .await
+        .unwrap();
 }
 
 /// One batch, so one transaction: were they not told apart, it would fail, and each be tried alone.

@@ -5,7 +5,10 @@ use std::{fs, path::Path};
 use sqlx::{Connection as _, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use userbridge::{
-    domain::{KeyDigest, MemberEntry, MemberLookup, OrganizationId, Page, Role, TeamNumber},
+    domain::{
+        KeyDigest, MemberEntry, MemberLookup, MemberNumber, OrganizationId, Page, PortalRole, Role,
+        TeamNumber,
+    },
     storage::{self, MemberFilter, MemberOrder, MemberQuery, Migrate, Storage},
 };
 use uuid::Uuid;
@@ -277,6 +280,84 @@ async fn an_old_database_is_not_migrated_by_those_who_may_not() {
             "{refused:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn members_from_before_there_were_facets_are_end_users_and_keep_their_roles() {
+    let (_folder, url) = of_the_first_version().await;
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let before = TempDir::new().unwrap();
+    for file in [
+        "0001_directory.sql",
+        "0002_management.sql",
+        "0003_revocations.sql",
+    ] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+        fs::copy(source.join(file), before.path().join(file)).unwrap();
+    }
+    let migrator = Migrator::new(before.path()).await.unwrap();
+    migrator.run(&mut connection).await.unwrap();
+    for change in [
+        "UPDATE members SET role = 'owner' WHERE number = 1",
+        "UPDATE members SET portal_role = 'partner' WHERE number = 3",
+        "UPDATE members SET erased_at = 9000 WHERE revoked_at IS NOT NULL AND number = 2 AND name LIKE 'Gone%'",
+    ] {
+        let changed = sqlx::query(change).execute(&mut connection).await.unwrap();
+        assert!(changed.rows_affected() > 0);
+    }
+    let number_of = "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'members' AND type <> 'table'";
+    let attached: i64 = sqlx::query_scalar(number_of)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+
+    let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+    let live = list(&*storage, ACME, MemberFilter::default(), MemberOrder::Number).await;
+    let facets: Vec<_> = live
+        .iter()
+        .map(|entry| {
+            let portal_role = entry.member.profile.portal_role.as_ref();
+            (portal_role.map(PortalRole::as_str), entry.access.role)
+        })
+        .collect();
+    assert_eq!(
+        facets,
+        [
+            (Some("end_user"), Some(Role::Owner)),
+            (Some("partner"), None),
+            (Some("end_user"), None)
+        ]
+    );
+    for entry in &live {
+        let lookup = MemberLookup::UserId(entry.member.user_id);
+        let found = storage
+            .key_and_member(KeyDigest::of("acme"), lookup)
+            .await
+            .unwrap();
+        assert_eq!(found.member.as_ref(), Some(&entry.member));
+    }
+    let erased = storage
+        .member(
+            organization(ACME),
+            storage::MemberKey::Number(MemberNumber(2)),
+            true,
+        )
+        .await;
+    assert_eq!(erased.unwrap().unwrap().member.profile.portal_role, None);
+    storage.close().await;
+
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let still: i64 = sqlx::query_scalar(number_of)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(still >= attached, "indexes and triggers stay");
+    let problems: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(problems, ["ok"]);
 }
 
 /// The schema is up to date and the search index is not: whoever writes then must not hide what it lacks.

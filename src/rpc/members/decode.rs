@@ -60,7 +60,7 @@ pub(super) fn link_request(
         email: optional(&mut faults, "email", request.email, Email::new).map(Some),
         name: optional(&mut faults, "name", request.name, DisplayName::new).map(Some),
         avatar_url: optional(&mut faults, "avatar_url", request.avatar_url, AvatarUrl::new).map(Some),
-        portal_role: optional(&mut faults, "portal_role", request.portal_role, PortalRole::new),
+        portal_role: optional(&mut faults, "portal_role", request.portal_role, PortalRole::new).map(Some),
         company_name: optional(
             &mut faults,
             "company_name",
@@ -183,6 +183,7 @@ pub(super) fn list_query(
     };
     let filter = MemberFilter {
         roles,
+        end_user: request.end_user,
         team: request.team.and_then(|number| team(&mut faults, "team", number)),
         enabled: request.enabled,
         source: optional(&mut faults, "source", request.source, Source::new),
@@ -241,7 +242,10 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Fa
         patch.avatar_url = faults.check_optional("member.avatar_url", member.avatar_url, AvatarUrl::new);
     }
     if named("portal_role") {
-        patch.portal_role = faults.check("member.portal_role", PortalRole::new(member.portal_role));
+        if member.portal_role.is_none() && named("role") && member.role == i32::from(pb::Role::Unspecified) {
+            faults.add("update_mask", "must not clear both portal_role and role");
+        }
+        patch.portal_role = faults.check_optional("member.portal_role", member.portal_role, PortalRole::new);
     }
     if named("company_name") {
         patch.company_name =

@@ -15,7 +15,7 @@ pub(super) fn member(entry: MemberEntry) -> pb::Member {
         email: profile.email.map(Into::into),
         name: profile.name.map(Into::into),
         avatar_url: profile.avatar_url.map(Into::into),
-        portal_role: profile.portal_role.into(),
+        portal_role: profile.portal_role.map(Into::into),
         company_name: profile.company_name.map(Into::into),
         customer_status: profile.customer_status.map(Into::into),
         role: role(entry.access.role).into(),

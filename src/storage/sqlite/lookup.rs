@@ -35,7 +35,7 @@ use crate::{
 /// indexes of ten million members.
 const CACHE_KIB: u32 = 32 * 1024;
 
-/// Slot, digest, and one of user id and address. All that is found comes as one text: sqlx hands rows over one by one, and
+/// Slot, digest, and one of user id and address. Only an end user is found. All that is found comes as one text: sqlx hands rows over one by one, and
 /// copies each column into memory of its own. A key of a deleted organization is revoked, so this need not look at
 /// organizations.
 static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
@@ -54,7 +54,7 @@ static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
                      SELECT row FROM members
                      WHERE organization_id = k.organization_id AND email = lookup.email AND revoked_at IS NULL
                  )
-             END"
+             END AND m.portal_role IS NOT NULL"
         ),
         3,
     )
@@ -101,7 +101,7 @@ impl LookupQueue {
         })
     }
 
-    /// The key with the digest and, in its organization, the live member.
+    /// The key with the digest and, in its organization, the live end user.
     pub(super) async fn find(
         &self,
         digest: KeyDigest,

@@ -1,5 +1,6 @@
 //! Revocations that wait together, made by three statements however many they are: an integrator's `delete` is on the hot
-//! path.
+//! path. The rule is that of [`crate::storage::MemberStore::revoke_user`]: an end user's link ends; staff keep link and role
+//! and only cease to be end users.
 //!
 //! What a statement has changed before it fails is undone with all of its transaction or savepoint. So those that change
 //! something say OR FAIL: SQLite then need not write down what it would take to undo the statement alone, which it does
@@ -26,34 +27,38 @@ use crate::{
 static FIND: LazyLock<Slotted> = LazyLock::new(|| {
     Slotted::new(
         "WITH wanted (slot, organization_id, user_id) AS (VALUES {slots})
-         SELECT json_group_array(json_array(w.slot, m.row, hex(m.id)))
+         SELECT json_group_array(json_array(w.slot, m.row, hex(m.id), m.role))
          FROM wanted AS w CROSS JOIN members AS m
-             ON m.organization_id = w.organization_id AND m.user_id = w.user_id AND m.revoked_at IS NULL",
+             ON m.organization_id = w.organization_id AND m.user_id = w.user_id AND m.revoked_at IS NULL
+             AND m.portal_role IS NOT NULL",
         2,
     )
 });
 
-/// Row.
+/// Row. One statement for both: a row is written once whatever changes in it.
 static REVOKE: LazyLock<Slotted> = LazyLock::new(|| {
     Slotted::new(
         "WITH revoked (slot, row) AS (VALUES {slots})
-         UPDATE OR FAIL members SET revoked_at = ?, updated_at = ?, version = version + 1
+         UPDATE OR FAIL members SET
+             revoked_at = CASE WHEN role IS NULL THEN ? END,
+             portal_role = CASE WHEN role IS NULL THEN portal_role END,
+             updated_at = ?, version = version + 1
          WHERE row IN (SELECT row FROM revoked)",
         1,
     )
 });
 
-/// Organization, member, user, actor. Each organization counts on from its last event.
+/// Organization, member, user, actor, kind, fields. Each organization counts on from its last event.
 static APPEND: LazyLock<Slotted> = LazyLock::new(|| {
     Slotted::new(
-        "WITH revoked (slot, organization_id, member_id, user_id, actor) AS (VALUES {slots})
+        "WITH revoked (slot, organization_id, member_id, user_id, actor, kind, fields) AS (VALUES {slots})
          INSERT OR FAIL INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
          SELECT organization_id,
              (SELECT coalesce(max(sequence), 0) FROM events AS e WHERE e.organization_id = r.organization_id)
                  + row_number() OVER (PARTITION BY organization_id ORDER BY slot),
-             ?, member_id, user_id, actor, ?, 'revoked_at'
+             kind, member_id, user_id, actor, ?, fields
          FROM revoked AS r WHERE organization_id IS NOT NULL",
-        4,
+        6,
     )
 });
 
@@ -71,12 +76,23 @@ pub(super) struct Revocations {
     result: Result<Vec<bool>, StoreError>,
 }
 
-/// A live link, and the first that asked for its end.
+/// The live link of an end user, and the first that asked for its end.
 #[derive(Deserialize)]
 struct Link {
     slot: usize,
     row: i64,
     member: Uuid,
+    role: Option<String>,
+}
+
+impl Link {
+    /// The kind of the event, and the field that changes.
+    const fn event(&self) -> (EventKind, &'static str) {
+        match self.role {
+            None => (EventKind::MemberRevoked, "revoked_at"),
+            Some(_) => (EventKind::MemberUpdated, "portal_role"),
+        }
+    }
 }
 
 impl Revocations {
@@ -88,7 +104,7 @@ impl Revocations {
         }
     }
 
-    /// Whether each of them ended a live link.
+    /// Whether each of them found a live end user.
     async fn make(&self, connection: &mut SqliteConnection) -> Result<Vec<bool>, StoreError> {
         // They came within moments of each other; the last moment is that of all.
         let at = self.waiting.iter().map(|revocation| revocation.change.at).max();
@@ -141,9 +157,11 @@ impl Revocations {
                 .bind(revocation.map(|revocation| &revocation.organization.as_uuid().as_bytes()[..]))
                 .bind(link.map(|link| &link.member.as_bytes()[..]))
                 .bind(revocation.map(|revocation| &revocation.user.as_uuid().as_bytes()[..]))
-                .bind(revocation.map(|revocation| Actor::to_string(&revocation.change.actor)));
+                .bind(revocation.map(|revocation| Actor::to_string(&revocation.change.actor)))
+                .bind(link.map(|link| link.event().0.as_str()))
+                .bind(link.map(|link| link.event().1));
         }
-        let query = query.bind(EventKind::MemberRevoked.as_str()).bind(at.as_millis());
+        let query = query.bind(at.as_millis());
         let appended = query.execute(connection).await.map_err(engine)?.rows_affected();
         is_each(appended, links)
     }

@@ -166,7 +166,7 @@ async fn all_faults_of_an_update_are_told_at_once() {
         email: text("no"),
         name: text(""),
         avatar_url: long(2049),
-        portal_role: String::new(),
+        portal_role: text(""),
         company_name: text("\u{85}"),
         customer_status: long(65),
         role: 9,

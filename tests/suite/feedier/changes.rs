@@ -90,6 +90,7 @@ async fn a_user_is_created_as_told(app: TestApp) {
             .unwrap();
         assert_eq!(entry.access.auth_method.map(AuthMethod::as_str), Some(method));
         assert_eq!(entry.origin.source.as_str(), "feedier");
+        assert_eq!(entry.member.profile.portal_role, None, "staff is no end user");
     }
     let made = acme
         .create("email=boss@example.com&role=admin&auth_method=oidc&team_id=%2B1")

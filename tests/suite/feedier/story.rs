@@ -7,17 +7,19 @@ use userbridge::{
     storage::{EventQuery, MemberKey},
 };
 
-use super::Acme;
+use super::{Acme, USERS, ids};
 use crate::support::{
     TestApp, gateway_tests,
     proto::directory_v1::{
-        Member, UpdateMemberRequest, get_member_request::By, member_service_client::MemberServiceClient,
+        LinkMemberRequest, Member, UpdateMemberRequest, get_member_request::By,
+        member_service_client::MemberServiceClient,
     },
     with_key,
 };
 
 gateway_tests!(
     a_person_lives_in_both_dialects_and_in_grpc,
+    an_end_user_who_was_given_a_role_stays_one,
     an_end_user_becomes_a_user_and_is_deleted_by_the_other_dialect,
 );
 
@@ -66,8 +68,16 @@ async fn a_person_lives_in_both_dialects_and_in_grpc(app: TestApp) {
         .await;
     assert_eq!(made.status, 201);
 
-    // ProductBridge's shows the same person.
+    // Staff is nobody to ProductBridge's, until the portal links the same person as an end user.
     let body = json!({ "api_key": public, "email": "sally@example.com" }).to_string();
+    assert_eq!(acme.app.retrieve_json(body.clone()).await.status, 404);
+    let mut client = MemberServiceClient::new(acme.app.channel());
+    let request = LinkMemberRequest {
+        email: Some("sally@example.com".to_owned()),
+        source: Some("portal".to_owned()),
+        ..LinkMemberRequest::default()
+    };
+    client.link_member(with_key(request, &internal)).await.unwrap();
     let seen = acme.app.retrieve_json(body.clone()).await.json();
     assert_eq!(
         (&seen["name"], &seen["portal_role"]),
@@ -75,7 +85,6 @@ async fn a_person_lives_in_both_dialects_and_in_grpc(app: TestApp) {
     );
 
     // Changed over gRPC.
-    let mut client = MemberServiceClient::new(acme.app.channel());
     let by = By::Email("sally@example.com".to_owned());
     let request = crate::support::proto::directory_v1::GetMemberRequest {
         by: Some(by),
@@ -106,12 +115,13 @@ async fn a_person_lives_in_both_dialects_and_in_grpc(app: TestApp) {
         "Acme"
     );
 
-    // Changed by Feedier's again, deleted by ProductBridge's.
+    // Changed by Feedier's again, deleted by ProductBridge's: no end user any more, and still staff.
     assert_eq!(acme.update(1, "role=editor").await.status, 200);
     let delete = json!({ "api_key": public, "user_id": seen["user_id"] }).to_string();
     assert_eq!(acme.app.delete_json(delete).await.body, r#"{"success":true}"#);
-    assert_eq!(acme.retrieve(1).await.status, 404);
     assert_eq!(acme.app.retrieve_json(body).await.status, 404);
+    assert_eq!(acme.retrieve(1).await.json()["role"], "editor");
+    assert_eq!(ids(&acme.get(USERS).await), [1]);
 
     let actors = [
         key_id(&acme, &acme.key).await,
@@ -124,11 +134,33 @@ async fn a_person_lives_in_both_dialects_and_in_grpc(app: TestApp) {
         story(&acme).await,
         [
             event("member.linked", "auth_method email name role source", 0),
+            event("member.updated", "portal_role", 1),
             event("member.updated", "company_name name", 1),
             event("member.updated", "role", 0),
-            event("member.revoked", "revoked_at", 2),
+            event("member.updated", "portal_role", 2),
         ]
     );
+}
+
+async fn an_end_user_who_was_given_a_role_stays_one(app: TestApp) {
+    let acme = Acme::of(app).await;
+    let public = acme.app.key(&acme.organization, &[Scope::PublicApi]).await;
+    let sally = acme.member("sally@example.com", None, None).await;
+    let made = acme
+        .create("email=sally@example.com&role=admin&auth_method=oidc")
+        .await;
+    assert_eq!((made.status, &made.json()["id"]), (201, &json!(1)));
+    let retrieve = json!({ "api_key": public, "email": "sally@example.com" }).to_string();
+    let seen = acme.app.retrieve_json(retrieve.clone()).await.json();
+    assert_eq!(
+        (&seen["id"], &seen["portal_role"]),
+        (&json!(sally.member.id.to_string()), &json!("end_user"))
+    );
+    // To ProductBridge's the person is gone when deleted there, to Feedier's is what it was.
+    let delete = json!({ "api_key": public, "user_id": seen["user_id"] }).to_string();
+    assert_eq!(acme.app.delete_json(delete).await.status, 200);
+    assert_eq!(acme.app.retrieve_json(retrieve).await.status, 404);
+    assert_eq!(acme.retrieve(1).await.json()["role"], "admin");
 }
 
 async fn an_end_user_becomes_a_user_and_is_deleted_by_the_other_dialect(app: TestApp) {

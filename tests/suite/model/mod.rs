@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use userbridge::{
     domain::{
-        Clock, Email, MemberEntry, MemberId, MemberNumber, MemberPatch, OrganizationId, OsRandom, Page, Role,
-        Timestamp, UserId,
+        Clock, Email, MemberEntry, MemberId, MemberNumber, MemberPatch, OrganizationId, OsRandom, Page,
+        PortalRole, Role, Timestamp, UserId,
     },
     service::{Admin, Directory, LinkRequest, Read, ServiceError, Write},
     storage::{
@@ -41,6 +41,10 @@ fn email(number: u8) -> Email {
 
 fn name(number: u8) -> String {
     ["Ann", "ann", "Änne", "Bob \"B\" 100%", "ΣΟΦΟΣ"][usize::from(number)].to_owned()
+}
+
+fn portal_role_of(number: u8) -> PortalRole {
+    ["end_user", "partner"][usize::from(number)].parse().unwrap()
 }
 
 prop_state_machine! {
@@ -187,6 +191,7 @@ impl Real {
                 email: address,
                 external_id,
                 name: new_name,
+                portal_role,
                 role,
             } => {
                 let link = LinkRequest {
@@ -197,6 +202,7 @@ impl Real {
                     values: MemberPatch {
                         email: address.map(|number| Some(email(number))),
                         name: new_name.map(|number| Some(name(number).parse().unwrap())),
+                        portal_role: portal_role.map(|number| Some(portal_role_of(number))),
                         role: role.map(Some),
                         ..MemberPatch::default()
                     },
@@ -208,6 +214,7 @@ impl Real {
                 who,
                 email: address,
                 name: new_name,
+                portal_role,
                 role,
                 enabled,
                 stale,
@@ -216,6 +223,7 @@ impl Real {
                 let patch = MemberPatch {
                     email: address.map(|number| number.map(email)),
                     name: new_name.map(|number| number.map(|number| name(number).parse().unwrap())),
+                    portal_role: portal_role.map(|number| number.map(portal_role_of)),
                     role: *role,
                     enabled: *enabled,
                     ..MemberPatch::default()
@@ -411,6 +419,7 @@ struct Seen {
     email: Option<String>,
     name: Option<String>,
     external_id: Option<String>,
+    portal_role: Option<PortalRole>,
     role: Option<Role>,
     enabled: bool,
     state: State,
@@ -422,6 +431,7 @@ fn seen(entry: &MemberEntry) -> Seen {
         email: profile.email.map(Into::into),
         name: profile.name.map(Into::into),
         external_id: entry.origin.external_id.clone().map(Into::into),
+        portal_role: profile.portal_role,
         role: entry.access.role,
         enabled: entry.access.enabled,
         state: match (entry.revoked_at, entry.erased_at) {
@@ -436,6 +446,7 @@ fn person_of(person: &Person) -> Seen {
     Seen {
         email: person.email.map(|number| email(number).into()),
         name: person.name.map(name),
+        portal_role: person.portal_role.map(portal_role_of),
         external_id: person.external_id.map(|id| id.to_string()),
         role: person.role,
         enabled: person.enabled,

@@ -24,6 +24,7 @@ pub(super) enum Call {
         email: Option<u8>,
         external_id: Option<u8>,
         name: Option<u8>,
+        portal_role: Option<u8>,
         role: Option<Role>,
     },
     Update {
@@ -31,6 +32,7 @@ pub(super) enum Call {
         who: Index,
         email: Option<Option<u8>>,
         name: Option<Option<u8>>,
+        portal_role: Option<Option<u8>>,
         role: Option<Option<Role>>,
         enabled: Option<bool>,
         stale: bool,
@@ -60,40 +62,46 @@ pub(super) fn calls() -> impl Strategy<Value = Call> {
     let who = any::<Index>;
     let email = || 0..5_u8;
     let name = || 0..5_u8;
+    let portal_role = || 0..2_u8;
     let role = || select(vec![Role::Owner, Role::Owner, Role::Editor]);
     let stale = || proptest::bool::weighted(0.1);
     let link = (
         (organization(), weighted(0.3, who())),
         (weighted(0.8, email()), weighted(0.3, 0..3_u8)),
-        (of(name()), weighted(0.4, role())),
+        (of(name()), weighted(0.3, portal_role()), weighted(0.4, role())),
     );
     let link = link.prop_map(
-        |((organization, user), (email, external_id), (name, role))| Call::Link {
+        |((organization, user), (email, external_id), (name, portal_role, role))| Call::Link {
             organization,
             user,
             email,
             external_id,
             name,
+            portal_role,
             role,
         },
     );
     let update = (
         (organization(), who(), stale()),
         (weighted(0.4, of(email())), of(of(name()))),
-        (weighted(0.4, of(role())), weighted(0.3, any::<bool>())),
+        (
+            weighted(0.3, of(portal_role())),
+            weighted(0.4, of(role())),
+            weighted(0.3, any::<bool>()),
+        ),
     );
-    let update =
-        update.prop_map(
-            |((organization, who, stale), (email, name), (role, enabled))| Call::Update {
-                organization,
-                who,
-                email,
-                name,
-                role,
-                enabled,
-                stale,
-            },
-        );
+    let update = update.prop_map(
+        |((organization, who, stale), (email, name), (portal_role, role, enabled))| Call::Update {
+            organization,
+            who,
+            email,
+            name,
+            portal_role,
+            role,
+            enabled,
+            stale,
+        },
+    );
     let revoke = (organization(), who(), stale());
     let revoke = revoke.prop_map(|(organization, who, stale)| Call::Revoke {
         organization,
@@ -135,6 +143,8 @@ pub(super) struct Person {
     pub email: Option<u8>,
     pub name: Option<u8>,
     pub external_id: Option<u8>,
+    /// 0 is that of whoever is linked as nothing in particular.
+    pub portal_role: Option<u8>,
     pub role: Option<Role>,
     pub enabled: bool,
     pub state: State,
@@ -191,6 +201,9 @@ impl Organization {
         {
             return Err(Outcome::Precondition(Precondition::LastOwner));
         }
+        if person.state == State::Live && person.portal_role.is_none() && person.role.is_none() {
+            return Err(Outcome::Precondition(Precondition::LastFacet));
+        }
         let clash = |other: &Person| {
             other.state == State::Live
                 && (other.user == person.user
@@ -235,6 +248,22 @@ impl Organization {
         self.put(place, person, now)
     }
 
+    /// An integrator's delete.
+    fn revoke_user(&mut self, user: usize, now: usize) -> Result<Outcome, Outcome> {
+        let is_end_user = |person: &&mut Person| {
+            person.user == user && person.state == State::Live && person.portal_role.is_some()
+        };
+        let person = self.people.iter_mut().find(is_end_user);
+        let person = person.ok_or(Outcome::Missing(Missing::User))?;
+        if person.role.is_none() {
+            (person.state, person.until) = (State::Revoked, now);
+        } else {
+            person.portal_role = None;
+        }
+        self.events += 1;
+        Ok(Outcome::Done)
+    }
+
     fn find(&self, who: Index) -> Result<usize, Outcome> {
         if self.people.is_empty() {
             Err(Outcome::Missing(Missing::Member))
@@ -268,6 +297,7 @@ impl Plain {
                 email,
                 external_id,
                 name,
+                portal_role,
                 role,
             } => {
                 let user = match user {
@@ -280,6 +310,7 @@ impl Plain {
                     email: *email,
                     name: *name,
                     external_id: *external_id,
+                    portal_role: *portal_role,
                     role: *role,
                     enabled: true,
                     state: State::Live,
@@ -294,6 +325,7 @@ impl Plain {
                 who,
                 email,
                 name,
+                portal_role,
                 role,
                 enabled,
                 stale,
@@ -304,6 +336,7 @@ impl Plain {
                 let new = Person {
                     email: email.unwrap_or(old.email),
                     name: name.unwrap_or(old.name),
+                    portal_role: portal_role.unwrap_or(old.portal_role),
                     role: role.unwrap_or(old.role),
                     enabled: enabled.unwrap_or(old.enabled),
                     ..old
@@ -323,16 +356,11 @@ impl Plain {
                 Ok(Outcome::Done)
             }
             Call::RevokeUser { organization, user } => {
-                let organization = &mut self.organizations[*organization];
-                let users = self.users;
-                let of_user = |person: &Person| {
-                    users > 0 && person.state == State::Live && person.user == user.index(users)
-                };
-                let person = organization.people.iter_mut().find(|person| of_user(person));
-                let person = person.ok_or(Outcome::Missing(Missing::User))?;
-                (person.state, person.until) = (State::Revoked, self.now);
-                organization.events += 1;
-                Ok(Outcome::Done)
+                if self.users == 0 {
+                    return Err(Outcome::Missing(Missing::User));
+                }
+                let user = user.index(self.users);
+                self.organizations[*organization].revoke_user(user, self.now)
             }
             Call::Restore { organization, who } => {
                 let organization = &mut self.organizations[*organization];
@@ -367,12 +395,15 @@ impl Plain {
                 find(&|person| values.external_id.is_some() && person.external_id == values.external_id)
             })
             .or_else(|| find(&|person| values.email.is_some() && person.email == values.email));
+        // Who is linked as nothing in particular is an end user.
+        let end_user = values.role.is_none().then_some(0);
         if let Some(place) = found {
             let old = people[place].clone();
             let new = Person {
                 email: values.email.or(old.email),
                 name: values.name.or(old.name),
                 external_id: values.external_id.or(old.external_id),
+                portal_role: values.portal_role.or(old.portal_role).or(end_user),
                 role: values.role.or(old.role),
                 ..old
             };
@@ -386,6 +417,7 @@ impl Plain {
         let user = user.or_else(|| self.leads_to(organization, values.email?));
         let person = Person {
             user: user.unwrap_or(self.users),
+            portal_role: values.portal_role.or(end_user),
             ..values.clone()
         };
         self.organizations[organization].allows(None, &person)?;
@@ -434,6 +466,7 @@ impl Plain {
             email: None,
             name: None,
             external_id: None,
+            portal_role: None,
             role: None,
             enabled: true,
             state: State::Erased,

@@ -6,6 +6,7 @@ mod organizations;
 mod program;
 mod random;
 mod recorded;
+mod staff;
 mod users;
 
 /// An address that is no member's.

@@ -110,7 +110,7 @@ async fn seed(app: &TestApp) {
             email: Some(super::SALLY.parse().unwrap()),
             name: Some("Sally Doe".parse().unwrap()),
             avatar_url: Some("https://acme.example.com/avatars/sally.png".parse().unwrap()),
-            portal_role: "end_user".parse().unwrap(),
+            portal_role: Some("end_user".parse().unwrap()),
             company_name: Some("Acme Inc".parse().unwrap()),
             customer_status: Some("paying".parse().unwrap()),
         }),

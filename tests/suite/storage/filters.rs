@@ -55,6 +55,7 @@ async fn crowd(bench: &Bench, organization: OrganizationId) -> Vec<MemberEntry> 
         let values = values! {
             email: email,
             name: NAMES[index % NAMES.len()].map(|name| name.parse().unwrap()),
+            portal_role: (index % 3 == 0 || index % 4 == 0).then(|| "end_user".parse().unwrap()),
             role: [None, Some(Role::Editor), Some(Role::Viewer), Some(Role::Admin)][index % 4],
             teams: teams.clone(),
         };
@@ -96,6 +97,9 @@ fn lets_through(filter: &MemberFilter, entry: &MemberEntry) -> bool {
     };
     let profile = &entry.member.profile;
     (filter.roles.is_empty() || filter.roles.contains(&entry.access.role))
+        && filter
+            .end_user
+            .is_none_or(|end_user| profile.portal_role.is_some() == end_user)
         && filter.team.is_none_or(|team| entry.teams.contains(&team))
         && filter
             .enabled
@@ -134,6 +138,13 @@ pub(super) async fn each_filter_lets_through_what_it_says(bench: Bench) {
         ),
         (
             filter!(roles: Role::ALL.iter().copied().map(Some).chain([None]).collect()),
+            true,
+        ),
+        (filter!(end_user: Some(true)), true),
+        (filter!(end_user: Some(false)), true),
+        (filter!(end_user: Some(false), roles: vec![None]), false),
+        (
+            filter!(end_user: Some(false), roles: vec![Some(Role::Editor), None]),
             true,
         ),
         (filter!(team: Some(TeamNumber::ROOT)), true),
@@ -208,7 +219,10 @@ fn filters(members: &[MemberEntry]) -> impl Strategy<Value = MemberFilter> + use
         (time.clone(), time).prop_map(|(from, until)| TimeRange { from, until })
     };
     (
-        proptest::collection::vec(role, 0..4),
+        (
+            proptest::collection::vec(role, 0..4),
+            proptest::option::weighted(0.3, any::<bool>()),
+        ),
         rare(1_i64..4),
         proptest::option::weighted(0.3, any::<bool>()),
         proptest::option::weighted(0.3, proptest::sample::select(&["portal", "zendesk", "api"][..])),
@@ -218,15 +232,18 @@ fn filters(members: &[MemberEntry]) -> impl Strategy<Value = MemberFilter> + use
         times(),
     )
         .prop_map(
-            |(roles, team, enabled, source, email_parts, name_parts, created, seen)| MemberFilter {
-                roles,
-                team: team.map(TeamNumber),
-                enabled,
-                source: source.map(|source| source.parse().unwrap()),
-                email_parts,
-                name_parts,
-                created,
-                seen,
+            |((roles, end_user), team, enabled, source, email_parts, name_parts, created, seen)| {
+                MemberFilter {
+                    roles,
+                    end_user,
+                    team: team.map(TeamNumber),
+                    enabled,
+                    source: source.map(|source| source.parse().unwrap()),
+                    email_parts,
+                    name_parts,
+                    created,
+                    seen,
+                }
             },
         )
 }

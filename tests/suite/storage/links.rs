@@ -70,7 +70,9 @@ pub(super) async fn a_first_link_creates_all_that_was_said(bench: Bench) {
 
 pub(super) async fn a_repeated_link_finds_what_is_there_and_writes_no_event(bench: Bench) {
     let acme = bench.organization("acme").await;
-    let all = || values! { email: set(SALLY), name: set("Sally"), role: Some(Role::Viewer) };
+    let all = || {
+        values! { email: set(SALLY), name: set("Sally"), portal_role: set("partner"), role: Some(Role::Viewer) }
+    };
     let first = bench.person(acme, all()).await;
     let log = bench.log_of(acme).await;
     for values in [
@@ -268,7 +270,10 @@ pub(super) async fn a_source_alone_changes_nothing_and_an_external_id_of_another
         .into_iter()
         .map(|event| event.fields.join(" "))
         .collect();
-    assert_eq!(fields[1..], ["email source", "source external_id", "external_id"]);
+    assert_eq!(
+        fields[1..],
+        ["email portal_role source", "source external_id", "external_id"]
+    );
 }
 
 pub(super) async fn an_address_finds_its_user_across_organizations(bench: Bench) {

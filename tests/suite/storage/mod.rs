@@ -11,6 +11,7 @@ mod bench;
 mod endings;
 mod erasures;
 mod events;
+mod facets;
 mod filters;
 mod isolation;
 mod lifecycle;
@@ -134,6 +135,16 @@ macro_rules! conformance {
                     the_last_enabled_owner_stays_an_owner,
                     of_two_owners_who_go_at_once_one_stays,
                     an_organization_without_an_owner_needs_none,
+                    an_integrators_delete_leaves_the_last_owner,
+                ]
+                facets: [
+                    a_link_makes_an_end_user_or_staff_or_both,
+                    a_link_of_the_other_kind_adds_the_facet_and_keeps_the_ids,
+                    a_live_member_loses_either_facet_but_never_both,
+                    a_lookup_by_key_finds_end_users_only,
+                    a_delete_ends_the_link_of_end_users_and_the_facet_of_staff,
+                    restoring_brings_the_facets_back_and_erasing_takes_both,
+                    end_users_are_listed_apart_from_those_who_are_only_staff,
                 ]
                 erasures: [
                     an_erased_member_keeps_only_its_id,

@@ -43,7 +43,11 @@ pub(super) async fn what_is_counted_is_what_is_listed_whatever_changes(bench: Be
     assert_counted(&bench, acme).await;
     let mut members = Vec::new();
     for (index, role) in ROLES.into_iter().cycle().take(13).enumerate() {
-        let values = values! { email: set(&format!("user{index}@example.com")), role: role };
+        let values = values! {
+            email: set(&format!("user{index}@example.com")),
+            portal_role: set("end_user"),
+            role: role,
+        };
         members.push(bench.person(acme, values).await);
     }
     bench.holder(globex, "other@example.com", Role::Viewer).await;

@@ -18,7 +18,7 @@ const TOM: &str = "tom@acme.example.com";
 async fn end(bench: &Bench, acme: OrganizationId, owner: &MemberEntry, way: usize) -> Result<(), StoreError> {
     let update = match way {
         0 => values! { role: Some(Role::Admin) },
-        1 => values! { role: None },
+        1 => values! { portal_role: set("end_user"), role: None },
         2 => values! { enabled: false },
         3 => return bench.revoke(acme, owner).await.map(|_| ()),
         4 => return bench.erase(acme, owner).await.map(|_| ()),
@@ -108,9 +108,24 @@ pub(super) async fn an_organization_without_an_owner_needs_none(bench: Bench) {
         end(&bench, acme, &tom, way).await.unwrap();
     }
     bench.revoke(acme, &admin).await.unwrap();
-    // An integrator's delete asks for no role: nobody would be there to hear the refusal.
+}
+
+pub(super) async fn an_integrators_delete_leaves_the_last_owner(bench: Bench) {
+    let acme = bench.organization("acme").await;
     let owner = bench.holder(acme, SALLY, Role::Owner).await;
-    let change = bench.change();
-    let deleted = bench.storage().revoke_user(acme, owner.member.user_id, change);
-    assert!(deleted.await.unwrap());
+    let owner = bench
+        .update(acme, &owner, values! { portal_role: set("end_user") })
+        .await
+        .unwrap();
+    for (found, is_end_user) in [(true, true), (false, false)] {
+        assert_eq!(
+            bench.now(acme, &owner).await.member.profile.portal_role.is_some(),
+            is_end_user
+        );
+        let change = bench.change();
+        let deleted = bench.storage().revoke_user(acme, owner.member.user_id, change);
+        assert_eq!(deleted.await.unwrap(), found);
+        let now = bench.now(acme, &owner).await;
+        assert_eq!((now.access, now.revoked_at), (owner.access, None));
+    }
 }

@@ -335,7 +335,7 @@ pub(crate) fn patch(profile: Profile) -> MemberPatch {
         email: profile.email.map(Some),
         name: profile.name.map(Some),
         avatar_url: profile.avatar_url.map(Some),
-        portal_role: Some(profile.portal_role),
+        portal_role: profile.portal_role.map(Some),
         company_name: profile.company_name.map(Some),
         customer_status: profile.customer_status.map(Some),
         ..MemberPatch::default()

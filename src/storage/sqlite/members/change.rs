@@ -81,6 +81,9 @@ pub(super) async fn save(
     if is_acting_owner(&before.entry) && !is_acting_owner(&after) {
         require_other_owner(connection, organization, after.number).await?;
     }
+    if after.revoked_at.is_none() && !after.has_facet() {
+        return Err(Precondition::LastFacet.into());
+    }
     if after.erased_at.is_some() {
         addresses::forget(connection, organization, after.number).await?;
     } else if addresses::given_up(&before.entry, &after) {
@@ -346,7 +349,7 @@ async fn update(
     .bind(profile.email.as_ref().map(Email::as_str))
     .bind(profile.name.as_ref().map(DisplayName::as_str))
     .bind(profile.avatar_url.as_ref().map(AvatarUrl::as_str))
-    .bind(PortalRole::as_str(&profile.portal_role))
+    .bind(profile.portal_role.as_ref().map(PortalRole::as_str))
     .bind(profile.company_name.as_ref().map(CompanyName::as_str))
     .bind(profile.customer_status.as_ref().map(CustomerStatus::as_str))
     .bind(entry.access.role.map(Role::as_str))

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     domain::{
         Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
-        ExternalId, Member, MemberEntry, MemberNumber, OrganizationId, Profile, Role, TeamNumber, UserId,
+        ExternalId, Member, MemberEntry, MemberNumber, OrganizationId, PortalRole, Profile, Role, TeamNumber,
+        UserId,
     },
     storage::{
         Change, Conflict, LinkMember, LinkOutcome, Linked, MemberKey, Missing, StoreError,
@@ -75,7 +76,7 @@ async fn refresh(
     change: &Change,
 ) -> Result<Linked, StoreError> {
     let mut entry = stored.entry.clone();
-    link.values.apply(&mut entry);
+    link.values.or_end_user(&entry).apply(&mut entry);
     // The source of a member is what linked it first, and its external id means nothing without it. So a source alone
     // changes nothing; an external id replaces one of the same source; and a member without any takes both.
     let same_source = link.origin.source == entry.origin.source;
@@ -124,7 +125,7 @@ async fn create(
         erased_at: None,
         version: 1,
     };
-    link.values.apply(&mut entry);
+    link.values.or_end_user(&entry).apply(&mut entry);
     require_team(connection, organization, entry.primary_team).await?;
     let row = insert(connection, organization, &entry).await?;
     set_teams(connection, organization, number, &[], &entry.teams).await?;
@@ -211,7 +212,7 @@ async fn insert(
     .bind(profile.email.as_ref().map(Email::as_str))
     .bind(profile.name.as_ref().map(DisplayName::as_str))
     .bind(profile.avatar_url.as_ref().map(AvatarUrl::as_str))
-    .bind(profile.portal_role.as_str())
+    .bind(profile.portal_role.as_ref().map(PortalRole::as_str))
     .bind(profile.company_name.as_ref().map(CompanyName::as_str))
     .bind(profile.customer_status.as_ref().map(CustomerStatus::as_str))
     .bind(entry.member.created_at.as_millis())

@@ -183,6 +183,12 @@ fn statement(
         sql.push(")");
     }
     roles(&mut sql, &filter.roles);
+    match filter.end_user {
+        Some(true) => sql.push(" AND m.portal_role IS NOT NULL"),
+        // Whoever is no end user has a role: staff have an index.
+        Some(false) => sql.push(" AND m.portal_role IS NULL AND m.role IS NOT NULL"),
+        None => &mut sql,
+    };
     if let Some(team) = filter.team {
         if search.is_none() {
             sql.push(" AND t.organization_id = ")
@@ -379,6 +385,16 @@ mod tests {
         for roles in [&[Role::Owner, Role::Admin][..], Role::ALL] {
             assert_plan(of_roles(roles), MemberOrder::Number, &[step]).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_page_of_those_who_are_only_staff_reads_only_staff() {
+        let step = "SEARCH m USING INDEX members_live_staff (organization_id=?{ AND number<>?})";
+        let filter = MemberFilter {
+            end_user: Some(false),
+            ..MemberFilter::default()
+        };
+        assert_plan(filter, MemberOrder::Number, &[step]).await;
     }
 
     #[tokio::test]
