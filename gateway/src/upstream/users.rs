@@ -10,14 +10,14 @@ use crate::{
 };
 
 impl Upstream {
-    /// The live user of the key's organization.
+    /// The live end user of the key's organization.
     pub(crate) async fn retrieve(&self, key: &Key, by: By) -> Result<User, Fault> {
         let request = key.request(RetrieveRequest { by: Some(by) });
         let response = answer(self.users().retrieve(request)).await?;
         response.user.ok_or(Fault::Internal)
     }
 
-    /// Revokes the user's link to the key's organization.
+    /// Revokes the end user's link to the key's organization; staff keep it and only cease to be end users.
     pub(crate) async fn delete(&self, key: &Key, user_id: String) -> Result<(), Fault> {
         answer(self.users().delete(key.request(DeleteRequest { user_id }))).await?;
         Ok(())
