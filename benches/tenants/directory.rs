@@ -1,0 +1,218 @@
+//! The directory: three organizations with members, keys and a server.
+
+use std::{fs, path::Path, time::Duration};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tonic::{
+    metadata::MetadataValue,
+    transport::{Channel, Endpoint},
+};
+use userbridge::{
+    domain::{OrganizationName, Scope, Slug},
+    service::{Admin, Directory as Service},
+    storage::{self, Answer, Migrate, Once},
+};
+
+use crate::{
+    Result,
+    proto::{
+        LinkMemberRequest, Member, Role, UpdateMemberRequest, event_service_client::EventServiceClient,
+        member_service_client::MemberServiceClient,
+    },
+    server::Server,
+};
+
+/// Members of B and of the third organization.
+const FEW: u32 = 500;
+
+/// Callers who link members at once.
+const CALLERS: u32 = 64;
+
+/// Keys of each organization.
+const KEYS: usize = 10;
+
+/// How often the third organization writes.
+const WRITE_EVERY: Duration = Duration::from_millis(20);
+
+/// A running server with three organizations.
+pub(crate) struct Directory {
+    pub(crate) server: Server,
+    /// Who does much.
+    pub(crate) x: Tenant,
+    /// Who is measured.
+    pub(crate) b: Tenant,
+    third: Tenant,
+    _folder: TempDir,
+}
+
+/// An organization.
+#[derive(Clone)]
+pub(crate) struct Tenant {
+    pub(crate) keys: Vec<String>,
+    /// A member with a role.
+    pub(crate) staff: Member,
+}
+
+impl Directory {
+    pub(crate) async fn start(members: u32) -> Result<Self> {
+        let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        fs::create_dir_all(parent)?;
+        let folder = tempfile::tempdir_in(parent)?;
+        let url = format!("sqlite:{}", folder.path().join("users.db").display());
+        let storage = storage::connect(&url, Migrate::Always).await?;
+        let service = Service::new(storage.clone());
+        let mut keys = Vec::new();
+        for slug in ["x", "b", "third"] {
+            keys.push(organization(&service, slug).await?);
+        }
+        storage.close().await;
+        let server = Server::start(&url)?;
+        let mut tenants = Vec::new();
+        for (keys, members) in keys.into_iter().zip([members, FEW, FEW]) {
+            tenants.push(fill(&server, keys, members).await?);
+        }
+        let tenants = <[Tenant; 3]>::try_from(tenants).map_err(|_| "three organizations")?;
+        let [x, b, third] = tenants;
+        Ok(Self {
+            server,
+            x,
+            b,
+            third,
+            _folder: folder,
+        })
+    }
+
+    /// A connection of its own.
+    pub(crate) fn channel(&self) -> Result<Channel> {
+        channel(&self.server)
+    }
+
+    /// The third organization changes one of its members from time to time, until this is dropped.
+    pub(crate) fn neighbour(&self) -> Result<JoinSet<()>> {
+        let mut members = MemberServiceClient::new(self.channel()?);
+        let third = self.third.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            for count in 0_u64.. {
+                // What a busy server refuses is not written.
+                if let Ok(request) = third.update(format!("Given Family {count}")) {
+                    let _ = members.update_member(request).await;
+                }
+                tokio::time::sleep(WRITE_EVERY).await;
+            }
+        });
+        Ok(tasks)
+    }
+}
+
+impl Tenant {
+    /// A request with the first key.
+    pub(crate) fn request<T>(&self, message: T) -> Result<tonic::Request<T>> {
+        with_key(message, self.keys.first().ok_or("no key")?)
+    }
+
+    /// Gives the member with a role this name.
+    pub(crate) fn update(&self, name: String) -> Result<tonic::Request<UpdateMemberRequest>> {
+        self.request(UpdateMemberRequest {
+            id: self.staff.id.clone(),
+            member: Some(Member {
+                name: Some(name),
+                ..Member::default()
+            }),
+            update_mask: Some(prost_types::FieldMask {
+                paths: vec!["name".to_owned()],
+            }),
+            etag: String::new(),
+        })
+    }
+}
+
+/// A request with a key.
+pub(crate) fn with_key<T>(message: T, key: &str) -> Result<tonic::Request<T>> {
+    let mut request = tonic::Request::new(message);
+    let value = MetadataValue::try_from(format!("Bearer {key}"))?;
+    request.metadata_mut().insert("authorization", value);
+    Ok(request)
+}
+
+fn channel(server: &Server) -> Result<Channel> {
+    let address = format!("http://{}", server.addresses.grpc_addr);
+    Ok(Endpoint::from_shared(address)?.tcp_nodelay(true).connect_lazy())
+}
+
+/// Makes an organization and returns its keys.
+async fn organization(service: &Service, slug: &str) -> Result<Vec<String>> {
+    let (slug, name) = (Slug::new(slug)?, OrganizationName::new(slug)?);
+    let created = service.create_organization(Admin::OPERATOR, slug, name, Once::never());
+    let organization = first(created.await?)?;
+    let mut keys = Vec::new();
+    for _ in 0..KEYS {
+        let scopes = [Scope::DirectoryWrite].into_iter().collect();
+        let created = service.create_api_key(
+            Admin::OPERATOR,
+            Some(organization.id),
+            scopes,
+            None,
+            Once::never(),
+        );
+        keys.push(first(created.await?)?.secret.reveal().to_owned());
+    }
+    Ok(keys)
+}
+
+fn first<T>(answer: Answer<T>) -> Result<T> {
+    match answer {
+        Answer::New(value) => Ok(value),
+        Answer::Repeated(_) => Err("nothing is repeated".into()),
+    }
+}
+
+async fn fill(server: &Server, keys: Vec<String>, members: u32) -> Result<Tenant> {
+    let style = ProgressStyle::with_template("seeding {bar:40} {human_pos} of {human_len} {eta}")?;
+    let progress = ProgressBar::new(members.into()).with_style(style);
+    let key = keys.first().ok_or("no key")?;
+    let client = MemberServiceClient::new(channel(server)?);
+    let staff = LinkMemberRequest {
+        role: Role::Editor.into(),
+        ..person(members)
+    };
+    let staff = client.clone().link_member(with_key(staff, key)?).await?;
+    let staff = staff.into_inner().member.ok_or("no member")?;
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS.min(members) {
+        let (mut client, key, progress) = (client.clone(), key.clone(), progress.clone());
+        callers.spawn(async move {
+            for number in (caller..members).step_by(CALLERS as usize) {
+                client.link_member(with_key(person(number), &key)?).await?;
+                progress.inc(1);
+            }
+            Result::Ok(())
+        });
+    }
+    while let Some(caller) = callers.join_next().await {
+        caller??;
+    }
+    progress.finish_and_clear();
+    Ok(Tenant { keys, staff })
+}
+
+fn person(number: u32) -> LinkMemberRequest {
+    LinkMemberRequest {
+        email: Some(format!("person{number}@example.com")),
+        name: Some(format!("Given Family {number}")),
+        ..LinkMemberRequest::default()
+    }
+}
+
+/// The services of events and members on one connection.
+pub(crate) fn clients(
+    directory: &Directory,
+) -> Result<(EventServiceClient<Channel>, MemberServiceClient<Channel>)> {
+    let channel = directory.channel()?;
+    Ok((
+        EventServiceClient::new(channel.clone()),
+        MemberServiceClient::new(channel),
+    ))
+}
