@@ -38,7 +38,7 @@ impl Upstream {
         response.member.ok_or(Fault::Internal)
     }
 
-    /// Changes the fields that `paths` name to those of `member`, if it is as it was read.
+    /// Changes the fields that `paths` name to those of `member`, if it has the etag of `member`; an empty one is any.
     pub(crate) async fn update_member(
         &self,
         key: &Key,

@@ -23,6 +23,7 @@ gateway_tests!(
     only_what_is_given_changes,
     what_is_wrong_with_a_change_is_told,
     changes_at_the_same_moment_are_all_made,
+    many_may_change_one_user_at_the_same_time,
     an_owner_reads_as_an_admin_and_stays_an_owner,
     the_last_owner_stays,
     a_deleted_user_is_gone_and_the_id_is_not_used_again,
@@ -404,6 +405,20 @@ async fn changes_at_the_same_moment_are_all_made(app: TestApp) {
         HashSet::from([204, 404])
     );
     assert!([200, 404].contains(&gone.2.status));
+}
+
+async fn many_may_change_one_user_at_the_same_time(app: TestApp) {
+    let acme = Acme::of(app).await;
+    acme.create(&form("a@example.com")).await;
+    let clients = (0..24).map(async |client| {
+        for round in 0..4 {
+            // A change of the role depends on what it was.
+            let role = ["editor", "viewer"][(client + round) % 2];
+            let answer = acme.update(1, &format!("name=N{client}&role={role}")).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        }
+    });
+    futures_util::future::join_all(clients).await;
 }
 
 async fn an_owner_reads_as_an_admin_and_stays_an_owner(app: TestApp) {

@@ -12,6 +12,7 @@ mod input;
 mod list;
 mod page;
 mod rules;
+mod turns;
 mod user;
 mod users;
 mod walks;
@@ -27,7 +28,7 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 
-use self::{answer::Refusal, walks::Walks};
+use self::{answer::Refusal, turns::Turns, walks::Walks};
 use crate::{Upstream, upstream::Key};
 
 /// What the handlers share.
@@ -35,6 +36,7 @@ use crate::{Upstream, upstream::Key};
 struct Feedier {
     upstream: Upstream,
     walks: Arc<Walks>,
+    turns: Arc<Turns>,
 }
 
 /// A resource: what a path names.
@@ -72,6 +74,7 @@ pub(crate) fn routes(upstream: Upstream) -> Router {
     let feedier = Feedier {
         upstream,
         walks: Arc::default(),
+        turns: Arc::default(),
     };
     Router::new()
         .route("/v3", any(endpoint))

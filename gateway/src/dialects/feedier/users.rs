@@ -14,6 +14,7 @@ use super::{
     bearer,
     input::Input,
     rules::{self, Fields},
+    turns::{self, Turn},
     user::User,
 };
 use crate::{
@@ -25,9 +26,6 @@ use crate::{
 
 /// What the directory notes as the source of whom this dialect links.
 const SOURCE: &str = "feedier";
-
-/// How often to begin anew when others change the same user at the same moment.
-const ATTEMPTS: usize = 16;
 
 pub(super) async fn create(feedier: &Feedier, request: Request) -> Result<Response, Refusal> {
     let (parts, input) = read(request).await?;
@@ -97,8 +95,9 @@ pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> R
     let (parts, input) = read(request).await?;
     let (_, key) = bearer(&parts.headers)?;
     let upstream = &feedier.upstream;
-    for _ in 0..ATTEMPTS {
-        let member = find(upstream, &key, &id).await?;
+    let (mut member, _turn) = in_turn(feedier, &key, &id).await?;
+    let mut pauses = turns::pauses();
+    loop {
         let (fields, mut errors) = rules::update(&input);
         if !errors.is_empty() {
             upstream.may_write(&key).await?;
@@ -111,14 +110,15 @@ pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> R
             }
             return Err(errors.into());
         }
-        let (member, paths) = changed(member, fields);
+        let (values, paths) = changed(member, fields);
         if paths.is_empty() {
             upstream.may_write(&key).await?;
-            return shown(StatusCode::OK, member);
+            return shown(StatusCode::OK, values);
         }
-        match upstream.update_member(&key, member, &paths).await {
+        match upstream.update_member(&key, values, &paths).await {
+            Ok(member) if !has_role(&member) => return Err(Refusal::NoUser(id)),
             Ok(member) => return shown(StatusCode::OK, member),
-            Err(Fault::Changed) => {}
+            Err(Fault::Changed) => member = find_again(upstream, &key, &id, &mut pauses).await?,
             Err(Fault::AlreadyExists(_)) => {
                 errors.email_taken();
                 return Err(errors.into());
@@ -127,21 +127,44 @@ pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> R
             Err(fault) => return Err(fault.into()),
         }
     }
-    Err(too_busy())
 }
 
 pub(super) async fn delete(feedier: &Feedier, request: Request, id: String) -> Result<Response, Refusal> {
     let (_, key) = bearer(request.headers())?;
-    for _ in 0..ATTEMPTS {
-        let member = find(&feedier.upstream, &key, &id).await?;
-        match feedier.upstream.revoke_member(&key, member).await {
+    let upstream = &feedier.upstream;
+    let (mut member, _turn) = in_turn(feedier, &key, &id).await?;
+    let mut pauses = turns::pauses();
+    loop {
+        match upstream.revoke_member(&key, member).await {
             Ok(()) => return Ok(answer::no_content()),
-            Err(Fault::Changed) => {}
+            Err(Fault::Changed) => member = find_again(upstream, &key, &id, &mut pauses).await?,
             Err(Fault::NotFound(Thing::Member)) => return Err(Refusal::NoUser(id)),
             Err(fault) => return Err(fault.into()),
         }
     }
-    Err(too_busy())
+}
+
+/// The user, and the turn to change it.
+async fn in_turn(feedier: &Feedier, key: &Key, id: &str) -> Result<(Member, Turn), Refusal> {
+    let member = find(&feedier.upstream, key, id).await?;
+    let turn = feedier.turns.turn(&member.id).await.ok_or_else(too_busy)?;
+    let member = if turn.waited {
+        find(&feedier.upstream, key, id).await?
+    } else {
+        member
+    };
+    Ok((member, turn))
+}
+
+/// The user as it is after a pause, in which whoever changed it has finished.
+async fn find_again(
+    upstream: &Upstream,
+    key: &Key,
+    id: &str,
+    pauses: &mut (impl Iterator<Item = Duration> + Send),
+) -> Result<Member, Refusal> {
+    tokio::time::sleep(pauses.next().ok_or_else(too_busy)?).await;
+    find(upstream, key, id).await
 }
 
 async fn read(request: Request) -> Result<(Parts, Input), Refusal> {
@@ -177,7 +200,8 @@ fn has_role(member: &Member) -> bool {
     member.role() != Role::Unspecified
 }
 
-/// The member with the fields that were given, and which of them to change.
+/// The member with the fields that were given, and which of them to change. Without an etag unless what is to be changed
+/// depends on what the member was.
 fn changed(mut member: Member, fields: Fields) -> (Member, Vec<&'static str>) {
     let mut paths = Vec::new();
     if let Some(email) = fields.email {
@@ -194,6 +218,8 @@ fn changed(mut member: Member, fields: Fields) -> (Member, Vec<&'static str>) {
     {
         member.role = role.into();
         paths.push("role");
+    } else {
+        member.etag.clear();
     }
     if let Some(auth_method) = fields.auth_method {
         member.auth_method = auth_method.into();
@@ -209,7 +235,7 @@ fn shown(status: StatusCode, member: Member) -> Result<Response, Refusal> {
     }
 }
 
-/// Others changed the user each time it was to be changed.
+/// Others changed the user each time it was to be changed, or for too long.
 const fn too_busy() -> Refusal {
     Refusal::Failed(Fault::Unavailable(Duration::from_secs(1)))
 }
