@@ -29,6 +29,12 @@ pub trait EventLog: Send + Sync {
         query: EventQuery,
     ) -> Result<Vec<Event>, StoreError>;
 
+    /// The sequence number of each organization's last event; 0 where there is none.
+    async fn heads(
+        &self,
+        organizations: Vec<OrganizationId>,
+    ) -> Result<Vec<(OrganizationId, i64)>, StoreError>;
+
     /// Changes after every commit of this process that may have written events. What other processes write is not told:
     /// who follows the log looks from time to time as well.
     fn commits(&self) -> watch::Receiver<u64>;

@@ -134,6 +134,9 @@ pub struct Cursor {
     pub name: Option<String>,
 }
 
+/// Most members to pass over in a read that is short.
+const SHORT_SKIP: u64 = 10_000;
+
 /// One page of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberQuery {
@@ -152,6 +155,23 @@ pub struct MemberQuery {
 }
 
 impl MemberQuery {
+    /// Whether the page is read from an index, from where it begins: whatever the filter lets through comes one after the
+    /// other.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        let filter = MemberFilter {
+            roles: Vec::new(),
+            team: None,
+            ..self.filter.clone()
+        };
+        let (roles, team) = (&self.filter.roles, self.filter.team);
+        let in_order = match self.order {
+            MemberOrder::Number => roles.is_empty() || (team.is_none() && !roles.contains(&None)),
+            MemberOrder::Name => roles.is_empty() && team.is_none(),
+        };
+        in_order && self.skip <= SHORT_SKIP && filter == MemberFilter::default()
+    }
+
     /// The same page, read from the nearer end of a list of this many, and whether that is the far one: then the members
     /// come the other way round.
     #[must_use]
@@ -356,6 +376,49 @@ pub trait MemberStore: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_that_may_look_at_everybody_is_not_short() {
+        let of = |filter: MemberFilter| MemberQuery {
+            filter,
+            ..MemberQuery::default()
+        };
+        let staff = MemberFilter {
+            roles: Role::ALL.iter().copied().map(Some).collect(),
+            ..MemberFilter::default()
+        };
+        let by_name = |filter| MemberQuery {
+            order: MemberOrder::Name,
+            ..of(filter)
+        };
+        let team = MemberFilter {
+            team: Some(TeamNumber(2)),
+            ..MemberFilter::default()
+        };
+        for short in [
+            of(MemberFilter::default()),
+            by_name(MemberFilter::default()),
+            of(staff.clone()),
+            of(team.clone()),
+        ] {
+            assert!(short.is_short(), "{short:?}");
+        }
+        let part = MemberFilter {
+            name_parts: vec!["zz".to_owned()],
+            ..MemberFilter::default()
+        };
+        let enabled = MemberFilter {
+            enabled: Some(false),
+            ..MemberFilter::default()
+        };
+        let far = MemberQuery {
+            skip: SHORT_SKIP + 1,
+            ..MemberQuery::default()
+        };
+        for long in [of(part), of(enabled), by_name(staff), by_name(team), far] {
+            assert!(!long.is_short(), "{long:?}");
+        }
+    }
 
     #[test]
     fn every_page_is_the_same_from_either_end() {

@@ -127,15 +127,16 @@ impl ApiKeyStore for SqliteStorage {
     ) -> Result<Option<ApiKey>, StoreError> {
         let sql =
             format!("SELECT {KEY_COLUMNS} FROM api_keys AS k WHERE k.organization_id = $1 AND k.id = $2");
+        let mut reading = self.reads.short(organization).await?;
         // Safe: it is put together from constants.
-        sqlx::query(AssertSqlSafe(sql))
+        let row = sqlx::query(AssertSqlSafe(sql))
             .bind(&owner(organization)[..])
             .bind(&key.as_uuid().as_bytes()[..])
-            .fetch_optional(&self.reads)
+            .fetch_optional(reading.connection()?)
             .await
-            .map_err(engine)?
-            .map(|row| key_from_row(&row))
-            .transpose()
+            .map_err(engine)?;
+        reading.end();
+        row.map(|row| key_from_row(&row)).transpose()
     }
 
     async fn api_keys(
@@ -147,8 +148,9 @@ impl ApiKeyStore for SqliteStorage {
             "SELECT {KEY_COLUMNS} FROM api_keys AS k
              WHERE k.organization_id = $1 AND k.id > $2 ORDER BY k.id LIMIT $3"
         );
+        let mut reading = self.reads.short(organization).await?;
         // Safe: it is put together from constants.
-        sqlx::query(AssertSqlSafe(sql))
+        let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(&owner(organization)[..])
             .bind(
                 page.after
@@ -156,12 +158,11 @@ impl ApiKeyStore for SqliteStorage {
                     .map_or(&[][..], |id| &id.as_uuid().as_bytes()[..]),
             )
             .bind(page.limit)
-            .fetch_all(&self.reads)
+            .fetch_all(reading.connection()?)
             .await
-            .map_err(engine)?
-            .iter()
-            .map(key_from_row)
-            .collect()
+            .map_err(engine)?;
+        reading.end();
+        rows.iter().map(key_from_row).collect()
     }
 
     async fn api_key_by_digest(&self, digest: KeyDigest) -> Result<Option<ApiKey>, StoreError> {

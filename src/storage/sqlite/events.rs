@@ -175,12 +175,44 @@ impl EventLog for SqliteStorage {
         if let Some(user) = &query.user {
             statement = statement.bind(&user.as_uuid().as_bytes()[..]);
         }
-        statement
-            .fetch_all(&self.reads)
-            .await
-            .map_err(engine)?
+        // Events of some kinds are looked for among all.
+        let mut reading = if query.kinds.is_empty() {
+            self.reads.short(organization).await?
+        } else {
+            self.reads.long(organization).await?
+        };
+        let rows = statement.fetch_all(reading.connection()?).await.map_err(engine)?;
+        reading.end();
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    async fn heads(
+        &self,
+        organizations: Vec<OrganizationId>,
+    ) -> Result<Vec<(OrganizationId, i64)>, StoreError> {
+        let ids: Vec<_> = organizations
+            .iter()
+            .map(|id| format!("\"{}\"", id.as_uuid().simple()))
+            .collect();
+        // Of one, in its own share.
+        let whose = match &organizations[..] {
+            [one] => Some(*one),
+            _ => None,
+        };
+        let mut reading = self.reads.short(whose).await?;
+        let heads: Vec<(Vec<u8>, i64)> = sqlx::query_as(
+            "SELECT unhex(wanted.value),
+                    coalesce((SELECT max(sequence) FROM events WHERE organization_id = unhex(wanted.value)), 0)
+             FROM json_each($1) AS wanted",
+        )
+        .bind(format!("[{}]", ids.join(",")))
+        .fetch_all(reading.connection()?)
+        .await
+        .map_err(engine)?;
+        reading.end();
+        heads
             .into_iter()
-            .map(TryInto::try_into)
+            .map(|(id, head)| Ok((OrganizationId::from_uuid(uuid(&id, "organization id")?), head)))
             .collect()
     }
 

@@ -1,7 +1,7 @@
 //! SQLite, embedded: one file, one process that writes at a time, any number that read.
 //!
-//! Ways into the file, each for its own kind of work: `lookup` answers the hot path, `writer` makes every change, a small
-//! pool reads everything else, and `checkpoint` moves what was written to where it stays.
+//! Ways into the file, each for its own kind of work: `lookup` answers the hot path, `writer` makes every change, `reads`
+//! reads everything else, and `checkpoint` moves what was written to where it stays.
 
 mod answers;
 mod api_keys;
@@ -16,27 +16,26 @@ mod members;
 mod migrate;
 mod organizations;
 mod outage;
+mod reads;
 mod revoke;
 mod row;
 mod settings;
+mod shares;
 mod slots;
 mod teams;
 mod writer;
 
 use async_trait::async_trait;
-use sqlx::{Connection as _, SqlitePool, sqlite::SqlitePoolOptions};
+use sqlx::Connection as _;
 use tokio::{
     sync::watch,
     time::{Duration, Instant, sleep},
 };
 
-use self::{checkpoint::Checkpointer, error::engine, lookup::LookupQueue, writer::WriteQueue};
+use self::{checkpoint::Checkpointer, error::engine, lookup::LookupQueue, reads::Reads, writer::WriteQueue};
 use super::{Condition, Migrate, Storage, StoreError};
 
 pub use self::settings::Settings;
-
-/// Connections for reads off the hot path.
-const POOL_SIZE: u32 = 2;
 
 /// How long to wait before it is tried again to empty the log after the file was compacted.
 const COMPACT_PAUSE: Duration = Duration::from_millis(50);
@@ -46,7 +45,7 @@ pub struct SqliteStorage {
     lookups: LookupQueue,
     writes: WriteQueue,
     checkpoints: Checkpointer,
-    reads: SqlitePool,
+    reads: Reads,
     condition: watch::Receiver<Condition>,
     settings: Settings,
 }
@@ -76,18 +75,7 @@ impl SqliteStorage {
         }
         let writes = WriteQueue::start(writer_options, &settings, sender.clone()).await?;
         let readers = options.clone().read_only(true);
-        // All of them now, and for good. One that is opened on behalf of a caller who goes away in that moment is closed
-        // nobody knows when, and keeps the writer from being the last (see `close`).
-        let reads = SqlitePoolOptions::new()
-            .max_connections(POOL_SIZE)
-            .min_connections(POOL_SIZE)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            // A transaction that SQLite ended by itself is one that the connection still counts.
-            .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
-            .connect_with(readers.clone())
-            .await
-            .map_err(engine)?;
+        let reads = Reads::new(&readers, &condition);
         Ok(Self {
             lookups: LookupQueue::start(readers, &settings, sender).await?,
             checkpoints: Checkpointer::start(options, writes.commits(), writes.truncation()).await?,

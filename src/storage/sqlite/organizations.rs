@@ -73,28 +73,30 @@ impl OrganizationStore for SqliteStorage {
         let sql = format!(
             "SELECT {ORGANIZATION_COLUMNS} FROM organizations AS o WHERE o.id = $1 AND o.deleted_at IS NULL"
         );
+        let mut reading = self.reads.short(Some(organization)).await?;
         // Safe: it is put together from constants.
-        sqlx::query(AssertSqlSafe(sql))
+        let row = sqlx::query(AssertSqlSafe(sql))
             .bind(&owner(Some(organization))[..])
-            .fetch_optional(&self.reads)
+            .fetch_optional(reading.connection()?)
             .await
-            .map_err(engine)?
-            .map(|row| organization_from_row(&row, 0))
-            .transpose()
+            .map_err(engine)?;
+        reading.end();
+        row.map(|row| organization_from_row(&row, 0)).transpose()
     }
 
     async fn organization_by_slug(&self, slug: &Slug) -> Result<Option<Organization>, StoreError> {
         let sql = format!(
             "SELECT {ORGANIZATION_COLUMNS} FROM organizations AS o WHERE o.slug = $1 AND o.deleted_at IS NULL"
         );
+        let mut reading = self.reads.short(None).await?;
         // Safe: it is put together from constants.
-        sqlx::query(AssertSqlSafe(sql))
+        let row = sqlx::query(AssertSqlSafe(sql))
             .bind(slug.as_str())
-            .fetch_optional(&self.reads)
+            .fetch_optional(reading.connection()?)
             .await
-            .map_err(engine)?
-            .map(|row| organization_from_row(&row, 0))
-            .transpose()
+            .map_err(engine)?;
+        reading.end();
+        row.map(|row| organization_from_row(&row, 0)).transpose()
     }
 
     async fn organizations(&self, page: Page<Slug>) -> Result<Vec<Organization>, StoreError> {
@@ -102,16 +104,16 @@ impl OrganizationStore for SqliteStorage {
             "SELECT {ORGANIZATION_COLUMNS} FROM organizations AS o
              WHERE o.deleted_at IS NULL AND o.slug > $1 ORDER BY o.slug LIMIT $2"
         );
+        let mut reading = self.reads.short(None).await?;
         // Safe: it is put together from constants.
-        sqlx::query(AssertSqlSafe(sql))
+        let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(page.after.map(String::from).unwrap_or_default())
             .bind(page.limit)
-            .fetch_all(&self.reads)
+            .fetch_all(reading.connection()?)
             .await
-            .map_err(engine)?
-            .iter()
-            .map(|row| organization_from_row(row, 0))
-            .collect()
+            .map_err(engine)?;
+        reading.end();
+        rows.iter().map(|row| organization_from_row(row, 0)).collect()
     }
 
     async fn update_organization(

@@ -112,19 +112,19 @@ impl TeamStore for SqliteStorage {
         organization: OrganizationId,
         page: Page<TeamNumber>,
     ) -> Result<Vec<Team>, StoreError> {
-        sqlx::query_as::<_, TeamRow>(
+        let mut reading = self.reads.short(Some(organization)).await?;
+        let rows = sqlx::query_as::<_, TeamRow>(
             "SELECT number, key, name, created_at FROM teams
              WHERE organization_id = $1 AND number > $2 ORDER BY number LIMIT $3",
         )
         .bind(&owner(Some(organization))[..])
         .bind(page.after.map_or(0, |team| team.0))
         .bind(page.limit)
-        .fetch_all(&self.reads)
+        .fetch_all(reading.connection()?)
         .await
-        .map_err(engine)?
-        .into_iter()
-        .map(TryInto::try_into)
-        .collect()
+        .map_err(engine)?;
+        reading.end();
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     async fn set_team_members(

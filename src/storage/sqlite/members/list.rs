@@ -276,14 +276,14 @@ mod tests {
     use super::*;
     use crate::{
         domain::{MemberNumber, TeamNumber},
-        storage::{Cursor, Migrate, sqlite::SqliteStorage},
+        storage::{Cursor, Migrate, connect},
     };
 
     async fn database() -> (tempfile::TempDir, SqlitePool) {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("users.db").display());
-        let storage = SqliteStorage::open(&url, Migrate::Always).await.unwrap();
-        (folder, storage.reads)
+        connect(&url, Migrate::Always).await.unwrap().close().await;
+        (folder, SqlitePool::connect(&url).await.unwrap())
     }
 
     /// What SQLite says it will do for a page of this query, but for what is done for each member on the page.

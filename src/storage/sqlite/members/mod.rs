@@ -8,7 +8,7 @@ mod row;
 mod search;
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, QueryBuilder};
+use sqlx::{AssertSqlSafe, Connection as _, QueryBuilder};
 
 use super::{SqliteStorage, answers, error::engine, row::uuid};
 use crate::{
@@ -59,7 +59,9 @@ impl MemberStore for SqliteStorage {
         key: MemberKey,
         include_revoked: bool,
     ) -> Result<Option<MemberEntry>, StoreError> {
-        let found = change::find(&self.reads, organization, &key).await?;
+        let mut reading = self.reads.short(Some(organization)).await?;
+        let found = change::find(reading.connection()?, organization, &key).await?;
+        reading.end();
         let entry = found.map(|stored| stored.entry);
         Ok(entry.filter(|entry| include_revoked || entry.revoked_at.is_none()))
     }
@@ -86,13 +88,15 @@ impl MemberStore for SqliteStorage {
         if !include_revoked {
             sql.push(" AND m.revoked_at IS NULL");
         }
+        let mut reading = self.reads.short(Some(organization)).await?;
         // Each number of ids is another statement: not worth keeping.
         let rows = sql
             .build()
             .persistent(false)
-            .fetch_all(&self.reads)
+            .fetch_all(reading.connection()?)
             .await
             .map_err(engine)?;
+        reading.end();
         rows.iter()
             .map(|row| row::entry_from_row(row).map(|stored| stored.entry))
             .collect()
@@ -103,8 +107,14 @@ impl MemberStore for SqliteStorage {
         organization: OrganizationId,
         query: MemberQuery,
     ) -> Result<Vec<MemberEntry>, StoreError> {
-        let mut connection = self.reads.acquire().await.map_err(engine)?;
-        list::page(&mut connection, organization, query).await
+        let mut reading = if query.is_short() {
+            self.reads.short(Some(organization)).await?
+        } else {
+            self.reads.long(Some(organization)).await?
+        };
+        let members = list::page(reading.connection()?, organization, query).await?;
+        reading.end();
+        Ok(members)
     }
 
     async fn members_counted(
@@ -112,11 +122,17 @@ impl MemberStore for SqliteStorage {
         organization: OrganizationId,
         query: MemberQuery,
     ) -> Result<(Vec<MemberEntry>, u64), StoreError> {
-        let mut snapshot = self.reads.begin().await.map_err(engine)?;
+        let mut reading = if query.is_short() && query.filter.is_of_roles() {
+            self.reads.short(Some(organization)).await?
+        } else {
+            self.reads.long(Some(organization)).await?
+        };
+        let mut snapshot = reading.connection()?.begin().await.map_err(engine)?;
         let total = list::count(&mut snapshot, organization, &query.filter).await?;
         let (query, reversed) = query.from_nearer_end(total);
         let mut members = list::page(&mut snapshot, organization, query).await?;
         snapshot.commit().await.map_err(engine)?;
+        reading.end();
         if reversed {
             members.reverse();
         }
@@ -128,8 +144,14 @@ impl MemberStore for SqliteStorage {
         organization: OrganizationId,
         filter: MemberFilter,
     ) -> Result<u64, StoreError> {
-        let mut connection = self.reads.acquire().await.map_err(engine)?;
-        list::count(&mut connection, organization, &filter).await
+        let mut reading = if filter.is_of_roles() {
+            self.reads.short(Some(organization)).await?
+        } else {
+            self.reads.long(Some(organization)).await?
+        };
+        let count = list::count(reading.connection()?, organization, &filter).await?;
+        reading.end();
+        Ok(count)
     }
 
     async fn update_member(
@@ -234,13 +256,15 @@ impl MemberStore for SqliteStorage {
             "SELECT {} FROM members AS m WHERE m.user_id = $1 AND m.organization_id = $2 ORDER BY m.number",
             row::ENTRY_COLUMNS
         );
+        let mut reading = self.reads.short(Some(organization)).await?;
         // Safe: it is put together from constants.
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(&user.as_uuid().as_bytes()[..])
             .bind(&organization.as_uuid().as_bytes()[..])
-            .fetch_all(&self.reads)
+            .fetch_all(reading.connection()?)
             .await
             .map_err(engine)?;
+        reading.end();
         rows.iter()
             .map(|row| row::entry_from_row(row).map(|stored| stored.entry))
             .collect()
@@ -251,15 +275,17 @@ impl MemberStore for SqliteStorage {
         user: UserId,
         only: Option<OrganizationId>,
     ) -> Result<Vec<Association>, StoreError> {
+        let mut reading = self.reads.short(only).await?;
         let links: Vec<(Vec<u8>, Vec<u8>, Option<String>)> = sqlx::query_as(
             "SELECT m.organization_id, m.id, m.role FROM members AS m
              WHERE m.user_id = $1 AND m.revoked_at IS NULL AND ($2 IS NULL OR m.organization_id = $2)",
         )
         .bind(&user.as_uuid().as_bytes()[..])
         .bind(only.as_ref().map(|id| &id.as_uuid().as_bytes()[..]))
-        .fetch_all(&self.reads)
+        .fetch_all(reading.connection()?)
         .await
         .map_err(engine)?;
+        reading.end();
         let mut associations = Vec::with_capacity(links.len());
         for (organization, member, role) in links {
             let organization = OrganizationId::from_uuid(uuid(&organization, "organization id")?);
@@ -309,6 +335,7 @@ impl MemberStore for SqliteStorage {
         skip: u32,
     ) -> Result<Vec<(OrganizationId, MemberId)>, StoreError> {
         const DAY: i64 = 24 * 60 * 60 * 1000;
+        let mut reading = self.reads.long(None).await?;
         // Each half by an index of its own: the revoked members, and those who were live when their organization was
         // deleted.
         let due: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
@@ -327,9 +354,10 @@ impl MemberStore for SqliteStorage {
         .bind(DAY)
         .bind(limit)
         .bind(skip)
-        .fetch_all(&self.reads)
+        .fetch_all(reading.connection()?)
         .await
         .map_err(engine)?;
+        reading.end();
         due.into_iter()
             .map(|(organization, member)| {
                 let organization = OrganizationId::from_uuid(uuid(&organization, "organization id")?);
