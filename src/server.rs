@@ -12,7 +12,7 @@ use userbridge_gateway::{
 
 use crate::{
     rpc::{LARGEST_MESSAGE, Services},
-    service::Directory,
+    service::{Directory, WatchLimits},
     storage::{self, Migrate, Storage, StoreError},
 };
 
@@ -27,6 +27,8 @@ pub struct Config {
     pub http_addr: SocketAddr,
     /// What clients can hold of each listener. Both share the places for connections.
     pub limits: Limits,
+    /// How many may follow events, and how often they hear that there are none.
+    pub watches: WatchLimits,
     /// How long requests in flight have to finish once the server is told to stop.
     pub drain_timeout: Duration,
 }
@@ -106,7 +108,7 @@ impl Server {
                 return Err(ServerError::Store(storage::name(&config.database_url), error));
             }
         };
-        let directory = Directory::new(storage.clone());
+        let directory = Directory::new(storage.clone()).with_watch_limits(config.watches);
         services.ready(directory.clone()).await;
         let upkeep = tokio::spawn(directory.clone().upkeep(until_stopped(stopped)));
         let drain_timeout = config.drain_timeout;

@@ -166,7 +166,7 @@ impl Seen {
                 return Ok(());
             }
             let answered = tokio::time::timeout(LONGEST, asker.ask()).await??;
-            if begun < start {
+            if Instant::now() < start {
             } else if answered {
                 let latency = u64::try_from(begun.elapsed().as_nanos())?;
                 self.latencies.saturating_record(latency);

@@ -64,6 +64,8 @@ impl From<ServiceError> for CliError {
             | ServiceError::DeploymentKeyRequired
             | ServiceError::ExpiresInThePast
             | ServiceError::Overloaded
+            | ServiceError::TooManyWatches
+            | ServiceError::BeyondEnd(_)
             | ServiceError::Internal(_) => Self::Service(error),
         }
     }

@@ -10,7 +10,10 @@ use userbridge_gateway::{
 };
 
 use super::{CliError, Global, demo, output};
-use crate::server::{Config, Server};
+use crate::{
+    server::{Config, Server},
+    service::WatchLimits,
+};
 
 #[derive(Args, Debug)]
 pub(super) struct Serve {
@@ -76,6 +79,7 @@ impl Serve {
             grpc_addr: self.grpc_addr,
             http_addr: self.http_addr,
             limits: Limits::new(Places::within_open_files(self.max_connections.get())),
+            watches: WatchLimits::default(),
             drain_timeout: Duration::from_secs(self.drain_seconds),
         });
         let server = tokio::select! {

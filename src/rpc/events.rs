@@ -1,9 +1,9 @@
 //! `userbridge.directory.v1.EventService`.
 
-use std::{pin::Pin, sync::Arc};
+use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future, stream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -12,12 +12,8 @@ use super::{
 };
 use crate::{
     domain::{Event, EventKind, UserId},
-    service::ServiceError,
     storage::EventQuery,
 };
-
-/// Most streams at once. One more is `RESOURCE_EXHAUSTED`.
-const MAX_WATCHERS: usize = 1000;
 
 /// Most kinds to ask for.
 const MAX_KINDS: usize = 20;
@@ -25,18 +21,13 @@ const MAX_KINDS: usize = 20;
 /// The event log.
 pub(super) struct Events {
     directory: LateDirectory,
-    watchers: Arc<Semaphore>,
     draining: watch::Receiver<bool>,
 }
 
 impl Events {
     /// Streams end when `draining` turns true.
     pub(super) fn new(directory: LateDirectory, draining: watch::Receiver<bool>) -> Self {
-        Self {
-            directory,
-            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
-            draining,
-        }
+        Self { directory, draining }
     }
 }
 
@@ -99,10 +90,6 @@ impl pb::event_service_server::EventService for Events {
             faults.add("after_sequence", "must not be negative");
         }
         let after = faults.finish(Some(after))?;
-        let watchers = Arc::clone(&self.watchers);
-        let permit = watchers
-            .try_acquire_owned()
-            .map_err(|_| Status::from(ServiceError::Overloaded))?;
         let mut draining = self.draining.clone();
         let drained = async move {
             // An error means that the server is gone.
@@ -110,9 +97,11 @@ impl pb::event_service_server::EventService for Events {
         };
         let events = directory
             .watch_events(grant, credential, after)
+            .await?
             .map_err(Status::from)
-            .map_ok(|value| pb::WatchEventsResponse {
-                event: Some(event(value)),
+            .map_ok(|watched| pb::WatchEventsResponse {
+                event: watched.event.map(event),
+                head_sequence: watched.head,
             })
             .take_until(drained)
             .chain(stream::once(future::ready(Err(status::draining()))))
@@ -120,10 +109,6 @@ impl pb::event_service_server::EventService for Events {
             .scan(false, |ended, item| {
                 let before = std::mem::replace(ended, item.is_err());
                 future::ready((!before).then_some(item))
-            })
-            .inspect(move |_| {
-                // The watcher keeps its place as long as its stream.
-                let _ = &permit;
             });
         Ok(Response::new(Box::pin(events)))
     }

@@ -59,6 +59,14 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
             "OVERLOADED",
             "too many requests are waiting",
         ),
+        ServiceError::TooManyWatches => retry(
+            Code::ResourceExhausted,
+            "TOO_MANY_WATCHES",
+            "too many watches of events are open",
+        ),
+        ServiceError::BeyondEnd(_) => {
+            status(Code::OutOfRange, "AFTER_SEQUENCE_BEYOND_END", &error.to_string())
+        }
         // The storage has told the log, once for all requests.
         ServiceError::Unavailable(cause) => {
             tracing::debug!(%cause, "the directory is not available");

@@ -34,6 +34,12 @@ pub enum ServiceError {
     /// Too much is waiting. Try again soon.
     #[error("too many requests")]
     Overloaded,
+    /// The organization, or all together, follow events as often as may be.
+    #[error("too many watches of events are open")]
+    TooManyWatches,
+    /// The log of events ends before the place that was named, with this one.
+    #[error("the log ends with event {0}")]
+    BeyondEnd(i64),
     /// Not now. Try again soon.
     #[error("the directory is not available: {0}")]
     Unavailable(#[source] StoreError),

@@ -15,6 +15,7 @@ mod teams;
 mod touches;
 mod upkeep;
 mod users;
+mod watches;
 
 use std::sync::Arc;
 
@@ -22,12 +23,14 @@ use tokio::sync::watch;
 
 pub use api_keys::{CreatedApiKey, Expiry};
 pub use error::ServiceError;
+pub use events::Watched;
 pub use grant::{Admin, Area, Caller, Credential, Read, Write};
 pub use members::{Batch, Export, LinkRequest, MemberPage};
 pub use organizations::OrganizationKey;
 pub use users::Ping;
+pub use watches::WatchLimits;
 
-use self::touches::Touches;
+use self::{touches::Touches, watches::Watches};
 use crate::{
     domain::{Actor, Clock, OsRandom, Random, Source, SystemClock, Timestamp},
     storage::{Change, Condition, Storage},
@@ -40,6 +43,7 @@ pub struct Directory {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     touches: Arc<Touches>,
+    watches: Arc<Watches>,
 }
 
 impl Directory {
@@ -57,6 +61,16 @@ impl Directory {
             clock,
             random,
             touches: Arc::default(),
+            watches: Arc::new(Watches::new(WatchLimits::default())),
+        }
+    }
+
+    /// The same with these limits for those who follow events.
+    #[must_use]
+    pub fn with_watch_limits(self, limits: WatchLimits) -> Self {
+        Self {
+            watches: Arc::new(Watches::new(limits)),
+            ..self
         }
     }
 

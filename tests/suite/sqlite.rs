@@ -530,8 +530,8 @@ async fn a_watcher_sees_what_other_processes_write() {
         organization: None,
     };
     let directory = Directory::new(storage.clone());
-    let watch = directory.watch_events(grant, credential, 0);
-    let mut kinds = pin!(watch.map(|event| event.unwrap().kind));
+    let watch = directory.watch_events(grant, credential, 0).await.unwrap();
+    let mut kinds = pin!(watch.filter_map(|told| told.unwrap().event.map(|event| event.kind)));
     assert_eq!(kinds.next().await, Some(EventKind::OrganizationCreated));
     // It has read all there is, and waits.
     let more = timeout(Duration::from_millis(50), kinds.next()).await;

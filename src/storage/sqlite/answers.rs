@@ -4,7 +4,7 @@
 //! in one transaction: the answer is there if and only if the change was made.
 
 use async_trait::async_trait;
-use sqlx::{SqliteConnection, SqliteExecutor};
+use sqlx::SqliteConnection;
 
 use super::{SqliteStorage, error::engine, row::owner};
 use crate::{
@@ -20,16 +20,21 @@ impl AnswerStore for SqliteStorage {
         token: &Token,
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        find_token(&self.reads, organization, token, now).await
+        let mut reading = self.reads.short(organization).await?;
+        let answer = find_token(reading.connection()?, organization, token, now).await?;
+        reading.end();
+        Ok(answer)
     }
 
     async fn remove_old_answers(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut reading = self.reads.short(None).await?;
         // Mostly there is none, and then there is nothing to commit.
         let some: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM answers WHERE at <= $1)")
             .bind(oldest(now))
-            .fetch_one(&self.reads)
+            .fetch_one(reading.connection()?)
             .await
             .map_err(engine)?;
+        reading.end();
         if !some {
             return Ok(0);
         }
@@ -72,7 +77,7 @@ pub(super) async fn find<T>(
 }
 
 async fn find_token(
-    executor: impl SqliteExecutor<'_>,
+    connection: &mut SqliteConnection,
     organization: Option<OrganizationId>,
     token: &Token,
     at: Timestamp,
@@ -85,7 +90,7 @@ async fn find_token(
     .bind(&token.api_key.as_uuid().as_bytes()[..])
     .bind(&token.key)
     .bind(oldest(at))
-    .fetch_optional(executor)
+    .fetch_optional(connection)
     .await
     .map_err(engine)?;
     match kept {

@@ -26,13 +26,12 @@ mod teams;
 mod writer;
 
 use async_trait::async_trait;
-use sqlx::Connection as _;
 use tokio::{
     sync::watch,
     time::{Duration, Instant, sleep},
 };
 
-use self::{checkpoint::Checkpointer, error::engine, lookup::LookupQueue, reads::Reads, writer::WriteQueue};
+use self::{checkpoint::Checkpointer, lookup::LookupQueue, reads::Reads, writer::WriteQueue};
 use super::{Condition, Migrate, Storage, StoreError};
 
 pub use self::settings::Settings;

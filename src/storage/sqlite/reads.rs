@@ -224,9 +224,8 @@ mod tests {
     /// Long enough for anything that ends at all.
     const NEVER: Duration = Duration::from_secs(25);
 
-    fn organization(number: u128) -> Option<OrganizationId> {
-        Some(OrganizationId::from_uuid(Uuid::from_u128(number)))
-    }
+    const ONE: Option<OrganizationId> = Some(OrganizationId::from_uuid(Uuid::from_u128(1)));
+    const OTHER: Option<OrganizationId> = Some(OrganizationId::from_uuid(Uuid::from_u128(2)));
 
     fn reads() -> Reads {
         let (_, condition) = watch::channel(Condition::default());
@@ -256,16 +255,16 @@ mod tests {
     async fn a_read_is_stopped_when_nobody_waits_for_it() {
         let reads = reads();
         for _ in 0..3 {
-            let mut reading = reads.long(organization(1)).await.unwrap();
+            let mut reading = reads.long(ONE).await.unwrap();
             timeout(Duration::from_millis(20), count(&mut reading))
                 .await
                 .unwrap_err();
         }
         // The next one has the only place, and closing waits for all that runs.
-        let next = timeout(NEVER, async { select(reads.long(organization(1)).await).await });
+        let next = timeout(NEVER, async { select(reads.long(ONE).await).await });
         assert_eq!(next.await.expect("the read goes on").unwrap(), 1);
         timeout(NEVER, reads.close()).await.expect("a read goes on");
-        let closed = reads.long(organization(1)).await;
+        let closed = reads.long(ONE).await;
         assert!(matches!(closed, Err(StoreError::Closed)));
     }
 
@@ -275,16 +274,16 @@ mod tests {
         let mut scans = tokio::task::JoinSet::new();
         for _ in 0..10 {
             let reads = reads.clone();
-            scans.spawn(async move { count(&mut reads.long(organization(1)).await?).await });
+            scans.spawn(async move { count(&mut reads.long(ONE).await?).await });
         }
         tokio::task::yield_now().await;
         let others = async {
             for _ in 0..3 {
-                select(reads.long(organization(2)).await).await.unwrap();
-                select(reads.short(organization(2)).await).await.unwrap();
+                select(reads.long(OTHER).await).await.unwrap();
+                select(reads.short(OTHER).await).await.unwrap();
             }
             // Nor its own look-ups.
-            select(reads.short(organization(1)).await).await.unwrap();
+            select(reads.short(ONE).await).await.unwrap();
         };
         timeout(NEVER, others).await.expect("another organization waits");
         scans.shutdown().await;

@@ -146,21 +146,20 @@ mod tests {
         waiting: 2,
     };
 
-    fn organization(number: u128) -> Option<OrganizationId> {
-        Some(OrganizationId::from_uuid(Uuid::from_u128(number)))
-    }
+    const ONE: Option<OrganizationId> = Some(OrganizationId::from_uuid(Uuid::from_u128(1)));
+    const OTHER: Option<OrganizationId> = Some(OrganizationId::from_uuid(Uuid::from_u128(2)));
 
     #[tokio::test]
     async fn an_organization_that_takes_all_it_can_leaves_places_to_others() {
         let shares = Arc::new(Shares::new(LIMITS));
-        let first = shares.place(organization(1)).await.unwrap();
-        let _second = shares.place(organization(1)).await.unwrap();
-        let mut third = Box::pin(shares.place(organization(1)));
+        let first = shares.place(ONE).await.unwrap();
+        let _second = shares.place(ONE).await.unwrap();
+        let mut third = Box::pin(shares.place(ONE));
         assert!((&mut third).now_or_never().is_none());
-        let other = shares.place(organization(2)).now_or_never();
+        let other = shares.place(OTHER).now_or_never();
         let other = other.expect("a place that is free").unwrap();
         // Now all are taken. The other's next one comes before the third, which waits for its own.
-        let mut next = Box::pin(shares.place(organization(2)));
+        let mut next = Box::pin(shares.place(OTHER));
         assert!((&mut next).now_or_never().is_none());
         drop(first);
         next.now_or_never().expect("a place that is free").unwrap();
@@ -171,19 +170,19 @@ mod tests {
     #[tokio::test]
     async fn one_organization_fills_its_own_queue_only() {
         let shares = Arc::new(Shares::new(LIMITS));
-        let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(shares.place(organization(1)))).collect();
+        let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(shares.place(ONE))).collect();
         let mut places = Vec::new();
         for (index, place) in waiting.iter_mut().enumerate() {
             let place = place.now_or_never();
             assert_eq!(place.is_some(), index < LIMITS.each);
             places.extend(place);
         }
-        let refused = shares.place(organization(1)).await;
+        let refused = shares.place(ONE).await;
         assert!(matches!(refused, Err(StoreError::Overloaded)), "{refused:?}");
-        shares.place(organization(2)).await.unwrap();
+        shares.place(OTHER).await.unwrap();
         // Who goes away makes room.
         waiting.pop();
-        assert!(shares.place(organization(1)).now_or_never().is_none());
+        assert!(shares.place(ONE).now_or_never().is_none());
         drop((waiting, places));
         assert!(shares.organizations().is_empty());
     }

@@ -11,6 +11,7 @@ mod numbered;
 mod scopes;
 mod teams;
 mod upkeep;
+mod watches;
 
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt as _;

@@ -393,7 +393,8 @@ async fn a_watch_ends_within_a_minute_after_its_key_died() {
         organization: None,
     };
     let grant = world.directory.grant_read(credential).await.unwrap();
-    let mut events = Box::pin(world.directory.watch_events(grant, credential, 0));
+    let events = world.directory.watch_events(grant, credential, 0).await;
+    let mut events = Box::pin(events.unwrap());
     events.next().await.unwrap().unwrap();
     world
         .directory

@@ -19,7 +19,7 @@ use userbridge::{
         OrganizationName, Profile, Scope, Slug, Timestamp, UserId,
     },
     server::{Config, Server},
-    service::{Admin, Directory, LinkRequest, Write},
+    service::{Admin, Directory, LinkRequest, WatchLimits, Write},
     storage::{self, Change, Migrate, NewApiKey, Once, Storage},
 };
 use userbridge_gateway::{
@@ -86,6 +86,15 @@ impl TestApp {
 
     /// Starts it with other limits.
     pub(crate) async fn start_within(form: Form, limits: Limits) -> Self {
+        Self::start_with(form, limits, WatchLimits::default()).await
+    }
+
+    /// Starts it with these limits for those who follow events.
+    pub(crate) async fn with_watches(form: Form, watches: WatchLimits) -> Self {
+        Self::start_with(form, Limits::new(Places::new(4096)), watches).await
+    }
+
+    async fn start_with(form: Form, limits: Limits, watches: WatchLimits) -> Self {
         log();
         let (folder, database_url) = database();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -94,6 +103,7 @@ impl TestApp {
             grpc_addr: free,
             http_addr: free,
             limits,
+            watches,
             drain_timeout: Duration::from_secs(10),
         })
         .await
