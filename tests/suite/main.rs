@@ -25,6 +25,7 @@ mod outages;
 mod overload;
 mod productbridge;
 mod programs;
+mod random;
 mod readme;
 mod serve;
 mod sqlite;
