@@ -14,6 +14,7 @@ gateway_tests!(
     a_slash_at_the_end_does_not_count,
     answers_are_json_whatever_is_accepted,
     no_answer_is_kept_by_a_cache,
+    a_head_that_can_not_be_read_is_refused_in_json,
 );
 
 async fn a_path_that_is_none_is_no_route(app: TestApp) {
@@ -192,4 +193,26 @@ async fn no_answer_is_kept_by_a_cache(app: TestApp) {
         (answer.status, &answer.headers["cache-control"]),
         (401, &HeaderValue::from_static("no-cache, private"))
     );
+}
+
+async fn a_head_that_can_not_be_read_is_refused_in_json(app: TestApp) {
+    let bad_request = br#"{"detail":"Bad Request","message":"Bad Request"}"#;
+    let too_large =
+        br#"{"detail":"Request Header Fields Too Large","message":"Request Header Fields Too Large"}"#;
+    let long = format!("/v3/users?name={}", "a".repeat(40_000));
+    for (target, status, body) in [
+        (&b"/v3/users?name=\xff"[..], 400, &bad_request[..]),
+        (b"/v3/users/\xff", 400, bad_request),
+        (b"/v3/users?name=a b", 400, bad_request),
+        (b"/v3/users?name=\x01", 400, bad_request),
+        (long.as_bytes(), 431, too_large),
+    ] {
+        let mut wire = Wire::open(app.http_addr).await;
+        wire.send(&[b"GET ", target, b" HTTP/1.1\r\nhost: test\r\n\r\n"].concat())
+            .await;
+        let reply = wire.reply().await.unwrap();
+        let shown = target[..target.len().min(50)].escape_ascii();
+        assert_eq!((reply.status, &reply.body[..]), (status, body), "{shown}");
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+    }
 }
