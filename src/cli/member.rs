@@ -6,14 +6,14 @@ use clap::{Args, Subcommand};
 
 use super::{
     CliError, Global, Session,
-    output::{self, EntryView, EventView, List, MemberView, PAGE},
+    output::{self, AddressView, EntryView, EventView, List, MemberView, PAGE},
 };
 use crate::{
     domain::{
         AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberId,
         MemberPatch, OrganizationId, PortalRole, Role, Slug, Source, TeamNumber, UserId,
     },
-    service::{LinkRequest, Read, Write},
+    service::{ExportPlace, Exported, LinkRequest, Read, Write},
     storage::{Answer, MemberFilter, MemberKey, MemberQuery, Migrate, Missing, Once},
 };
 
@@ -282,10 +282,26 @@ impl MemberCommand {
             }
             Self::Export { org, user_id } => {
                 let grant = Read::operator(session.organization(&org).await?);
-                let export = directory.export_user(grant, user_id).await?;
+                let (mut members, mut addresses, mut events) = (Vec::new(), Vec::new(), Vec::new());
+                let mut after = ExportPlace::Start;
+                loop {
+                    let page = directory.export_user(grant, user_id, after, PAGE).await?;
+                    for entry in page.entries {
+                        after = entry.place();
+                        match entry {
+                            Exported::Link(entry) => members.push(EntryView::from(entry)),
+                            Exported::Address(address) => addresses.push(AddressView::from(address)),
+                            Exported::Event(event) => events.push(EventView::from(event)),
+                        }
+                    }
+                    if !page.more {
+                        break;
+                    }
+                }
                 output::json(&serde_json::json!({
-                    "members": export.links.into_iter().map(EntryView::from).collect::<Vec<_>>(),
-                    "events": export.events.into_iter().map(EventView::from).collect::<Vec<_>>(),
+                    "members": members,
+                    "addresses": addresses,
+                    "events": events,
                 }))
             }
         }

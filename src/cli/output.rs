@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::{CliError, Global};
 use crate::domain::{
-    ApiKey, AuthMethod, Event, Member, MemberEntry, Organization, Role, Team, TeamNumber, Timestamp,
+    ApiKey, AuthMethod, Event, HeldAddress, Member, MemberEntry, Organization, Role, Team, TeamNumber,
+    Timestamp,
 };
 
 /// Most entries to ask the directory for at once.
@@ -225,6 +226,26 @@ impl Show for EntryView {
             "live"
         });
         columns
+    }
+}
+
+/// An address in the time in which a link had it.
+#[derive(Serialize)]
+pub(super) struct AddressView {
+    member_id: String,
+    email: String,
+    since: String,
+    until: Option<String>,
+}
+
+impl From<HeldAddress> for AddressView {
+    fn from(address: HeldAddress) -> Self {
+        Self {
+            member_id: address.member_id.to_string(),
+            email: address.email.into(),
+            since: address.since.to_string(),
+            until: address.until.map(|time| time.to_string()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use super::{Member, Profile, Timestamp, text::text};
+use super::{Email, Member, MemberId, Profile, Timestamp, text::text};
 
 /// Defines an enumeration with a name for each value, as the database and the command line write it.
 macro_rules! names {
@@ -166,6 +166,23 @@ pub struct MemberEntry {
     pub erased_at: Option<Timestamp>,
     /// Grows with every change.
     pub version: i64,
+}
+
+/// An address in the time in which a link had it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldAddress {
+    /// The link.
+    pub member_id: MemberId,
+    /// Its number.
+    pub number: MemberNumber,
+    /// The first version of the link that did not have it any more; the highest number there is while it has it.
+    pub version: i64,
+    /// The address.
+    pub email: Email,
+    /// Since when the link had it, live without a break.
+    pub since: Timestamp,
+    /// Until when. None while the link is live and has it.
+    pub until: Option<Timestamp>,
 }
 
 impl MemberEntry {

@@ -19,7 +19,8 @@ mod text;
 pub use api_key::{ApiKey, ApiKeySecret, KeyDigest, Scope, Scopes, UnknownScope};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use entry::{
-    Access, AuthMethod, ExternalId, MemberEntry, MemberNumber, Origin, Role, Source, TeamNumber, UnknownName,
+    Access, AuthMethod, ExternalId, HeldAddress, MemberEntry, MemberNumber, Origin, Role, Source, TeamNumber,
+    UnknownName,
 };
 pub use event::{Actor, Event, EventKind, UnknownEventKind};
 pub use ids::{ApiKeyId, MemberId, OrganizationId, UserId};

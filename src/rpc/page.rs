@@ -52,6 +52,20 @@ impl List {
     }
 }
 
+/// Most bytes of the entries of one answer: half of what clients take unless they are told otherwise (4 MiB).
+pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// How many of these entries fit into one answer; one at least. An entry comes with its field's number and its length.
+pub(super) fn fitting<T: prost::Message>(entries: &[T]) -> usize {
+    let mut bytes = 0;
+    let fitting = entries.iter().take_while(|entry| {
+        let length = entry.encoded_len();
+        bytes += 1 + prost::length_delimiter_len(length) + length;
+        bytes <= MAX_BYTES
+    });
+    fitting.count().max(1)
+}
+
 /// Leaves the entries of a page of a list that was asked for one more. True: there was one more, so there is another
 /// page.
 pub(super) fn cut<T>(entries: &mut Vec<T>, limit: u32) -> bool {

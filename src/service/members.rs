@@ -1,16 +1,18 @@
 //! Members, for internal services and operators.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Area, Caller, Directory, Read, ServiceError, Write};
 use crate::{
-    domain::{Event, ExternalId, MemberEntry, MemberId, MemberPatch, Origin, Source, UserId},
+    domain::{
+        Event, ExternalId, HeldAddress, MemberEntry, MemberId, MemberNumber, MemberPatch, Origin, Page,
+        Source, UserId,
+    },
     storage::{
         Answer, Association, Cursor, Erasure, EventQuery, LinkMember, Linked, MemberFilter, MemberKey,
         MemberOrder, MemberQuery, Missing, Once,
     },
 };
-
-/// Most events to read from the log at once.
-const EVENTS: u32 = 500;
 
 /// Whom to link to an organization, and what it knows of them.
 #[derive(Clone, Debug, Default)]
@@ -48,13 +50,73 @@ pub struct Batch {
     pub not_found: Vec<MemberId>,
 }
 
-/// Everything that is held about a user in one organization.
+/// A page of everything that is held about a user in one organization.
 #[derive(Clone, Debug)]
-pub struct Export {
-    /// Every link, oldest first.
-    pub links: Vec<MemberEntry>,
-    /// Every event, in order.
-    pub events: Vec<Event>,
+pub struct ExportPage {
+    /// In order.
+    pub entries: Vec<Exported>,
+    /// Whether there is another page.
+    pub more: bool,
+}
+
+/// One thing that is held about a user.
+#[derive(Clone, Debug)]
+pub enum Exported {
+    /// A link, live or not.
+    Link(MemberEntry),
+    /// An address of a link.
+    Address(HeldAddress),
+    /// An event of a link.
+    Event(Event),
+}
+
+/// What an export has reached. Links come first, then addresses, then events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExportPlace {
+    /// Nothing.
+    #[default]
+    Start,
+    /// The link with this number.
+    Link(i64),
+    /// The address that the link with this number had before this version.
+    Address(i64, i64),
+    /// The event with this number.
+    Event(i64),
+}
+
+impl Exported {
+    /// Its place in the export.
+    #[must_use]
+    pub const fn place(&self) -> ExportPlace {
+        match self {
+            Self::Link(entry) => ExportPlace::Link(entry.number.0),
+            Self::Address(address) => ExportPlace::Address(address.number.0, address.version),
+            Self::Event(event) => ExportPlace::Event(event.sequence),
+        }
+    }
+}
+
+impl ExportPlace {
+    const fn link(self) -> Option<MemberNumber> {
+        match self {
+            Self::Link(number) => Some(MemberNumber(number)),
+            Self::Start | Self::Address(..) | Self::Event(_) => None,
+        }
+    }
+
+    const fn address(self) -> Option<(MemberNumber, i64)> {
+        match self {
+            Self::Address(number, version) => Some((MemberNumber(number), version)),
+            Self::Start | Self::Link(_) | Self::Event(_) => None,
+        }
+    }
+
+    const fn event(self) -> i64 {
+        match self {
+            Self::Event(sequence) => sequence,
+            Self::Start | Self::Link(_) | Self::Address(..) => 0,
+        }
+    }
 }
 
 impl Directory {
@@ -242,31 +304,58 @@ impl Directory {
             .await?)
     }
 
-    /// Everything that is held about a user in the organization.
+    /// A page of everything that is held about a user in the organization: the links, then the addresses, then the events.
     ///
     /// # Errors
     ///
     /// [`Missing::User`]: there never was a link here.
-    pub async fn export_user(&self, grant: Read, user: UserId) -> Result<Export, ServiceError> {
-        let links = self.storage.links_of_user(grant.organization, user).await?;
-        if links.is_empty() {
-            return Err(ServiceError::NotFound(Missing::User));
+    pub async fn export_user(
+        &self,
+        grant: Read,
+        user: UserId,
+        after: ExportPlace,
+        limit: u32,
+    ) -> Result<ExportPage, ServiceError> {
+        let organization = grant.organization;
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        // One more tells whether there is another page.
+        let missing = |entries: &Vec<_>| {
+            let missing = wanted.saturating_add(1).saturating_sub(entries.len());
+            u32::try_from(missing).unwrap_or(u32::MAX)
+        };
+        let mut entries = Vec::new();
+        if let ExportPlace::Start | ExportPlace::Link(_) = after {
+            let page = Page {
+                after: after.link(),
+                limit: missing(&entries),
+            };
+            let links = self.storage.links_of_user(organization, user, page).await?;
+            if links.is_empty() && after == ExportPlace::Start {
+                return Err(ServiceError::NotFound(Missing::User));
+            }
+            entries.extend(links.into_iter().map(Exported::Link));
         }
-        let mut events: Vec<Event> = Vec::new();
-        loop {
-            let after = events.last().map_or(0, |event| event.sequence);
+        if !matches!(after, ExportPlace::Event(_)) && missing(&entries) > 0 {
+            let page = Page {
+                after: after.address(),
+                limit: missing(&entries),
+            };
+            let addresses = self.storage.addresses_of_user(organization, user, page).await?;
+            entries.extend(addresses.into_iter().map(Exported::Address));
+        }
+        if missing(&entries) > 0 {
             let query = EventQuery {
-                after,
-                limit: EVENTS,
+                after: after.event(),
+                limit: missing(&entries),
                 user: Some(user),
                 kinds: Vec::new(),
             };
-            let page = self.storage.events(Some(grant.organization), query).await?;
-            if page.is_empty() {
-                return Ok(Export { links, events });
-            }
-            events.extend(page);
+            let events = self.storage.events(Some(organization), query).await?;
+            entries.extend(events.into_iter().map(Exported::Event));
         }
+        let more = entries.len() > wanted;
+        entries.truncate(wanted);
+        Ok(ExportPage { entries, more })
     }
 
     /// The organizations that a user is linked to, as far as the key may see them.

@@ -25,7 +25,7 @@ pub use api_keys::{CreatedApiKey, Expiry};
 pub use error::ServiceError;
 pub use events::Watched;
 pub use grant::{Admin, Area, Caller, Credential, Read, Write};
-pub use members::{Batch, Export, LinkRequest, MemberPage};
+pub use members::{Batch, ExportPage, ExportPlace, Exported, LinkRequest, MemberPage};
 pub use organizations::OrganizationKey;
 pub use users::Ping;
 pub use watches::WatchLimits;

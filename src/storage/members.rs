@@ -4,8 +4,9 @@ use async_trait::async_trait;
 
 use super::{Answer, Change, Once, StoreError};
 use crate::domain::{
-    ApiKey, Email, ExternalId, KeyDigest, Member, MemberEntry, MemberId, MemberLookup, MemberNumber,
-    MemberPatch, Organization, OrganizationId, Origin, Role, Source, TeamNumber, Timestamp, UserId,
+    ApiKey, Email, ExternalId, HeldAddress, KeyDigest, Member, MemberEntry, MemberId, MemberLookup,
+    MemberNumber, MemberPatch, Organization, OrganizationId, Origin, Page, Role, Source, TeamNumber,
+    Timestamp, UserId,
 };
 
 /// Whom to link, and what is known of them.
@@ -343,12 +344,21 @@ pub trait MemberStore: Send + Sync {
         change: Change,
     ) -> Result<Erasure, StoreError>;
 
-    /// Every link of the user to this organization, oldest first, revoked ones too.
+    /// A page of the user's links to this organization, in the order of their numbers, revoked ones too.
     async fn links_of_user(
         &self,
         organization: OrganizationId,
         user: UserId,
+        page: Page<MemberNumber>,
     ) -> Result<Vec<MemberEntry>, StoreError>;
+
+    /// A page of the addresses that these links have or had, in the order of the links' numbers and of their versions.
+    async fn addresses_of_user(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        page: Page<(MemberNumber, i64)>,
+    ) -> Result<Vec<HeldAddress>, StoreError>;
 
     /// The user's live links, in the order of the organizations' slugs; only that to `only`, if it is given. The user
     /// comes first here because that is the question: where does this person belong?

@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::task::spawn_blocking;
 
 use crate::support::{
@@ -591,4 +592,36 @@ async fn health_is_asked_over_grpc() {
     let finished = userbridge("sqlite:none", &["health", "--grpc-addr", "no address"]);
     assert_eq!(finished.code, 1);
     assert_one_line(&finished.stderr);
+}
+
+#[tokio::test]
+async fn an_export_prints_all_its_pages() {
+    let shell = Shell::new();
+    let member = shell.json(&["member", "link", "--org", "acme", "--email", SALLY]);
+    let (id, user) = (
+        member["id"].as_str().unwrap(),
+        member["user_id"].as_str().unwrap(),
+    );
+    let tom = "tom@acme.example.com";
+    shell.ok(&["member", "update", "--org", "acme", "--id", id, "--email", tom]);
+    let mut connection = SqliteConnection::connect(&shell.url).await.unwrap();
+    sqlx::query(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+         INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
+         SELECT organization_id, sequence + i, kind, member_id, user_id, actor, at, fields
+         FROM n CROSS JOIN (SELECT * FROM events WHERE user_id IS NOT NULL ORDER BY sequence DESC LIMIT 1)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
+    let export = shell.json(&["member", "export", "--org", "acme", "--user-id", user]);
+    assert_eq!(export["members"][0]["email"], tom);
+    let addresses = export["addresses"].as_array().unwrap();
+    let addresses: Vec<_> = addresses
+        .iter()
+        .map(|held| (&held["email"], held["until"].is_null()))
+        .collect();
+    assert_eq!(addresses, [(&json!(SALLY), false), (&json!(tom), true)]);
+    assert_eq!(export["events"].as_array().unwrap().len(), 1202);
 }

@@ -18,6 +18,11 @@ use crate::support::database;
 const ACME: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0001;
 const GLOBEX: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0002;
 
+const ALL: Page<MemberNumber> = Page {
+    after: None,
+    limit: 100,
+};
+
 fn bytes(id: u128) -> Vec<u8> {
     Uuid::from_u128(id).as_bytes().to_vec()
 }
@@ -161,7 +166,7 @@ async fn members_of_the_first_version_have_numbers_and_are_found_by_parts() {
         assert_eq!(entry.origin.source.as_str(), "api");
         assert_eq!(entry.updated_at, entry.member.created_at);
         let all = storage
-            .links_of_user(organization(ACME), entry.member.user_id)
+            .links_of_user(organization(ACME), entry.member.user_id, ALL)
             .await
             .unwrap();
         assert_eq!(all, std::slice::from_ref(entry));
@@ -187,6 +192,7 @@ async fn members_of_the_first_version_have_numbers_and_are_found_by_parts() {
     let gone = storage.links_of_user(
         organization(ACME),
         userbridge::domain::UserId::from_uuid(Uuid::from_u128(ACME + 202)),
+        ALL,
     );
     let gone = gone.await.unwrap().remove(0);
     assert_eq!((gone.number.0, Some(gone.updated_at)), (2, gone.revoked_at));

@@ -1,8 +1,16 @@
 //! Domain values to messages.
 
+use prost::Message as _;
+
 use crate::{
-    domain::{AuthMethod, MemberEntry, Role},
-    rpc::{proto::userbridge::directory::v1 as pb, time::timestamp},
+    domain::{AuthMethod, HeldAddress, MemberEntry, Role},
+    rpc::{
+        events,
+        page::{List, MAX_BYTES},
+        proto::userbridge::directory::v1 as pb,
+        time::timestamp,
+    },
+    service::{ExportPage, Exported},
     storage::{Association, LinkOutcome, Linked},
 };
 
@@ -43,6 +51,44 @@ pub(super) fn linked(linked: Linked) -> pb::LinkMemberResponse {
     pb::LinkMemberResponse {
         member: Some(member(linked.entry)),
         outcome: outcome.into(),
+    }
+}
+
+/// As many entries of a page as fit into one answer.
+pub(super) fn exported(page: ExportPage, list: &List) -> pb::ExportMemberResponse {
+    let mut response = pb::ExportMemberResponse::default();
+    let mut left = MAX_BYTES;
+    let (mut more, mut reached) = (page.more, None);
+    for entry in page.entries {
+        let place = entry.place();
+        let mut next = pb::ExportMemberResponse::default();
+        match entry {
+            Exported::Link(entry) => next.members.push(member(entry)),
+            Exported::Address(address) => next.addresses.push(held_address(address)),
+            Exported::Event(event) => next.events.push(events::event(event)),
+        }
+        let Some(rest) = left.checked_sub(next.encoded_len()) else {
+            more = true;
+            break;
+        };
+        (left, reached) = (rest, Some(place));
+        response.members.append(&mut next.members);
+        response.addresses.append(&mut next.addresses);
+        response.events.append(&mut next.events);
+    }
+    response.next_page_token = reached
+        .filter(|_| more)
+        .map(|place| list.token(&place))
+        .unwrap_or_default();
+    response
+}
+
+fn held_address(address: HeldAddress) -> pb::HeldAddress {
+    pb::HeldAddress {
+        member_id: address.member_id.to_string(),
+        email: address.email.into(),
+        since: Some(timestamp(address.since)),
+        until: address.until.map(timestamp),
     }
 }
 

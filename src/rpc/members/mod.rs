@@ -10,15 +10,19 @@ use tonic::{Request, Response, Status};
 
 use self::{
     decode::{Window, link_request, list_query, member_key, patch, version},
-    encode::{association, linked, member},
+    encode::{association, exported, linked, member},
 };
 use super::{
-    LateDirectory, auth, events, faults::Faults, page::List, proto::userbridge::directory::v1 as pb,
+    LateDirectory, auth,
+    faults::Faults,
+    page::{self, List},
+    proto::userbridge::directory::v1 as pb,
     time::timestamp,
 };
 use crate::{
     domain::{MemberId, UserId},
-    storage::{Answer, Linked, Once},
+    service::ExportPlace,
+    storage::{Answer, Linked, MemberOrder, Once},
 };
 
 /// Most ids of one `BatchGetMembers`.
@@ -98,9 +102,12 @@ impl pb::member_service_server::MemberService for Members {
         let batch = directory
             .members_by_id(grant, ids, request.include_revoked)
             .await?;
+        let mut members: Vec<_> = batch.found.into_iter().map(member).collect();
+        let rest = members.split_off(page::fitting(&members).min(members.len()));
         Ok(Response::new(pb::BatchGetMembersResponse {
-            members: batch.found.into_iter().map(member).collect(),
+            members,
             not_found: batch.not_found.iter().map(ToString::to_string).collect(),
+            unprocessed: rest.into_iter().map(|member| member.id).collect(),
         }))
     }
 
@@ -114,17 +121,28 @@ impl pb::member_service_server::MemberService for Members {
         let window = Window::take(&mut request);
         let list = List::new("ListMembers", Some(grant.organization()), &request);
         let query = list_query(request, &window, &list)?;
+        let order = query.order;
         let page = if window.with_total {
             directory.members_counted(grant, query).await?
         } else {
             directory.members(grant, query).await?
         };
-        let next = page.next;
+        let mut members: Vec<_> = page.members.into_iter().map(member).collect();
+        let mut next = page.next.map(|next| (next.number.0, next.name));
+        let fitting = page::fitting(&members);
+        if fitting < members.len() {
+            members.truncate(fitting);
+            let end = members.last();
+            next = end.map(|end| {
+                (
+                    end.number,
+                    end.name.clone().filter(|_| order == MemberOrder::Name),
+                )
+            });
+        }
         Ok(Response::new(pb::ListMembersResponse {
-            members: page.members.into_iter().map(member).collect(),
-            next_page_token: next
-                .map(|next| list.token(&(next.number.0, next.name)))
-                .unwrap_or_default(),
+            members,
+            next_page_token: next.map(|next| list.token(&next)).unwrap_or_default(),
             total: page.total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
         }))
     }
@@ -202,13 +220,18 @@ impl pb::member_service_server::MemberService for Members {
     ) -> Result<Response<pb::ExportMemberResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = auth::read(directory, &request).await?;
-        let export = directory
-            .export_user(grant, user_id(&request.get_ref().user_id)?)
+        let mut request = request.into_inner();
+        let mut faults = Faults::default();
+        let limit = faults.page_size(std::mem::take(&mut request.page_size));
+        let page_token = std::mem::take(&mut request.page_token);
+        let list = List::new("ExportMember", Some(grant.organization()), &request);
+        let after: Option<ExportPlace> = list.cursor(&page_token, &mut faults);
+        let user = faults.id::<UserId>("user_id", &request.user_id);
+        let user = faults.finish(user)?;
+        let page = directory
+            .export_user(grant, user, after.unwrap_or_default(), limit)
             .await?;
-        Ok(Response::new(pb::ExportMemberResponse {
-            members: export.links.into_iter().map(member).collect(),
-            events: export.events.into_iter().map(events::event).collect(),
-        }))
+        Ok(Response::new(exported(page, &list)))
     }
 
     async fn list_associations(

@@ -282,7 +282,7 @@ async fn bad_names_of_one_member_are_told() {
         restore_member(RestoreMemberRequest { id: bad() }): "id";
         erase_member(EraseMemberRequest { id: bad() }): "id";
         record_seen(RecordSeenRequest { id: bad() }): "id";
-        export_member(ExportMemberRequest { user_id: bad() }): "user_id";
+        export_member(ExportMemberRequest { user_id: bad(), ..ExportMemberRequest::default() }): "user_id";
         list_associations(ListAssociationsRequest { user_id: bad() }): "user_id";
         revoke_member(RevokeMemberRequest { id: NO_ID.to_owned(), etag: "one".to_owned() }): "etag";
     }

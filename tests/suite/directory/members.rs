@@ -3,13 +3,13 @@
 use tonic::{Code, Status};
 use userbridge::domain::{Organization, Scope};
 
-use super::{assert_status, once};
+use super::{assert_status, exports::exported, once};
 use crate::support::{
     Form, TestApp,
     proto::directory_v1::{
-        EraseMemberRequest, ExportMemberRequest, ExternalId, GetMemberRequest, LinkMemberRequest,
-        LinkMemberResponse, LinkOutcome, ListAssociationsRequest, ListEventsRequest, Member,
-        RestoreMemberRequest, RevokeMemberRequest, Role, UpdateMemberRequest, get_member_request::By,
+        EraseMemberRequest, ExternalId, GetMemberRequest, LinkMemberRequest, LinkMemberResponse, LinkOutcome,
+        ListAssociationsRequest, ListEventsRequest, Member, RestoreMemberRequest, RevokeMemberRequest, Role,
+        UpdateMemberRequest, get_member_request::By,
     },
     with_key,
 };
@@ -341,7 +341,7 @@ async fn an_export_has_every_link_and_every_event_of_the_user() {
     app.members().revoke_member(with_key(revoke, &key)).await.unwrap();
     let second = linked(&app, sally(), &key).await;
     assert_eq!(second.user_id, first.user_id);
-    // More events than are read at once.
+    // More events than there are on a page.
     for index in 0..260 {
         for name in ["one", "two"] {
             let values = Member {
@@ -353,15 +353,7 @@ async fn an_export_has_every_link_and_every_event_of_the_user() {
                 .unwrap();
         }
     }
-    let export = ExportMemberRequest {
-        user_id: first.user_id.clone(),
-    };
-    let export = app
-        .members()
-        .export_member(with_key(export, &key))
-        .await
-        .unwrap()
-        .into_inner();
+    let export = exported(&app, &first.user_id, 500, &key).await;
     let ids: Vec<_> = export.members.iter().map(|member| &member.id).collect();
     assert_eq!(ids, [&first.id, &second.id]);
     assert_eq!(export.events.len(), 3 + 520);

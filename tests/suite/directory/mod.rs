@@ -3,6 +3,7 @@
 mod admin;
 mod bad_input;
 mod events;
+mod exports;
 mod facets;
 mod keys;
 mod lists;

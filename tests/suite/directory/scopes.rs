@@ -41,7 +41,7 @@ async fn every_method(app: &TestApp, member: &Member, prepare: impl Fn(&mut Meta
         get_member(get(By::Id(id.clone()))), false;
         batch_get_members(BatchGetMembersRequest { ids: vec![id.clone()], include_revoked: true }), false;
         list_members(ListMembersRequest::default()), false;
-        export_member(ExportMemberRequest { user_id: user_id.clone() }), false;
+        export_member(ExportMemberRequest { user_id: user_id.clone(), ..ExportMemberRequest::default() }), false;
         list_associations(ListAssociationsRequest { user_id: user_id.clone() }), false;
         link_member(LinkMemberRequest { user_id: Some(user_id.clone()), ..LinkMemberRequest::default() }), true;
         update_member(update(&id, &["name"], Member::default())), true;

@@ -268,3 +268,48 @@ pub(super) async fn a_member_without_an_address_is_found_by_none(bench: Bench) {
     let new = bench.newly(globex, OLD).await;
     assert!(!same(&new, &sally) && !same(&new, &nobody));
 }
+
+pub(super) async fn every_address_of_a_link_is_told_with_the_time_in_which_it_had_it(bench: Bench) {
+    let (acme, globex) = (
+        bench.organization("acme").await,
+        bench.organization("globex").await,
+    );
+    let first = bench.newly(acme, OLD).await;
+    bench.newly(globex, OLD).await;
+    let second = bench.readdress(acme, &first, NEW).await;
+    let revoked = bench.revoke(acme, &second).await.unwrap();
+    let restored = bench.restore(acme, &second).await.unwrap();
+    let nowhere = bench
+        .update(acme, &restored, values! { email: None })
+        .await
+        .unwrap();
+    let back = bench.readdress(acme, &nowhere, OLD).await;
+    let ended = bench.revoke(acme, &back).await.unwrap();
+    let again = bench.newly(acme, OLD).await;
+    let of_first = [
+        (OLD, first.member.created_at, Some(second.updated_at)),
+        (NEW, second.updated_at, revoked.revoked_at),
+        (NEW, restored.updated_at, Some(nowhere.updated_at)),
+        (OLD, back.updated_at, ended.revoked_at),
+    ];
+    let of_again = (OLD, again.member.created_at, None);
+    let told = async || {
+        let user = first.member.user_id;
+        let held = bench.addresses_of(acme, user).await;
+        held.into_iter()
+            .map(|held| (held.member_id, String::from(held.email), held.since, held.until))
+            .collect::<Vec<_>>()
+    };
+    let expected = |links: &[&MemberEntry], times: &[(&str, _, _)]| {
+        let all = links.iter().zip(times);
+        all.map(|(link, (email, since, until))| (link.member.id, (*email).to_owned(), *since, *until))
+            .collect::<Vec<_>>()
+    };
+    let times = [&of_first[..], &[of_again]].concat();
+    assert_eq!(
+        told().await,
+        expected(&[&first, &first, &first, &first, &again], &times)
+    );
+    bench.erase(acme, &first).await.unwrap();
+    assert_eq!(told().await, expected(&[&again], &[of_again]));
+}

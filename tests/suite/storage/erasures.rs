@@ -148,7 +148,7 @@ pub(super) async fn every_link_of_a_user_is_told_oldest_first(bench: Bench) {
     bench.erase(acme, &expected[0]).await.unwrap();
     expected[0] = bench.now(acme, &expected[0]).await;
     let user = expected[0].member.user_id;
-    assert_eq!(bench.storage().links_of_user(acme, user).await.unwrap(), expected);
+    assert_eq!(bench.links_of(acme, user).await, expected);
     let events = bench.storage().events(
         Some(acme),
         userbridge::storage::EventQuery {
@@ -163,7 +163,7 @@ pub(super) async fn every_link_of_a_user_is_told_oldest_first(bench: Bench) {
     assert_eq!(events, own);
     assert_eq!(events.len(), 6);
     let stranger = bench.user_id();
-    assert_eq!(bench.storage().links_of_user(acme, stranger).await.unwrap(), []);
+    assert_eq!(bench.links_of(acme, stranger).await, []);
 }
 
 pub(super) async fn associations_are_live_links_in_the_order_of_the_slugs(bench: Bench) {

@@ -113,6 +113,7 @@ macro_rules! conformance {
                     an_erased_address_leads_on_by_what_other_links_have_or_had,
                     links_to_a_deleted_organization_have_ended,
                     a_member_without_an_address_is_found_by_none,
+                    every_address_of_a_link_is_told_with_the_time_in_which_it_had_it,
                 ]
                 updates: [
                     an_update_changes_the_named_field_and_no_other,

@@ -1,7 +1,10 @@
 //! Members with all that is managed about them: short ways to make, change and look at one.
 
 use userbridge::{
-    domain::{Email, Event, MemberEntry, MemberId, MemberPatch, OrganizationId, Origin, Role, Timestamp},
+    domain::{
+        Email, Event, HeldAddress, MemberEntry, MemberId, MemberPatch, OrganizationId, Origin, Page, Role,
+        Timestamp, UserId,
+    },
     storage::{
         Change, Erasure, LinkMember, Linked, MemberFilter, MemberKey, MemberQuery, Once, OrganizationPatch,
         StoreError,
@@ -196,6 +199,38 @@ impl Bench {
         let counted = self.storage().count_members(organization, filter.clone());
         assert_eq!(counted.await.unwrap(), found.len() as u64, "{filter:?}");
         found
+    }
+
+    /// Every link of a user, read in pages of one.
+    pub(super) async fn links_of(&self, organization: OrganizationId, user: UserId) -> Vec<MemberEntry> {
+        let mut links: Vec<MemberEntry> = Vec::new();
+        loop {
+            let page = Page {
+                after: links.last().map(|link| link.number),
+                limit: 1,
+            };
+            let found = self.storage().links_of_user(organization, user, page).await;
+            match found.unwrap().pop() {
+                Some(link) => links.push(link),
+                None => return links,
+            }
+        }
+    }
+
+    /// Every address that a user's links have or had, read in pages of one.
+    pub(super) async fn addresses_of(&self, organization: OrganizationId, user: UserId) -> Vec<HeldAddress> {
+        let mut addresses: Vec<HeldAddress> = Vec::new();
+        loop {
+            let page = Page {
+                after: addresses.last().map(|held| (held.number, held.version)),
+                limit: 1,
+            };
+            let found = self.storage().addresses_of_user(organization, user, page).await;
+            match found.unwrap().pop() {
+                Some(held) => addresses.push(held),
+                None => return addresses,
+            }
+        }
     }
 
     /// The newest event.

@@ -5,10 +5,15 @@
 use sqlx::{FromRow, SqliteConnection};
 
 use crate::{
-    domain::{Email, MemberEntry, MemberNumber, OrganizationId, Timestamp, UserId},
+    domain::{
+        Email, HeldAddress, MemberEntry, MemberId, MemberNumber, OrganizationId, Page, Timestamp, UserId,
+    },
     storage::{
         StoreError,
-        sqlite::{error::engine, row::uuid},
+        sqlite::{
+            error::engine,
+            row::{time, uuid},
+        },
     },
 };
 
@@ -160,4 +165,58 @@ pub(super) async fn forget(
         .await
         .map_err(engine)?;
     Ok(())
+}
+
+/// Those that were given up, with the version without it, and those that are not, with the highest number there is.
+const OF_USER: &str = "
+    SELECT id, number, version, email, since, until FROM (
+        SELECT m.id, m.number, f.version, f.email, f.since, f.until
+        FROM members AS m
+        CROSS JOIN former_addresses AS f ON f.organization_id = m.organization_id AND f.member = m.number
+        WHERE m.user_id = $1 AND m.organization_id = $2
+        UNION ALL
+        SELECT id, number, 9223372036854775807, email, email_since, revoked_at FROM members
+        WHERE user_id = $1 AND organization_id = $2 AND email IS NOT NULL
+    )
+    WHERE (number, version) > ($3, $4) ORDER BY number, version LIMIT $5";
+
+#[derive(FromRow)]
+struct HeldRow {
+    id: Vec<u8>,
+    number: i64,
+    version: i64,
+    email: String,
+    since: i64,
+    until: Option<i64>,
+}
+
+/// A page of the addresses that a user's links to an organization have or had.
+pub(super) async fn of_user(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    user: UserId,
+    page: Page<(MemberNumber, i64)>,
+) -> Result<Vec<HeldAddress>, StoreError> {
+    let (number, version) = page.after.unwrap_or((MemberNumber(0), 0));
+    let rows: Vec<HeldRow> = sqlx::query_as(OF_USER)
+        .bind(&user.as_uuid().as_bytes()[..])
+        .bind(&organization.as_uuid().as_bytes()[..])
+        .bind(number.0)
+        .bind(version)
+        .bind(page.limit)
+        .fetch_all(connection)
+        .await
+        .map_err(engine)?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(HeldAddress {
+                member_id: MemberId::from_uuid(uuid(&row.id, "member id")?),
+                number: MemberNumber(row.number),
+                version: row.version,
+                email: Email::new(row.email).map_err(|_| StoreError::Corrupt("email"))?,
+                since: Timestamp::from_millis(row.since),
+                until: time(row.until),
+            })
+        })
+        .collect()
 }

@@ -13,8 +13,8 @@ use sqlx::{AssertSqlSafe, Connection as _, QueryBuilder};
 use super::{SqliteStorage, answers, error::engine, row::uuid};
 use crate::{
     domain::{
-        EventKind, KeyDigest, MemberEntry, MemberId, MemberLookup, MemberPatch, OrganizationId, Role,
-        Timestamp, UserId,
+        EventKind, HeldAddress, KeyDigest, MemberEntry, MemberId, MemberLookup, MemberNumber, MemberPatch,
+        OrganizationId, Page, Role, Timestamp, UserId,
     },
     storage::{
         Answer, Association, Change, Erasure, Found, LinkMember, Linked, MemberFilter, MemberKey,
@@ -251,9 +251,11 @@ impl MemberStore for SqliteStorage {
         &self,
         organization: OrganizationId,
         user: UserId,
+        page: Page<MemberNumber>,
     ) -> Result<Vec<MemberEntry>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM members AS m WHERE m.user_id = $1 AND m.organization_id = $2 ORDER BY m.number",
+            "SELECT {} FROM members AS m WHERE m.user_id = $1 AND m.organization_id = $2 AND m.number > $3
+             ORDER BY m.number LIMIT $4",
             row::ENTRY_COLUMNS
         );
         let mut reading = self.reads.short(Some(organization)).await?;
@@ -261,6 +263,8 @@ impl MemberStore for SqliteStorage {
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(&user.as_uuid().as_bytes()[..])
             .bind(&organization.as_uuid().as_bytes()[..])
+            .bind(page.after.map_or(0, |number| number.0))
+            .bind(page.limit)
             .fetch_all(reading.connection()?)
             .await
             .map_err(engine)?;
@@ -268,6 +272,18 @@ impl MemberStore for SqliteStorage {
         rows.iter()
             .map(|row| row::entry_from_row(row).map(|stored| stored.entry))
             .collect()
+    }
+
+    async fn addresses_of_user(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        page: Page<(MemberNumber, i64)>,
+    ) -> Result<Vec<HeldAddress>, StoreError> {
+        let mut reading = self.reads.short(Some(organization)).await?;
+        let found = addresses::of_user(reading.connection()?, organization, user, page).await?;
+        reading.end();
+        Ok(found)
     }
 
     async fn associations(
