@@ -445,7 +445,8 @@ impl Plain {
         });
         let last = before.max().map(|(_, user)| user);
         let of = |user| move |person: &&Person| person.is_live() && person.user == user;
-        let last = last.filter(|user| everybody().find(of(*user)).is_none());
+        let elsewhere = |user| everybody().filter(of(user)).any(|person| person.email.is_some());
+        let last = last.filter(|user| !elsewhere(*user));
         let here = &self.organizations[organization].people;
         longest
             .or(last)

@@ -256,7 +256,7 @@ pub(super) async fn links_to_a_deleted_organization_have_ended(bench: Bench) {
     assert!(same(&hire, &bench.newly(initech, OLD).await));
 }
 
-pub(super) async fn a_member_without_an_address_is_found_by_none(bench: Bench) {
+pub(super) async fn who_has_no_address_now_is_still_found_by_the_last_one(bench: Bench) {
     let (acme, globex) = (
         bench.organization("acme").await,
         bench.organization("globex").await,
@@ -264,9 +264,12 @@ pub(super) async fn a_member_without_an_address_is_found_by_none(bench: Bench) {
     let sally = bench.newly(acme, OLD).await;
     let sally = bench.update(acme, &sally, values! { email: None }).await.unwrap();
     let nobody = bench.person(acme, MemberPatch::default()).await;
-    // She lives on, and not under it.
-    let new = bench.newly(globex, OLD).await;
-    assert!(!same(&new, &sally) && !same(&new, &nobody));
+    // She lives on, and under no other address.
+    let there = bench.newly(globex, OLD).await;
+    assert!(same(&there, &sally) && !same(&there, &nobody));
+    bench.revoke(globex, &there).await.unwrap();
+    // Where she is linked already she is not linked twice.
+    assert!(!same(&bench.newly(acme, OLD).await, &sally));
 }
 
 pub(super) async fn every_address_of_a_link_is_told_with_the_time_in_which_it_had_it(bench: Bench) {

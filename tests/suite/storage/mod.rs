@@ -112,7 +112,7 @@ macro_rules! conformance {
                     an_erased_address_leads_to_nobody_and_a_former_one_neither,
                     an_erased_address_leads_on_by_what_other_links_have_or_had,
                     links_to_a_deleted_organization_have_ended,
-                    a_member_without_an_address_is_found_by_none,
+                    who_has_no_address_now_is_still_found_by_the_last_one,
                     every_address_of_a_link_is_told_with_the_time_in_which_it_had_it,
                 ]
                 updates: [

@@ -25,15 +25,15 @@ pub(super) struct Holder {
     has_it: bool,
     /// The user has a live link in the organization that asks. Under another address: nobody there has this one.
     is_here: bool,
-    /// The user has a live link anywhere.
-    is_linked: bool,
+    /// The user has a live link under another address, anywhere.
+    is_elsewhere: bool,
 }
 
 impl Holder {
     /// Whom the address leads to in the organization that asks. None: to a new user. A user who is there already is not
-    /// linked twice, and one who only has other addresses by now may have left this one to somebody else.
+    /// linked twice, and one who lives under other addresses by now may have left this one to somebody else.
     pub(super) fn leads_to(self) -> Option<UserId> {
-        (!self.is_here && (self.has_it || !self.is_linked)).then_some(self.user)
+        (!self.is_here && (self.has_it || !self.is_elsewhere)).then_some(self.user)
     }
 }
 
@@ -54,8 +54,9 @@ const HOLDER: &str = "
             FROM (SELECT DISTINCT organization_id FROM members WHERE user_id = m.user_id) AS linked
             CROSS JOIN members AS any ON any.organization_id = linked.organization_id
                 AND any.user_id = m.user_id AND any.revoked_at IS NULL
+                AND any.email <> $1
             CROSS JOIN organizations AS o ON o.id = any.organization_id AND o.deleted_at IS NULL
-        ) AS is_linked
+        ) AS is_elsewhere
     FROM members AS m CROSS JOIN organizations AS o ON o.id = m.organization_id
     WHERE m.row = coalesce(
         (
@@ -91,7 +92,7 @@ struct HolderRow {
     user_id: Vec<u8>,
     has_it: bool,
     is_here: bool,
-    is_linked: bool,
+    is_elsewhere: bool,
 }
 
 /// Who has an address, or had it last. None: nobody of whom anything is known.
@@ -112,7 +113,7 @@ pub(super) async fn holder(
                 user: UserId::from_uuid(uuid(&row.user_id, "user id")?),
                 has_it: row.has_it,
                 is_here: row.is_here,
-                is_linked: row.is_linked,
+                is_elsewhere: row.is_elsewhere,
             })
         })
         .transpose()
