@@ -92,6 +92,9 @@ pub(super) struct Link {
     /// The source's own id.
     #[arg(long, value_name = "ID", requires = "source")]
     external_id: Option<ExternalId>,
+    /// Link staff: without `--role` with the one it has, or else the organization's default role.
+    #[arg(long)]
+    staff: bool,
     #[command(flatten)]
     values: Values,
 }
@@ -353,6 +356,7 @@ impl From<Link> for LinkRequest {
                 ..link.values.patch()
             },
             only_without_role: false,
+            staff: link.staff,
         }
     }
 }

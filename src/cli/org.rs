@@ -56,7 +56,7 @@ struct Values {
     /// A new name.
     #[arg(long)]
     name: Option<OrganizationName>,
-    /// The role that new members get where one is needed and none is given: owner, admin, editor, viewer or
+    /// The role that somebody gets who is linked as staff without one: owner, admin, editor, viewer or
     /// `restricted_viewer`.
     #[arg(long, value_name = "ROLE")]
     default_role: Option<Role>,

@@ -21,7 +21,7 @@ pub struct Organization {
     pub slug: Slug,
     /// Not unique.
     pub name: OrganizationName,
-    /// The role that a new member gets where one is needed and none is given.
+    /// The role that somebody gets who is linked as staff without one.
     pub default_role: Role,
     /// Members revoked this many days ago are erased. None: never.
     pub retention_days: Option<u16>,

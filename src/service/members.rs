@@ -28,6 +28,8 @@ pub struct LinkRequest {
     pub values: MemberPatch,
     /// Do nothing about a member who has a role already.
     pub only_without_role: bool,
+    /// Link staff: without a role among the values, with the one that the member has, or else the organization's default.
+    pub staff: bool,
 }
 
 /// One page of a list.
@@ -142,6 +144,7 @@ impl Directory {
             },
             values: link.values,
             only_without_role: link.only_without_role,
+            staff: link.staff,
         };
         Ok(self
             .storage

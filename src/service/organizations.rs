@@ -6,7 +6,7 @@ use crate::{
     storage::{Answer, Missing, Once, OrganizationPatch},
 };
 
-/// The role that new members get in an organization that has not said which.
+/// The role that staff get without one in an organization that has not said which.
 const DEFAULT_ROLE: Role = Role::Viewer;
 
 /// One way to name an organization.

@@ -26,6 +26,8 @@ pub struct LinkMember {
     pub values: MemberPatch,
     /// Do nothing about a member who has a role already.
     pub only_without_role: bool,
+    /// Link staff: without a role among the values, with the one that the member has, or else the organization's default.
+    pub staff: bool,
 }
 
 /// What linking did.

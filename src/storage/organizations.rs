@@ -12,7 +12,7 @@ pub struct OrganizationPatch {
     pub slug: Option<Slug>,
     /// Name.
     pub name: Option<OrganizationName>,
-    /// The role that a new member gets where one is needed and none is given.
+    /// The role that somebody gets who is linked as staff without one.
     pub default_role: Option<Role>,
     /// `Some(None)`: never erase.
     pub retention_days: Option<Option<u16>>,

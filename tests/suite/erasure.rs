@@ -54,6 +54,7 @@ impl Open {
             new_user_id: userbridge::domain::UserId::new(RANDOM).unwrap(),
             user_id: None,
             only_without_role: false,
+            staff: false,
             origin: userbridge::domain::Origin::default(),
             values: MemberPatch {
                 email: Some(Some(email.parse().unwrap())),

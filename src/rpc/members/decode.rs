@@ -91,6 +91,7 @@ pub(super) fn link_request(
         external_id,
         values,
         only_without_role: request.only_without_role,
+        staff: request.staff,
     }))
 }
 

@@ -7,7 +7,7 @@ use userbridge::{
     service::Admin,
 };
 
-use super::{assert_status, faults, once};
+use super::{assert_status, faults, members::linked, once};
 use crate::support::{
     CLOCK, Form, TestApp,
     proto::{
@@ -17,7 +17,7 @@ use crate::support::{
             Organization, RevokeApiKeyRequest, RotateApiKeyRequest, UpdateOrganizationRequest,
             get_organization_request::By,
         },
-        directory_v1::Role,
+        directory_v1::{LinkMemberRequest, Role},
     },
     with_key,
 };
@@ -122,6 +122,32 @@ async fn an_organization_is_made_found_changed_and_deleted() {
     };
     let keys = app.api_keys().list_api_keys(with_key(keys, &key)).await;
     assert_status(keys, Code::NotFound, "ORGANIZATION_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn staff_linked_without_a_role_get_the_default_role_of_their_organization() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.organization("acme").await;
+    let key = app.key(&acme, &[Scope::DirectoryWrite, Scope::Admin]).await;
+    let staff = |email: &str| LinkMemberRequest {
+        email: Some(email.to_owned()),
+        staff: true,
+        ..LinkMemberRequest::default()
+    };
+    let sally = linked(&app, staff("sally@acme.example.com"), &key).await;
+    assert_eq!(sally.role(), Role::Viewer);
+    let values = Organization {
+        default_role: Role::Admin.into(),
+        ..Organization::default()
+    };
+    let update = update(&acme.id.to_string(), values, &["default_role"]);
+    app.organizations()
+        .update_organization(with_key(update, &key))
+        .await
+        .unwrap();
+    let tom = linked(&app, staff("tom@acme.example.com"), &key).await;
+    assert_eq!(tom.role(), Role::Admin);
+    assert_eq!(linked(&app, staff("sally@acme.example.com"), &key).await, sally);
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ async fn all_faults_of_a_link_are_told_at_once() {
                 teams: vec![1, 0, -5],
                 primary_team: Some(0),
                 only_without_role: false,
+                staff: false,
             },
             &[
                 "user_id",

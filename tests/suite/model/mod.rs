@@ -197,6 +197,7 @@ impl Real {
                 let link = LinkRequest {
                     user_id: user.map(|who| self.user(who)),
                     only_without_role: false,
+                    staff: false,
                     source: "zendesk".parse().unwrap(),
                     external_id: external_id.map(|id| id.to_string().parse().unwrap()),
                     values: MemberPatch {

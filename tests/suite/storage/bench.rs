@@ -321,6 +321,7 @@ impl Bench {
         };
         let link = LinkMember {
             only_without_role: false,
+            staff: false,
             id: new.id,
             new_user_id,
             user_id,

@@ -49,6 +49,7 @@ macro_rules! conformance {
                     a_deleted_organization_takes_nothing_new,
                     organizations_come_in_the_order_of_their_slugs,
                     an_organization_changes_where_it_is_told_to,
+                    staff_without_a_role_get_the_default_role_of_their_organization,
                 ]
                 api_keys: [
                     a_key_comes_back_as_it_was_stored,

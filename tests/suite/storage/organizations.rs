@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use tokio::task::JoinSet;
 use userbridge::{
-    domain::{EventKind, Organization, Page, Scope, Slug},
-    storage::{Conflict, Missing, OrganizationPatch, StoreError},
+    domain::{EventKind, Organization, Page, Role, Scope, Slug},
+    storage::{Conflict, LinkMember, LinkOutcome, Linked, Missing, OrganizationPatch, StoreError},
 };
 
-use super::bench::{Bench, all};
+use super::{
+    bench::{Bench, all},
+    people::{address, set, values},
+};
 
 pub(super) async fn an_organization_is_found_by_its_id_and_by_its_slug(bench: Bench) {
     let acme = bench.new_organization("acme");
@@ -206,4 +209,46 @@ pub(super) async fn an_organization_changes_where_it_is_told_to(bench: Bench) {
         .update_organization(acme, taken, bench.change())
         .await
         .unwrap();
+}
+
+pub(super) async fn staff_without_a_role_get_the_default_role_of_their_organization(bench: Bench) {
+    let (acme, globex) = (
+        bench.organization("acme").await,
+        bench.organization("globex").await,
+    );
+    let staff = async |organization, values| {
+        let link = LinkMember {
+            staff: true,
+            ..bench.link_with(values)
+        };
+        bench.link_as(organization, link).await.unwrap()
+    };
+    let role = |linked: &Linked| linked.entry.access.role;
+    let sally = staff(acme, address("sally@acme.example.com")).await;
+    assert_eq!(role(&sally), Some(Role::Viewer));
+    let patch = OrganizationPatch {
+        default_role: Some(Role::Editor),
+        ..OrganizationPatch::default()
+    };
+    bench
+        .update_organization(acme, patch, bench.change())
+        .await
+        .unwrap();
+    let tom = staff(acme, address("tom@acme.example.com")).await;
+    assert_eq!(role(&tom), Some(Role::Editor));
+    let elsewhere = staff(globex, address("tom@acme.example.com")).await;
+    assert_eq!(role(&elsewhere), Some(Role::Viewer));
+    // Who has a role keeps it, and nothing changes.
+    let again = staff(acme, address("sally@acme.example.com")).await;
+    assert_eq!(again.entry, sally.entry);
+    assert_eq!(again.outcome, LinkOutcome::Found);
+    // One that is given counts.
+    let admin = values! { email: set("ann@acme.example.com"), role: Some(Role::Admin) };
+    assert_eq!(role(&staff(acme, admin).await), Some(Role::Admin));
+    // Nobody else gets one.
+    let end_user = bench.person(acme, address("end@acme.example.com")).await;
+    assert_eq!(end_user.access.role, None);
+    let both = staff(acme, address("end@acme.example.com")).await;
+    assert_eq!(role(&both), Some(Role::Editor));
+    assert_eq!(both.entry.member, end_user.member);
 }

@@ -66,6 +66,7 @@ impl Bench {
     pub(super) fn link_with(&self, values: MemberPatch) -> LinkMember {
         LinkMember {
             only_without_role: false,
+            staff: false,
             id: MemberId::new(self.tick(), RANDOM).unwrap(),
             new_user_id: self.user_id(),
             user_id: None,

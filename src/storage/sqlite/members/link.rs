@@ -27,10 +27,18 @@ use crate::{
 pub(super) async fn link(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
-    link: LinkMember,
+    mut link: LinkMember,
     change: &Change,
 ) -> Result<Linked, StoreError> {
-    match existing(connection, organization, &link).await? {
+    let existing = existing(connection, organization, &link).await?;
+    if link.staff && link.values.role.flatten().is_none() {
+        let role = match existing.as_ref().and_then(|stored| stored.entry.access.role) {
+            Some(role) => role,
+            None => default_role(connection, organization).await?,
+        };
+        link.values.role = Some(Some(role));
+    }
+    match existing {
         Some(stored) if link.only_without_role && stored.entry.access.role.is_some() => {
             Err(Conflict::Member.into())
         }
@@ -66,6 +74,21 @@ async fn existing(
         }
     }
     Ok(None)
+}
+
+/// The role of staff for whom none is given.
+async fn default_role(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+) -> Result<Role, StoreError> {
+    let role: Option<String> =
+        sqlx::query_scalar("SELECT default_role FROM organizations WHERE id = $1 AND deleted_at IS NULL")
+            .bind(&organization.as_uuid().as_bytes()[..])
+            .fetch_optional(connection)
+            .await
+            .map_err(engine)?;
+    let role = role.ok_or(Missing::Organization)?;
+    role.parse().map_err(|_| StoreError::Corrupt("default role"))
 }
 
 async fn refresh(
