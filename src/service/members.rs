@@ -23,8 +23,8 @@ pub struct LinkRequest {
     pub source: Source,
     /// The source's own id.
     pub external_id: Option<ExternalId>,
-    /// The values of a new link; those that differ are changed in one that is there. Without a portal role and a role the
-    /// member becomes an end user; one who is keeps the portal role.
+    /// The values of a new link; those that differ are changed in one that is there. Without a portal role, a role and `staff`
+    /// the member becomes an end user; one who is keeps the portal role.
     pub values: MemberPatch,
     /// Do nothing about a member who has a role already.
     pub only_without_role: bool,

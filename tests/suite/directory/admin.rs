@@ -135,7 +135,7 @@ async fn staff_linked_without_a_role_get_the_default_role_of_their_organization(
         ..LinkMemberRequest::default()
     };
     let sally = linked(&app, staff("sally@acme.example.com"), &key).await;
-    assert_eq!(sally.role(), Role::Viewer);
+    assert_eq!((sally.role(), sally.portal_role.clone()), (Role::Viewer, None));
     let values = Organization {
         default_role: Role::Admin.into(),
         ..Organization::default()

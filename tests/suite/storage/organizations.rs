@@ -226,6 +226,7 @@ pub(super) async fn staff_without_a_role_get_the_default_role_of_their_organizat
     let role = |linked: &Linked| linked.entry.access.role;
     let sally = staff(acme, address("sally@acme.example.com")).await;
     assert_eq!(role(&sally), Some(Role::Viewer));
+    assert_eq!(sally.entry.member.profile.portal_role, None);
     let patch = OrganizationPatch {
         default_role: Some(Role::Editor),
         ..OrganizationPatch::default()
