@@ -18,6 +18,7 @@ use tokio::{
 };
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Request, Status, transport::Endpoint};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 use tower::{Service as _, ServiceExt as _};
 use userbridge::{domain::Scope, rpc::Services};
@@ -194,6 +195,33 @@ async fn a_head_that_is_none_is_answered_in_json() {
             "{body}"
         );
     }
+}
+
+#[tokio::test]
+async fn requests_of_all_clients_together_are_bounded_until_their_answers_are_sent() {
+    let limits = Limits {
+        requests: 2,
+        ..Limits::new(Places::new(100))
+    };
+    let [grpc, _] = listeners(limits).await;
+    let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap();
+    let health = || HealthClient::new(channel.connect_lazy());
+    let watch = async || health().watch(HealthCheckRequest::default()).await;
+    let (first, second) = (watch().await.unwrap(), watch().await.unwrap());
+    let refused = watch().await.unwrap_err();
+    // What gRPC makes of HTTP's 503.
+    assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+    drop(first);
+    // The server notices a moment later.
+    let again = timeout(NEVER, async {
+        loop {
+            if let Ok(answer) = watch().await {
+                return answer;
+            }
+        }
+    });
+    again.await.expect("places are given back");
+    drop(second);
 }
 
 #[tokio::test]

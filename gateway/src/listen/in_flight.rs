@@ -1,4 +1,4 @@
-//! Bytes of bodies that are kept while their requests are answered.
+//! Requests that are being answered, and the bytes of their bodies.
 
 use std::{
     error::Error,
@@ -15,22 +15,31 @@ use hyper::body::{Frame, SizeHint};
 use thiserror::Error;
 use tower::BoxError;
 
+use super::Limits;
+use crate::seldom::Seldom;
+
 /// So much of each body is not counted, so that an honest small request is read even while others hold all there is.
 /// The number of connections bounds these.
 const FREE: usize = 4 * 1024;
 
-/// The bytes of all bodies of a listener.
+/// The requests of a listener that are being answered.
 #[derive(Clone, Debug)]
-pub(super) struct InFlight {
-    all: Arc<AtomicUsize>,
-    most: usize,
-    most_of_one: usize,
+pub(super) struct InFlight(Arc<All>);
+
+#[derive(Debug)]
+struct All {
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+    most_requests: usize,
+    most_bytes: usize,
+    most_bytes_of_one: usize,
+    refused: Seldom,
 }
 
-/// What one request keeps, given back when it is dropped.
+/// One request and what it keeps, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
-    in_flight: InFlight,
+    all: Arc<All>,
     counted: AtomicUsize,
 }
 
@@ -60,38 +69,45 @@ pub fn is_too_much(error: &(dyn Error + 'static)) -> bool {
 }
 
 impl InFlight {
-    pub(super) fn new(most: usize, most_of_one: usize) -> Self {
-        Self {
-            all: Arc::default(),
-            most,
-            most_of_one,
-        }
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self(Arc::new(All {
+            requests: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            most_requests: limits.requests,
+            most_bytes: limits.in_flight,
+            most_bytes_of_one: limits.kept_of_body,
+            refused: Seldom::new(),
+        }))
     }
 
-    /// For one request, which keeps nothing yet.
-    pub(super) fn hold(&self) -> Arc<Held> {
-        Arc::new(Held {
-            in_flight: self.clone(),
+    /// For one more request, which keeps nothing yet, if there is room for it.
+    pub(super) fn hold(&self) -> Option<Arc<Held>> {
+        let all = &self.0;
+        if all.requests.fetch_add(1, Ordering::Relaxed) >= all.most_requests {
+            all.requests.fetch_sub(1, Ordering::Relaxed);
+            if all.refused.is_due() {
+                tracing::warn!(most = all.most_requests, "too many requests: some are refused");
+            }
+            return None;
+        }
+        Some(Arc::new(Held {
+            all: Arc::clone(all),
             counted: AtomicUsize::new(0),
-        })
+        }))
     }
 }
 
 impl Held {
     /// Of a body of which so many bytes were read.
     fn read(&self, bytes: usize) -> Result<(), TooMuch> {
-        let InFlight {
-            all,
-            most,
-            most_of_one,
-        } = &self.in_flight;
-        let counted = bytes.min(*most_of_one).saturating_sub(FREE);
+        let all = &self.all;
+        let counted = bytes.min(all.most_bytes_of_one).saturating_sub(FREE);
         let more = counted.saturating_sub(self.counted.load(Ordering::Relaxed));
         if more == 0 {
             return Ok(());
         }
-        if all.fetch_add(more, Ordering::Relaxed) + more > *most {
-            all.fetch_sub(more, Ordering::Relaxed);
+        if all.bytes.fetch_add(more, Ordering::Relaxed) + more > all.most_bytes {
+            all.bytes.fetch_sub(more, Ordering::Relaxed);
             return Err(TooMuch);
         }
         self.counted.store(counted, Ordering::Relaxed);
@@ -101,9 +117,10 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.in_flight
-            .all
+        self.all
+            .bytes
             .fetch_sub(*self.counted.get_mut(), Ordering::Relaxed);
+        self.all.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -150,12 +167,17 @@ mod tests {
     use http_body_util::{BodyExt as _, Full};
 
     use super::*;
+    use crate::listen::Places;
 
     #[tokio::test]
     async fn bodies_beyond_the_bound_are_refused_until_others_are_done_but_for_small_ones() {
-        let in_flight = InFlight::new(100_000, 64 * 1024);
+        let in_flight = InFlight::new(&Limits {
+            in_flight: 100_000,
+            requests: 3,
+            ..Limits::new(Places::new(1))
+        });
         let read = async |bytes: usize| {
-            let held = in_flight.hold();
+            let held = in_flight.hold().unwrap();
             let body = Full::new(Bytes::from(vec![b'x'; bytes]));
             let read = Counted::new(body, Arc::clone(&held)).collect().await;
             read.map(|_| held)
@@ -167,7 +189,11 @@ mod tests {
         let small = read(FREE).await.unwrap();
         drop(first);
         let second = read(64 * 1024).await.unwrap();
-        drop((small, second));
-        assert_eq!(in_flight.all.load(Ordering::Relaxed), 0);
+        let third = in_flight.hold();
+        assert!(third.is_some());
+        assert!(in_flight.hold().is_none(), "there are three requests");
+        drop((small, second, third));
+        assert_eq!(in_flight.0.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(in_flight.0.requests.load(Ordering::Relaxed), 0);
     }
 }

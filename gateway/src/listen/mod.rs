@@ -1,7 +1,7 @@
 //! Listeners of HTTP/1.1 and HTTP/2: the gateway's own, and the one for gRPC of whoever embeds it.
 //!
 //! What a client can hold before anybody knows who asks is bounded here: connections (`places`), the time until a
-//! request begins, streams and unread bytes of a connection, and bytes of bodies (`in_flight`).
+//! request begins, streams and unread bytes of a connection, requests and bytes of their bodies (`in_flight`).
 
 mod bad_head;
 mod in_flight;
@@ -62,6 +62,8 @@ pub struct Limits {
     pub places: Places,
     /// How long a new connection may take until the head of its first request is there, whatever the protocol.
     pub first_request: Duration,
+    /// Most requests at once, until their answers are sent. One more is answered with 503.
+    pub requests: usize,
     /// Most bytes of one request's body that the service keeps. What it reads beyond, it throws away.
     pub kept_of_body: usize,
     /// Most bytes of all bodies that are kept at once, without the first 4 KiB of each. See [`is_too_much`].
@@ -69,12 +71,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// These places, and what fits every service: 30 s, 64 KiB of a body, 64 MiB of all.
+    /// These places, and what fits every service: 30 s, ten thousand requests, 64 KiB of a body, 64 MiB of all.
     #[must_use]
     pub fn new(places: Places) -> Self {
         Self {
             places,
             first_request: Duration::from_secs(30),
+            requests: 10_000,
             kept_of_body: 64 * 1024,
             in_flight: 64 * 1024 * 1024,
         }
@@ -92,13 +95,13 @@ pub async fn serve<S, B>(
     S: Service<Request<Counted<Incoming>>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send,
-    B: HttpBody<Data = Bytes> + Send + 'static,
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
     let connections = GracefulShutdown::new();
     let mut tasks = JoinSet::new();
     let builder = protocol();
-    let in_flight = InFlight::new(limits.in_flight, limits.kept_of_body);
+    let in_flight = InFlight::new(&limits);
     let failed = Seldom::new();
     let mut shutdown = pin!(shutdown);
     loop {

@@ -1,6 +1,7 @@
 //! What happens around each request of a connection.
 
 use std::{
+    convert::Infallible,
     pin::Pin,
     sync::{
         Arc,
@@ -9,12 +10,20 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::Request;
+use axum::body::{Bytes, HttpBody};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{Either, Full};
+use hyper::body::{Frame, SizeHint};
 use tower::Service;
 
 use super::in_flight::{Counted, Held, InFlight};
 
-/// The service of one connection: it notes that a request has come, and counts the bytes of bodies.
+/// What is answered when too many requests are in flight. No dialect is asked, so there is the name under which each
+/// looks for a text; a gRPC client takes the status for UNAVAILABLE.
+const FULL: &str = r#"{"detail":"Service Unavailable","message":"Service Unavailable"}"#;
+
+/// The service of one connection: it notes that a request has come, and counts it and the bytes of its body until it is
+/// answered.
 #[derive(Clone)]
 pub(super) struct Requests<S> {
     inner: S,
@@ -46,39 +55,81 @@ impl<S> Requests<S> {
     }
 }
 
-impl<S, B> Service<Request<B>> for Requests<S>
+impl<S, B, R> Service<Request<B>> for Requests<S>
 where
-    S: Service<Request<Counted<B>>>,
+    S: Service<Request<Counted<B>>, Response = Response<R>, Error = Infallible>,
+    S::Future: Send + 'static,
 {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Responding<S::Future>;
+    type Response = Response<Answer<R>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.begun.0.store(true, Ordering::Relaxed);
-        let held = self.in_flight.hold();
+        let Some(held) = self.in_flight.hold() else {
+            return Box::pin(async { Ok(refusal()) });
+        };
         let request = request.map(|body| Counted::new(body, Arc::clone(&held)));
-        Responding {
-            inner: Box::pin(self.inner.call(request)),
-            _held: held,
-        }
+        let answering = self.inner.call(request);
+        Box::pin(async move {
+            let Ok(response) = answering.await;
+            Ok(response.map(|body| Answer {
+                inner: Either::Left(body),
+                _held: Some(held),
+            }))
+        })
     }
 }
 
-/// The answer to a request, which keeps its body until there is one.
-pub(super) struct Responding<F> {
-    inner: Pin<Box<F>>,
-    _held: Arc<Held>,
+fn refusal<R>() -> Response<Answer<R>> {
+    let mut response = Response::new(Answer {
+        inner: Either::Right(Full::new(Bytes::from_static(FULL.as_bytes()))),
+        _held: None,
+    });
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
-impl<F: Future> Future for Responding<F> {
-    type Output = F::Output;
+/// The body of an answer. Its request is in flight until all of it is sent.
+pub(super) struct Answer<R> {
+    inner: Either<R, Full<Bytes>>,
+    _held: Option<Arc<Held>>,
+}
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.inner.as_mut().poll(context)
+impl<R: HttpBody<Data = Bytes> + Unpin> HttpBody for Answer<R> {
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        match &mut self.inner {
+            Either::Left(body) => Pin::new(body).poll_frame(context),
+            Either::Right(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(|never: Infallible| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Either::Left(body) => body.is_end_stream(),
+            Either::Right(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Either::Left(body) => body.size_hint(),
+            Either::Right(body) => body.size_hint(),
+        }
     }
 }
