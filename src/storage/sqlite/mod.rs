@@ -26,12 +26,13 @@ mod teams;
 mod writer;
 
 use async_trait::async_trait;
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{
-    sync::watch,
+    sync::{Mutex, watch},
     time::{Duration, Instant, sleep},
 };
 
-use self::{checkpoint::Checkpointer, lookup::LookupQueue, reads::Reads, writer::WriteQueue};
+use self::{checkpoint::Checkpointer, error::engine, lookup::LookupQueue, reads::Reads, writer::WriteQueue};
 use super::{Condition, Migrate, Storage, StoreError};
 
 pub use self::settings::Settings;
@@ -47,6 +48,9 @@ pub struct SqliteStorage {
     reads: Reads,
     condition: watch::Receiver<Condition>,
     settings: Settings,
+    /// Does nothing but be open: should all others fail at once, the last of them would take the write-ahead log with it,
+    /// and the new ones would make another, which is not the file that the writer knows.
+    anchor: Mutex<Option<SqliteConnection>>,
 }
 
 impl SqliteStorage {
@@ -74,6 +78,7 @@ impl SqliteStorage {
         }
         let writes = WriteQueue::start(writer_options, &settings, sender.clone()).await?;
         let readers = options.clone().read_only(true);
+        let anchor = anchor(&readers).await.map_err(engine)?;
         let reads = Reads::new(&readers, &condition);
         Ok(Self {
             lookups: LookupQueue::start(readers, &settings, sender).await?,
@@ -82,8 +87,18 @@ impl SqliteStorage {
             reads,
             condition,
             settings,
+            anchor: Mutex::new(Some(anchor)),
         })
     }
+}
+
+/// A connection that has read the file once, and so holds SQLite's lock of those who use it.
+async fn anchor(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let mut connection = SqliteConnection::connect_with(options).await?;
+    sqlx::query("PRAGMA schema_version")
+        .execute(&mut connection)
+        .await?;
+    Ok(connection)
 }
 
 #[async_trait]
@@ -110,6 +125,11 @@ impl Storage for SqliteStorage {
         self.lookups.close().await;
         self.reads.close().await;
         self.checkpoints.close().await;
+        if let Some(anchor) = self.anchor.lock().await.take()
+            && let Err(error) = anchor.close().await
+        {
+            tracing::error!(%error, "closing the database failed");
+        }
         // Last, so that the writer is the one that folds the write-ahead log into the file.
         self.writes.close().await;
     }
