@@ -209,7 +209,6 @@ async fn requests_of_all_clients_together_are_bounded_until_their_answers_are_se
     let watch = async || health().watch(HealthCheckRequest::default()).await;
     let (first, second) = (watch().await.unwrap(), watch().await.unwrap());
     let refused = watch().await.unwrap_err();
-    // What gRPC makes of HTTP's 503.
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     drop(first);
     // The server notices a moment later.

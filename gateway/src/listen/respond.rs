@@ -11,15 +11,15 @@ use std::{
 };
 
 use axum::body::{Bytes, HttpBody};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 use hyper::body::{Frame, SizeHint};
 use tower::Service;
 
 use super::in_flight::{Counted, Held, InFlight};
 
-/// What is answered when too many requests are in flight. No dialect is asked, so there is the name under which each
-/// looks for a text; a gRPC client takes the status for UNAVAILABLE.
+/// What is answered over HTTP when too many requests are in flight. No dialect is asked, so there is the name under which
+/// each looks for a text.
 const FULL: &str = r#"{"detail":"Service Unavailable","message":"Service Unavailable"}"#;
 
 /// The service of one connection: it notes that a request has come, and counts it and the bytes of its body until it is
@@ -71,7 +71,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.begun.0.store(true, Ordering::Relaxed);
         let Some(held) = self.in_flight.hold() else {
-            return Box::pin(async { Ok(refusal()) });
+            let grpc = is_grpc(request.headers());
+            return Box::pin(async move { Ok(if grpc { grpc_refusal() } else { refusal() }) });
         };
         let request = request.map(|body| Counted::new(body, Arc::clone(&held)));
         let answering = self.inner.call(request);
@@ -85,11 +86,35 @@ where
     }
 }
 
-fn refusal<R>() -> Response<Answer<R>> {
-    let mut response = Response::new(Answer {
-        inner: Either::Right(Full::new(Bytes::from_static(FULL.as_bytes()))),
+/// gRPC over HTTP/2, "Requests": the content type is `application/grpc`, with or without a format.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// UNAVAILABLE, in an answer that has nothing but its head.
+fn grpc_refusal<R>() -> Response<Answer<R>> {
+    let mut response = answer(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static("14"));
+    headers.insert(
+        "grpc-message",
+        HeaderValue::from_static("too many requests are in flight"),
+    );
+    response
+}
+
+fn answer<R>(body: Bytes) -> Response<Answer<R>> {
+    Response::new(Answer {
+        inner: Either::Right(Full::new(body)),
         _held: None,
-    });
+    })
+}
+
+fn refusal<R>() -> Response<Answer<R>> {
+    let mut response = answer(Bytes::from_static(FULL.as_bytes()));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
