@@ -149,7 +149,7 @@ mod tests {
     fn only_what_hyper_says_by_itself_gets_a_body() {
         let head = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
         let completed = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n\
-                         content-length: 47\r\ndate: x\r\n\r\n\
+                         content-length: 48\r\ndate: x\r\n\r\n\
                          {\"detail\":\"Bad Request\",\"message\":\"Bad Request\"}";
         let completed_text =
             |text: &str| complete(text.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap());
