@@ -14,6 +14,7 @@ mod cli;
 mod crash;
 mod directory;
 mod erasure;
+mod faults;
 mod feedier;
 mod files;
 mod gate;

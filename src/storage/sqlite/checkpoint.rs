@@ -54,6 +54,8 @@ impl Checkpointer {
     ) -> Result<Self, StoreError> {
         let options = options
             .pragma("wal_autocheckpoint", "0")
+            // As the writer has it.
+            .command_buffer_size(0)
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
         let turn = Arc::new(Mutex::new(()));

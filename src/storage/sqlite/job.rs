@@ -109,10 +109,9 @@ where
 
     fn finish(self: Box<Self>, failure: Option<Failure>) {
         let result = match (self.result, failure) {
-            // It failed by itself: that says more than how the batch ended.
-            (Some(Err(error)), _) => Err(error),
-            (Some(Ok(value)), None) => Ok(value),
+            // Also if it failed by itself: of a connection that broke it is not known what it last read.
             (_, Some(failure)) => Err(failure.into()),
+            (Some(result), None) => result,
             (None, None) => Err(StoreError::Closed),
         };
         // A caller that went away does not mind.

@@ -199,7 +199,7 @@ impl Reader {
                     tracing::error!(%error, lookups = lookups.len(), "a look-up failed");
                 }
                 refuse(lookups, outage);
-                self.disconnect().await;
+                self.disconnect();
             }
         }
     }
@@ -210,11 +210,9 @@ impl Reader {
         }
     }
 
-    async fn disconnect(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // It is given up because it is broken.
-            let _ = connection.close().await;
-        }
+    /// Its thread is not waited for: one that has died does not say so.
+    fn disconnect(&mut self) {
+        self.connection = None;
     }
 
     /// Looks up a key that nobody has: whether look-ups can be answered again.
@@ -224,7 +222,7 @@ impl Reader {
             Err(error) => {
                 self.outages
                     .begin(outage(&error).unwrap_or(Outage::Other), &error);
-                self.disconnect().await;
+                self.disconnect();
             }
         }
     }
@@ -250,7 +248,9 @@ impl Reader {
                 .bind(user_id)
                 .bind(email);
         }
-        query.fetch_one(connection).await
+        let row = query.fetch_optional(connection).await?;
+        // The statement always has a row, unless its thread dies: then the rows end, and that is all there is to see.
+        row.ok_or(sqlx::Error::WorkerCrashed)
     }
 }
 

@@ -72,6 +72,8 @@ impl WriteQueue {
         let options = options
             .pragma("cache_size", format!("-{CACHE_KIB}"))
             .pragma("wal_autocheckpoint", MOST_PAGES.to_string())
+            // Without a queue: in one, a command for a thread that has died waits for ever.
+            .command_buffer_size(0)
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
         let path = options.get_filename();

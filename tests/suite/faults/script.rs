@@ -1,0 +1,693 @@
+//! A script of everything that can be done with a directory, the same whenever it runs: ids, secrets and times depend on
+//! the step and on nothing else.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    fmt::Debug,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use userbridge::{
+    domain::{
+        Actor, ApiKeyId, AuthMethod, Clock, KeyDigest, MemberEntry, MemberId, MemberLookup, MemberPatch,
+        OrganizationId, Page, Random, Role, Scope, TeamNumber, Timestamp, UserId,
+    },
+    service::{Admin, Area, CreatedApiKey, Directory, Expiry, LinkRequest, Read, ServiceError, Write},
+    storage::{
+        Answer, Association, Change, EventQuery, Linked, MemberFilter, MemberKey, MemberOrder, MemberQuery,
+        Once, OrganizationPatch, Storage, Token,
+    },
+};
+
+const BEGIN: i64 = 1_775_030_400_000;
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// What a step did, or one of several things that it did.
+pub(super) struct Part {
+    /// Which of them.
+    pub(super) index: usize,
+    /// Whose event proves that it was done; None: any event of the step's time does.
+    pub(super) user: Option<UserId>,
+    pub(super) outcome: Result<String, ServiceError>,
+}
+
+type Parts<'w> = Pin<Box<dyn Future<Output = Vec<Part>> + 'w>>;
+
+/// One thing to do, or several at once.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    /// No other step has this time.
+    pub(super) at: Timestamp,
+    run: for<'w> fn(&'w World) -> Parts<'w>,
+}
+
+impl Step {
+    /// Does it, without the `skipped` of those of its parts that change something at once.
+    pub(super) async fn run(&self, world: &World, skipped: &[usize]) -> Vec<Part> {
+        world.clock.0.store(self.at.as_millis(), Ordering::Relaxed);
+        world.random.seed(self.at, 0);
+        world.skipped.replace(skipped.to_vec());
+        (self.run)(world).await
+    }
+
+    /// Whether it changes several things at once, of which some can be skipped.
+    pub(super) fn has_parts(&self) -> bool {
+        self.name.ends_with(" at once")
+    }
+}
+
+/// A directory whose time and randomness are the script's.
+pub(super) struct World {
+    pub(super) directory: Directory,
+    pub(super) storage: Arc<dyn Storage>,
+    clock: StepClock,
+    random: StepRandom,
+    names: Rc<Names>,
+    skipped: RefCell<Vec<usize>>,
+}
+
+/// What steps made, by the name that later ones call it.
+#[derive(Default)]
+pub(super) struct Names {
+    organizations: RefCell<HashMap<&'static str, OrganizationId>>,
+    keys: RefCell<HashMap<&'static str, (ApiKeyId, KeyDigest)>>,
+    members: RefCell<HashMap<&'static str, (MemberId, UserId)>>,
+}
+
+#[derive(Clone, Default)]
+struct StepClock(Arc<AtomicI64>);
+
+impl Clock for StepClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[derive(Clone, Default)]
+struct StepRandom(Arc<AtomicU64>);
+
+impl StepRandom {
+    fn seed(&self, at: Timestamp, part: usize) {
+        let seed = (at.as_millis().cast_unsigned() << 8 | part as u64) << 8;
+        self.0.store(seed, Ordering::Relaxed);
+    }
+}
+
+impl Random for StepRandom {
+    fn fill(&self, buffer: &mut [u8]) -> std::io::Result<()> {
+        for chunk in buffer.chunks_mut(8) {
+            // SplitMix64.
+            let mut word = self
+                .0
+                .fetch_add(1, Ordering::Relaxed)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(word ^ (word >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    pub(super) fn new(storage: Arc<dyn Storage>, names: Rc<Names>) -> Self {
+        let (clock, random) = (StepClock::default(), StepRandom::default());
+        let directory = Directory::with(storage.clone(), Arc::new(clock.clone()), Arc::new(random.clone()));
+        Self {
+            directory,
+            storage,
+            clock,
+            random,
+            names,
+            skipped: RefCell::default(),
+        }
+    }
+
+    fn skips(&self, part: usize) -> bool {
+        self.skipped.borrow().contains(&part)
+    }
+
+    /// A change that changes nothing.
+    pub(super) async fn change_nothing(&self) -> Result<(), ServiceError> {
+        let patch = OrganizationPatch::default();
+        let acme = self.organization("acme");
+        match self
+            .directory
+            .update_organization(Admin::OPERATOR, acme, patch)
+            .await
+        {
+            // It is not there yet.
+            Ok(_) | Err(ServiceError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn organization(&self, name: &str) -> OrganizationId {
+        self.names.organizations.borrow()[name]
+    }
+
+    fn key(&self, name: &str) -> (ApiKeyId, KeyDigest) {
+        self.names.keys.borrow()[name]
+    }
+
+    fn member(&self, name: &str) -> MemberId {
+        self.names.members.borrow()[name].0
+    }
+
+    fn user(&self, name: &str) -> UserId {
+        self.names.members.borrow()[name].1
+    }
+
+    fn read(&self, organization: &str) -> Read {
+        Read::operator(self.organization(organization))
+    }
+
+    fn write(&self, organization: &str) -> Write {
+        Write::operator(self.organization(organization))
+    }
+
+    async fn new_organization(&self, name: &'static str) -> Vec<Part> {
+        let grant = Admin::OPERATOR;
+        let (slug, full) = (name.parse().unwrap(), format!("The {name}").parse().unwrap());
+        let made = self
+            .directory
+            .create_organization(grant, slug, full, Once::never())
+            .await;
+        if let Ok(Answer::New(made)) = &made {
+            let mut names = self.names.organizations.borrow_mut();
+            names.entry(name).or_insert(made.id);
+        }
+        one(made)
+    }
+
+    async fn new_key(&self, name: &'static str, organization: Option<&str>, scopes: &[Scope]) -> Vec<Part> {
+        let organization = organization.map(|name| self.organization(name));
+        let scopes = scopes.iter().copied().collect();
+        let made = self
+            .directory
+            .create_api_key(Admin::OPERATOR, organization, scopes, None, Once::never())
+            .await;
+        if let Ok(Answer::New(made)) = &made {
+            self.name_key(name, made);
+        }
+        one(made)
+    }
+
+    fn name_key(&self, name: &'static str, made: &CreatedApiKey) {
+        let mut names = self.names.keys.borrow_mut();
+        names.entry(name).or_insert((made.key.id, made.secret.digest()));
+    }
+
+    async fn link(
+        &self,
+        name: &'static str,
+        organization: &str,
+        values: MemberPatch,
+        once: Once<Linked>,
+    ) -> Vec<Part> {
+        let link = LinkRequest {
+            values: MemberPatch {
+                email: Some(Some(format!("{name}@example.com").parse().unwrap())),
+                name: Some(Some(format!("{name} of {organization}").parse().unwrap())),
+                ..values
+            },
+            ..LinkRequest::default()
+        };
+        let linked = self
+            .directory
+            .link_member(self.write(organization), link, once)
+            .await;
+        if let Ok(Answer::New(linked)) = &linked {
+            let MemberEntry { member, .. } = &linked.entry;
+            let mut names = self.names.members.borrow_mut();
+            names.entry(name).or_insert((member.id, member.user_id));
+        }
+        one(linked)
+    }
+
+    async fn many(&self, organization: &str, names: [&'static str; 4]) -> Vec<Part> {
+        let links = names
+            .into_iter()
+            .enumerate()
+            .filter(|(part, _)| !self.skips(*part));
+        let links = links.map(|(index, name)| async move {
+            // What a link draws does not depend on the others.
+            self.random.seed(self.clock.now(), index);
+            let mut parts = self
+                .link(name, organization, MemberPatch::default(), Once::never())
+                .await;
+            let user = self.names.members.borrow().get(name).map(|(_, user)| *user);
+            parts.pop().map(|part| Part { index, user, ..part })
+        });
+        join_all(links).await.into_iter().flatten().collect()
+    }
+
+    async fn where_is(&self, key: &str, name: &str) -> Result<Vec<Association>, ServiceError> {
+        let caller = self.directory.caller(self.key(key).1, Area::Directory).await?;
+        self.directory.associations(&caller, self.user(name)).await
+    }
+
+    fn repeatable<T>(&self, key: &str) -> Once<T>
+    where
+        T: Debug,
+    {
+        Once {
+            token: Some(Token {
+                api_key: self.key("writer").0,
+                key: key.to_owned(),
+                request: [7; 32],
+            }),
+            encode: |value| format!("{value:?}").into_bytes(),
+        }
+    }
+}
+
+/// A step with one part.
+fn one<T: Debug>(result: Result<T, ServiceError>) -> Vec<Part> {
+    let outcome = result.map(|value| format!("{value:?}"));
+    vec![Part {
+        index: 0,
+        user: None,
+        outcome,
+    }]
+}
+
+/// One after the other.
+fn several<const N: usize>(parts: [Vec<Part>; N]) -> Vec<Part> {
+    let parts = parts.into_iter().flatten().enumerate();
+    parts.map(|(index, part)| Part { index, ..part }).collect()
+}
+
+fn staff(role: Role) -> MemberPatch {
+    MemberPatch {
+        role: Some(Some(role)),
+        auth_method: Some(Some(AuthMethod::Password)),
+        ..MemberPatch::default()
+    }
+}
+
+fn all(filter: MemberFilter, order: MemberOrder) -> MemberQuery {
+    MemberQuery {
+        filter,
+        order,
+        limit: 100,
+        ..MemberQuery::default()
+    }
+}
+
+/// Everything, in an order in which each step finds what it is about.
+pub(super) fn script() -> Vec<Step> {
+    let mut steps = [organizations(), people(), endings(), reads()].concat();
+    let later = steps.len();
+    steps.extend(afterwards());
+    let at = |index: usize| {
+        let minutes = i64::try_from(index).unwrap() * MINUTE;
+        let days = if index < later { 0 } else { 3 * DAY };
+        Timestamp::from_millis(BEGIN + minutes + days)
+    };
+    steps
+        .into_iter()
+        .enumerate()
+        .map(|(index, (name, run))| Step {
+            name,
+            at: at(index),
+            run,
+        })
+        .collect()
+}
+
+type Named = (&'static str, for<'w> fn(&'w World) -> Parts<'w>);
+
+/// Organizations, keys and a team.
+fn organizations() -> Vec<Named> {
+    vec![
+        ("create acme", |w| Box::pin(w.new_organization("acme"))),
+        ("create globex", |w| Box::pin(w.new_organization("globex"))),
+        ("acme keeps for a day", |w| {
+            Box::pin(async move {
+                let patch = OrganizationPatch {
+                    name: Some("Acme, Inc.".parse().unwrap()),
+                    retention_days: Some(Some(1)),
+                    ..OrganizationPatch::default()
+                };
+                let acme = w.organization("acme");
+                one(w
+                    .directory
+                    .update_organization(Admin::OPERATOR, acme, patch)
+                    .await)
+            })
+        }),
+        ("a public key of acme", |w| {
+            Box::pin(w.new_key("public", Some("acme"), &[Scope::PublicApi]))
+        }),
+        ("a public key of globex", |w| {
+            Box::pin(w.new_key("globex", Some("globex"), &[Scope::PublicApi]))
+        }),
+        ("a key to write with", |w| {
+            Box::pin(w.new_key("writer", Some("acme"), &[Scope::DirectoryWrite]))
+        }),
+        ("a key of the deployment", |w| {
+            Box::pin(w.new_key("admin", None, &[Scope::Admin]))
+        }),
+        ("rotate a key", |w| {
+            Box::pin(async move {
+                let (grant, acme) = (Admin::OPERATOR, Some(w.organization("acme")));
+                let old = w.key("public").0;
+                let rotated = w
+                    .directory
+                    .rotate_api_key(
+                        grant,
+                        acme,
+                        old,
+                        Duration::from_hours(1),
+                        Expiry::Kept,
+                        Once::never(),
+                    )
+                    .await;
+                if let Ok(Answer::New(made)) = &rotated {
+                    w.name_key("rotated", made);
+                }
+                one(rotated)
+            })
+        }),
+        ("a team", |w| {
+            Box::pin(async move {
+                let (key, name) = ("north".parse().unwrap(), "North".parse().unwrap());
+                let once = w.repeatable("team");
+                one(w.directory.create_team(w.write("acme"), key, name, once).await)
+            })
+        }),
+        ("the same team once more", |w| {
+            Box::pin(async move {
+                let (key, name) = ("north".parse().unwrap(), "North".parse().unwrap());
+                let once = w.repeatable("team");
+                one(w.directory.create_team(w.write("acme"), key, name, once).await)
+            })
+        }),
+    ]
+}
+
+/// People who come and change.
+fn people() -> Vec<Named> {
+    vec![
+        ("link ann, an owner", |w| {
+            Box::pin(w.link("ann", "acme", staff(Role::Owner), Once::never()))
+        }),
+        ("link bob", |w| {
+            Box::pin(w.link("bob", "acme", MemberPatch::default(), w.repeatable("bob")))
+        }),
+        ("link bob once more", |w| {
+            Box::pin(w.link("bob", "acme", MemberPatch::default(), w.repeatable("bob")))
+        }),
+        ("link ann elsewhere", |w| {
+            Box::pin(async move {
+                let link = LinkRequest {
+                    values: MemberPatch {
+                        email: Some(Some("ann@example.com".parse().unwrap())),
+                        ..MemberPatch::default()
+                    },
+                    ..LinkRequest::default()
+                };
+                let grant = w.write("globex");
+                one(w.directory.link_member(grant, link, Once::never()).await)
+            })
+        }),
+        ("link four at once", |w| {
+            Box::pin(w.many("acme", ["carl", "dora", "eve", "fred"]))
+        }),
+        ("link four elsewhere at once", |w| {
+            Box::pin(w.many("globex", ["gail", "hans", "ida", "joe"]))
+        }),
+        ("change bob", |w| {
+            Box::pin(async move {
+                let patch = MemberPatch {
+                    email: Some(Some("robert@example.com".parse().unwrap())),
+                    name: Some(Some("Robert".parse().unwrap())),
+                    teams: Some(vec![TeamNumber(2)]),
+                    ..MemberPatch::default()
+                };
+                let (grant, bob) = (w.write("acme"), w.member("bob"));
+                one(w.directory.update_member(grant, bob, patch, None).await)
+            })
+        }),
+        ("change another version of bob", |w| {
+            Box::pin(async move {
+                let (grant, bob) = (w.write("acme"), w.member("bob"));
+                let changed = w
+                    .directory
+                    .update_member(grant, bob, staff(Role::Viewer), Some(77));
+                one(changed.await)
+            })
+        }),
+        ("who is in the team", |w| {
+            Box::pin(async move {
+                let members = ["ann", "carl", "dora"].map(|name| w.member(name)).to_vec();
+                let set = w
+                    .directory
+                    .set_team_members(w.write("acme"), TeamNumber(2), members);
+                one(set.await)
+            })
+        }),
+        ("rename the team", |w| {
+            Box::pin(async move {
+                let name = "The north".parse().unwrap();
+                one(w
+                    .directory
+                    .rename_team(w.write("acme"), TeamNumber(2), name)
+                    .await)
+            })
+        }),
+        ("seen", |w| {
+            Box::pin(async move {
+                let seen = vec![(w.organization("acme"), w.member("ann"), w.clock.now())];
+                one(w.storage.record_seen(seen).await.map_err(ServiceError::from))
+            })
+        }),
+        ("a key used", |w| {
+            Box::pin(async move {
+                let uses = vec![(Some(w.organization("acme")), w.key("writer").0, w.clock.now())];
+                one(w.storage.record_key_use(uses).await.map_err(ServiceError::from))
+            })
+        }),
+    ]
+}
+
+/// People who go.
+fn endings() -> Vec<Named> {
+    vec![
+        ("revoke carl", |w| {
+            Box::pin(async move {
+                let (grant, carl) = (w.write("acme"), w.member("carl"));
+                one(w.directory.revoke_member(grant, carl, None).await)
+            })
+        }),
+        ("restore carl", |w| {
+            Box::pin(async move {
+                let (grant, carl) = (w.write("acme"), w.member("carl"));
+                one(w.directory.restore_member(grant, carl).await)
+            })
+        }),
+        ("the last owner stays", |w| {
+            Box::pin(async move {
+                let (grant, ann) = (w.write("acme"), w.member("ann"));
+                one(w.directory.revoke_member(grant, ann, None).await)
+            })
+        }),
+        ("erase eve", |w| {
+            Box::pin(async move {
+                let (grant, eve) = (w.write("acme"), w.member("eve"));
+                one(w.directory.erase_member(grant, eve).await)
+            })
+        }),
+        ("delete some at once", |w| Box::pin(delete_some(w))),
+        ("a delete with a key", |w| {
+            Box::pin(async move { one(w.directory.delete_user(w.key("globex").1, w.user("ida")).await) })
+        }),
+    ]
+}
+
+/// What is read, and what goes then.
+fn reads() -> Vec<Named> {
+    vec![
+        ("find joe by his address", |w| {
+            Box::pin(async move {
+                let lookup = MemberLookup::Email("joe@example.com".to_owned());
+                one(w.directory.retrieve_user(w.key("globex").1, lookup).await)
+            })
+        }),
+        ("find hans, who is gone", |w| {
+            Box::pin(async move {
+                let lookup = MemberLookup::UserId(w.user("hans"));
+                one(w.directory.retrieve_user(w.key("globex").1, lookup).await)
+            })
+        }),
+        ("list", |w| {
+            Box::pin(async move {
+                let query = all(MemberFilter::default(), MemberOrder::Name);
+                one(w.directory.members_counted(w.read("acme"), query).await)
+            })
+        }),
+        ("search", |w| {
+            Box::pin(async move {
+                let filter = MemberFilter {
+                    name_parts: vec!["ACM".to_owned(), "rede".to_owned()],
+                    ..MemberFilter::default()
+                };
+                one(w
+                    .directory
+                    .members(w.read("acme"), all(filter, MemberOrder::Number))
+                    .await)
+            })
+        }),
+        ("find carl, by id and by address", |w| {
+            Box::pin(async move {
+                let by_id = w
+                    .directory
+                    .member(w.read("acme"), MemberKey::Id(w.member("carl")), true)
+                    .await;
+                let email = MemberKey::Email("carl@example.com".parse().unwrap());
+                let by_email = w.directory.member(w.read("acme"), email, false).await;
+                several([one(by_id), one(by_email)])
+            })
+        }),
+        ("some by id", |w| {
+            Box::pin(async move {
+                let ids = vec![w.member("eve"), w.member("joe"), w.member("ann")];
+                one(w.directory.members_by_id(w.read("acme"), ids, true).await)
+            })
+        }),
+        ("where ann is", |w| {
+            Box::pin(async move { one(w.where_is("writer", "ann").await) })
+        }),
+        ("what was done", |w| {
+            Box::pin(async move {
+                let query = EventQuery {
+                    limit: 1000,
+                    ..EventQuery::default()
+                };
+                one(w.directory.events(w.read("acme"), query).await)
+            })
+        }),
+        ("organizations, teams and keys", |w| {
+            Box::pin(async move {
+                fn page<K>() -> Page<K> {
+                    Page {
+                        after: None,
+                        limit: 100,
+                    }
+                }
+                let acme = w.organization("acme");
+                several([
+                    one(w.directory.organizations(Admin::OPERATOR, page()).await),
+                    one(w.directory.teams(w.read("acme"), page()).await),
+                    one(w.directory.api_keys(Admin::OPERATOR, Some(acme), page()).await),
+                ])
+            })
+        }),
+        ("delete the team", |w| {
+            Box::pin(async move { one(w.directory.delete_team(w.write("acme"), TeamNumber(2)).await) })
+        }),
+        ("revoke a key", |w| {
+            Box::pin(async move {
+                let (acme, writer) = (w.organization("acme"), w.key("writer").0);
+                one(w
+                    .directory
+                    .revoke_api_key(Admin::OPERATOR, Some(acme), writer)
+                    .await)
+            })
+        }),
+    ]
+}
+
+/// In one batch, one of them twice, and together with the change of another.
+async fn delete_some(w: &World) -> Vec<Part> {
+    let of = [
+        ("acme", "rotated", "dora"),
+        ("globex", "globex", "gail"),
+        ("acme", "rotated", "dora"),
+        ("globex", "globex", "ann"),
+        ("globex", "globex", "hans"),
+    ];
+    let last = of.len();
+    let deletes = of.into_iter().enumerate().filter(|(part, _)| !w.skips(*part));
+    let deletes = deletes.map(|(index, (organization, key, name))| async move {
+        let (organization, user) = (w.organization(organization), w.user(name));
+        let change = Change {
+            actor: Actor::ApiKey(w.key(key).0),
+            at: w.clock.now(),
+            source: None,
+        };
+        let revoked = w.storage.revoke_user(organization, user, change).await;
+        Part {
+            index,
+            user: Some(user),
+            outcome: revoked
+                .map(|revoked| revoked.to_string())
+                .map_err(ServiceError::from),
+        }
+    });
+    let rename = async {
+        let patch = MemberPatch {
+            name: Some(Some("Frederick".parse().unwrap())),
+            ..MemberPatch::default()
+        };
+        if w.skips(last) {
+            return None;
+        }
+        let (grant, fred) = (w.write("acme"), w.member("fred"));
+        let part = one(w.directory.update_member(grant, fred, patch, None).await).pop();
+        part.map(|part| Part {
+            index: last,
+            user: Some(w.user("fred")),
+            ..part
+        })
+    };
+    let (mut parts, renamed) = tokio::join!(join_all(deletes), rename);
+    parts.extend(renamed);
+    parts
+}
+
+/// What comes some days later.
+fn afterwards() -> Vec<Named> {
+    vec![
+        ("erase who is due", |w| {
+            Box::pin(async move { one(w.directory.erase_due().await) })
+        }),
+        ("forget old answers", |w| {
+            Box::pin(async move { one(w.directory.remove_old_answers().await) })
+        }),
+        ("compact", |w| {
+            Box::pin(async move { one(w.storage.compact().await.map_err(ServiceError::from)) })
+        }),
+        ("delete globex", |w| {
+            Box::pin(async move {
+                let globex = w.organization("globex");
+                one(w.directory.delete_organization(Admin::OPERATOR, globex).await)
+            })
+        }),
+        ("link zoe", |w| {
+            Box::pin(w.link("zoe", "acme", MemberPatch::default(), Once::never()))
+        }),
+        ("find zoe", |w| {
+            Box::pin(async move {
+                let lookup = MemberLookup::Email("zoe@example.com".to_owned());
+                one(w.directory.retrieve_user(w.key("rotated").1, lookup).await)
+            })
+        }),
+        ("list once more", |w| {
+            Box::pin(async move {
+                let query = all(MemberFilter::default(), MemberOrder::Number);
+                one(w.directory.members(w.read("acme"), query).await)
+            })
+        }),
+    ]
+}
