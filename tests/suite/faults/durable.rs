@@ -6,7 +6,8 @@ use userbridge::storage::{self, Migrate};
 
 use super::{
     layer::{Control, Layer},
-    script::{World, script},
+    script::script,
+    world::World,
 };
 use crate::support::skip;
 

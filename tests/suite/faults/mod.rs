@@ -7,3 +7,4 @@ mod layer;
 mod script;
 mod sweep;
 mod workers;
+mod world;

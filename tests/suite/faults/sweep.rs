@@ -24,7 +24,8 @@ use userbridge::{
 
 use super::{
     layer::{Control, Fault, Kind, Layer, Mode},
-    script::{Names, Part, Step, World, script},
+    script::{Step, script},
+    world::{Names, Part, World},
 };
 use crate::support::skip;
 
