@@ -222,9 +222,9 @@ pub trait MemberStore: Send + Sync {
     /// else by address.
     ///
     /// Without a link and without `user_id`, the address leads to a user: to the one who has it on a live link, of several
-    /// to the one whose link has had it longest; else to the one who had it last, unless that one has live links by
-    /// now. A user who has a live link here already, under another address, is not linked again. Then, and where there is
-    /// no such user, a new one is linked.
+    /// to the one whose link has had it longest; else to the one who had it last, unless that one has a live link
+    /// under another address. A user who has a live link here already is not linked again. Then, and where there is no
+    /// such user, a new one is linked.
     ///
     /// # Errors
     ///
