@@ -1,6 +1,9 @@
 //! What B asks.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use reqwest::{StatusCode, header::CONTENT_TYPE};
 use tokio_stream::StreamExt as _;
@@ -53,7 +56,6 @@ pub(crate) struct Asker {
     url: String,
     /// The last event that is known.
     last: i64,
-    count: u64,
 }
 
 impl Asker {
@@ -68,7 +70,6 @@ impl Asker {
             members,
             http: reqwest::Client::new(),
             last: 0,
-            count: 0,
         };
         if let Ask::Watch = ask {
             asker.last = head(&mut asker.events, &asker.tenant).await?;
@@ -82,7 +83,6 @@ impl Asker {
     ///
     /// Any other refusal.
     pub(crate) async fn ask(&mut self) -> Result<bool> {
-        self.count += 1;
         match self.ask {
             Ask::GetMember => {
                 let by = Some(By::Number(self.tenant.staff.number));
@@ -100,13 +100,13 @@ impl Asker {
             Ask::Watch => self.watch().await,
             Ask::FeedierUpdate => {
                 let key = self.tenant.keys.first().ok_or("no key")?;
-                feedier_update(&self.http, &self.url, key, self.count).await
+                feedier_update(&self.http, &self.url, key).await
             }
         }
     }
 
     async fn update(&mut self) -> Result<bool> {
-        let request = self.tenant.update(format!("Given Family {}", self.count))?;
+        let request = self.tenant.update(new_name())?;
         accepted(self.members.update_member(request).await)
     }
 
@@ -130,11 +130,20 @@ impl Asker {
     }
 }
 
-/// Gives a user a name over Feedier's contract. False: it was refused because of load.
-pub(crate) async fn feedier_update(http: &reqwest::Client, url: &str, key: &str, count: u64) -> Result<bool> {
+/// A name that nobody has: an update that changes nothing is none, and has no event.
+fn new_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("Given Name {}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Gives a user a new name over Feedier's contract. False: it was refused because of load.
+pub(crate) async fn feedier_update(http: &reqwest::Client, url: &str, key: &str) -> Result<bool> {
     let request = http.put(url).bearer_auth(key);
     let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    let response = request.body(format!("name=Given+{count}")).send().await?;
+    let response = request
+        .body(format!("name={}", new_name().replace(' ', "+")))
+        .send()
+        .await?;
     match response.status() {
         StatusCode::OK => Ok(true),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Ok(false),

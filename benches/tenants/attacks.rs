@@ -175,12 +175,9 @@ fn feedier_updates(directory: &Directory, count: usize, running: &mut Running) {
         let (url, key, counters) = (url.clone(), key.clone(), running.counters.clone());
         running.tasks.spawn(async move {
             let http = reqwest::Client::new();
-            for count in 0.. {
-                counters
-                    .note(feedier_update(&http, &url, &key, count).await?)
-                    .await;
+            loop {
+                counters.note(feedier_update(&http, &url, &key).await?).await;
             }
-            Ok(())
         });
     }
 }
