@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, time::Duration};
 
 use futures_util::{Stream, stream};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{Directory, Read, ServiceError, grant::Credential, watches::Place};
 use crate::{domain::Event, storage::EventQuery};
@@ -127,11 +130,19 @@ impl Watcher {
             limit: STEP,
             ..EventQuery::default()
         };
-        // It fails if the semaphore is closed, which nobody does.
-        let turn = self.place.turn.acquire().await;
-        let events = self.directory.events(self.grant, query).await;
-        drop(turn);
-        match events {
+        let (turn, directory, grant) = (self.place.turn.clone(), self.directory.clone(), self.grant);
+        // A task of its own, which ends with this: a watch whose client takes nothing is not polled, and would keep its
+        // turn and its place among the readers.
+        let mut reading = JoinSet::new();
+        reading.spawn(async move {
+            // It fails if the semaphore is closed, which nobody does.
+            let _turn = turn.acquire_owned().await;
+            directory.events(grant, query).await
+        });
+        let Some(events) = reading.join_next().await else {
+            return Ok(());
+        };
+        match events.map_err(|error| ServiceError::Internal(Box::new(error)))? {
             Ok(events) => {
                 self.behind = events.len() == STEP as usize;
                 self.read = events.into();

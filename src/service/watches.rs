@@ -216,10 +216,12 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{FutureExt as _, StreamExt as _};
+
     use super::*;
     use crate::{
         domain::{OrganizationName, Slug},
-        service::{Admin, Directory, LinkRequest, Write},
+        service::{Admin, Directory, LinkRequest, Read, Write},
         storage::{Answer, Migrate, Once, connect},
     };
 
@@ -261,5 +263,32 @@ mod tests {
         assert!(!other.head.has_changed().unwrap());
         drop((written, other));
         assert!(watches.state().logs.is_empty());
+    }
+
+    /// A stream is polled only while its client takes what it sends.
+    #[tokio::test]
+    async fn a_watch_that_is_left_in_the_middle_of_a_read_holds_up_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("users.db").display());
+        let storage = connect(&url, Migrate::Always).await.unwrap();
+        let directory = Directory::new(storage.clone());
+        let acme = organization(&directory, "acme").await;
+        let credential = Credential {
+            key: KeyDigest::of("any"),
+            organization: None,
+        };
+        let place = directory.watches.place(acme, &credential, &storage).unwrap();
+        let turn = place.turn.acquire().await.unwrap();
+        let watch = async || {
+            let watch = directory.watch_events(Read::operator(acme), credential, 0);
+            Box::pin(watch.await.unwrap())
+        };
+        let (mut left, mut other) = (watch().await, watch().await);
+        assert!(left.next().now_or_never().is_none());
+        assert!(other.next().now_or_never().is_none());
+        drop(turn);
+        let told = timeout(Duration::from_secs(25), other.next()).await;
+        let told = told.expect("it waits for the one that is left").unwrap().unwrap();
+        assert_eq!(told.event.unwrap().sequence, 1);
     }
 }
