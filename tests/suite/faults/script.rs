@@ -1,31 +1,19 @@
 //! A script of everything that can be done with a directory, the same whenever it runs: ids, secrets and times depend on
 //! the step and on nothing else.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    fmt::Debug,
-    pin::Pin,
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{pin::Pin, time::Duration};
 
 use futures_util::future::join_all;
 use userbridge::{
-    domain::{
-        Actor, ApiKeyId, AuthMethod, Clock, KeyDigest, MemberEntry, MemberId, MemberLookup, MemberPatch,
-        OrganizationId, Page, Random, Role, Scope, TeamNumber, Timestamp, UserId,
-    },
-    service::{Admin, Area, CreatedApiKey, Directory, Expiry, LinkRequest, Read, ServiceError, Write},
+    domain::{Actor, AuthMethod, MemberLookup, MemberPatch, Page, Role, Scope, TeamNumber, Timestamp},
+    service::{Admin, Expiry, LinkRequest, ServiceError},
     storage::{
-        Answer, Association, Change, EventQuery, Linked, MemberFilter, MemberKey, MemberOrder, MemberQuery,
-        Once, OrganizationPatch, Storage, Token,
+        Answer, Change, EventQuery, MemberFilter, MemberKey, MemberOrder, MemberQuery, Once,
+        OrganizationPatch,
     },
 };
+
+use super::world::{Part, World, one};
 
 const BEGIN: i64 = 1_775_030_400_000;
 const MINUTE: i64 = 60_000;
@@ -241,13 +229,13 @@ fn people() -> Vec<Named> {
         }),
         ("seen", |w| {
             Box::pin(async move {
-                let seen = vec![(w.organization("acme"), w.member("ann"), w.clock.now())];
+                let seen = vec![(w.organization("acme"), w.member("ann"), w.directory.now())];
                 one(w.storage.record_seen(seen).await.map_err(ServiceError::from))
             })
         }),
         ("a key used", |w| {
             Box::pin(async move {
-                let uses = vec![(Some(w.organization("acme")), w.key("writer").0, w.clock.now())];
+                let uses = vec![(Some(w.organization("acme")), w.key("writer").0, w.directory.now())];
                 one(w.storage.record_key_use(uses).await.map_err(ServiceError::from))
             })
         }),
@@ -396,7 +384,7 @@ async fn delete_some(w: &World) -> Vec<Part> {
         let (organization, user) = (w.organization(organization), w.user(name));
         let change = Change {
             actor: Actor::ApiKey(w.key(key).0),
-            at: w.clock.now(),
+            at: w.directory.now(),
             source: None,
         };
         let revoked = w.storage.revoke_user(organization, user, change).await;
