@@ -343,7 +343,9 @@ async fn who_shows_no_key_makes_the_server_keep_next_to_nothing() {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
     // By hand: `USERBRIDGE_TEST_FLOOD=100x100`, connections and the streams of each.
-    let flood = std::env::var("USERBRIDGE_TEST_FLOOD").unwrap_or_else(|_| "2x100".to_owned());
+    let flood = std::env::var("USERBRIDGE_TEST_FLOOD");
+    let by_hand = flood.is_ok();
+    let flood = flood.unwrap_or_else(|_| "2x100".to_owned());
     let (connections, streams) = flood.split_once('x').unwrap();
     let (connections, streams): (u32, u32) = (connections.parse().unwrap(), streams.parse().unwrap());
     let before = peak();
@@ -375,8 +377,13 @@ async fn who_shows_no_key_makes_the_server_keep_next_to_nothing() {
         let ended = timeout(NEVER * 4, calls.join_all())
             .await
             .expect("some calls wait");
-        for response in ended {
-            let status = Status::from_header_map(response.unwrap().headers()).unwrap();
+        let asked = ended.len();
+        let answered: Vec<_> = ended.into_iter().filter_map(Result::ok).collect();
+        // A connection may end before all of its answers are read, if there are many.
+        println!("{path}: {} of {asked} answered", answered.len());
+        assert!(by_hand || answered.len() == asked, "{path}");
+        for response in answered {
+            let status = Status::from_header_map(response.headers()).unwrap();
             assert!(
                 matches!(status.code(), Code::Unauthenticated | Code::OutOfRange),
                 "{path}: {status:?}"
@@ -385,5 +392,6 @@ async fn who_shows_no_key_makes_the_server_keep_next_to_nothing() {
     }
     let grown = peak() - before;
     println!("{flood}: from {before} KB to {grown} KB more");
-    assert!(grown < 40_000, "{grown} KB more than before");
+    let most = if by_hand { 200_000 } else { 40_000 };
+    assert!(grown < most, "{grown} KB more than before");
 }
