@@ -40,7 +40,7 @@ const PART: &str = "FAULTS_PART";
 const ONE_OF: &str = "FAULTS_ONE_OF";
 
 /// Runs in a row of which the tests do one. `USERBRIDGE_TEST_FAULTS=all` does all, which takes minutes.
-const STRIDE: u32 = 101;
+const STRIDE: u32 = 151;
 
 /// So many runs that went wrong tell what is wrong.
 const ENOUGH: usize = 3;
