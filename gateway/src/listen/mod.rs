@@ -62,7 +62,7 @@ pub struct Limits {
     pub places: Places,
     /// How long a new connection may take until the head of its first request is there, whatever the protocol.
     pub first_request: Duration,
-    /// Most requests at once, until their answers are sent. One more is answered with 503.
+    /// Most requests at once, until their answers are sent. One more is answered with 503, in gRPC with UNAVAILABLE.
     pub requests: usize,
     /// Most bytes of one request's body that the service keeps. What it reads beyond, it throws away.
     pub kept_of_body: usize,

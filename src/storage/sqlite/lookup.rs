@@ -35,9 +35,9 @@ use crate::{
 /// indexes of ten million members.
 const CACHE_KIB: u32 = 32 * 1024;
 
-/// Slot, digest, and one of user id and address. Only an end user is found. All that is found comes as one text: sqlx hands rows over one by one, and
-/// copies each column into memory of its own. A key of a deleted organization is revoked, so this need not look at
-/// organizations.
+/// Slot, digest, and one of user id and address. Only an end user is found. All that is found comes as one text: sqlx
+/// hands rows over one by one, and copies each column into memory of its own. A key of a deleted organization is revoked,
+/// so this need not look at organizations.
 static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
     Slotted::new(
         &format!(

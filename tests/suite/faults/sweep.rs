@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const PART: &str = "FAULTS_PART";
 const ONE_OF: &str = "FAULTS_ONE_OF";
 
-/// Runs in a row of which the tests do one. `USERBRIDGE_TEST_FAULTS=all` does all, which takes minutes.
+/// Runs in a row of which the tests do one. `USERBRIDGE_TEST_FAULTS=all` does all, which takes long.
 const STRIDE: u32 = 151;
 
 /// So many runs that went wrong tell what is wrong.
