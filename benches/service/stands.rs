@@ -27,7 +27,7 @@ use tonic::{
 };
 use userbridge_gateway::{
     Upstream,
-    listen::{self, Limits, Places},
+    listen::{self, ConnectionLimit, Limits},
 };
 
 use crate::{
@@ -100,7 +100,7 @@ impl Stand {
                 listen::serve(
                     listener,
                     userbridge_gateway::router(upstream),
-                    Limits::new(Places::new(4096)),
+                    Limits::new(ConnectionLimit::new(4096)),
                     std::future::pending(),
                 )
                 .await;

@@ -8,7 +8,7 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 
-use crate::listen::is_too_much;
+use crate::listen::is_in_flight_limit;
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -20,41 +20,40 @@ const MAX_DISCARDED: usize = 1024 * 1024;
 /// How long a client may take to send its body.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why there is no body to look at.
+/// Why a body was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unread {
+pub(crate) enum BodyError {
     /// It has more than 64 KiB.
     TooLarge,
     /// It did not come in time.
     TooSlow,
     /// The bodies of all clients together are too large now.
-    NoRoom,
+    Overloaded,
     /// The client broke off: nobody will read the answer.
     BrokenOff,
 }
 
-/// The whole body.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Unread> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, BodyError> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > MAX_DISCARDED) {
-        return Err(Unread::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     tokio::time::timeout(TIMEOUT, collect(body, announced.unwrap_or_default()))
         .await
-        .unwrap_or(Err(Unread::TooSlow))
+        .unwrap_or(Err(BodyError::TooSlow))
 }
 
-async fn collect(mut body: Body, expected: usize) -> Result<Vec<u8>, Unread> {
+async fn collect(mut body: Body, expected: usize) -> Result<Vec<u8>, BodyError> {
     let mut bytes = Vec::with_capacity(expected.min(MAX_BODY));
     let mut seen = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            if is_too_much(&error) {
-                Unread::NoRoom
+            if is_in_flight_limit(&error) {
+                BodyError::Overloaded
             } else {
-                Unread::BrokenOff
+                BodyError::BrokenOff
             }
         })?;
         let Ok(data) = frame.into_data() else { continue };
@@ -67,7 +66,7 @@ async fn collect(mut body: Body, expected: usize) -> Result<Vec<u8>, Unread> {
         }
     }
     if seen > MAX_BODY {
-        Err(Unread::TooLarge)
+        Err(BodyError::TooLarge)
     } else {
         Ok(bytes)
     }

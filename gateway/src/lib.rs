@@ -1,17 +1,17 @@
 //! The JSON gateway: published vendor contracts ("dialects"), translated to the directory's gRPC API.
 //!
 //! It knows the protocol and nothing else of the directory. A request goes from its dialect through `upstream` to a
-//! gRPC service, which is in the same process or behind a socket, and comes back as an answer or a `fault`, which the
-//! dialect puts into its vendor's words.
+//! gRPC service, which is in the same process or behind a socket, and comes back as a message or an
+//! `UpstreamError`, which the dialect puts into its vendor's words.
 
 mod body;
 pub mod codec;
 mod dialects;
-mod fault;
 pub mod listen;
 pub mod log;
+mod log_throttle;
 mod proto;
-mod seldom;
+mod response;
 pub mod stop;
 mod upstream;
 

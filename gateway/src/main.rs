@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
 use userbridge_gateway::{
     Upstream,
-    listen::{self, Limits, Places},
+    listen::{self, ConnectionLimit, Limits},
     log, router,
     stop::Stop,
 };
@@ -105,7 +105,9 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let bound = TcpListener::bind(addr).await;
     let listener = bound.map_err(|error| GatewayError::Bind(addr, error))?;
     println!("JSON on http://{}", listener.local_addr()?);
-    let limits = Limits::new(Places::within_open_files(arguments.max_connections.get()));
+    let limits = Limits::new(ConnectionLimit::within_open_files(
+        arguments.max_connections.get(),
+    ));
     let stopping = Arc::new(Notify::new());
     let stopped = Arc::clone(&stopping);
     let serving = listen::serve(listener, router(upstream), limits, async move {

@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, net::SocketAddr, num::NonZeroUsize, time::Duratio
 
 use clap::Args;
 use userbridge_gateway::{
-    listen::{Limits, Places},
+    listen::{ConnectionLimit, Limits},
     log,
     stop::Stop,
 };
@@ -78,7 +78,7 @@ impl Serve {
             database_url,
             grpc_addr: self.grpc_addr,
             http_addr: self.http_addr,
-            limits: Limits::new(Places::within_open_files(self.max_connections.get())),
+            limits: Limits::new(ConnectionLimit::within_open_files(self.max_connections.get())),
             watches: WatchLimits::default(),
             drain_timeout: Duration::from_secs(self.drain_seconds),
         });

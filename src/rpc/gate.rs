@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Full};
 use tokio::{pin, time::timeout};
 use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
-use userbridge_gateway::listen::is_too_much;
+use userbridge_gateway::listen::is_in_flight_limit;
 
 use super::{LateDirectory, auth, status};
 use crate::service::Area;
@@ -183,7 +183,7 @@ async fn read(mut body: Body, largest: usize) -> Result<Body, Status> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            if is_too_much(&error) {
+            if is_in_flight_limit(&error) {
                 status::overloaded()
             } else {
                 status::broken_off()

@@ -24,7 +24,7 @@ use tower::{Service as _, ServiceExt as _};
 use userbridge::{domain::Scope, rpc::Services};
 use userbridge_gateway::{
     Upstream,
-    listen::{self, Limits, Places},
+    listen::{self, ConnectionLimit, Limits},
     router,
 };
 
@@ -86,7 +86,7 @@ async fn is_served(stream: &mut TcpStream) -> bool {
 async fn a_connection_without_a_request_is_cut_whatever_it_has_sent() {
     let limits = Limits {
         first_request: Duration::from_millis(300),
-        ..Limits::new(Places::new(100))
+        ..Limits::new(ConnectionLimit::new(100))
     };
     for addr in listeners(limits).await {
         let mut silent = Vec::new();
@@ -135,7 +135,7 @@ async fn connections_are_bounded_in_total_and_for_one_address() {
         socket.bind(SocketAddr::new(from, 0)).unwrap();
         socket.connect(to).await.unwrap()
     }
-    let [grpc, http] = listeners(Limits::new(Places::new(4))).await;
+    let [grpc, http] = listeners(Limits::new(ConnectionLimit::new(4))).await;
     let mut served = Vec::new();
     for (from, to) in [("127.0.0.1", grpc), ("127.0.0.1", http)] {
         let mut stream = connect(from, to).await;
@@ -170,7 +170,7 @@ async fn connections_are_bounded_in_total_and_for_one_address() {
 
 #[tokio::test]
 async fn a_head_that_is_none_is_answered_in_json() {
-    let [_, http] = listeners(Limits::new(Places::new(100))).await;
+    let [_, http] = listeners(Limits::new(ConnectionLimit::new(100))).await;
     let long = format!(
         "GET / HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n",
         "x".repeat(40_000)
@@ -201,7 +201,7 @@ async fn a_head_that_is_none_is_answered_in_json() {
 async fn requests_of_all_clients_together_are_bounded_until_their_answers_are_sent() {
     let limits = Limits {
         requests: 2,
-        ..Limits::new(Places::new(100))
+        ..Limits::new(ConnectionLimit::new(100))
     };
     let [grpc, _] = listeners(limits).await;
     let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap();
@@ -227,7 +227,7 @@ async fn requests_of_all_clients_together_are_bounded_until_their_answers_are_se
 async fn bodies_of_all_clients_together_are_bounded_but_small_ones_are_read() {
     let limits = Limits {
         in_flight: 100_000,
-        ..Limits::new(Places::new(100))
+        ..Limits::new(ConnectionLimit::new(100))
     };
     let [_, http] = listeners(limits.clone()).await;
     let mut slow = Vec::new();

@@ -16,11 +16,11 @@ use thiserror::Error;
 use tower::BoxError;
 
 use super::Limits;
-use crate::seldom::Seldom;
+use crate::log_throttle::LogThrottle;
 
 /// So much of each body is not counted, so that an honest small request is read even while others hold all there is.
 /// The number of connections bounds these.
-const FREE: usize = 4 * 1024;
+const UNCOUNTED: usize = 4 * 1024;
 
 /// The requests of a listener that are being answered.
 #[derive(Clone, Debug)]
@@ -30,37 +30,37 @@ pub(super) struct InFlight(Arc<All>);
 struct All {
     requests: AtomicUsize,
     bytes: AtomicUsize,
-    most_requests: usize,
-    most_bytes: usize,
-    most_bytes_of_one: usize,
-    refused: Seldom,
+    max_requests: usize,
+    max_bytes: usize,
+    max_bytes_per_body: usize,
+    log_throttle: LogThrottle,
 }
 
 /// One request and what it keeps, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct RequestPermit {
     all: Arc<All>,
     counted: AtomicUsize,
 }
 
 /// A body whose bytes are counted as they come.
 #[derive(Debug)]
-pub struct Counted<B> {
+pub struct CountedBody<B> {
     inner: B,
     read: usize,
-    held: Arc<Held>,
+    permit: Arc<RequestPermit>,
 }
 
 #[derive(Debug, Error)]
 #[error("too many bytes are in flight")]
-struct TooMuch;
+struct InFlightLimit;
 
 /// Whether a body could not be read because those of all clients together have too many bytes. This passes.
 #[must_use]
-pub fn is_too_much(error: &(dyn Error + 'static)) -> bool {
+pub fn is_in_flight_limit(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if error.is::<TooMuch>() {
+        if error.is::<InFlightLimit>() {
             return true;
         }
         cause = error.source();
@@ -73,49 +73,49 @@ impl InFlight {
         Self(Arc::new(All {
             requests: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            most_requests: limits.requests,
-            most_bytes: limits.in_flight,
-            most_bytes_of_one: limits.kept_of_body,
-            refused: Seldom::new(),
+            max_requests: limits.requests,
+            max_bytes: limits.in_flight,
+            max_bytes_per_body: limits.kept_of_body,
+            log_throttle: LogThrottle::default(),
         }))
     }
 
-    /// For one more request, which keeps nothing yet, if there is room for it.
-    pub(super) fn hold(&self) -> Option<Arc<Held>> {
+    /// For one more request, of which no byte is read yet. None: there are as many as may be.
+    pub(super) fn acquire(&self) -> Option<Arc<RequestPermit>> {
         let all = &self.0;
-        if all.requests.fetch_add(1, Ordering::Relaxed) >= all.most_requests {
+        if all.requests.fetch_add(1, Ordering::Relaxed) >= all.max_requests {
             all.requests.fetch_sub(1, Ordering::Relaxed);
-            if all.refused.is_due() {
-                tracing::warn!(most = all.most_requests, "too many requests: some are refused");
+            if all.log_throttle.is_due() {
+                tracing::warn!(max = all.max_requests, "too many requests: some are refused");
             }
             return None;
         }
-        Some(Arc::new(Held {
+        Some(Arc::new(RequestPermit {
             all: Arc::clone(all),
             counted: AtomicUsize::new(0),
         }))
     }
 }
 
-impl Held {
-    /// Of a body of which so many bytes were read.
-    fn read(&self, bytes: usize) -> Result<(), TooMuch> {
+impl RequestPermit {
+    /// Counts a body of which so many bytes were read until now.
+    fn count(&self, bytes: usize) -> Result<(), InFlightLimit> {
         let all = &self.all;
-        let counted = bytes.min(all.most_bytes_of_one).saturating_sub(FREE);
+        let counted = bytes.min(all.max_bytes_per_body).saturating_sub(UNCOUNTED);
         let more = counted.saturating_sub(self.counted.load(Ordering::Relaxed));
         if more == 0 {
             return Ok(());
         }
-        if all.bytes.fetch_add(more, Ordering::Relaxed) + more > all.most_bytes {
+        if all.bytes.fetch_add(more, Ordering::Relaxed) + more > all.max_bytes {
             all.bytes.fetch_sub(more, Ordering::Relaxed);
-            return Err(TooMuch);
+            return Err(InFlightLimit);
         }
         self.counted.store(counted, Ordering::Relaxed);
         Ok(())
     }
 }
 
-impl Drop for Held {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         self.all
             .bytes
@@ -124,13 +124,17 @@ impl Drop for Held {
     }
 }
 
-impl<B> Counted<B> {
-    pub(super) const fn new(inner: B, held: Arc<Held>) -> Self {
-        Self { inner, read: 0, held }
+impl<B> CountedBody<B> {
+    pub(super) const fn new(inner: B, permit: Arc<RequestPermit>) -> Self {
+        Self {
+            inner,
+            read: 0,
+            permit,
+        }
     }
 }
 
-impl<B> HttpBody for Counted<B>
+impl<B> HttpBody for CountedBody<B>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -148,7 +152,7 @@ where
         let frame = frame.map_err(Into::into)?;
         if let Some(data) = frame.data_ref() {
             self.read += data.len();
-            self.held.read(self.read)?;
+            self.permit.count(self.read)?;
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -167,31 +171,31 @@ mod tests {
     use http_body_util::{BodyExt as _, Full};
 
     use super::*;
-    use crate::listen::Places;
+    use crate::listen::ConnectionLimit;
 
     #[tokio::test]
     async fn bodies_beyond_the_bound_are_refused_until_others_are_done_but_for_small_ones() {
         let in_flight = InFlight::new(&Limits {
             in_flight: 100_000,
             requests: 3,
-            ..Limits::new(Places::new(1))
+            ..Limits::new(ConnectionLimit::new(1))
         });
         let read = async |bytes: usize| {
-            let held = in_flight.hold().unwrap();
+            let permit = in_flight.acquire().unwrap();
             let body = Full::new(Bytes::from(vec![b'x'; bytes]));
-            let read = Counted::new(body, Arc::clone(&held)).collect().await;
-            read.map(|_| held)
+            let read = CountedBody::new(body, Arc::clone(&permit)).collect().await;
+            read.map(|_| permit)
         };
         // More than a service keeps counts as what it keeps.
         let first = read(1_000_000).await.unwrap();
         let refused = read(64 * 1024).await.unwrap_err();
-        assert!(is_too_much(&*refused));
-        let small = read(FREE).await.unwrap();
+        assert!(is_in_flight_limit(&*refused));
+        let small = read(UNCOUNTED).await.unwrap();
         drop(first);
         let second = read(64 * 1024).await.unwrap();
-        let third = in_flight.hold();
+        let third = in_flight.acquire();
         assert!(third.is_some());
-        assert!(in_flight.hold().is_none(), "there are three requests");
+        assert!(in_flight.acquire().is_none(), "there are three requests");
         drop((small, second, third));
         assert_eq!(in_flight.0.bytes.load(Ordering::Relaxed), 0);
         assert_eq!(in_flight.0.requests.load(Ordering::Relaxed), 0);

@@ -1,11 +1,11 @@
 //! Listeners of HTTP/1.1 and HTTP/2: the gateway's own, and the one for gRPC of whoever embeds it.
 //!
-//! What a client can hold before anybody knows who asks is bounded here: connections (`places`), the time until a
+//! What a client can hold before anybody knows who asks is bounded here: connections (`connections`), the time until a
 //! request begins, streams and unread bytes of a connection, requests and bytes of their bodies (`in_flight`).
 
-mod bad_head;
+mod connections;
 mod in_flight;
-mod places;
+mod malformed;
 mod respond;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
@@ -25,12 +25,12 @@ use tokio::{
 };
 use tower::{BoxError, Service};
 
-use self::{bad_head::WithBodies, in_flight::InFlight, places::Place, respond::Requests};
-use crate::seldom::Seldom;
+use self::{connections::ConnectionPermit, in_flight::InFlight, malformed::JsonErrors, respond::Requests};
+use crate::log_throttle::LogThrottle;
 
 pub use self::{
-    in_flight::{Counted, is_too_much},
-    places::Places,
+    connections::ConnectionLimit,
+    in_flight::{CountedBody, is_in_flight_limit},
 };
 
 /// How long a client may take to send the head of a request that is not its first. A connection kept open between
@@ -58,24 +58,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 /// What all clients of a listener can hold.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Places for connections. Listeners with clones of one share them.
-    pub places: Places,
+    /// Listeners with clones of one share it.
+    pub connections: ConnectionLimit,
     /// How long a new connection may take until the head of its first request is there, whatever the protocol.
     pub first_request: Duration,
     /// Most requests at once, until their answers are sent. One more is answered with 503, in gRPC with UNAVAILABLE.
     pub requests: usize,
     /// Most bytes of one request's body that the service keeps. What it reads beyond, it throws away.
     pub kept_of_body: usize,
-    /// Most bytes of all bodies that are kept at once, without the first 4 KiB of each. See [`is_too_much`].
+    /// Most bytes of all bodies that are kept at once, without the first 4 KiB of each. See [`is_in_flight_limit`].
     pub in_flight: usize,
 }
 
 impl Limits {
-    /// These places, and what fits every service: 30 s, ten thousand requests, 64 KiB of a body, 64 MiB of all.
+    /// This limit of connections, and what fits every service: 30 s, ten thousand requests, 64 KiB of a body, 64 MiB of all.
     #[must_use]
-    pub fn new(places: Places) -> Self {
+    pub fn new(connections: ConnectionLimit) -> Self {
         Self {
-            places,
+            connections,
             first_request: Duration::from_secs(30),
             requests: 10_000,
             kept_of_body: 64 * 1024,
@@ -92,7 +92,7 @@ pub async fn serve<S, B>(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) where
-    S: Service<Request<Counted<Incoming>>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<CountedBody<Incoming>>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send,
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
@@ -102,11 +102,11 @@ pub async fn serve<S, B>(
     let mut tasks = JoinSet::new();
     let builder = protocol();
     let in_flight = InFlight::new(&limits);
-    let failed = Seldom::new();
+    let throttle = LogThrottle::default();
     let mut shutdown = pin!(shutdown);
     loop {
-        let (stream, place) = tokio::select! {
-            accepted = accept(&listener, &limits.places, &failed) => match accepted {
+        let (stream, permit) = tokio::select! {
+            accepted = accept(&listener, &limits.connections, &throttle) => match accepted {
                 Some(accepted) => accepted,
                 None => continue,
             },
@@ -117,14 +117,14 @@ pub async fn serve<S, B>(
         let begun = requests.begun();
         let connection = builder
             .serve_connection(
-                TokioIo::new(WithBodies::new(stream)),
+                TokioIo::new(JsonErrors::new(stream)),
                 TowerToHyperService::new(requests),
             )
             .into_owned();
         let connection = connections.watch(connection);
         let first_request = limits.first_request;
         tasks.spawn(async move {
-            let _place = place;
+            let _permit = permit;
             let mut connection = pin!(connection);
             let ended = match timeout(first_request, connection.as_mut()).await {
                 Ok(ended) => ended,
@@ -161,19 +161,23 @@ fn protocol() -> Builder<TokioExecutor> {
     builder
 }
 
-/// The next connection and its place. None: there is one less to serve, or none could be accepted for now.
-async fn accept(listener: &TcpListener, places: &Places, failed: &Seldom) -> Option<(TcpStream, Place)> {
+/// None: the next connection was refused or is gone, or none could be accepted for now.
+async fn accept(
+    listener: &TcpListener,
+    limit: &ConnectionLimit,
+    throttle: &LogThrottle,
+) -> Option<(TcpStream, ConnectionPermit)> {
     let (stream, peer): (TcpStream, SocketAddr) = match listener.accept().await {
         Ok(accepted) => accepted,
         Err(error) => {
-            pause(&error, failed).await;
+            pause(&error, throttle).await;
             return None;
         }
     };
-    let place = places.take(peer.ip())?;
+    let permit = limit.acquire(peer.ip())?;
     // Without it an answer may wait for the client's acknowledgement of the one before.
     match stream.set_nodelay(true) {
-        Ok(()) => Some((stream, place)),
+        Ok(()) => Some((stream, permit)),
         Err(error) => {
             tracing::debug!(%error, "a connection was gone before it began");
             None
@@ -181,14 +185,14 @@ async fn accept(listener: &TcpListener, places: &Places, failed: &Seldom) -> Opt
     }
 }
 
-async fn pause(error: &io::Error, failed: &Seldom) {
+async fn pause(error: &io::Error, throttle: &LogThrottle) {
     // These concern the one connection, not the listener.
     let of_connection = matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
     );
     if !of_connection {
-        if failed.is_due() {
+        if throttle.is_due() {
             tracing::error!(%error, "accepting connections fails");
         }
         tokio::time::sleep(ACCEPT_PAUSE).await;

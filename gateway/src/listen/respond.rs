@@ -8,17 +8,19 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::body::{Bytes, HttpBody};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 use hyper::body::{Frame, SizeHint};
 use tower::Service;
 
-use super::in_flight::{Counted, Held, InFlight};
+use super::in_flight::{CountedBody, InFlight, RequestPermit};
+use crate::response;
 
-/// What is answered over HTTP when too many requests are in flight. No dialect is asked, so there is the name under which
+/// The body of the 503 when too many requests are in flight. No dialect is asked, so there is the name under which
 /// each looks for a text.
 const FULL: &str = r#"{"detail":"Service Unavailable","message":"Service Unavailable"}"#;
 
@@ -57,10 +59,10 @@ impl<S> Requests<S> {
 
 impl<S, B, R> Service<Request<B>> for Requests<S>
 where
-    S: Service<Request<Counted<B>>, Response = Response<R>, Error = Infallible>,
+    S: Service<Request<CountedBody<B>>, Response = Response<R>, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    type Response = Response<Answer<R>>;
+    type Response = Response<CountedResponse<R>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -70,17 +72,17 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.begun.0.store(true, Ordering::Relaxed);
-        let Some(held) = self.in_flight.hold() else {
+        let Some(permit) = self.in_flight.acquire() else {
             let grpc = is_grpc(request.headers());
             return Box::pin(async move { Ok(if grpc { grpc_refusal() } else { refusal() }) });
         };
-        let request = request.map(|body| Counted::new(body, Arc::clone(&held)));
+        let request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
         let answering = self.inner.call(request);
         Box::pin(async move {
             let Ok(response) = answering.await;
-            Ok(response.map(|body| Answer {
+            Ok(response.map(|body| CountedResponse {
                 inner: Either::Left(body),
-                _held: Some(held),
+                _permit: Some(permit),
             }))
         })
     }
@@ -93,42 +95,42 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// UNAVAILABLE, in an answer that has nothing but its head.
-fn grpc_refusal<R>() -> Response<Answer<R>> {
-    let mut response = answer(Bytes::new());
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from_static("14"));
-    headers.insert(
-        "grpc-message",
-        HeaderValue::from_static("too many requests are in flight"),
-    );
-    response
+/// UNAVAILABLE, in a response that has nothing but its head.
+fn grpc_refusal<R>() -> Response<CountedResponse<R>> {
+    let message = "too many requests are in flight";
+    [
+        (header::CONTENT_TYPE, "application/grpc"),
+        (HeaderName::from_static("grpc-status"), "14"),
+        (HeaderName::from_static("grpc-message"), message),
+    ]
+    .into_iter()
+    .fold(
+        Response::new(CountedResponse::from("")),
+        |response, (name, value)| response::with(response, name, value),
+    )
 }
 
-fn answer<R>(body: Bytes) -> Response<Answer<R>> {
-    Response::new(Answer {
-        inner: Either::Right(Full::new(body)),
-        _held: None,
-    })
+fn refusal<R>() -> Response<CountedResponse<R>> {
+    let response = response::json_text(StatusCode::SERVICE_UNAVAILABLE, FULL);
+    response::retry_after(response, Duration::from_secs(1))
 }
 
-fn refusal<R>() -> Response<Answer<R>> {
-    let mut response = answer(Bytes::from_static(FULL.as_bytes()));
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+impl<R> From<&'static str> for CountedResponse<R> {
+    fn from(text: &'static str) -> Self {
+        Self {
+            inner: Either::Right(Full::from(text)),
+            _permit: None,
+        }
+    }
 }
 
-/// The body of an answer. Its request is in flight until all of it is sent.
-pub(super) struct Answer<R> {
+/// The body of a response. Its request is in flight until all of it is sent.
+pub(super) struct CountedResponse<R> {
     inner: Either<R, Full<Bytes>>,
-    _held: Option<Arc<Held>>,
+    _permit: Option<Arc<RequestPermit>>,
 }
 
-impl<R: HttpBody<Data = Bytes> + Unpin> HttpBody for Answer<R> {
+impl<R: HttpBody<Data = Bytes> + Unpin> HttpBody for CountedResponse<R> {
     type Data = Bytes;
     type Error = R::Error;
 

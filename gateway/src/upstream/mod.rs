@@ -3,6 +3,7 @@
 //! To add a call: its method in the file of its service. To add a service: its proto in `build.rs`, a file here, and the
 //! service among those that the server gives to the gateway of its own process.
 
+mod error;
 mod members;
 mod outage;
 mod teams;
@@ -18,8 +19,8 @@ use tonic::{
 };
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 
+pub(crate) use self::error::{Precondition, Resource, UpstreamError};
 use self::outage::Outage;
-use crate::fault::Fault;
 
 /// How long the directory has for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -113,7 +114,6 @@ impl Key {
     }
 }
 
-/// The answer to a call, or what went wrong.
-async fn answer<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Fault> {
+async fn call<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, UpstreamError> {
     Ok(call.await?.into_inner())
 }

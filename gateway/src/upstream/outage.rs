@@ -9,7 +9,7 @@ use std::{
 use http::{Response, StatusCode};
 use tonic::{Code, Status};
 
-use crate::seldom::Seldom;
+use crate::log_throttle::LogThrottle;
 
 /// What is known of an outage.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Outage {
     /// Where the directory is.
     upstream: String,
     lasting: AtomicBool,
-    lines: Seldom,
+    lines: LogThrottle,
 }
 
 impl Outage {
@@ -25,7 +25,7 @@ impl Outage {
         Self {
             upstream,
             lasting: AtomicBool::new(false),
-            lines: Seldom::new(),
+            lines: LogThrottle::default(),
         }
     }
 

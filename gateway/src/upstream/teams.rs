@@ -1,26 +1,23 @@
 //! `TeamService`.
 
-use super::{Connection, Key, MAX_RESPONSE, Upstream, answer};
-use crate::{
-    fault::{Fault, Thing},
-    proto::directory_v1::{GetTeamRequest, team_service_client::TeamServiceClient},
-};
+use super::{Connection, Key, MAX_RESPONSE, Resource, Upstream, UpstreamError, call};
+use crate::proto::directory_v1::{GetTeamRequest, team_service_client::TeamServiceClient};
 
 /// The number of every organization's root team.
 const ROOT: i64 = 1;
 
 impl Upstream {
     /// Whether there is a team with this number.
-    pub(crate) async fn has_team(&self, key: &Key, number: i64) -> Result<bool, Fault> {
-        match answer(self.teams().get_team(key.request(GetTeamRequest { number }))).await {
+    pub(crate) async fn has_team(&self, key: &Key, number: i64) -> Result<bool, UpstreamError> {
+        match call(self.teams().get_team(key.request(GetTeamRequest { number }))).await {
             Ok(_) => Ok(true),
-            Err(Fault::NotFound(Thing::Team)) => Ok(false),
-            Err(fault) => Err(fault),
+            Err(UpstreamError::NotFound(Resource::Team)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
-    /// Whether the key may read the directory: the fault is that of the key.
-    pub(crate) async fn may_read(&self, key: &Key) -> Result<(), Fault> {
+    /// Whether the key may read the directory: the error is the key's.
+    pub(crate) async fn may_read(&self, key: &Key) -> Result<(), UpstreamError> {
         self.has_team(key, ROOT).await.map(|_| ())
     }
 

@@ -1,31 +1,28 @@
 //! `UserService`.
 
-use super::{Connection, Key, MAX_RESPONSE, Upstream, answer};
-use crate::{
-    fault::Fault,
-    proto::users_v1::{
-        DeleteRequest, PingRequest, PingResponse, RetrieveRequest, User, retrieve_request::By,
-        user_service_client::UserServiceClient,
-    },
+use super::{Connection, Key, MAX_RESPONSE, Upstream, UpstreamError, call};
+use crate::proto::users_v1::{
+    DeleteRequest, PingRequest, PingResponse, RetrieveRequest, User, retrieve_request::By,
+    user_service_client::UserServiceClient,
 };
 
 impl Upstream {
     /// The live end user of the key's organization.
-    pub(crate) async fn retrieve(&self, key: &Key, by: By) -> Result<User, Fault> {
+    pub(crate) async fn retrieve(&self, key: &Key, by: By) -> Result<User, UpstreamError> {
         let request = key.request(RetrieveRequest { by: Some(by) });
-        let response = answer(self.users().retrieve(request)).await?;
-        response.user.ok_or(Fault::Internal)
+        let response = call(self.users().retrieve(request)).await?;
+        response.user.ok_or(UpstreamError::Internal)
     }
 
     /// Revokes the end user's link to the key's organization; staff keep it and only cease to be end users.
-    pub(crate) async fn delete(&self, key: &Key, user_id: String) -> Result<(), Fault> {
-        answer(self.users().delete(key.request(DeleteRequest { user_id }))).await?;
+    pub(crate) async fn delete(&self, key: &Key, user_id: String) -> Result<(), UpstreamError> {
+        call(self.users().delete(key.request(DeleteRequest { user_id }))).await?;
         Ok(())
     }
 
     /// Whose key it is.
-    pub(crate) async fn ping(&self, key: &Key) -> Result<PingResponse, Fault> {
-        answer(self.users().ping(key.request(PingRequest {}))).await
+    pub(crate) async fn ping(&self, key: &Key) -> Result<PingResponse, UpstreamError> {
+        call(self.users().ping(key.request(PingRequest {}))).await
     }
 
     fn users(&self) -> UserServiceClient<Connection> {

@@ -24,7 +24,7 @@ use userbridge::{
 };
 use userbridge_gateway::{
     Upstream,
-    listen::{self, Limits, Places},
+    listen::{self, ConnectionLimit, Limits},
     router,
 };
 
@@ -81,7 +81,7 @@ pub(crate) struct Tenant {
 impl TestApp {
     /// Starts it.
     pub(crate) async fn start(form: Form) -> Self {
-        Self::start_within(form, Limits::new(Places::new(4096))).await
+        Self::start_within(form, Limits::new(ConnectionLimit::new(4096))).await
     }
 
     /// Starts it with other limits.
@@ -91,7 +91,7 @@ impl TestApp {
 
     /// Starts it with these limits for those who follow events.
     pub(crate) async fn with_watches(form: Form, watches: WatchLimits) -> Self {
-        Self::start_with(form, Limits::new(Places::new(4096)), watches).await
+        Self::start_with(form, Limits::new(ConnectionLimit::new(4096)), watches).await
     }
 
     async fn start_with(form: Form, limits: Limits, watches: WatchLimits) -> Self {
@@ -115,7 +115,7 @@ impl TestApp {
                 let upstream = Upstream::connect(endpoint.parse().unwrap());
                 let listener = TcpListener::bind(free).await.unwrap();
                 let addr = listener.local_addr().unwrap();
-                let limits = Limits::new(Places::new(4096));
+                let limits = Limits::new(ConnectionLimit::new(4096));
                 tokio::spawn(listen::serve(
                     listener,
                     router(upstream),

@@ -3,19 +3,17 @@
 use axum::{extract::Request, http::StatusCode, response::Response};
 
 use super::{
-    Feedier,
-    answer::{self, Refusal},
-    bearer,
+    Feedier, bearer,
     input::{Input, Value},
-    page::{self, Page, Place},
+    page::{self, Page, Position},
+    response::{self, Refusal},
     rules::{self, Errors},
     user::{ROLES, User, role_name},
 };
 use crate::{
     Upstream,
-    fault::Fault,
     proto::directory_v1::{ListMembersRequest, ListMembersResponse, Role},
-    upstream::Key,
+    upstream::{Key, UpstreamError},
 };
 
 /// Users of a page, where the client does not say.
@@ -28,9 +26,8 @@ const MAX_PARTS: usize = 100;
 const MAX_NAME: usize = 255;
 const MAX_EMAIL: usize = 320;
 
-/// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
-struct Asked {
+struct ListQuery {
     page: u64,
     per_page: u32,
     /// None: filters that nobody passes.
@@ -47,49 +44,49 @@ struct Filter {
 
 pub(super) async fn list(feedier: &Feedier, request: Request) -> Result<Response, Refusal> {
     let (secret, key) = bearer(request.headers())?;
-    let asked = match read(&Input::of_query(request.uri().query())) {
-        Ok(asked) => asked,
+    let query = match read(&Input::of_query(request.uri().query())) {
+        Ok(query) => query,
         Err(refusal) => {
             feedier.upstream.may_read(&key).await?;
             return Err(refusal);
         }
     };
-    let found = if let Some(filter) = &asked.filter {
-        let walk = (secret, filter, asked.per_page);
-        let end = match asked.page {
+    let found = if let Some(filter) = &query.filter {
+        let list = (secret, filter, query.per_page);
+        let cursor = match query.page {
             1 => None,
-            page => feedier.walks.end(&walk, page - 1),
+            page => feedier.page_cursors.after(&list, page - 1),
         };
-        let found = fetch(&feedier.upstream, &key, filter, &asked, end).await?;
+        let found = fetch(&feedier.upstream, &key, filter, &query, cursor).await?;
         feedier
-            .walks
-            .note(&walk, asked.page, found.next_page_token.clone());
+            .page_cursors
+            .keep(&list, query.page, found.next_page_token.clone());
         found
     } else {
         feedier.upstream.may_read(&key).await?;
         ListMembersResponse::default()
     };
-    let place = Place {
-        page: asked.page,
-        per_page: asked.per_page,
+    let position = Position {
+        page: query.page,
+        per_page: query.per_page,
         total: u64::try_from(found.total.unwrap_or_default()).unwrap_or_default(),
         more: !found.next_page_token.is_empty(),
     };
     let users = found.members.into_iter().filter_map(User::of).collect();
     let url = page::url(request.uri(), request.headers());
-    Ok(answer::json(StatusCode::OK, &Page::new(url, place, users)))
+    Ok(response::json(StatusCode::OK, &Page::new(url, position, users)))
 }
 
-/// The members of a page: those behind an end, if it is one of this list, or those at the page's place.
+/// The members of a page: those after the cursor, if the directory takes it, or those at the page's number.
 async fn fetch(
     upstream: &Upstream,
     key: &Key,
     filter: &Filter,
-    asked: &Asked,
-    end: Option<String>,
-) -> Result<ListMembersResponse, Fault> {
+    query: &ListQuery,
+    cursor: Option<String>,
+) -> Result<ListMembersResponse, UpstreamError> {
     let request = |page_token: String, skip: u64| ListMembersRequest {
-        page_size: i32::try_from(asked.per_page).unwrap_or(i32::MAX),
+        page_size: i32::try_from(query.per_page).unwrap_or(i32::MAX),
         page_token,
         skip: i64::try_from(skip).unwrap_or(i64::MAX),
         with_total: true,
@@ -101,18 +98,18 @@ async fn fetch(
         email_parts: filter.emails.clone(),
         ..ListMembersRequest::default()
     };
-    if let Some(end) = end {
-        match upstream.list_members(key, request(end, 0)).await {
+    if let Some(cursor) = cursor {
+        match upstream.list_members(key, request(cursor, 0)).await {
             // It is from another version of the directory.
-            Err(Fault::InvalidArgument) => {}
-            answer => return answer,
+            Err(UpstreamError::InvalidArgument) => {}
+            result => return result,
         }
     }
-    let skip = (asked.page - 1).saturating_mul(asked.per_page.into());
+    let skip = (query.page - 1).saturating_mul(query.per_page.into());
     upstream.list_members(key, request(String::new(), skip)).await
 }
 
-fn read(input: &Input) -> Result<Asked, Refusal> {
+fn read(input: &Input) -> Result<ListQuery, Refusal> {
     let mut errors = Errors::default();
     let per_page = rules::page_size(&mut errors, "per_page", input);
     let limit = rules::page_size(&mut errors, "limit", input);
@@ -155,7 +152,7 @@ fn read(input: &Input) -> Result<Asked, Refusal> {
     if !unknown.is_empty() {
         return Err(Refusal::UnknownFilters(unknown));
     }
-    Ok(Asked {
+    Ok(ListQuery {
         page: page.and_then(|page| u64::try_from(page).ok()).unwrap_or(1).max(1),
         per_page: per_page.or(limit).unwrap_or(PER_PAGE),
         filter,
@@ -225,29 +222,29 @@ fn alternatives(value: &Value) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn asked(query: &str) -> Asked {
+    fn query(query: &str) -> ListQuery {
         read(&Input::of_query(Some(query))).unwrap()
     }
 
     fn filter(query: &str) -> Option<Filter> {
-        asked(query).filter
+        self::query(query).filter
     }
 
     #[test]
     fn a_page_that_is_no_positive_integer_is_the_first() {
         for page in ["", "0", "-1", "abc", "1.5", "99999999999999999999", "01"] {
-            assert_eq!(asked(&format!("page={page}")).page, 1, "{page}");
+            assert_eq!(query(&format!("page={page}")).page, 1, "{page}");
         }
-        assert_eq!(asked("page[]=2").page, 1);
-        assert_eq!(asked("page=2&page=3").page, 3);
-        assert_eq!(asked("page=+7").page, 7);
+        assert_eq!(query("page[]=2").page, 1);
+        assert_eq!(query("page=2&page=3").page, 3);
+        assert_eq!(query("page=+7").page, 7);
     }
 
     #[test]
     fn a_page_has_as_many_as_asked_for() {
-        assert_eq!(asked("").per_page, 15);
-        assert_eq!(asked("limit=20").per_page, 20);
-        assert_eq!(asked("per_page=30&limit=20").per_page, 30);
+        assert_eq!(query("").per_page, 15);
+        assert_eq!(query("limit=20").per_page, 20);
+        assert_eq!(query("per_page=30&limit=20").per_page, 30);
         assert!(read(&Input::of_query(Some("per_page=30&limit=0"))).is_err());
     }
 

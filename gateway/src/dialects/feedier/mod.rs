@@ -1,54 +1,54 @@
 //! Feedier's v3 users (wire contract: `docs/feedier.md`).
 //!
 //! A request is read by [`input`] as PHP would read it, judged by [`rules`] as Laravel would, asked of the directory by
-//! the handler in [`list`] or [`users`], and answered by [`answer`], [`user`] or [`page`].
+//! the handler in [`list`] or [`users`], and answered by [`response`], [`user`] or [`page`].
 //!
 //! To add an endpoint: its path and methods in [`METHODS`] and [`endpoint`], its handler beside the others, its fields in
 //! [`rules`].
 
-mod answer;
 mod email;
 mod input;
 mod list;
+mod locks;
 mod page;
+mod page_cursors;
+mod response;
 mod rules;
-mod turns;
 mod user;
 mod users;
-mod walks;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, Method, header},
     response::Response,
     routing::any,
 };
 use percent_encoding::percent_decode_str;
 
-use self::{answer::Refusal, turns::Turns, walks::Walks};
-use crate::{Upstream, upstream::Key};
+use self::{locks::MemberLocks, page_cursors::PageCursors, response::Refusal};
+use crate::{Upstream, response::private, upstream::Key};
 
 /// What the handlers share.
 #[derive(Clone)]
 struct Feedier {
     upstream: Upstream,
-    walks: Arc<Walks>,
-    turns: Arc<Turns>,
+    page_cursors: Arc<PageCursors>,
+    locks: Arc<MemberLocks>,
 }
 
-/// A resource: what a path names.
+/// What a path names.
 #[derive(Debug, PartialEq, Eq)]
-enum Resource {
+enum Route {
     /// `/v3/users`.
     Users,
     /// `/v3/users/:id`, with the id as it was written.
     User(String),
 }
 
-impl Resource {
+impl Route {
     /// What is at a path below `/v3`. Slashes at the end do not count. Nothing is at one that is no UTF-8.
     fn at(path: &str) -> Option<Self> {
         let decoded = percent_decode_str(path.trim_matches('/')).decode_utf8().ok()?;
@@ -73,8 +73,8 @@ impl Resource {
 pub(crate) fn routes(upstream: Upstream) -> Router {
     let feedier = Feedier {
         upstream,
-        walks: Arc::default(),
-        turns: Arc::default(),
+        page_cursors: Arc::default(),
+        locks: Arc::default(),
     };
     Router::new()
         .route("/v3", any(endpoint))
@@ -84,29 +84,23 @@ pub(crate) fn routes(upstream: Upstream) -> Router {
 }
 
 async fn endpoint(State(feedier): State<Feedier>, request: Request) -> Response {
-    let mut response = answer(&feedier, request).await.unwrap_or_else(answer::refused);
-    // What the framework sends with everything that says nothing else.
-    response.headers_mut().insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-cache, private"),
-    );
-    response
+    private(handle(&feedier, request).await.unwrap_or_else(response::refused))
 }
 
-async fn answer(feedier: &Feedier, request: Request) -> Result<Response, Refusal> {
+async fn handle(feedier: &Feedier, request: Request) -> Result<Response, Refusal> {
     let path = request.uri().path();
-    let Some(resource) = Resource::at(path) else {
+    let Some(route) = Route::at(path) else {
         return Err(Refusal::NoRoute(path.trim_matches('/').to_owned()));
     };
-    let methods = resource.methods();
+    let methods = route.methods();
     let method = request.method().clone();
-    match (resource, &method) {
-        (Resource::Users, &Method::GET | &Method::HEAD) => list::list(feedier, request).await,
-        (Resource::Users, &Method::POST) => users::create(feedier, request).await,
-        (Resource::User(id), &Method::GET | &Method::HEAD) => users::retrieve(feedier, request, id).await,
-        (Resource::User(id), &Method::PUT) => users::update(feedier, request, id).await,
-        (Resource::User(id), &Method::DELETE) => users::delete(feedier, request, id).await,
-        (_, &Method::OPTIONS) => Ok(answer::options(methods)),
+    match (route, &method) {
+        (Route::Users, &Method::GET | &Method::HEAD) => list::list(feedier, request).await,
+        (Route::Users, &Method::POST) => users::create(feedier, request).await,
+        (Route::User(id), &Method::GET | &Method::HEAD) => users::retrieve(feedier, request, id).await,
+        (Route::User(id), &Method::PUT) => users::update(feedier, request, id).await,
+        (Route::User(id), &Method::DELETE) => users::delete(feedier, request, id).await,
+        (_, &Method::OPTIONS) => Ok(response::options(methods)),
         _ => Err(Refusal::NoMethod {
             method: method.to_string(),
             path: path.trim_matches('/').to_owned(),
@@ -131,12 +125,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_names_a_resource_or_nothing() {
-        let user = |id: &str| Some(Resource::User(id.to_owned()));
-        for (path, resource) in [
-            ("/v3/users", Some(Resource::Users)),
-            ("/v3/users/", Some(Resource::Users)),
-            ("/v3/%75sers", Some(Resource::Users)),
+    fn a_path_names_a_route_or_nothing() {
+        let user = |id: &str| Some(Route::User(id.to_owned()));
+        for (path, route) in [
+            ("/v3/users", Some(Route::Users)),
+            ("/v3/users/", Some(Route::Users)),
+            ("/v3/%75sers", Some(Route::Users)),
             ("/v3/users/42", user("42")),
             ("/v3/users/42//", user("42")),
             ("/v3/users%2F42", user("42")),
@@ -149,7 +143,7 @@ mod tests {
             ("/v3/users/42/more", None),
             ("/v3/Users", None),
         ] {
-            assert_eq!(Resource::at(path), resource, "{path}");
+            assert_eq!(Route::at(path), route, "{path}");
         }
     }
 }

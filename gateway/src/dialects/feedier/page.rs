@@ -34,7 +34,7 @@ struct Meta {
 
 /// Where a page is among the others.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Position {
     /// 1 and up.
     pub(super) page: u64,
     /// 1 and up.
@@ -47,13 +47,13 @@ pub(super) struct Place {
 
 impl Page {
     /// `path` is the list's own URL without a query.
-    pub(super) fn new(path: String, place: Place, data: Vec<User>) -> Self {
-        let Place {
+    pub(super) fn new(path: String, position: Position, data: Vec<User>) -> Self {
+        let Position {
             page,
             per_page,
             total,
             more,
-        } = place;
+        } = position;
         let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
         let full = total.div_ceil(per_page.into()).max(1);
         // Users who were removed while their list is walked may have made it one page longer or shorter than its count.
@@ -116,13 +116,14 @@ mod tests {
             })
         };
         let data = (0..count).filter_map(|_| user()).collect();
-        let place = Place {
+        let position = Position {
             page,
             per_page,
             total,
             more,
         };
-        let mut value = serde_json::to_value(Page::new("http://a/v3/users".to_owned(), place, data)).unwrap();
+        let mut value =
+            serde_json::to_value(Page::new("http://a/v3/users".to_owned(), position, data)).unwrap();
         value.as_object_mut().unwrap().remove("data");
         value
     }

@@ -1,4 +1,4 @@
-//! What a request must look like, judged rule by rule as Laravel's validator does: all faults of all fields, each in its
+//! What a request must look like, judged rule by rule as Laravel's validator does: all errors of all fields, each in its
 //! words.
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
@@ -13,13 +13,13 @@ use crate::proto::directory_v1::{AuthMethod, Role};
 /// The longest name and the longest address, in characters.
 const MAX_CHARS: usize = 255;
 
-/// Fields of a new user, in the order in which their faults are told.
+/// Fields of a new user, in the order in which their errors are told.
 const CREATE: &[&str] = &["email", "role", "auth_method", "name", "team_id"];
 
 /// Fields of a change, in that order.
 const UPDATE: &[&str] = &["email", "name", "role", "auth_method"];
 
-/// Faults, a field at a time.
+/// Error messages by field.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Errors {
     /// Fields that have an order. Others come behind them, as they are noted.
@@ -35,7 +35,6 @@ impl Errors {
         }
     }
 
-    /// Notes a fault.
     pub(super) fn add(&mut self, field: &'static str, message: String) {
         match self.fields.iter_mut().find(|(there, _)| *there == field) {
             Some((_, messages)) => messages.push(message),

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::proto::directory_v1::{AuthMethod, Member, Role};
+use crate::{
+    proto::directory_v1::{AuthMethod, Member, Role},
+    response,
+};
 
 /// Every role that makes a member one of Feedier's users.
 pub(super) const ROLES: [Role; 5] = [
@@ -73,10 +76,9 @@ pub(super) fn auth_method(name: &str) -> Option<AuthMethod> {
 
 /// UTC in whole seconds, such as `2021-06-15T09:30:10+00:00`.
 fn time(time: Option<&prost_types::Timestamp>) -> String {
-    let time = time
-        .and_then(|time| jiff::Timestamp::new(time.seconds, 0).ok())
-        .unwrap_or_default();
-    time.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
+    response::time(time)
+        .strftime("%Y-%m-%dT%H:%M:%S+00:00")
+        .to_string()
 }
 
 #[cfg(test)]

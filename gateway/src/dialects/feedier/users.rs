@@ -9,19 +9,17 @@ use axum::{
 };
 
 use super::{
-    Feedier,
-    answer::{self, Refusal},
-    bearer,
+    Feedier, bearer,
     input::Input,
+    locks::{self, MemberLock},
+    response::{self, Refusal},
     rules::{self, Fields},
-    turns::{self, Turn},
     user::User,
 };
 use crate::{
     Upstream, body,
-    fault::{Fault, Thing},
     proto::directory_v1::{LinkMemberRequest, Member, Role, get_member_request::By},
-    upstream::Key,
+    upstream::{Key, Resource, UpstreamError},
 };
 
 /// What the directory notes as the source of whom this dialect links.
@@ -73,16 +71,16 @@ pub(super) async fn create(feedier: &Feedier, request: Request) -> Result<Respon
     };
     match upstream.link_member(&key, link).await {
         Ok(member) => shown(StatusCode::CREATED, member),
-        Err(Fault::AlreadyExists(_)) => {
+        Err(UpstreamError::AlreadyExists(_)) => {
             errors.email_taken();
             Err(errors.into())
         }
         // It was removed in this moment.
-        Err(Fault::NotFound(Thing::Team)) => {
+        Err(UpstreamError::NotFound(Resource::Team)) => {
             errors.no_team();
             Err(errors.into())
         }
-        Err(fault) => Err(fault.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -95,8 +93,8 @@ pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> R
     let (parts, input) = read(request).await?;
     let (_, key) = bearer(&parts.headers)?;
     let upstream = &feedier.upstream;
-    let (mut member, _turn) = in_turn(feedier, &key, &id).await?;
-    let mut pauses = turns::pauses();
+    let (mut member, _lock) = locked(feedier, &key, &id).await?;
+    let mut pauses = locks::backoff();
     loop {
         let (fields, mut errors) = rules::update(&input);
         if !errors.is_empty() {
@@ -118,13 +116,13 @@ pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> R
         match upstream.update_member(&key, values, &paths).await {
             Ok(member) if !has_role(&member) => return Err(Refusal::NoUser(id)),
             Ok(member) => return shown(StatusCode::OK, member),
-            Err(Fault::Changed) => member = find_again(upstream, &key, &id, &mut pauses).await?,
-            Err(Fault::AlreadyExists(_)) => {
+            Err(UpstreamError::Changed) => member = find_again(upstream, &key, &id, &mut pauses).await?,
+            Err(UpstreamError::AlreadyExists(_)) => {
                 errors.email_taken();
                 return Err(errors.into());
             }
-            Err(Fault::NotFound(Thing::Member)) => return Err(Refusal::NoUser(id)),
-            Err(fault) => return Err(fault.into()),
+            Err(UpstreamError::NotFound(Resource::Member)) => return Err(Refusal::NoUser(id)),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -132,28 +130,28 @@ pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> R
 pub(super) async fn delete(feedier: &Feedier, request: Request, id: String) -> Result<Response, Refusal> {
     let (_, key) = bearer(request.headers())?;
     let upstream = &feedier.upstream;
-    let (mut member, _turn) = in_turn(feedier, &key, &id).await?;
-    let mut pauses = turns::pauses();
+    let (mut member, _lock) = locked(feedier, &key, &id).await?;
+    let mut pauses = locks::backoff();
     loop {
         match upstream.revoke_member(&key, member).await {
-            Ok(()) => return Ok(answer::no_content()),
-            Err(Fault::Changed) => member = find_again(upstream, &key, &id, &mut pauses).await?,
-            Err(Fault::NotFound(Thing::Member)) => return Err(Refusal::NoUser(id)),
-            Err(fault) => return Err(fault.into()),
+            Ok(()) => return Ok(response::no_content()),
+            Err(UpstreamError::Changed) => member = find_again(upstream, &key, &id, &mut pauses).await?,
+            Err(UpstreamError::NotFound(Resource::Member)) => return Err(Refusal::NoUser(id)),
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// The user, and the turn to change it.
-async fn in_turn(feedier: &Feedier, key: &Key, id: &str) -> Result<(Member, Turn), Refusal> {
+/// The user, and the lock to change it.
+async fn locked(feedier: &Feedier, key: &Key, id: &str) -> Result<(Member, MemberLock), Refusal> {
     let member = find(&feedier.upstream, key, id).await?;
-    let turn = feedier.turns.turn(&member.id).await.ok_or_else(too_busy)?;
-    let member = if turn.waited {
+    let lock = feedier.locks.lock(&member.id).await.ok_or_else(too_busy)?;
+    let member = if lock.waited {
         find(&feedier.upstream, key, id).await?
     } else {
         member
     };
-    Ok((member, turn))
+    Ok((member, lock))
 }
 
 /// The user as it is after a pause, in which whoever changed it has finished.
@@ -183,16 +181,16 @@ async fn find(upstream: &Upstream, key: &Key, id: &str) -> Result<Member, Refusa
     };
     match upstream.member(key, By::Number(number)).await {
         Ok(member) if has_role(&member) => Ok(member),
-        Ok(_) | Err(Fault::NotFound(Thing::Member)) => Err(Refusal::NoUser(id.to_owned())),
-        Err(fault) => Err(fault.into()),
+        Ok(_) | Err(UpstreamError::NotFound(Resource::Member)) => Err(Refusal::NoUser(id.to_owned())),
+        Err(error) => Err(error.into()),
     }
 }
 
-async fn by_email(upstream: &Upstream, key: &Key, email: &str) -> Result<Option<Member>, Fault> {
+async fn by_email(upstream: &Upstream, key: &Key, email: &str) -> Result<Option<Member>, UpstreamError> {
     match upstream.member(key, By::Email(email.to_owned())).await {
         Ok(member) => Ok(Some(member)),
-        Err(Fault::NotFound(Thing::Member)) => Ok(None),
-        Err(fault) => Err(fault),
+        Err(UpstreamError::NotFound(Resource::Member)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -230,12 +228,12 @@ fn changed(mut member: Member, fields: Fields) -> (Member, Vec<&'static str>) {
 
 fn shown(status: StatusCode, member: Member) -> Result<Response, Refusal> {
     match User::of(member) {
-        Some(user) => Ok(answer::json(status, &user)),
-        None => Err(Fault::Internal.into()),
+        Some(user) => Ok(response::json(status, &user)),
+        None => Err(UpstreamError::Internal.into()),
     }
 }
 
 /// Others changed the user each time it was to be changed, or for too long.
 const fn too_busy() -> Refusal {
-    Refusal::Failed(Fault::Unavailable(Duration::from_secs(1)))
+    Refusal::Failed(UpstreamError::Unavailable(Duration::from_secs(1)))
 }

@@ -2,14 +2,14 @@
 //! (wire/productbridge.md, Errors).
 //!
 //! To add an endpoint: a request type, and a function that takes the object, reads each field in declaration
-//! order and ends with `faults.finish()`. A field's reader reports what is wrong with it and returns None.
+//! order and ends with `violations.finish()`. A field's reader reports what is wrong with it and returns None.
 
 use std::borrow::Cow;
 
 use uuid::Uuid;
 
 use super::items::{At, Context, Item, Items};
-use super::python_json::{self, Fault, Text, Value};
+use super::python_json::{self, JsonError, Text, Value};
 use super::uuid_text;
 
 /// Why a body is no request.
@@ -24,12 +24,12 @@ pub enum Rejection {
 }
 
 /// A string to look up. None for one that no stored string equals: it holds a NUL or a lone surrogate.
-pub type Sought<'a> = Option<Cow<'a, str>>;
+pub type LookupText<'a> = Option<Cow<'a, str>>;
 
 /// `POST /users/retrieve`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Retrieve<'a> {
-    pub api_key: Sought<'a>,
+    pub api_key: LookupText<'a>,
     pub by: By<'a>,
 }
 
@@ -37,35 +37,39 @@ pub struct Retrieve<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum By<'a> {
     UserId(Uuid),
-    Email(Sought<'a>),
+    Email(LookupText<'a>),
 }
 
 /// `POST /users/delete`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Delete<'a> {
-    pub api_key: Sought<'a>,
+    pub api_key: LookupText<'a>,
     pub user_id: Uuid,
 }
 
 /// `POST /ping`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ping<'a> {
-    pub api_key: Sought<'a>,
+    pub api_key: LookupText<'a>,
 }
 
 /// Reads the body of `/users/retrieve`; `is_json` tells whether its content type is parsed.
 pub fn retrieve(body: &[u8], is_json: bool) -> Result<Retrieve<'_>, Rejection> {
     let object = object(body, is_json)?;
-    let mut faults = Faults::of(&object);
-    let api_key = faults.api_key();
-    let user_id = object.given("user_id").map(|value| faults.uuid("user_id", value));
-    let email = object.given("email").map(|value| faults.string("email", value));
+    let mut violations = Violations::of(&object);
+    let api_key = violations.api_key();
+    let user_id = object
+        .given("user_id")
+        .map(|value| violations.uuid("user_id", value));
+    let email = object
+        .given("email")
+        .map(|value| violations.string("email", value));
     // This is told only where no field failed by itself. An address or id that did is Some(None) here.
     let by = match (user_id, email) {
         (Some(Some(_)), Some(Some(_))) | (None, None) => {
             // A missing key is no failure of its field, as in the vendor's sample.
-            if api_key.is_some() || faults.no_key {
-                faults.not_exactly_one();
+            if api_key.is_some() || violations.no_key {
+                violations.not_exactly_one();
             }
             None
         }
@@ -73,19 +77,19 @@ pub fn retrieve(body: &[u8], is_json: bool) -> Result<Retrieve<'_>, Rejection> {
         (None, Some(Some(email))) => Some(By::Email(email)),
         _ => None,
     };
-    faults.finish(api_key.zip(by).map(|(api_key, by)| Retrieve { api_key, by }))
+    violations.finish(api_key.zip(by).map(|(api_key, by)| Retrieve { api_key, by }))
 }
 
 /// Reads the body of `/users/delete`; `is_json` tells whether its content type is parsed.
 pub fn delete(body: &[u8], is_json: bool) -> Result<Delete<'_>, Rejection> {
     let object = object(body, is_json)?;
-    let mut faults = Faults::of(&object);
-    let api_key = faults.api_key();
+    let mut violations = Violations::of(&object);
+    let api_key = violations.api_key();
     let user_id = match object.get("user_id") {
-        Some(value) => faults.uuid("user_id", value),
-        None => faults.missing("user_id"),
+        Some(value) => violations.uuid("user_id", value),
+        None => violations.missing("user_id"),
     };
-    faults.finish(
+    violations.finish(
         api_key
             .zip(user_id)
             .map(|(api_key, user_id)| Delete { api_key, user_id }),
@@ -95,9 +99,9 @@ pub fn delete(body: &[u8], is_json: bool) -> Result<Delete<'_>, Rejection> {
 /// Reads the body of `/ping`; `is_json` tells whether its content type is parsed.
 pub fn ping(body: &[u8], is_json: bool) -> Result<Ping<'_>, Rejection> {
     let object = object(body, is_json)?;
-    let mut faults = Faults::of(&object);
-    let api_key = faults.api_key();
-    faults.finish(api_key.map(|api_key| Ping { api_key }))
+    let mut violations = Violations::of(&object);
+    let api_key = violations.api_key();
+    violations.finish(api_key.map(|api_key| Ping { api_key }))
 }
 
 /// A decoded JSON object.
@@ -136,8 +140,8 @@ fn object(body: &[u8], is_json: bool) -> Result<Object<'_>, Rejection> {
         Ok(value @ Value::Object(_)) => Ok(Object(value)),
         Ok(Value::Null) => Err(no_body()),
         Ok(value) => Err(no_object(&value)),
-        Err(Fault::Unreadable) => Err(Rejection::Unparsable),
-        Err(Fault::Syntax { message, position }) => Err(only(&Item {
+        Err(JsonError::Unreadable) => Err(Rejection::Unparsable),
+        Err(JsonError::Syntax { message, position }) => Err(only(&Item {
             kind: "json_invalid",
             at: At::Position(position),
             message: "JSON decode error",
@@ -173,14 +177,14 @@ fn only(item: &Item<'_>) -> Rejection {
     Rejection::Invalid(items.finish())
 }
 
-/// The faults found in an object so far.
-struct Faults<'o, 'a> {
+/// The violations found in an object so far.
+struct Violations<'o, 'a> {
     object: &'o Object<'a>,
     items: Items,
     no_key: bool,
 }
 
-impl<'o, 'a> Faults<'o, 'a> {
+impl<'o, 'a> Violations<'o, 'a> {
     fn of(object: &'o Object<'a>) -> Self {
         Self {
             object,
@@ -191,7 +195,7 @@ impl<'o, 'a> Faults<'o, 'a> {
 
     /// The key. A null one is told as missing, too: the contract counts null as not given, although the
     /// framework on its own would call it a wrong type.
-    fn api_key(&mut self) -> Option<Sought<'a>> {
+    fn api_key(&mut self) -> Option<LookupText<'a>> {
         if let Some(value) = self.object.given("api_key") {
             return self.string("api_key", value);
         }
@@ -199,7 +203,7 @@ impl<'o, 'a> Faults<'o, 'a> {
         self.missing("api_key")
     }
 
-    fn string(&mut self, name: &'static str, value: &'o Value<'a>) -> Option<Sought<'a>> {
+    fn string(&mut self, name: &'static str, value: &'o Value<'a>) -> Option<LookupText<'a>> {
         let Value::Text(Text { text, lone_surrogate }) = value else {
             return self.wrong(name, "string_type", "Input should be a valid string", value);
         };
@@ -288,7 +292,7 @@ mod tests {
         clippy::unnecessary_wraps,
         reason = "it stands where a request has its strings"
     )]
-    fn sought(text: &str) -> Sought<'_> {
+    fn sought(text: &str) -> LookupText<'_> {
         Some(Cow::Borrowed(text))
     }
 
@@ -368,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_key_comes_first_among_other_faults() {
+    fn a_missing_key_comes_first_among_other_violations() {
         assert_invalid(
             retrieve(b"{}", true),
             r#"[{"type":"missing","loc":["body","api_key"],"msg":"Field required","input":{}},{"type":"value_error","loc":["body"],"msg":"Value error, Exactly one of user_id or email is required","input":{},"ctx":{"error":{}}}]"#,
@@ -392,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn both_or_neither_of_id_and_email_is_one_fault_of_the_body() {
+    fn both_or_neither_of_id_and_email_is_one_violation_of_the_body() {
         for object in [
             r#"{"api_key":"k"}"#,
             r#"{"api_key":"k","user_id":null,"email":null}"#,

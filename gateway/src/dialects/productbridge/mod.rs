@@ -1,16 +1,16 @@
 //! ProductBridge's public API v1: users (wire contract: `docs/productbridge.md`).
 //!
-//! A request is read by [`body`], asked of the directory, and answered by [`answer`]. The vendor's service is a FastAPI
+//! A request is read by [`body`], asked of the directory, and answered by [`response`]. The vendor's service is a FastAPI
 //! application, and its errors are that framework's.
 //!
-//! To add an endpoint: its path and handler in [`routes`], its request in [`body`], its answer in [`answer`].
+//! To add an endpoint: its path and handler in [`routes`], its request in [`body`], its response in [`response`].
 
-mod answer;
 mod body;
 mod content_type;
 mod echo;
 mod items;
 mod python_json;
+mod response;
 mod uuid_text;
 
 use axum::{
@@ -24,8 +24,13 @@ use axum::{
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt as _;
 
-use self::body::{Rejection, Sought};
-use crate::{Upstream, body::Unread, fault::Fault, proto::users_v1::retrieve_request, upstream::Key};
+use self::body::{LookupText, Rejection};
+use crate::{
+    Upstream,
+    body::BodyError,
+    proto::users_v1::retrieve_request,
+    upstream::{Key, UpstreamError},
+};
 
 const RETRIEVE: &str = "/api/external/v1/users/retrieve";
 const DELETE: &str = "/api/external/v1/users/delete";
@@ -46,7 +51,7 @@ pub(crate) fn routes(upstream: Upstream) -> Router {
 }
 
 fn endpoint(methods: MethodRouter<Upstream>) -> MethodRouter<Upstream> {
-    methods.fallback(async || answer::method_not_allowed())
+    methods.fallback(async || response::method_not_allowed())
 }
 
 /// Why a request is not answered with what it asks for.
@@ -56,7 +61,7 @@ enum Refusal {
     /// Its body is larger than the gateway reads.
     TooLarge,
     /// The directory did not do it.
-    Failed(Fault),
+    Failed(UpstreamError),
 }
 
 impl From<Rejection> for Refusal {
@@ -65,20 +70,20 @@ impl From<Rejection> for Refusal {
     }
 }
 
-impl From<Unread> for Refusal {
-    fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::TooLarge => Self::TooLarge,
-            Unread::TooSlow => Self::Failed(Fault::DeadlineExceeded),
-            Unread::NoRoom => Self::Failed(Fault::NO_ROOM),
-            Unread::BrokenOff => Self::Rejected(Rejection::Unparsable),
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::TooSlow => Self::Failed(UpstreamError::DeadlineExceeded),
+            BodyError::Overloaded => Self::Failed(UpstreamError::OVERLOADED),
+            BodyError::BrokenOff => Self::Rejected(Rejection::Unparsable),
         }
     }
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Failed(fault)
+impl From<UpstreamError> for Refusal {
+    fn from(error: UpstreamError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -96,7 +101,7 @@ async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Bo
         };
         Ok(upstream.retrieve(&key(&request.api_key)?, by).await?)
     };
-    answer::respond(user.await, |user| answer::user(&user))
+    response::respond(user.await, |user| response::user(&user))
 }
 
 async fn delete(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
@@ -107,7 +112,7 @@ async fn delete(State(upstream): State<Upstream>, headers: HeaderMap, body: Body
             .delete(&key(&request.api_key)?, request.user_id.to_string())
             .await?)
     };
-    answer::respond(deleted.await, |()| answer::deleted())
+    response::respond(deleted.await, |()| response::deleted())
 }
 
 async fn ping(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
@@ -116,15 +121,15 @@ async fn ping(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) 
         let request = body::ping(&bytes, is_json(&headers))?;
         Ok(upstream.ping(&key(&request.api_key)?).await?)
     };
-    answer::respond(pong.await, |pong| answer::pong(&pong))
+    response::respond(pong.await, |pong| response::pong(&pong))
 }
 
 /// The key to ask with. One that can't be a key is answered like one that is unknown.
-fn key(api_key: &Sought<'_>) -> Result<Key, Fault> {
+fn key(api_key: &LookupText<'_>) -> Result<Key, UpstreamError> {
     api_key
         .as_deref()
         .and_then(Key::new)
-        .ok_or(Fault::Unauthenticated)
+        .ok_or(UpstreamError::Unauthenticated)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -140,20 +145,20 @@ fn is_json(headers: &HeaderMap) -> bool {
 async fn unrouted(upstream: Upstream, mut request: Request) -> Response {
     let raw = request.uri().path();
     let Ok(decoded) = percent_decode_str(raw).decode_utf8() else {
-        return answer::not_found();
+        return response::not_found();
     };
     let trimmed = decoded.trim_end_matches('/');
     if ![RETRIEVE, DELETE, PING].contains(&trimmed) {
-        return answer::not_found();
+        return response::not_found();
     }
     let query = request.uri().query().filter(|query| !query.is_empty());
     let path = query.map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
     if trimmed != decoded {
-        return answer::redirect(request.headers(), &path);
+        return response::redirect(request.headers(), &path);
     }
     // It is an endpoint, written with escapes.
     let Ok(path) = PathAndQuery::try_from(path) else {
-        return answer::not_found();
+        return response::not_found();
     };
     *request.uri_mut() = Uri::from(path);
     match routes(upstream).oneshot(request).await {

@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<Uuid, String> {
     {
         return Ok(uuid);
     }
-    Err(fault(bare))
+    Err(error(bare))
 }
 
 fn unbraced(text: &str) -> Option<&str> {
@@ -35,7 +35,7 @@ fn unbraced(text: &str) -> Option<&str> {
 /// Why this is no UUID: the first strange character (counted in bytes, from one), else the number of groups,
 /// else the first group of a wrong length. The last group is measured to the end of the whole text, closing
 /// brace and prefix included, as the crate did it.
-fn fault(text: &str) -> String {
+fn error(text: &str) -> String {
     let (groups, offset, wrapped) = if let Some(inner) = unbraced(text) {
         (inner, 1, true)
     } else if let Some(inner) = text.strip_prefix(URN) {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_told_in_the_frameworks_words() {
+    fn errors_are_told_in_the_frameworks_words() {
         for (text, error) in [
             (
                 "",

@@ -2,7 +2,7 @@
 //!
 //! The encoding is guessed from a byte order mark or from where the zero bytes stand
 //! (`json.detect_encoding`), and decoded with the `surrogatepass` handler: an encoded lone surrogate is let
-//! through, every other fault is an error.
+//! through, every other one is an error.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -80,11 +80,11 @@ fn utf8(bytes: &[u8]) -> Result<Source<'_>, NotText> {
     let mut source = Source::owned();
     let mut rest = bytes;
     loop {
-        let Err(fault) = str::from_utf8(rest) else {
+        let Err(error) = str::from_utf8(rest) else {
             source.text.to_mut().push_str(&String::from_utf8_lossy(rest));
             return Ok(source);
         };
-        let (valid, broken) = rest.split_at(fault.valid_up_to());
+        let (valid, broken) = rest.split_at(error.valid_up_to());
         source.text.to_mut().push_str(&String::from_utf8_lossy(valid));
         let [0xED, 0xA0..=0xBF, 0x80..=0xBF, after @ ..] = broken else {
             return Err(NotText);

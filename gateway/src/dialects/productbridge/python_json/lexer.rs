@@ -1,9 +1,9 @@
-//! Strings, numbers and literals as Python's `json` scanner reads them, faults included.
+//! Strings, numbers and literals as Python's `json` scanner reads them, errors included.
 
 use std::borrow::Cow;
 
 use super::encoding::Source;
-use super::{Fault, Text, Value};
+use super::{JsonError, Text, Value};
 
 /// Digits in an integer, at most (Python's `sys.int_info.default_max_str_digits`).
 const MAX_INT_DIGITS: usize = 4300;
@@ -26,7 +26,7 @@ impl<'s, 'a> Lexer<'s, 'a> {
     }
 
     /// A string, a number or a literal.
-    pub fn scalar(&mut self) -> Result<Value<'a>, Fault> {
+    pub fn scalar(&mut self) -> Result<Value<'a>, JsonError> {
         let literal = match self.peek() {
             Some(b'"') => return self.string().map(Value::Text),
             Some(b'n') => ("null", Value::Null),
@@ -45,7 +45,7 @@ impl<'s, 'a> Lexer<'s, 'a> {
     }
 
     /// As much of a number as can be one: after `1.` or `1e` the rest is left to be found superfluous.
-    fn number(&mut self) -> Result<Value<'a>, Fault> {
+    fn number(&mut self) -> Result<Value<'a>, JsonError> {
         let start = self.at;
         let digits = start + usize::from(self.peek() == Some(b'-'));
         let mut end = match self.byte(digits) {
@@ -69,7 +69,7 @@ impl<'s, 'a> Lexer<'s, 'a> {
         }
         match &self.text[start..end] {
             "-0" => Ok(Value::Int(Cow::Borrowed("0"))),
-            _ if end - digits > MAX_INT_DIGITS => Err(Fault::Unreadable),
+            _ if end - digits > MAX_INT_DIGITS => Err(JsonError::Unreadable),
             _ => Ok(Value::Int(self.source.part(start..end))),
         }
     }
@@ -85,7 +85,7 @@ impl<'s, 'a> Lexer<'s, 'a> {
     }
 
     /// A string, from its opening quote on.
-    pub fn string(&mut self) -> Result<Text<'a>, Fault> {
+    pub fn string(&mut self) -> Result<Text<'a>, JsonError> {
         let quote = self.at;
         let mut part = quote + 1;
         self.at = part;
@@ -120,7 +120,7 @@ impl<'s, 'a> Lexer<'s, 'a> {
     }
 
     /// One escape, from its backslash on. None for a lone surrogate; `quote` is where the string began.
-    fn escape(&mut self, quote: usize) -> Result<Option<char>, Fault> {
+    fn escape(&mut self, quote: usize) -> Result<Option<char>, JsonError> {
         let backslash = self.at;
         let character = match self.byte(backslash + 1) {
             Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
@@ -138,7 +138,7 @@ impl<'s, 'a> Lexer<'s, 'a> {
     }
 
     /// `\uXXXX`, and the one after it where both are a surrogate pair.
-    fn unicode_escape(&mut self) -> Result<Option<char>, Fault> {
+    fn unicode_escape(&mut self) -> Result<Option<char>, JsonError> {
         let high = self.four_digits()?;
         if !(0xD800..=0xDBFF).contains(&high) || !self.rest().starts_with(b"\\u") {
             return Ok(char::from_u32(high));
@@ -155,7 +155,7 @@ impl<'s, 'a> Lexer<'s, 'a> {
     }
 
     /// The digits of a `\uXXXX`. Like Python it wants a character after them, since the string has to end.
-    fn four_digits(&mut self) -> Result<u32, Fault> {
+    fn four_digits(&mut self) -> Result<u32, JsonError> {
         let letter = self.at + 1;
         let digits = self
             .text
@@ -199,12 +199,12 @@ impl<'s, 'a> Lexer<'s, 'a> {
     }
 
     /// The error that names the place reached.
-    pub fn unexpected(&self, message: &'static str) -> Fault {
+    pub fn unexpected(&self, message: &'static str) -> JsonError {
         self.syntax(message, self.at)
     }
 
-    fn syntax(&self, message: &'static str, at: usize) -> Fault {
-        Fault::Syntax {
+    fn syntax(&self, message: &'static str, at: usize) -> JsonError {
+        JsonError::Syntax {
             message,
             position: self.text[..at].chars().count(),
         }

@@ -53,7 +53,7 @@ pub struct Text<'a> {
 
 /// Why a body could not be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum JsonError {
     /// Python's `JSONDecodeError`: its `msg` and its `pos`, in code points without the byte order mark.
     Syntax { message: &'static str, position: usize },
     /// Any other exception there: no text, nested too deep, or an integer too long.
@@ -61,8 +61,8 @@ pub enum Fault {
 }
 
 /// Decodes a body, borrowing from it where it can.
-pub fn decode(bytes: &[u8]) -> Result<Value<'_>, Fault> {
-    let source = Source::decode(bytes).map_err(|NotText| Fault::Unreadable)?;
+pub fn decode(bytes: &[u8]) -> Result<Value<'_>, JsonError> {
+    let source = Source::decode(bytes).map_err(|NotText| JsonError::Unreadable)?;
     Decoder {
         tokens: Lexer::new(&source),
     }
@@ -80,7 +80,7 @@ struct Decoder<'s, 'a> {
 }
 
 impl<'a> Decoder<'_, 'a> {
-    fn document(&mut self) -> Result<Value<'a>, Fault> {
+    fn document(&mut self) -> Result<Value<'a>, JsonError> {
         let mut open: Vec<Frame<'a>> = Vec::new();
         self.tokens.skip_whitespace();
         loop {
@@ -88,7 +88,7 @@ impl<'a> Decoder<'_, 'a> {
             let value = match self.tokens.peek() {
                 Some(bracket @ (b'[' | b'{')) => {
                     if open.len() == MAX_DEPTH {
-                        return Err(Fault::Unreadable);
+                        return Err(JsonError::Unreadable);
                     }
                     self.tokens.advance();
                     self.tokens.skip_whitespace();
@@ -127,7 +127,11 @@ impl<'a> Decoder<'_, 'a> {
 
     /// Puts a finished value where it belongs and closes all that ends with it. Some for the outermost value,
     /// None when another value has to follow.
-    fn place(&mut self, mut value: Value<'a>, open: &mut Vec<Frame<'a>>) -> Result<Option<Value<'a>>, Fault> {
+    fn place(
+        &mut self,
+        mut value: Value<'a>,
+        open: &mut Vec<Frame<'a>>,
+    ) -> Result<Option<Value<'a>>, JsonError> {
         while let Some(frame) = open.last_mut() {
             let close = match frame {
                 Frame::List(items) => {
@@ -162,7 +166,7 @@ impl<'a> Decoder<'_, 'a> {
     }
 
     /// A key, its colon, and the whitespace up to its value.
-    fn key(&mut self) -> Result<Text<'a>, Fault> {
+    fn key(&mut self) -> Result<Text<'a>, JsonError> {
         if self.tokens.peek() != Some(b'"') {
             return Err(self
                 .tokens
@@ -280,7 +284,11 @@ mod tests {
             (b"[\"\xED\xA0\x80\", x]", "Expecting value", 6),
         ] {
             let shown = String::from_utf8_lossy(bytes);
-            assert_eq!(decode(bytes), Err(Fault::Syntax { message, position }), "{shown}");
+            assert_eq!(
+                decode(bytes),
+                Err(JsonError::Syntax { message, position }),
+                "{shown}"
+            );
         }
     }
 
@@ -343,7 +351,10 @@ mod tests {
         );
         assert!(decode(format!("-{digits}").as_bytes()).is_ok());
         assert!(decode(format!("{digits}9.0").as_bytes()).is_ok());
-        assert_eq!(decode(format!("[{digits}9 !").as_bytes()), Err(Fault::Unreadable));
+        assert_eq!(
+            decode(format!("[{digits}9 !").as_bytes()),
+            Err(JsonError::Unreadable)
+        );
     }
 
     #[test]
@@ -360,13 +371,13 @@ mod tests {
                 .unwrap()
         };
         assert_eq!(answers("[", MAX_DEPTH), Ok(()));
-        assert_eq!(answers("[", MAX_DEPTH + 1), Err(Fault::Unreadable));
-        assert_eq!(answers("[", 32 * 1024), Err(Fault::Unreadable));
-        assert_eq!(answers("{\"a\":", MAX_DEPTH + 1), Err(Fault::Unreadable));
+        assert_eq!(answers("[", MAX_DEPTH + 1), Err(JsonError::Unreadable));
+        assert_eq!(answers("[", 32 * 1024), Err(JsonError::Unreadable));
+        assert_eq!(answers("{\"a\":", MAX_DEPTH + 1), Err(JsonError::Unreadable));
         let message = "Expecting value";
         assert_eq!(
             answers("{\"a\":", MAX_DEPTH),
-            Err(Fault::Syntax {
+            Err(JsonError::Syntax {
                 message,
                 position: 5 * MAX_DEPTH
             })
@@ -386,7 +397,7 @@ mod tests {
             "\\u0041".repeat(10_000),
         ] {
             for body in [format!("\"{body}\""), body] {
-                let _: Result<Value<'_>, Fault> = decode(body.as_bytes());
+                let _: Result<Value<'_>, JsonError> = decode(body.as_bytes());
             }
         }
     }
@@ -394,7 +405,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _: Result<Value<'_>, Fault> = decode(&bytes);
+            let _: Result<Value<'_>, JsonError> = decode(&bytes);
         }
 
         #[test]

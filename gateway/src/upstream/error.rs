@@ -1,4 +1,4 @@
-//! What went wrong upstream: the one place that reads a [`Status`].
+//! Why a call failed: the one place that reads a [`Status`].
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use tonic_types::StatusExt as _;
 
 /// A failed call, as every dialect understands it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The key does not open this.
+pub(crate) enum UpstreamError {
+    /// The key is missing, unknown or dead, or lacks every scope of the service.
     Unauthenticated,
-    /// The key opens this, but not for changing.
+    /// The key may read, and the call changes something.
     PermissionDenied,
-    /// The directory does not take a value that the dialect let through.
+    /// The directory refuses a value that the dialect let through.
     InvalidArgument,
-    /// There is no such thing in the key's organization.
-    NotFound(Thing),
+    /// The key's organization has no such resource.
+    NotFound(Resource),
     /// Another one has what must be unique.
-    AlreadyExists(Thing),
+    AlreadyExists(Resource),
     /// Not in this state.
-    FailedPrecondition(Rule),
-    /// It was changed since it was read. Read it again.
+    FailedPrecondition(Precondition),
+    /// The member was changed since it was read: the caller reads it again.
     Changed,
     /// Too much at once. Try again after this time.
     RateLimited(Duration),
@@ -32,39 +32,35 @@ pub(crate) enum Fault {
     Internal,
 }
 
-/// What a fault is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Thing {
-    /// An organization: none was named, or it is not the key's.
+pub(crate) enum Resource {
+    /// None was named, or it is not the key's.
     Organization,
-    /// A user.
     User,
-    /// A member.
     Member,
-    /// A team.
     Team,
-    /// Something that no dialect knows.
+    /// No dialect asks for it.
     Other,
 }
 
 /// Why a change is not allowed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(crate) enum Precondition {
     /// An organization keeps its last enabled owner.
     LastOwner,
-    /// A rule that no dialect knows.
+    /// No dialect tells it apart.
     Other,
 }
 
 /// When to try again if upstream does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-impl Fault {
-    /// There is no room for the request now.
-    pub(crate) const NO_ROOM: Self = Self::RateLimited(RETRY_AFTER);
+impl UpstreamError {
+    /// The gateway itself has no room for the request now.
+    pub(crate) const OVERLOADED: Self = Self::RateLimited(RETRY_AFTER);
 }
 
-impl From<Status> for Fault {
+impl From<Status> for UpstreamError {
     fn from(status: Status) -> Self {
         let retry_after = || {
             let info = status.get_details_retry_info();
@@ -84,20 +80,20 @@ impl From<Status> for Fault {
                 Self::InvalidArgument
             }
             Code::NotFound => Self::NotFound(match reason().as_str() {
-                "ORGANIZATION_NOT_FOUND" => Thing::Organization,
-                "USER_NOT_FOUND" => Thing::User,
-                "MEMBER_NOT_FOUND" => Thing::Member,
-                "TEAM_NOT_FOUND" => Thing::Team,
-                _ => Thing::Other,
+                "ORGANIZATION_NOT_FOUND" => Resource::Organization,
+                "USER_NOT_FOUND" => Resource::User,
+                "MEMBER_NOT_FOUND" => Resource::Member,
+                "TEAM_NOT_FOUND" => Resource::Team,
+                _ => Resource::Other,
             }),
             Code::AlreadyExists => Self::AlreadyExists(match reason().as_str() {
-                "MEMBER_ALREADY_EXISTS" => Thing::Member,
-                "TEAM_ALREADY_EXISTS" => Thing::Team,
-                _ => Thing::Other,
+                "MEMBER_ALREADY_EXISTS" => Resource::Member,
+                "TEAM_ALREADY_EXISTS" => Resource::Team,
+                _ => Resource::Other,
             }),
             Code::FailedPrecondition => Self::FailedPrecondition(match reason().as_str() {
-                "LAST_OWNER" => Rule::LastOwner,
-                _ => Rule::Other,
+                "LAST_OWNER" => Precondition::LastOwner,
+                _ => Precondition::Other,
             }),
             Code::Aborted => Self::Changed,
             Code::ResourceExhausted => Self::RateLimited(retry_after()),

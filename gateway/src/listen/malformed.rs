@@ -1,5 +1,5 @@
-//! Answers to what is no request: hyper gives them itself, without a body and without asking anybody. Here they get
-//! one, so that every answer is JSON.
+//! Responses to malformed requests: hyper sends them itself, without a body. Here they get one, so that every error is
+//! JSON.
 
 use std::{
     io::{self, IoSlice},
@@ -9,9 +9,9 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The answers, as hyper begins them, and what each gets for a body. No dialect is asked, so there is the name under
+/// The responses, as hyper begins them, and the text in the body of each. No dialect is asked, so there is the name under
 /// which each looks for a text.
-const ANSWERS: [(&[u8], &str); 2] = [
+const RESPONSES: [(&[u8], &str); 2] = [
     (b" 400 Bad Request\r\n", "Bad Request"),
     (
         b" 431 Request Header Fields Too Large\r\n",
@@ -28,13 +28,13 @@ const NO_BODY: &[u8] = b"\r\ncontent-length: 0\r\n";
 const END: &[u8] = b"\r\n\r\n";
 
 /// A connection that completes such answers as they are written.
-pub(super) struct WithBodies<T> {
+pub(super) struct JsonErrors<T> {
     inner: T,
     /// What is written next, instead of an answer that was taken for written.
     completed: Vec<u8>,
 }
 
-impl<T> WithBodies<T> {
+impl<T> JsonErrors<T> {
     pub(super) const fn new(inner: T) -> Self {
         Self {
             inner,
@@ -51,7 +51,9 @@ fn complete(bytes: &[u8]) -> Option<Vec<u8>> {
     let begin = bytes.len() - bytes.windows(8).rev().position(|text| VERSIONS.contains(&text))? - 8;
     let (before, head) = bytes.split_at(begin);
     let (version, rest) = head.split_at(8);
-    let (_, text) = ANSWERS.into_iter().find(|(status, _)| rest.starts_with(status))?;
+    let (_, text) = RESPONSES
+        .into_iter()
+        .find(|(status, _)| rest.starts_with(status))?;
     let length = rest.windows(NO_BODY.len()).position(|line| line == NO_BODY)?;
     let body = format!(r#"{{"detail":"{text}","message":"{text}"}}"#);
     let headers = format!(
@@ -71,7 +73,7 @@ fn complete(bytes: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
-impl<T: AsyncWrite + Unpin> WithBodies<T> {
+impl<T: AsyncWrite + Unpin> JsonErrors<T> {
     fn poll_completed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.completed.is_empty() {
             let written = ready!(Pin::new(&mut self.inner).poll_write(context, &self.completed))?;
@@ -84,7 +86,7 @@ impl<T: AsyncWrite + Unpin> WithBodies<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for WithBodies<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for JsonErrors<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -94,7 +96,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for WithBodies<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for WithBodies<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for JsonErrors<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Places for connections: so many in total, of which one address gets a part.
+//! How many connections there may be: in total, and from one address.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -6,21 +6,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::seldom::Seldom;
+use crate::log_throttle::LogThrottle;
 
 /// File descriptors that a program needs for other things than connections.
 const OTHER_FILES: usize = 64;
 
-/// Places for connections. Clones share them.
+/// The limit of connections. Clones share what is taken.
 #[derive(Clone, Debug)]
-pub struct Places(Arc<Shared>);
+pub struct ConnectionLimit(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    most: usize,
-    most_of_one: usize,
+    max: usize,
+    max_per_address: usize,
     taken: Mutex<Taken>,
-    refused: Seldom,
+    log_throttle: LogThrottle,
 }
 
 #[derive(Debug, Default)]
@@ -30,59 +30,59 @@ struct Taken {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// A place, given back when it is dropped.
+/// Given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     shared: Arc<Shared>,
     address: IpAddr,
 }
 
-impl Places {
-    /// `most` in total. One address gets half of them: a proxy may stand before all clients.
+impl ConnectionLimit {
+    /// `max` in total. One address gets half of them: a proxy may stand before all clients.
     #[must_use]
-    pub fn new(most: usize) -> Self {
+    pub fn new(max: usize) -> Self {
         Self(Arc::new(Shared {
-            most,
-            most_of_one: most.div_ceil(2),
+            max,
+            max_per_address: max.div_ceil(2),
             taken: Mutex::default(),
-            refused: Seldom::new(),
+            log_throttle: LogThrottle::default(),
         }))
     }
 
     /// As [`Self::new`], but no more than the process may open files, with some left for other things.
     #[must_use]
-    pub fn within_open_files(most: usize) -> Self {
+    pub fn within_open_files(max: usize) -> Self {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let room = files.saturating_sub(OTHER_FILES).max(files / 4).max(1);
-        if room < most {
+        if room < max {
             tracing::warn!(
                 open_files = files,
                 connections = room,
                 "fewer connections than wanted, because of the limit of open files (ulimit -n)"
             );
         }
-        Self::new(most.min(room))
+        Self::new(max.min(room))
     }
 
-    /// A place for a connection from this address, if there is one.
-    pub(super) fn take(&self, address: IpAddr) -> Option<Place> {
+    /// None: there are as many as may be, in total or from this address.
+    pub(super) fn acquire(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let shared = &self.0;
         let address = of_one_host(address);
         let mut taken = shared.taken();
-        let full = taken.total >= shared.most;
+        let full = taken.total >= shared.max;
         let of_one = taken.by_address.get(&address).copied().unwrap_or_default();
-        if full || of_one >= shared.most_of_one {
+        if full || of_one >= shared.max_per_address {
             drop(taken);
-            if shared.refused.is_due() {
-                let most = if full { shared.most } else { shared.most_of_one };
-                tracing::warn!(%address, most, full, "too many connections: some are refused");
+            if shared.log_throttle.is_due() {
+                let max = if full { shared.max } else { shared.max_per_address };
+                tracing::warn!(%address, max, full, "too many connections: some are refused");
             }
             return None;
         }
         taken.total += 1;
         taken.by_address.insert(address, of_one + 1);
-        Some(Place {
+        Some(ConnectionPermit {
             shared: Arc::clone(shared),
             address,
         })
@@ -95,7 +95,7 @@ impl Shared {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut taken = self.shared.taken();
         taken.total -= 1;
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn one_address_gets_half_and_all_get_no_more_than_there_are() {
-        let places = Places::new(4);
-        let take = |text| places.take(address(text));
+        let limit = ConnectionLimit::new(4);
+        let take = |text| limit.acquire(address(text));
         let (first, second) = (take("192.0.2.1"), take("::ffff:192.0.2.1"));
         assert!(first.is_some() && second.is_some());
         assert!(take("192.0.2.1").is_none(), "one address has half");
@@ -141,7 +141,7 @@ mod tests {
         assert!(take("192.0.2.9").is_some());
         assert!(take("2001:db8::3").is_none(), "a network of IPv6 is one address");
         drop((second, third, fourth));
-        assert!(places.0.taken().by_address.is_empty());
-        assert_eq!(places.0.taken().total, 0);
+        assert!(limit.0.taken().by_address.is_empty());
+        assert_eq!(limit.0.taken().total, 0);
     }
 }

@@ -1,18 +1,16 @@
-//! Answers in Laravel's words: bodies, statuses and headers.
-
-use std::time::Duration;
+//! Responses in Laravel's words: bodies, statuses and headers.
 
 use axum::{
-    body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::Response,
 };
 use serde::Serialize;
 
 use super::rules::Errors;
 use crate::{
-    body::Unread,
-    fault::{Fault, Rule, Thing},
+    body::BodyError,
+    response::{self, retry_after},
+    upstream::{Precondition, Resource, UpstreamError},
 };
 
 /// Why a request is not answered with what it asks for.
@@ -35,20 +33,20 @@ pub(super) enum Refusal {
     /// Its fields are not valid.
     Invalid(Errors),
     /// Its body was not read.
-    Unread(Unread),
+    Body(BodyError),
     /// The directory did not do it.
-    Failed(Fault),
+    Failed(UpstreamError),
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Failed(fault)
+impl From<UpstreamError> for Refusal {
+    fn from(error: UpstreamError) -> Self {
+        Self::Failed(error)
     }
 }
 
-impl From<Unread> for Refusal {
-    fn from(unread: Unread) -> Self {
-        Self::Unread(unread)
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
     }
 }
 
@@ -69,31 +67,17 @@ struct Invalid<'a> {
     errors: &'a Errors,
 }
 
-/// JSON of a value.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(text) => typed(status, text),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written");
-            typed(StatusCode::INTERNAL_SERVER_ERROR, r#"{"message":"Server Error"}"#)
-        }
-    }
+    response::json(status, value, r#"{"message":"Server Error"}"#)
 }
 
-/// Done, and nothing to say.
 pub(super) fn no_content() -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
+    response::empty(StatusCode::NO_CONTENT)
 }
 
-/// What a path takes.
+/// To OPTIONS: the methods of a path.
 pub(super) fn options(methods: &'static str) -> Response {
-    let mut response = Response::new(Body::empty());
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static(methods));
-    response
+    response::with(response::empty(StatusCode::OK), header::ALLOW, methods)
 }
 
 pub(super) fn refused(refusal: Refusal) -> Response {
@@ -110,11 +94,11 @@ pub(super) fn refused(refusal: Refusal) -> Response {
             let text = format!(
                 "The {method} method is not supported for route {path}. Supported methods: {methods}."
             );
-            let mut response = message(StatusCode::METHOD_NOT_ALLOWED, &text);
-            response
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static(methods));
-            response
+            response::with(
+                message(StatusCode::METHOD_NOT_ALLOWED, &text),
+                header::ALLOW,
+                methods,
+            )
         }
         Refusal::Unauthenticated => message(StatusCode::UNAUTHORIZED, "Unauthenticated."),
         Refusal::NoUser(id) => message(
@@ -135,41 +119,41 @@ pub(super) fn refused(refusal: Refusal) -> Response {
                 errors: &errors,
             },
         ),
-        Refusal::Unread(Unread::TooLarge) => {
+        Refusal::Body(BodyError::TooLarge) => {
             message(StatusCode::PAYLOAD_TOO_LARGE, "The POST data is too large.")
         }
-        Refusal::Unread(Unread::TooSlow) => message(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
-        Refusal::Unread(Unread::BrokenOff) => message(StatusCode::BAD_REQUEST, "Bad Request"),
-        Refusal::Unread(Unread::NoRoom) => failed(Fault::NO_ROOM),
-        Refusal::Failed(fault) => failed(fault),
+        Refusal::Body(BodyError::TooSlow) => message(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
+        Refusal::Body(BodyError::BrokenOff) => message(StatusCode::BAD_REQUEST, "Bad Request"),
+        Refusal::Body(BodyError::Overloaded) => failed(UpstreamError::OVERLOADED),
+        Refusal::Failed(error) => failed(error),
     }
 }
 
-fn failed(fault: Fault) -> Response {
-    match fault {
+fn failed(error: UpstreamError) -> Response {
+    match error {
         // A key that is bound to no organization opens nothing here.
-        Fault::Unauthenticated | Fault::NotFound(Thing::Organization) => {
+        UpstreamError::Unauthenticated | UpstreamError::NotFound(Resource::Organization) => {
             message(StatusCode::UNAUTHORIZED, "Unauthenticated.")
         }
-        Fault::PermissionDenied | Fault::FailedPrecondition(Rule::LastOwner) => {
+        UpstreamError::PermissionDenied | UpstreamError::FailedPrecondition(Precondition::LastOwner) => {
             message(StatusCode::FORBIDDEN, "This action is unauthorized.")
         }
-        Fault::RateLimited(wait) => {
+        UpstreamError::RateLimited(wait) => {
             retry_after(message(StatusCode::TOO_MANY_REQUESTS, "Too Many Attempts."), wait)
         }
-        Fault::Unavailable(wait) => retry_after(
+        UpstreamError::Unavailable(wait) => retry_after(
             message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             wait,
         ),
-        Fault::DeadlineExceeded => message(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout"),
+        UpstreamError::DeadlineExceeded => message(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout"),
         // The handlers have answered those that they expect.
-        Fault::InvalidArgument
-        | Fault::NotFound(Thing::User | Thing::Member | Thing::Team | Thing::Other)
-        | Fault::AlreadyExists(_)
-        | Fault::FailedPrecondition(Rule::Other)
-        | Fault::Changed
-        | Fault::Internal => {
-            tracing::error!(?fault, "a request failed");
+        UpstreamError::InvalidArgument
+        | UpstreamError::NotFound(Resource::User | Resource::Member | Resource::Team | Resource::Other)
+        | UpstreamError::AlreadyExists(_)
+        | UpstreamError::FailedPrecondition(Precondition::Other)
+        | UpstreamError::Changed
+        | UpstreamError::Internal => {
+            tracing::error!(?error, "a request failed");
             message(StatusCode::INTERNAL_SERVER_ERROR, "Server Error")
         }
     }
@@ -179,85 +163,80 @@ fn message(status: StatusCode, message: &str) -> Response {
     json(status, &Message { message })
 }
 
-/// Whole seconds, at least one (RFC 9110 §10.2.3).
-fn retry_after(mut response: Response, wait: Duration) -> Response {
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
-    response
-}
-
-fn typed(status: StatusCode, text: impl Into<Body>) -> Response {
-    let mut response = Response::new(text.into());
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http_body_util::BodyExt as _;
 
     use super::*;
 
     #[tokio::test]
-    async fn every_fault_has_laravels_words() {
+    async fn every_error_has_laravels_words() {
         let second = Duration::from_millis(1500);
         for (refusal, status, text, retry) in [
             (
-                Refusal::Failed(Fault::Unauthenticated),
+                Refusal::Failed(UpstreamError::Unauthenticated),
                 401,
                 "Unauthenticated.",
                 None,
             ),
             (
-                Refusal::Failed(Fault::NotFound(Thing::Organization)),
+                Refusal::Failed(UpstreamError::NotFound(Resource::Organization)),
                 401,
                 "Unauthenticated.",
                 None,
             ),
             (
-                Refusal::Failed(Fault::PermissionDenied),
+                Refusal::Failed(UpstreamError::PermissionDenied),
                 403,
                 "This action is unauthorized.",
                 None,
             ),
             (
-                Refusal::Failed(Fault::FailedPrecondition(Rule::LastOwner)),
+                Refusal::Failed(UpstreamError::FailedPrecondition(Precondition::LastOwner)),
                 403,
                 "This action is unauthorized.",
                 None,
             ),
             (
-                Refusal::Failed(Fault::RateLimited(second)),
+                Refusal::Failed(UpstreamError::RateLimited(second)),
                 429,
                 "Too Many Attempts.",
                 Some("1"),
             ),
             (
-                Refusal::Failed(Fault::Unavailable(Duration::ZERO)),
+                Refusal::Failed(UpstreamError::Unavailable(Duration::ZERO)),
                 503,
                 "Service Unavailable",
                 Some("1"),
             ),
             (
-                Refusal::Failed(Fault::DeadlineExceeded),
+                Refusal::Failed(UpstreamError::DeadlineExceeded),
                 504,
                 "Gateway Timeout",
                 None,
             ),
-            (Refusal::Failed(Fault::Internal), 500, "Server Error", None),
-            (Refusal::Failed(Fault::InvalidArgument), 500, "Server Error", None),
-            (Refusal::Unread(Unread::TooSlow), 408, "Request Timeout", None),
             (
-                Refusal::Unread(Unread::TooLarge),
+                Refusal::Failed(UpstreamError::Internal),
+                500,
+                "Server Error",
+                None,
+            ),
+            (
+                Refusal::Failed(UpstreamError::InvalidArgument),
+                500,
+                "Server Error",
+                None,
+            ),
+            (Refusal::Body(BodyError::TooSlow), 408, "Request Timeout", None),
+            (
+                Refusal::Body(BodyError::TooLarge),
                 413,
                 "The POST data is too large.",
                 None,
             ),
-            (Refusal::Unread(Unread::BrokenOff), 400, "Bad Request", None),
+            (Refusal::Body(BodyError::BrokenOff), 400, "Bad Request", None),
         ] {
             let response = refused(refusal);
             assert_eq!(response.status(), status, "{text}");
