@@ -20,31 +20,31 @@ use tonic::{
 use crate::{
     Result,
     load::Caller,
-    people::{Ask, Asks, By},
-    proto::client::{
-        DeleteRequest, RetrieveRequest, RetrieveResponse, retrieve_request,
-        user_service_client::UserServiceClient,
+    people::{By, Lookup, Lookups},
+    proto::{
+        RETRIEVE,
+        client::{
+            DeleteRequest, RetrieveRequest, RetrieveResponse, retrieve_request,
+            user_service_client::UserServiceClient,
+        },
     },
 };
-
-/// Where users are retrieved.
-pub(crate) const RETRIEVE: &str = "/api/external/v1/users/retrieve";
 
 /// Connections that gRPC callers share.
 const CHANNELS: usize = 4;
 
-/// Whether answers must be right. A ceiling's are not: it answers every request alike.
+/// Whether answers must be right. A constant baseline answers every request alike.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Check {
     Answers,
     OnlySuccess,
 }
 
-/// Asks for users over JSON.
+/// Lookups for users over JSON.
 pub(crate) struct JsonCaller {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
-    asks: Asks,
+    lookups: Lookups,
     check: Check,
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn json(
     addr: SocketAddr,
     callers: usize,
     check: Check,
-    asks: impl Fn(u64) -> Asks,
+    lookups: impl Fn(u64) -> Lookups,
 ) -> Result<Vec<JsonCaller>> {
     let host = HeaderValue::try_from(addr.to_string())?;
     let mut all = Vec::with_capacity(callers);
@@ -66,7 +66,7 @@ pub(crate) async fn json(
         all.push(JsonCaller {
             sender,
             host: host.clone(),
-            asks: asks(seed),
+            lookups: lookups(seed),
             check,
         });
     }
@@ -75,10 +75,10 @@ pub(crate) async fn json(
 
 impl Caller for JsonCaller {
     async fn call(&mut self) -> Result<bool> {
-        let ask = self.asks.next();
+        let lookup = self.lookups.next();
         let mut body = String::with_capacity(160);
-        let key = self.asks.people.key(ask.organization);
-        match &ask.by {
+        let key = self.lookups.people.key(lookup.organization);
+        match &lookup.by {
             By::UserId(id) => write!(body, r#"{{"api_key":"{key}","user_id":"{id}"}}"#)?,
             By::Email(email) => write!(body, r#"{{"api_key":"{key}","email":"{email}"}}"#)?,
         }
@@ -92,7 +92,7 @@ impl Caller for JsonCaller {
         let response = self.sender.send_request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        let right = match (self.check, ask.expected) {
+        let right = match (self.check, lookup.expected) {
             (Check::OnlySuccess, _) => status == StatusCode::OK,
             (Check::Answers, None) => status == StatusCode::NOT_FOUND,
             (Check::Answers, Some(user)) => {
@@ -109,10 +109,10 @@ impl Caller for JsonCaller {
     }
 }
 
-/// Asks for users over gRPC.
+/// Lookups for users over gRPC.
 pub(crate) struct GrpcCaller {
     client: UserServiceClient<Channel>,
-    asks: Asks,
+    lookups: Lookups,
     check: Check,
 }
 
@@ -131,14 +131,14 @@ pub(crate) async fn grpc(
     addr: SocketAddr,
     callers: usize,
     check: Check,
-    asks: impl Fn(u64) -> Asks,
+    lookups: impl Fn(u64) -> Lookups,
 ) -> Result<Vec<GrpcCaller>> {
     let stubs = stubs(addr, callers).await?;
     Ok((0..)
         .zip(stubs)
         .map(|(seed, client)| GrpcCaller {
             client,
-            asks: asks(seed),
+            lookups: lookups(seed),
             check,
         })
         .collect())
@@ -160,17 +160,17 @@ pub(crate) fn deletion(user: uuid::Uuid, key: &str) -> Result<tonic::Request<Del
 
 impl Caller for GrpcCaller {
     async fn call(&mut self) -> Result<bool> {
-        let ask = self.asks.next();
-        let by = match &ask.by {
+        let lookup = self.lookups.next();
+        let by = match &lookup.by {
             By::UserId(id) => retrieve_request::By::UserId(id.to_string()),
             By::Email(email) => retrieve_request::By::Email(email.clone()),
         };
         let request = with_key(
             RetrieveRequest { by: Some(by) },
-            self.asks.people.key(ask.organization),
+            self.lookups.people.key(lookup.organization),
         )?;
         let answer = self.client.retrieve(request).await;
-        if self.is_right(&ask, answer.as_ref().map(tonic::Response::get_ref)) {
+        if self.is_right(&lookup, answer.as_ref().map(tonic::Response::get_ref)) {
             Ok(true)
         } else {
             Err(format!("a wrong answer: {answer:?}").into())
@@ -179,8 +179,12 @@ impl Caller for GrpcCaller {
 }
 
 impl GrpcCaller {
-    fn is_right(&self, ask: &Ask, answer: std::result::Result<&RetrieveResponse, &tonic::Status>) -> bool {
-        match (self.check, ask.expected, answer) {
+    fn is_right(
+        &self,
+        lookup: &Lookup,
+        answer: std::result::Result<&RetrieveResponse, &tonic::Status>,
+    ) -> bool {
+        match (self.check, lookup.expected, answer) {
             (Check::OnlySuccess, _, answer) => answer.is_ok(),
             (Check::Answers, None, Err(status)) => status.code() == Code::NotFound,
             (Check::Answers, Some(expected), Ok(RetrieveResponse { user: Some(user) })) => {

@@ -14,10 +14,8 @@ use crate::{
     proto::client::user_service_client::UserServiceClient,
     report::Sample,
     servers::Program,
+    workloads::DELETERS,
 };
-
-/// Callers at the same time.
-pub(crate) const CALLERS: usize = 64;
 
 /// Coprime to every size that is a power of ten, so that multiples of it reach every member once.
 const STRIDE: u64 = 7_368_787;
@@ -45,7 +43,7 @@ impl Victims {
 
 /// Deletes as fast as the server lets them.
 pub(crate) async fn run(server: &Program, victims: &Victims, phase: Phase) -> Result<Sample> {
-    let callers = clients::stubs(server.grpc_addr()?, CALLERS)
+    let callers = clients::stubs(server.grpc_addr()?, DELETERS)
         .await?
         .into_iter()
         .map(|client| Deleter {

@@ -1,13 +1,12 @@
 //! The targets: what the numbers of a run are held against.
 
 use crate::{
-    deletes,
-    plan::{
-        ALONE, AT_LARGE, AT_SMALL, DELETE, GRPC_BY_SIZE, IMPORT, JSON_BY_SIZE, MANY, ONE_BY_ONE, OURS,
-        Protocol,
-    },
+    baselines::Baseline,
     report::{Report, Sample, Target, quotient},
-    stands::Stand,
+    workloads::{
+        ALONE, AT_LARGE, AT_SMALL, DELETE, DELETERS, GRPC_BY_SIZE, IMPORT, JSON_BY_SIZE, MANY, ONE_BY_ONE,
+        OURS, Protocol,
+    },
 };
 
 /// Name, callers and server of a workload.
@@ -23,26 +22,26 @@ const CPU: Number = |sample| sample.cpu;
 pub(crate) fn judge(report: &mut Report) {
     let json = |callers, server| (Protocol::Json.retrieve(), callers, server);
     let grpc = |callers, server| (Protocol::Grpc.retrieve(), callers, server);
-    let delete = |server| (DELETE, deletes::CALLERS, server);
+    let delete = |server| (DELETE, DELETERS, server);
     compare(
         report,
         "JSON retrieve, 128 clients, against the bare axum echo",
         THROUGHPUT,
-        [json(MANY, OURS), json(MANY, Stand::Axum.label())],
+        [json(MANY, OURS), json(MANY, Baseline::Axum.label())],
         Target::AtLeast(0.55),
     );
     compare(
         report,
         "gRPC retrieve, 128 clients, against the bare tonic echo",
         THROUGHPUT,
-        [grpc(MANY, OURS), grpc(MANY, Stand::Tonic.label())],
+        [grpc(MANY, OURS), grpc(MANY, Baseline::Tonic.label())],
         Target::AtLeast(0.75),
     );
     compare(
         report,
         "gRPC retrieve, 1 client, median latency against a plain pool",
         LATENCY,
-        [grpc(1, OURS), grpc(1, Stand::PlainPool.label())],
+        [grpc(1, OURS), grpc(1, Baseline::PlainPool.label())],
         Target::AtMost(1.1),
     );
     compare(

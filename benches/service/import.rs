@@ -9,12 +9,17 @@ use crate::{
     Result,
     people::{self, Person, person},
     seed,
-    stands::durable,
+    servers::Program,
 };
+
+/// Starts it as a process of its own.
+pub(crate) fn start(database: &Path, first: u64) -> Result<Program> {
+    Program::part(&["import", "--first", &first.to_string()], database)
+}
 
 /// Members with numbers from `first` on. It does not end by itself.
 pub(crate) async fn run(database: &Path, mut first: u64) -> Result<()> {
-    let mut connection = SqliteConnection::connect_with(&durable(database)).await?;
+    let mut connection = SqliteConnection::connect_with(&seed::durable(database)).await?;
     println!("{{}}");
     loop {
         let batch: Vec<Person> = (first..first + seed::ROWS).map(person).collect();

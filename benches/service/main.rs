@@ -1,9 +1,13 @@
 //! How close the server comes to what its stack can do, in one command: `cargo bench --bench service`.
 //!
-//! It starts the ceilings and ours as processes of their own and asks them in turn, A B A B, so that whatever else the
+//! It starts the baselines and ours as processes of their own and asks them in turn, A B A B, so that whatever else the
 //! machine does hits both. Everything listens on loopback, every phase ends in time, and missing a target is told, not
 //! punished. `-- --help` lists what can be changed.
+//!
+//! `plan` has `people` looked up or deleted by `clients` under `load`, of servers (`servers`, `baselines`), and fills a
+//! `report`, which `goals` then judges. No module uses one that uses it.
 
+mod baselines;
 mod clients;
 mod deletes;
 mod goals;
@@ -16,14 +20,14 @@ mod proto;
 mod report;
 mod seed;
 mod servers;
-mod stands;
+mod workloads;
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::{plan::Plan, stands::Stand};
+use self::{baselines::Baseline, plan::Plan};
 
 /// The same as ours, so that the comparison is of nothing else.
 #[global_allocator]
@@ -31,7 +35,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Measures the server against the ceilings of its stack.
+/// Measures the server against the baselines of its stack.
 #[derive(Parser)]
 #[command(bin_name = "cargo bench --bench service --")]
 struct Flags {
@@ -65,8 +69,8 @@ struct Flags {
 enum Part {
     /// A server to compare with.
     #[command(hide = true)]
-    Stand {
-        stand: Stand,
+    Baseline {
+        baseline: Baseline,
         #[arg(long)]
         database: PathBuf,
     },
@@ -93,7 +97,7 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> Result<()> {
     match &flags.part {
-        Some(Part::Stand { stand, database }) => return stand.serve(database).await,
+        Some(Part::Baseline { baseline, database }) => return baseline.serve(database).await,
         Some(Part::Import { database, first }) => return import::run(database, *first).await,
         None => {}
     }
@@ -104,11 +108,12 @@ async fn run(flags: Flags) -> Result<()> {
     let json = flags.json;
     // Whatever ends it, the servers are dropped, and so killed.
     let mut terminate = signal(SignalKind::terminate())?;
-    let report = tokio::select! {
+    let mut report = tokio::select! {
         report = plan::run(flags.plan()) => report?,
         _ = terminate.recv() => return Err("told to stop".into()),
         interrupted = tokio::signal::ctrl_c() => return Err(interrupted.err().map_or("interrupted".into(), Into::into)),
     };
+    goals::judge(&mut report);
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -68,8 +68,8 @@ impl People {
     }
 
     /// Requests about them, another sequence for each `seed`.
-    pub(crate) fn asks(&self, seed: u64) -> Asks {
-        Asks {
+    pub(crate) fn lookups(&self, seed: u64) -> Lookups {
+        Lookups {
             people: self.clone(),
             random: Random::new(seed),
         }
@@ -120,7 +120,7 @@ pub(crate) enum By {
 }
 
 /// A request to retrieve a user, and what the answer must be.
-pub(crate) struct Ask {
+pub(crate) struct Lookup {
     pub(crate) organization: u64,
     pub(crate) by: By,
     /// The user to be found. None: nobody.
@@ -129,13 +129,13 @@ pub(crate) struct Ask {
 
 /// Requests without end: random users of random organizations, and misses: users that don't exist and users of
 /// another organization.
-pub(crate) struct Asks {
+pub(crate) struct Lookups {
     pub(crate) people: People,
     random: Random,
 }
 
-impl Asks {
-    pub(crate) fn next(&mut self) -> Ask {
+impl Lookups {
+    pub(crate) fn next(&mut self) -> Lookup {
         let person = person(self.random.below(self.people.members));
         let kind = self.random.below(MISS_EVERY * 2);
         let by_email = self.random.below(EMAIL_EVERY) == 0;
@@ -147,17 +147,17 @@ impl Asks {
             }
         };
         match kind {
-            0 => Ask {
+            0 => Lookup {
                 organization: person.organization,
                 by: By::UserId(id(FIRST_MILLIS, self.random.next(), 5)),
                 expected: None,
             },
-            1 => Ask {
+            1 => Lookup {
                 organization: (person.organization + 1) % ORGANIZATIONS,
                 by: by(&person),
                 expected: None,
             },
-            _ => Ask {
+            _ => Lookup {
                 organization: person.organization,
                 by: by(&person),
                 expected: Some(person.user_id),

@@ -1,4 +1,4 @@
-//! The run: which phases there are, in which order, and what their numbers are held against.
+//! The run: which phases there are, and in which order.
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
@@ -6,15 +6,19 @@ use tempfile::TempDir;
 
 use crate::{
     Result,
+    baselines::Baseline,
     clients::{self, Check},
     deletes::{self, Victims},
-    goals,
+    import,
     load::{self, Phase},
     people::{ORGANIZATIONS, People},
     report::{Report, Sample, Workload},
     seed,
     servers::Program,
-    stands::Stand,
+    workloads::{
+        ALONE, AT_LARGE, AT_SMALL, DELETE, DELETERS, GRPC_BY_SIZE, IMPORT, JSON_BY_SIZE, MANY, ONE_BY_ONE,
+        OURS, Protocol,
+    },
 };
 
 /// Load before each phase that is not counted.
@@ -27,20 +31,6 @@ const STATED: u64 = 1_000_000;
 const SMALL: u64 = 10_000;
 const LARGE: u64 = 10_000_000;
 
-/// Callers under full load.
-pub(crate) const MANY: usize = 128;
-
-/// Names of what is measured.
-pub(crate) const OURS: &str = "userbridge";
-pub(crate) const IMPORT: &str = "JSON retrieve beside an import";
-pub(crate) const ALONE: &str = "userbridge, no import";
-pub(crate) const DELETE: &str = "durable delete";
-pub(crate) const ONE_BY_ONE: &str = "one transaction each";
-pub(crate) const JSON_BY_SIZE: &str = "JSON retrieve by size";
-pub(crate) const GRPC_BY_SIZE: &str = "gRPC retrieve by size";
-pub(crate) const AT_SMALL: &str = "userbridge, 10,000";
-pub(crate) const AT_LARGE: &str = "userbridge, 10,000,000";
-
 /// What to run.
 pub(crate) struct Plan {
     pub(crate) members: Vec<u64>,
@@ -50,41 +40,29 @@ pub(crate) struct Plan {
     pub(crate) only: Vec<String>,
 }
 
-#[derive(Clone, Copy)]
-pub(crate) enum Protocol {
-    Json,
-    Grpc,
-}
-
-impl Protocol {
-    pub(crate) const fn retrieve(self) -> &'static str {
-        match self {
-            Self::Json => "JSON retrieve",
-            Self::Grpc => "gRPC retrieve",
-        }
-    }
-
-    pub(crate) const fn open(self) -> &'static str {
-        match self {
-            Self::Json => "JSON retrieve, open loop at half",
-            Self::Grpc => "gRPC retrieve, open loop at half",
-        }
-    }
-}
-
-/// Closed loops that are compared: the ceiling first, then ours.
-const SECTIONS: [(&str, Protocol, usize, &[Stand]); 6] = [
-    ("json-128", Protocol::Json, MANY, &[Stand::Axum, Stand::Constant]),
-    ("json-32", Protocol::Json, 32, &[Stand::Axum]),
-    ("json-1", Protocol::Json, 1, &[Stand::Axum]),
+/// Closed loops that are compared: the first baseline, then ours, then the others.
+const SECTIONS: [(&str, Protocol, usize, &[Baseline]); 6] = [
+    (
+        "json-128",
+        Protocol::Json,
+        MANY,
+        &[Baseline::Axum, Baseline::Constant],
+    ),
+    ("json-32", Protocol::Json, 32, &[Baseline::Axum]),
+    ("json-1", Protocol::Json, 1, &[Baseline::Axum]),
     (
         "grpc-128",
         Protocol::Grpc,
         MANY,
-        &[Stand::Tonic, Stand::PlainPool],
+        &[Baseline::Tonic, Baseline::PlainPool],
     ),
-    ("grpc-32", Protocol::Grpc, 32, &[Stand::Tonic]),
-    ("grpc-1", Protocol::Grpc, 1, &[Stand::Tonic, Stand::PlainPool]),
+    ("grpc-32", Protocol::Grpc, 32, &[Baseline::Tonic]),
+    (
+        "grpc-1",
+        Protocol::Grpc,
+        1,
+        &[Baseline::Tonic, Baseline::PlainPool],
+    ),
 ];
 
 /// Everything that runs, and what came of it so far.
@@ -93,7 +71,7 @@ struct Run {
     people: People,
     database: PathBuf,
     ours: Program,
-    stands: Vec<(Stand, Program)>,
+    baselines: Vec<(Baseline, Program)>,
     report: Report,
     /// Differs for each phase, so that none asks what another has asked.
     seed: u64,
@@ -113,10 +91,15 @@ pub(crate) async fn run(plan: Plan) -> Result<Report> {
     let folder = tempfile::tempdir_in(seed::folder())?;
     let database = folder.path().join("run.db");
     fs::copy(seed::database(&people).await?, &database)?;
-    let stands = [Stand::Axum, Stand::Tonic, Stand::Constant, Stand::PlainPool]
-        .into_iter()
-        .map(|stand| Ok((stand, Program::stand(stand, &database)?)))
-        .collect::<Result<_>>()?;
+    let baselines = [
+        Baseline::Axum,
+        Baseline::Tonic,
+        Baseline::Constant,
+        Baseline::PlainPool,
+    ]
+    .into_iter()
+    .map(|baseline| Ok((baseline, baseline.start(&database)?)))
+    .collect::<Result<_>>()?;
     let mut run = Run {
         ours: Program::userbridge(&database)?,
         report: Report::new(
@@ -128,7 +111,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Report> {
         plan,
         people,
         database,
-        stands,
+        baselines,
         seed: 0,
         _folder: folder,
     };
@@ -137,7 +120,6 @@ pub(crate) async fn run(plan: Plan) -> Result<Report> {
     run.import().await?;
     run.deletes().await?;
     run.sizes().await?;
-    goals::judge(&mut run.report);
     Ok(run.report)
 }
 
@@ -164,12 +146,12 @@ impl Run {
     }
 
     async fn closed_loops(&mut self) -> Result<()> {
-        for (section, protocol, callers, stands) in SECTIONS {
+        for (section, protocol, callers, baselines) in SECTIONS {
             if !self.includes(section) {
                 continue;
             }
-            // The ceiling, ours, and whatever else: A B C A B C.
-            let mut servers: Vec<Option<Stand>> = stands.iter().copied().map(Some).collect();
+            // A baseline, ours, the other baselines: A B C A B C.
+            let mut servers: Vec<Option<Baseline>> = baselines.iter().copied().map(Some).collect();
             servers.insert(1, None);
             let mut samples = vec![Vec::new(); servers.len()];
             for _ in 0..self.plan.rounds {
@@ -181,7 +163,7 @@ impl Run {
                 self.add(
                     protocol.retrieve(),
                     callers,
-                    server.map_or(OURS, Stand::label),
+                    server.map_or(OURS, Baseline::label),
                     samples,
                 );
             }
@@ -189,25 +171,30 @@ impl Run {
         Ok(())
     }
 
-    /// No stand: ours.
-    fn server(&self, stand: Option<Stand>) -> Result<&Program> {
-        let Some(stand) = stand else {
+    /// No baseline: ours.
+    fn server(&self, baseline: Option<Baseline>) -> Result<&Program> {
+        let Some(baseline) = baseline else {
             return Ok(&self.ours);
         };
         let program = self
-            .stands
+            .baselines
             .iter()
-            .find_map(|(other, program)| (*other == stand).then_some(program));
+            .find_map(|(other, program)| (*other == baseline).then_some(program));
         program.ok_or_else(|| "it does not run".into())
     }
 
-    /// One phase. No stand: ours.
-    async fn retrieve(&mut self, protocol: Protocol, callers: usize, stand: Option<Stand>) -> Result<Sample> {
+    /// One phase. No baseline: ours.
+    async fn retrieve(
+        &mut self,
+        protocol: Protocol,
+        callers: usize,
+        baseline: Option<Baseline>,
+    ) -> Result<Sample> {
         self.seed += 1;
         let phase = self.phase();
-        let server = self.server(stand)?;
-        let check = match stand {
-            None | Some(Stand::PlainPool) => Check::Answers,
+        let server = self.server(baseline)?;
+        let check = match baseline {
+            None | Some(Baseline::PlainPool) => Check::Answers,
             Some(_) => Check::OnlySuccess,
         };
         let load = Retrieval {
@@ -258,7 +245,7 @@ impl Run {
         let mut first = LARGE * 10;
         for _ in 0..self.plan.rounds {
             alone.push(self.retrieve(Protocol::Json, MANY, None).await?);
-            let mut import = Program::import(&self.database, first)?;
+            let mut import = import::start(&self.database, first)?;
             first += LARGE;
             beside.push(self.retrieve(Protocol::Json, MANY, None).await?);
             import.still_runs()?;
@@ -275,12 +262,12 @@ impl Run {
         let victims = Victims::new(self.people.clone());
         let (mut single, mut group) = (Vec::new(), Vec::new());
         for _ in 0..self.plan.rounds {
-            let plain = self.server(Some(Stand::PlainPool))?;
+            let plain = self.server(Some(Baseline::PlainPool))?;
             single.push(deletes::run(plain, &victims, self.phase()).await?);
             group.push(deletes::run(&self.ours, &victims, self.phase()).await?);
         }
-        self.add(DELETE, deletes::CALLERS, ONE_BY_ONE, single);
-        self.add(DELETE, deletes::CALLERS, OURS, group);
+        self.add(DELETE, DELETERS, ONE_BY_ONE, single);
+        self.add(DELETE, DELETERS, OURS, group);
         Ok(())
     }
 
@@ -368,14 +355,14 @@ struct Retrieval<'a> {
 impl Retrieval<'_> {
     async fn json(&self) -> Result<Vec<clients::JsonCaller>> {
         clients::json(self.server.http_addr()?, self.callers, self.check, |caller| {
-            self.people.asks(self.seed << 32 | caller)
+            self.people.lookups(self.seed << 32 | caller)
         })
         .await
     }
 
     async fn grpc(&self) -> Result<Vec<clients::GrpcCaller>> {
         clients::grpc(self.server.grpc_addr()?, self.callers, self.check, |caller| {
-            self.people.asks(self.seed << 32 | caller)
+            self.people.lookups(self.seed << 32 | caller)
         })
         .await
     }

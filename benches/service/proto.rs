@@ -1,4 +1,8 @@
-//! What `build.rs` makes of `proto/`: client stubs for the load, server stubs for the ceilings.
+//! The contract: client stubs for the load and server stubs for the baselines, which `build.rs` makes of `proto/`, and
+//! the path of the JSON form.
+
+/// Where users are retrieved.
+pub(crate) const RETRIEVE: &str = "/api/external/v1/users/retrieve";
 
 /// `userbridge.users.v1` as its callers see it.
 #[expect(

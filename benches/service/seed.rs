@@ -37,6 +37,16 @@ pub(crate) fn url(path: &Path) -> String {
     format!("sqlite:{}", path.display())
 }
 
+/// A connection with the promises that ours gives.
+pub(crate) fn durable(database: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(database)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("secure_delete", "ON")
+}
+
 /// The database with these people, which is made if there is none. It holds no events of how they came in, and nothing in the
 /// search index.
 pub(crate) async fn database(people: &People) -> Result<PathBuf> {

@@ -13,7 +13,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Result, seed, stands::Stand};
+use crate::{Result, seed};
 
 /// How long a program may take to say that it is ready.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -67,24 +67,15 @@ impl Program {
         Self::start(command)
     }
 
-    /// A server of this program's own, to compare with.
-    pub(crate) fn stand(stand: Stand, database: &Path) -> Result<Self> {
+    /// A part of this program, on a database.
+    pub(crate) fn part(arguments: &[&str], database: &Path) -> Result<Self> {
         let mut command = Command::new(env::current_exe()?);
-        command.args(["stand", stand.name(), "--database"]).arg(database);
-        Self::start(command)
-    }
-
-    /// A bulk import of members with numbers from `first` on.
-    pub(crate) fn import(database: &Path, first: u64) -> Result<Self> {
-        let mut command = Command::new(env::current_exe()?);
-        command
-            .args(["import", "--first", &first.to_string(), "--database"])
-            .arg(database);
+        command.args(arguments).arg("--database").arg(database);
         Self::start(command)
     }
 
     fn start(mut command: Command) -> Result<Self> {
-        // A stand ends when this end of its standard input does, however this program ended.
+        // A baseline ends when this end of its standard input does, however this program ended.
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut program = Self {
             child,

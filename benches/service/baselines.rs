@@ -19,7 +19,6 @@ use axum::{
 use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::json;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::net::TcpListener;
 use tonic::{
     Request, Response, Status,
@@ -32,20 +31,25 @@ use userbridge_gateway::{
 
 use crate::{
     Result,
-    clients::RETRIEVE,
     plain_pool::PlainPool,
-    proto::server::{
-        DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse, User,
-        user_service_server::{UserService, UserServiceServer},
+    proto::{
+        RETRIEVE,
+        server::{
+            DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse,
+            User,
+            user_service_server::{UserService, UserServiceServer},
+        },
     },
+    seed,
+    servers::Program,
 };
 
-/// The user that the ceilings answer with: nine keys, of the size of a seeded one.
+/// The user that the constant baselines answer with: nine keys, of the size of a seeded one.
 const USER: &str = r#"{"id":"01941f29-7c00-7b0c-9c3e-5a1f0c9f1d11","user_id":"01941f29-7c00-7d2a-8f4e-0b6b8c1d2e3f","email":"5d3c1a2b.123456@example.com","name":"Given Family 1735813056000","avatar_url":"https://cdn.example.com/avatars/01941f29-7c00-7d2a-8f4e-0b6b8c1d2e3f.png","portal_role":"end_user","company_name":"Company 456","customer_status":"paying","created_at":"2025-01-01T00:00:00.000Z"}"#;
 
 /// A server to compare with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Stand {
+pub(crate) enum Baseline {
     /// A bare axum handler that parses the body and answers a constant.
     Axum,
     /// A bare tonic unary that answers a constant.
@@ -56,8 +60,8 @@ pub(crate) enum Stand {
     PlainPool,
 }
 
-impl Stand {
-    pub(crate) const fn name(self) -> &'static str {
+impl Baseline {
+    const fn name(self) -> &'static str {
         match self {
             Self::Axum => "axum",
             Self::Tonic => "tonic",
@@ -74,6 +78,11 @@ impl Stand {
             Self::Constant => "our gateway, constant upstream",
             Self::PlainPool => "plain sqlx pool",
         }
+    }
+
+    /// Starts it as a process of its own.
+    pub(crate) fn start(self, database: &Path) -> Result<Program> {
+        Program::part(&["baseline", self.name()], database)
     }
 
     /// Serves until standard input ends.
@@ -115,7 +124,7 @@ impl Stand {
                     .await?;
             }
             Self::PlainPool => {
-                let service = UserServiceServer::new(PlainPool::open(&durable(database)).await?);
+                let service = UserServiceServer::new(PlainPool::open(&seed::durable(database)).await?);
                 announce("grpc_addr", addr);
                 let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
                 Server::builder()
@@ -132,27 +141,17 @@ fn announce(name: &str, addr: SocketAddr) {
     println!("{}", json!({ name: addr }));
 }
 
-/// A connection with the promises that ours gives.
-pub(crate) fn durable(database: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(database)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .pragma("secure_delete", "ON")
-}
-
 /// The body of a request, as serde reads it.
 #[derive(Deserialize)]
-struct Ask<'a> {
+struct Body<'a> {
     api_key: &'a str,
     user_id: Option<&'a str>,
     email: Option<&'a str>,
 }
 
 async fn echo(body: Bytes) -> impl IntoResponse {
-    let understood = serde_json::from_slice::<Ask<'_>>(&body)
-        .is_ok_and(|ask| !ask.api_key.is_empty() && ask.user_id.is_some() != ask.email.is_some());
+    let understood = serde_json::from_slice::<Body<'_>>(&body)
+        .is_ok_and(|body| !body.api_key.is_empty() && body.user_id.is_some() != body.email.is_some());
     let status = if understood {
         StatusCode::OK
     } else {
