@@ -12,6 +12,7 @@ const PROTOS: &[&str] = &[
     "userbridge/directory/v1/events.proto",
     "userbridge/directory/v1/members.proto",
     "userbridge/directory/v1/teams.proto",
+    "userbridge/errors/v1/errors.proto",
     "userbridge/users/v1/users.proto",
 ];
 
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .build_client(false)
-        .codec_path("userbridge_gateway::codec::SmallCodec")
+        .codec_path("userbridge_wire::SmallCodec")
         .compile_fds(descriptors.clone())?;
     // For tests and benchmarks, in a folder of their own: the program does not contain them.
     let clients = out.join("clients");

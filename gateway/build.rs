@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(PROTOS, ["../proto"])?;
     tonic_prost_build::configure()
         .build_server(false)
-        .codec_path("crate::codec::SmallCodec")
+        .codec_path("userbridge_wire::SmallCodec")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -5,7 +5,6 @@
 //! `UpstreamError`, which the dialect puts into its vendor's words.
 
 mod body;
-pub mod codec;
 mod dialects;
 pub mod listen;
 pub mod log;

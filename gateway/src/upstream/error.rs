@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use userbridge_wire::ErrorReason;
 
 /// A failed call, as every dialect understands it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +68,10 @@ impl From<Status> for UpstreamError {
             info.and_then(|info| info.retry_delay).unwrap_or(RETRY_AFTER)
         };
         let reason = || {
-            status
-                .get_details_error_info()
-                .map(|info| info.reason)
-                .unwrap_or_default()
+            let info = status.get_details_error_info();
+            info.map_or(ErrorReason::Unspecified, |info| {
+                ErrorReason::from_wire(&info.reason)
+            })
         };
         match status.code() {
             Code::Unauthenticated => Self::Unauthenticated,
@@ -79,20 +80,20 @@ impl From<Status> for UpstreamError {
                 tracing::debug!(message = status.message(), "the directory refused a value");
                 Self::InvalidArgument
             }
-            Code::NotFound => Self::NotFound(match reason().as_str() {
-                "ORGANIZATION_NOT_FOUND" => Resource::Organization,
-                "USER_NOT_FOUND" => Resource::User,
-                "MEMBER_NOT_FOUND" => Resource::Member,
-                "TEAM_NOT_FOUND" => Resource::Team,
+            Code::NotFound => Self::NotFound(match reason() {
+                ErrorReason::OrganizationNotFound => Resource::Organization,
+                ErrorReason::UserNotFound => Resource::User,
+                ErrorReason::MemberNotFound => Resource::Member,
+                ErrorReason::TeamNotFound => Resource::Team,
                 _ => Resource::Other,
             }),
-            Code::AlreadyExists => Self::AlreadyExists(match reason().as_str() {
-                "MEMBER_ALREADY_EXISTS" => Resource::Member,
-                "TEAM_ALREADY_EXISTS" => Resource::Team,
+            Code::AlreadyExists => Self::AlreadyExists(match reason() {
+                ErrorReason::MemberAlreadyExists => Resource::Member,
+                ErrorReason::TeamAlreadyExists => Resource::Team,
                 _ => Resource::Other,
             }),
-            Code::FailedPrecondition => Self::FailedPrecondition(match reason().as_str() {
-                "LAST_OWNER" => Precondition::LastOwner,
+            Code::FailedPrecondition => Self::FailedPrecondition(match reason() {
+                ErrorReason::LastOwner => Precondition::LastOwner,
                 _ => Precondition::Other,
             }),
             Code::Aborted => Self::Changed,
@@ -108,6 +109,75 @@ impl From<Status> for UpstreamError {
                 );
                 Self::Internal
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn error(code: Code, reason: &str, retry_delay: Option<Duration>) -> UpstreamError {
+        let mut details = ErrorDetails::with_error_info(reason, "userbridge", HashMap::new());
+        details.set_retry_info(retry_delay);
+        Status::with_error_details(code, "message", details).into()
+    }
+
+    #[test]
+    fn the_reason_tells_what_an_error_is_about() {
+        use UpstreamError::{AlreadyExists, FailedPrecondition, NotFound};
+        for (code, reason, expected) in [
+            (
+                Code::NotFound,
+                "ORGANIZATION_NOT_FOUND",
+                NotFound(Resource::Organization),
+            ),
+            (Code::NotFound, "USER_NOT_FOUND", NotFound(Resource::User)),
+            (Code::NotFound, "MEMBER_NOT_FOUND", NotFound(Resource::Member)),
+            (Code::NotFound, "TEAM_NOT_FOUND", NotFound(Resource::Team)),
+            (Code::NotFound, "SOMETHING_NEW", NotFound(Resource::Other)),
+            (
+                Code::AlreadyExists,
+                "MEMBER_ALREADY_EXISTS",
+                AlreadyExists(Resource::Member),
+            ),
+            (
+                Code::AlreadyExists,
+                "TEAM_ALREADY_EXISTS",
+                AlreadyExists(Resource::Team),
+            ),
+            (
+                Code::AlreadyExists,
+                "SLUG_ALREADY_EXISTS",
+                AlreadyExists(Resource::Other),
+            ),
+            (
+                Code::FailedPrecondition,
+                "LAST_OWNER",
+                FailedPrecondition(Precondition::LastOwner),
+            ),
+            (
+                Code::FailedPrecondition,
+                "LAST_FACET",
+                FailedPrecondition(Precondition::Other),
+            ),
+        ] {
+            assert_eq!(error(code, reason, None), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn when_to_try_again_is_what_upstream_says() {
+        let wait = Duration::from_secs(7);
+        for (said, expected) in [(Some(wait), wait), (None, RETRY_AFTER)] {
+            let unavailable = error(Code::Unavailable, "UNAVAILABLE", said);
+            assert_eq!(unavailable, UpstreamError::Unavailable(expected));
+            let overloaded = error(Code::ResourceExhausted, "OVERLOADED", said);
+            assert_eq!(overloaded, UpstreamError::RateLimited(expected));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How messages are encoded: tonic's prost codec with buffers that fit them.
+//! tonic's prost codec with buffers that fit the messages.
 
 use std::marker::PhantomData;
 
