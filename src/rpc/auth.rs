@@ -7,7 +7,7 @@ use tonic::{Request, Status, metadata::MetadataMap};
 use super::faults::Faults;
 use crate::{
     domain::{Actor, KeyDigest, OrganizationId},
-    service::{Admin, Caller, Credential, Directory, Read, ServiceError, Write},
+    service::{Access, Admin, Caller, Credential, Directory, Read, ServiceError, Write},
     storage::{Missing, Token},
 };
 
@@ -39,6 +39,16 @@ pub(super) fn presented<T>(request: &Request<T>) -> Result<KeyDigest, Status> {
 pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
     let caller = request.extensions().get();
     caller.ok_or_else(|| ServiceError::InvalidApiKey.into())
+}
+
+/// What the key may do.
+///
+/// # Errors
+///
+/// Those of [`Directory::access_of`].
+pub(super) async fn access<T: Sync>(directory: &Directory, request: &Request<T>) -> Result<Access, Status> {
+    let organization = organization(request.metadata())?;
+    Ok(directory.access_of(caller(request)?, organization).await?)
 }
 
 /// Leave to read.

@@ -48,6 +48,10 @@ impl Caller {
         self.digest
     }
 
+    fn may_write(&self) -> bool {
+        self.key.scopes.contains(Scope::DirectoryWrite)
+    }
+
     /// That the key has a scope of the area.
     pub(super) fn check(&self, area: Area) -> Result<(), ServiceError> {
         if area.allows(self.key.scopes) {
@@ -56,6 +60,15 @@ impl Caller {
             Err(ServiceError::InvalidApiKey)
         }
     }
+}
+
+/// What a key may do. It may read, or there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// None: the one that each call names.
+    pub organization: Option<OrganizationId>,
+    /// The scope `directory.write`.
+    pub may_write: bool,
 }
 
 /// Leave to read one organization's directory.
@@ -165,6 +178,27 @@ impl Directory {
         Ok(caller)
     }
 
+    /// What a key with a scope of the directory may do.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing::Organization`]: the one that was named is not there or not the key's.
+    pub async fn access_of(
+        &self,
+        caller: &Caller,
+        named: Option<OrganizationId>,
+    ) -> Result<Access, ServiceError> {
+        caller.check(Area::Directory)?;
+        let organization = match caller.key.organization_id.or(named) {
+            Some(_) => Some(self.organization_of(&caller.key, named).await?),
+            None => None,
+        };
+        Ok(Access {
+            organization,
+            may_write: caller.may_write(),
+        })
+    }
+
     /// Leave to read, for a key with a scope of the directory.
     ///
     /// # Errors
@@ -202,7 +236,7 @@ impl Directory {
         organization: Option<OrganizationId>,
     ) -> Result<Write, ServiceError> {
         caller.check(Area::Directory)?;
-        if !caller.key.scopes.contains(Scope::DirectoryWrite) {
+        if !caller.may_write() {
             return Err(ServiceError::ScopeRequired);
         }
         Ok(Write {

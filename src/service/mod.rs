@@ -24,7 +24,7 @@ use tokio::sync::watch;
 pub use api_keys::{CreatedApiKey, Expiry};
 pub use error::ServiceError;
 pub use events::Watched;
-pub use grant::{Admin, Area, Caller, Credential, Read, Write};
+pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
 pub use members::{Batch, ExportPage, ExportPlace, Exported, LinkRequest, MemberPage};
 pub use organizations::OrganizationKey;
 pub use users::Ping;

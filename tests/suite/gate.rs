@@ -31,7 +31,7 @@ use crate::support::{
 const NEVER: Duration = Duration::from_secs(25);
 
 /// Every method that a key opens, but for the streams of health and reflection.
-const METHODS: [&str; 32] = [
+const METHODS: [&str; 33] = [
     "users.v1.UserService/Retrieve",
     "users.v1.UserService/Delete",
     "users.v1.UserService/Ping",
@@ -47,6 +47,7 @@ const METHODS: [&str; 32] = [
     "directory.v1.MemberService/ExportMember",
     "directory.v1.MemberService/ListAssociations",
     "directory.v1.MemberService/RecordSeen",
+    "directory.v1.MemberService/CheckAccess",
     "directory.v1.MemberService/Nothing",
     "directory.v1.TeamService/CreateTeam",
     "directory.v1.TeamService/ListTeams",

@@ -2,10 +2,10 @@
 
 use prost_types::FieldMask;
 
-use super::{Connection, Key, MAX_RESPONSE, Upstream, UpstreamError, call};
+use super::{Connection, Key, MAX_RESPONSE, Resource, Upstream, UpstreamError, call};
 use crate::proto::directory_v1::{
-    GetMemberRequest, LinkMemberRequest, ListMembersRequest, ListMembersResponse, Member,
-    RevokeMemberRequest, UpdateMemberRequest, get_member_request::By,
+    CheckAccessRequest, CheckAccessResponse, GetMemberRequest, LinkMemberRequest, ListMembersRequest,
+    ListMembersResponse, Member, RevokeMemberRequest, UpdateMemberRequest, get_member_request::By,
     member_service_client::MemberServiceClient,
 };
 
@@ -68,16 +68,33 @@ impl Upstream {
         Ok(())
     }
 
-    /// Whether the key may change members: the error is the key's. It asks for a link of nobody, which is refused
-    /// after the key was judged.
-    pub(crate) async fn may_write(&self, key: &Key) -> Result<(), UpstreamError> {
-        match self.link_member(key, LinkMemberRequest::default()).await {
-            Ok(_) | Err(UpstreamError::InvalidArgument) => Ok(()),
-            Err(error) => Err(error),
+    /// That the key may read an organization: the error is that of a call which reads.
+    pub(crate) async fn check_read(&self, key: &Key) -> Result<(), UpstreamError> {
+        in_organization(&self.access(key).await?)
+    }
+
+    /// That the key may change an organization: the error is that of a call which changes something.
+    pub(crate) async fn check_write(&self, key: &Key) -> Result<(), UpstreamError> {
+        let access = self.access(key).await?;
+        if !access.may_write {
+            return Err(UpstreamError::PermissionDenied);
         }
+        in_organization(&access)
+    }
+
+    async fn access(&self, key: &Key) -> Result<CheckAccessResponse, UpstreamError> {
+        call(self.members().check_access(key.request(CheckAccessRequest {}))).await
     }
 
     fn members(&self) -> MemberServiceClient<Connection> {
         MemberServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
     }
+}
+
+/// That the key is bound to an organization; the gateway names none.
+fn in_organization(access: &CheckAccessResponse) -> Result<(), UpstreamError> {
+    if access.organization_id.is_empty() {
+        return Err(UpstreamError::NotFound(Resource::Organization));
+    }
+    Ok(())
 }

@@ -3,9 +3,6 @@
 use super::{Connection, Key, MAX_RESPONSE, Resource, Upstream, UpstreamError, call};
 use crate::proto::directory_v1::{GetTeamRequest, team_service_client::TeamServiceClient};
 
-/// The number of every organization's root team.
-const ROOT: i64 = 1;
-
 impl Upstream {
     /// Whether there is a team with this number.
     pub(crate) async fn has_team(&self, key: &Key, number: i64) -> Result<bool, UpstreamError> {
@@ -14,11 +11,6 @@ impl Upstream {
             Err(UpstreamError::NotFound(Resource::Team)) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether the key may read the directory: the error is the key's.
-    pub(crate) async fn may_read(&self, key: &Key) -> Result<(), UpstreamError> {
-        self.has_team(key, ROOT).await.map(|_| ())
     }
 
     fn teams(&self) -> TeamServiceClient<Connection> {

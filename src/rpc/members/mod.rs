@@ -257,6 +257,17 @@ impl pb::member_service_server::MemberService for Members {
             .await?;
         Ok(Response::new(pb::RecordSeenResponse {}))
     }
+
+    async fn check_access(
+        &self,
+        request: Request<pb::CheckAccessRequest>,
+    ) -> Result<Response<pb::CheckAccessResponse>, Status> {
+        let access = auth::access(self.directory.get()?, &request).await?;
+        Ok(Response::new(pb::CheckAccessResponse {
+            organization_id: access.organization.map(|id| id.to_string()).unwrap_or_default(),
+            may_write: access.may_write,
+        }))
+    }
 }
 
 fn member_id(text: &str) -> Result<MemberId, Status> {

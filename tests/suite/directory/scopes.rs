@@ -1,6 +1,6 @@
 //! Which key may call what, about whom.
 
-use tonic::{Code, Request, Status, metadata::MetadataMap};
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
 use userbridge::domain::{Organization, Scope};
 
 use super::{
@@ -10,9 +10,9 @@ use super::{
 use crate::support::{
     Form, TestApp,
     proto::directory_v1::{
-        BatchGetMembersRequest, EraseMemberRequest, ExportMemberRequest, ExternalId, LinkMemberRequest,
-        ListAssociationsRequest, ListMembersRequest, Member, RecordSeenRequest, RestoreMemberRequest,
-        RevokeMemberRequest, get_member_request::By,
+        BatchGetMembersRequest, CheckAccessRequest, CheckAccessResponse, EraseMemberRequest,
+        ExportMemberRequest, ExternalId, LinkMemberRequest, ListAssociationsRequest, ListMembersRequest,
+        Member, RecordSeenRequest, RestoreMemberRequest, RevokeMemberRequest, get_member_request::By,
     },
     with_key,
 };
@@ -43,6 +43,7 @@ async fn every_method(app: &TestApp, member: &Member, prepare: impl Fn(&mut Meta
         list_members(ListMembersRequest::default()), false;
         export_member(ExportMemberRequest { user_id: user_id.clone(), ..ExportMemberRequest::default() }), false;
         list_associations(ListAssociationsRequest { user_id: user_id.clone() }), false;
+        check_access(CheckAccessRequest {}), false;
         link_member(LinkMemberRequest { user_id: Some(user_id.clone()), ..LinkMemberRequest::default() }), true;
         update_member(update(&id, &["name"], Member::default())), true;
         record_seen(RecordSeenRequest { id: id.clone() }), true;
@@ -110,7 +111,7 @@ async fn what_another_organization_has_is_not_found() {
     for (method, _, result) in every_method(&app, &member, |metadata| show(metadata, &ours)).await {
         match method {
             // They say so in what they answer.
-            "batch_get_members" | "list_members" | "list_associations" => {
+            "batch_get_members" | "list_members" | "list_associations" | "check_access" => {
                 assert!(result.is_ok(), "{result:?}");
             }
             // A user is nobody's: who knows the id may link it.
@@ -161,7 +162,7 @@ async fn a_key_of_no_organization_says_which_one_it_means() {
     let nowhere = [NO_ID, "acme", ""].map(|text| every_method_with(named(text.to_owned())));
     for prepare in nowhere {
         for (method, _, result) in every_method(&app, &member, prepare).await {
-            // This alone needs no organization; but what is named must be a name.
+            // This alone looks at no organization that is named; but what is named must be a name.
             if method == "list_associations" && result.is_ok() {
                 continue;
             }
@@ -169,7 +170,7 @@ async fn a_key_of_no_organization_says_which_one_it_means() {
         }
     }
     for (method, _, result) in every_method(&app, &member, |metadata| show(metadata, &unbound)).await {
-        if method == "list_associations" {
+        if ["list_associations", "check_access"].contains(&method) {
             assert!(result.is_ok(), "{result:?}");
         } else {
             assert_status(result, Code::NotFound, "ORGANIZATION_NOT_FOUND");
@@ -188,6 +189,60 @@ async fn a_key_of_no_organization_says_which_one_it_means() {
     assert_status(other, Code::NotFound, "ORGANIZATION_NOT_FOUND");
     for (method, _, result) in every_method(&app, &member, named(acme.id.to_string())).await {
         assert!(result.is_ok(), "{method}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_told_where_it_may_read_and_whether_it_may_write() {
+    let app = TestApp::start(Form::Embedded).await;
+    let (acme, globex) = (app.organization("acme").await, app.organization("globex").await);
+    let check = async |key: &str, named: Option<&str>| {
+        let mut request = with_key(CheckAccessRequest {}, key);
+        if let Some(named) = named {
+            request
+                .metadata_mut()
+                .insert("x-organization-id", named.parse().unwrap());
+        }
+        app.members()
+            .check_access(request)
+            .await
+            .map(Response::into_inner)
+    };
+    let access = |organization: Option<&Organization>, may_write| CheckAccessResponse {
+        organization_id: organization.map(|found| found.id.to_string()).unwrap_or_default(),
+        may_write,
+    };
+    let own = acme.id.to_string();
+    for (scopes, may_write) in [
+        (&[Scope::DirectoryRead][..], false),
+        (&[Scope::DirectoryWrite], true),
+        (&[Scope::DirectoryRead, Scope::DirectoryWrite], true),
+        (&[Scope::PublicApi, Scope::Admin, Scope::DirectoryRead], false),
+    ] {
+        let bound = app.key(&acme, scopes).await;
+        assert_eq!(check(&bound, None).await.unwrap(), access(Some(&acme), may_write));
+        assert_eq!(
+            check(&bound, Some(&own)).await.unwrap(),
+            access(Some(&acme), may_write)
+        );
+        let other = check(&bound, Some(&globex.id.to_string())).await;
+        assert_status(other, Code::NotFound, "ORGANIZATION_NOT_FOUND");
+    }
+    for (scope, may_write) in [(Scope::DirectoryRead, false), (Scope::DirectoryWrite, true)] {
+        let unbound = app.deployment_key(&[scope]).await;
+        assert_eq!(check(&unbound, None).await.unwrap(), access(None, may_write));
+        assert_eq!(
+            check(&unbound, Some(&own)).await.unwrap(),
+            access(Some(&acme), may_write)
+        );
+        for nobody in [NO_ID, "acme", ""] {
+            let missing = check(&unbound, Some(nobody)).await;
+            assert_status(missing, Code::NotFound, "ORGANIZATION_NOT_FOUND");
+        }
+    }
+    for scopes in [&[Scope::PublicApi][..], &[Scope::Admin]] {
+        let key = app.key(&globex, scopes).await;
+        assert_status(check(&key, None).await, Code::Unauthenticated, "INVALID_API_KEY");
     }
 }
 

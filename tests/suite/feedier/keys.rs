@@ -10,6 +10,7 @@ gateway_tests!(
     keys_that_open_nothing_answer_alike,
     a_key_comes_before_everything_but_the_path,
     a_key_that_may_only_read_changes_nothing,
+    a_key_of_no_organization_that_may_only_read_is_told_that_first,
     users_of_another_organization_are_not_there,
 );
 
@@ -129,6 +130,23 @@ async fn a_key_that_may_only_read_changes_nothing(app: TestApp) {
     assert_answer(&send(Method::DELETE, "/v3/users/1", "").await, 403, UNAUTHORIZED);
     assert_answer(&send(Method::DELETE, "/v3/users/9", "").await, 404, &no_user("9"));
     assert_same(&acme.retrieve(user.number.0).await, &before);
+}
+
+async fn a_key_of_no_organization_that_may_only_read_is_told_that_first(app: TestApp) {
+    let acme = Acme::of(app).await;
+    for (scope, status, body) in [
+        (Scope::DirectoryRead, 403, UNAUTHORIZED),
+        (Scope::DirectoryWrite, 401, UNAUTHENTICATED),
+    ] {
+        let key = acme.app.deployment_key(&[scope]).await;
+        let request = acme.app.request(Method::POST, USERS).bearer_auth(&key);
+        assert_answer(&Answer::of(request).await, status, body);
+        let request = acme
+            .app
+            .request(Method::GET, "/v3/users?per_page=0")
+            .bearer_auth(&key);
+        assert_answer(&Answer::of(request).await, 401, UNAUTHENTICATED);
+    }
 }
 
 async fn users_of_another_organization_are_not_there(app: TestApp) {

@@ -47,7 +47,7 @@ pub(super) async fn list(feedier: &Feedier, request: Request) -> Result<Response
     let query = match read(&Input::of_query(request.uri().query())) {
         Ok(query) => query,
         Err(refusal) => {
-            feedier.upstream.may_read(&key).await?;
+            feedier.upstream.check_read(&key).await?;
             return Err(refusal);
         }
     };
@@ -63,7 +63,7 @@ pub(super) async fn list(feedier: &Feedier, request: Request) -> Result<Response
             .keep(&list, query.page, found.next_page_token.clone());
         found
     } else {
-        feedier.upstream.may_read(&key).await?;
+        feedier.upstream.check_read(&key).await?;
         ListMembersResponse::default()
     };
     let position = Position {

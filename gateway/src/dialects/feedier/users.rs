@@ -50,11 +50,11 @@ pub(super) async fn create(feedier: &Feedier, request: Request) -> Result<Respon
         team,
     } = fields
     else {
-        upstream.may_write(&key).await?;
+        upstream.check_write(&key).await?;
         return Err(errors.into());
     };
     if !errors.is_empty() {
-        upstream.may_write(&key).await?;
+        upstream.check_write(&key).await?;
         return Err(errors.into());
     }
     // An end user who is given a role keeps the name.
@@ -98,7 +98,7 @@ pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> R
     loop {
         let (fields, mut errors) = rules::update(&input);
         if !errors.is_empty() {
-            upstream.may_write(&key).await?;
+            upstream.check_write(&key).await?;
             if let Some(email) = &fields.email
                 && by_email(upstream, &key, email)
                     .await?
@@ -110,7 +110,7 @@ pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> R
         }
         let (values, paths) = changed(member, fields);
         if paths.is_empty() {
-            upstream.may_write(&key).await?;
+            upstream.check_write(&key).await?;
             return shown(StatusCode::OK, values);
         }
         match upstream.update_member(&key, values, &paths).await {
@@ -176,7 +176,7 @@ async fn read(request: Request) -> Result<(Parts, Input), Refusal> {
 async fn find(upstream: &Upstream, key: &Key, id: &str) -> Result<Member, Refusal> {
     let number = rules::decimal(id).filter(|number| *number > 0 && !id.starts_with('+'));
     let Some(number) = number else {
-        upstream.may_read(key).await?;
+        upstream.check_read(key).await?;
         return Err(Refusal::NoUser(id.to_owned()));
     };
     match upstream.member(key, By::Number(number)).await {
