@@ -9,9 +9,9 @@ mod dialects;
 pub mod listen;
 pub mod log;
 mod log_throttle;
+pub mod program;
 mod proto;
 mod response;
-pub mod stop;
 mod upstream;
 
 use axum::Router;

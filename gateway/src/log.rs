@@ -1,6 +1,9 @@
-//! What is logged: the setting that both programs have.
+//! What is logged, and where to.
 
-use std::env::{self, VarError};
+use std::{
+    env::{self, VarError},
+    io::{self, IsTerminal as _},
+};
 
 use thiserror::Error;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
@@ -15,12 +18,21 @@ const VARIABLE: &str = "USERBRIDGE_LOG";
 )]
 pub struct InvalidLog(String);
 
-/// What `USERBRIDGE_LOG` says; `info` if it says nothing.
+/// Logs to stderr what `USERBRIDGE_LOG` says; `info` if it says nothing.
 ///
 /// # Errors
 ///
 /// It is not understood.
-pub fn filter() -> Result<EnvFilter, InvalidLog> {
+pub fn init() -> Result<(), InvalidLog> {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter()?)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    Ok(())
+}
+
+fn filter() -> Result<EnvFilter, InvalidLog> {
     match env::var(VARIABLE) {
         Ok(text) if !text.trim().is_empty() => parse(&text),
         Ok(_) | Err(VarError::NotPresent) => Ok(EnvFilter::new("info")),

@@ -1,0 +1,90 @@
+//! What the programs that serve have in common: flags, and the signals that end them.
+
+use std::{io, net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::listen::{ConnectionLimit, Limits};
+
+/// Flags of every program that serves JSON.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ServeFlags {
+    /// Address for JSON; port 0 takes a free one.
+    #[arg(
+        long,
+        env = "USERBRIDGE_HTTP_ADDR",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub http_addr: SocketAddr,
+    /// Most connections at once, to all addresses together. One client address gets half of them.
+    #[arg(
+        long,
+        env = "USERBRIDGE_MAX_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value = "4096"
+    )]
+    max_connections: NonZeroUsize,
+    /// Seconds that requests in flight have to finish after SIGTERM. A second SIGTERM ends at once.
+    #[arg(
+        long,
+        env = "USERBRIDGE_DRAIN_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 20
+    )]
+    drain_seconds: u64,
+}
+
+impl ServeFlags {
+    /// Within what the process may open.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits::new(ConnectionLimit::within_open_files(self.max_connections.get()))
+    }
+
+    /// How long requests in flight have to finish.
+    #[must_use]
+    pub const fn drain_timeout(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+}
+
+/// SIGTERM and SIGINT, from when this is made. SIGHUP is ignored from then on.
+#[derive(Debug)]
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// # Errors
+    ///
+    /// The system takes no handler.
+    pub fn listen() -> io::Result<Self> {
+        // Taken once, it no longer ends the process, whether somebody looks at it or not.
+        let _ = signal(SignalKind::hangup())?;
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next signal.
+    pub async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for a signal, then for `shutdown`, which only begins then. A second signal cuts it.
+    pub async fn shutdown_with(mut self, shutdown: impl Future<Output = ()>) {
+        self.recv().await;
+        tracing::info!("stopping");
+        tokio::select! {
+            () = shutdown => {}
+            () = self.recv() => tracing::warn!("told a second time: ended at once"),
+        }
+    }
+}
