@@ -19,10 +19,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Part of the file's name. Raise it when what is seeded changes.
 const VERSION: u32 = 1;
 
-/// Members of a page.
 const PAGE: u32 = 200;
 
-/// How often each page is read; the median counts.
+/// How often each page is read, for the median.
 const TIMES: usize = 31;
 
 const ORGANIZATION: OrganizationId = OrganizationId::from_uuid(Uuid::from_u128(1));
@@ -32,10 +31,10 @@ struct Arguments {
     /// How many members the organization has.
     #[arg(long, default_value_t = 1_000_000)]
     members: i64,
-    /// Print JSON.
+    /// Print one JSON object instead of the table.
     #[arg(long)]
     json: bool,
-    /// Cargo says this.
+    /// Cargo gives it to a benchmark, and not to a test.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -108,7 +107,7 @@ fn report(arguments: &Arguments, rows: &[(&str, f64, f64)]) {
     }
 }
 
-/// Microseconds.
+/// In microseconds.
 async fn median(storage: &dyn Storage, query: &MemberQuery) -> Result<f64> {
     let mut times = Vec::with_capacity(TIMES);
     for _ in 0..TIMES {

@@ -80,7 +80,6 @@ impl Baseline {
         }
     }
 
-    /// Starts it as a process of its own.
     pub(crate) fn start(self, database: &Path) -> Result<Program> {
         Program::part(&["baseline", self.name()], database)
     }

@@ -48,7 +48,7 @@ pub(crate) struct JsonCaller {
     check: Check,
 }
 
-/// So many callers on connections of their own.
+/// Callers on connections of their own.
 pub(crate) async fn json(
     addr: SocketAddr,
     callers: usize,
@@ -116,7 +116,7 @@ pub(crate) struct GrpcCaller {
     check: Check,
 }
 
-/// Clients for so many callers, over a few connections.
+/// A client for each caller, over [`CHANNELS`] connections.
 pub(crate) async fn stubs(addr: SocketAddr, callers: usize) -> Result<Vec<UserServiceClient<Channel>>> {
     let endpoint = Endpoint::from_shared(format!("http://{addr}"))?.tcp_nodelay(true);
     let mut channels = Vec::new();
@@ -126,7 +126,7 @@ pub(crate) async fn stubs(addr: SocketAddr, callers: usize) -> Result<Vec<UserSe
     Ok(channels.iter().cycle().take(callers).cloned().collect())
 }
 
-/// So many callers.
+/// Callers over [`CHANNELS`] connections.
 pub(crate) async fn grpc(
     addr: SocketAddr,
     callers: usize,
@@ -144,7 +144,6 @@ pub(crate) async fn grpc(
         .collect())
 }
 
-/// A request with the key that it needs.
 pub(crate) fn with_key<T>(message: T, key: &str) -> Result<tonic::Request<T>> {
     let mut request = tonic::Request::new(message);
     let key = MetadataValue::try_from(format!("Bearer {key}"))?;
@@ -152,7 +151,6 @@ pub(crate) fn with_key<T>(message: T, key: &str) -> Result<tonic::Request<T>> {
     Ok(request)
 }
 
-/// A request to delete the user.
 pub(crate) fn deletion(user: uuid::Uuid, key: &str) -> Result<tonic::Request<DeleteRequest>> {
     let user_id = user.to_string();
     with_key(DeleteRequest { user_id }, key)

@@ -41,7 +41,6 @@ impl Victims {
     }
 }
 
-/// Deletes as fast as the server lets them.
 pub(crate) async fn run(server: &Program, victims: &Victims, phase: Phase) -> Result<Sample> {
     let callers = clients::stubs(server.grpc_addr()?, DELETERS)
         .await?

@@ -12,7 +12,6 @@ use crate::{
     servers::Program,
 };
 
-/// Starts it as a process of its own.
 pub(crate) fn start(database: &Path, first: u64) -> Result<Program> {
     Program::part(&["import", "--first", &first.to_string()], database)
 }

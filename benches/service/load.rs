@@ -35,7 +35,6 @@ pub(crate) trait Caller: Send + 'static {
     fn call(&mut self) -> impl Future<Output = Result<bool>> + Send;
 }
 
-/// How long a phase takes.
 #[derive(Clone, Copy)]
 pub(crate) struct Phase {
     /// Load that is not counted, first.
@@ -44,7 +43,6 @@ pub(crate) struct Phase {
     pub(crate) measured: Duration,
 }
 
-/// What one caller saw.
 struct Seen {
     latencies: Histogram<u64>,
     /// When it ran out of things to ask.
@@ -189,7 +187,7 @@ fn pace(queues: &[UnboundedSender<Instant>], rate: f64, begin: Instant, end: Ins
     }
 }
 
-/// In nanoseconds.
+/// Of nanoseconds, from a microsecond to [`LONGEST`], to three digits.
 fn histogram() -> Result<Histogram<u64>> {
     let longest = u64::try_from(LONGEST.as_nanos())?;
     Ok(Histogram::new_with_bounds(1000, longest, 3)?)

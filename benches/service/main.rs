@@ -54,10 +54,10 @@ struct Flags {
     /// Only these: json-128, json-32, json-1, grpc-128, grpc-32, grpc-1, open, import, delete, sizes.
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     only: Vec<String>,
-    /// Print JSON.
+    /// Print all rounds as JSON instead of the tables.
     #[arg(long)]
     json: bool,
-    /// Cargo says that this is a benchmark.
+    /// Cargo gives it to a benchmark, and not to a test.
     #[arg(long, hide = true)]
     bench: bool,
     #[command(subcommand)]

@@ -29,7 +29,6 @@ pub(crate) struct People {
     keys: Arc<[String]>,
 }
 
-/// One member.
 pub(crate) struct Person {
     pub(crate) organization: u64,
     pub(crate) member_id: Uuid,
@@ -40,12 +39,12 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// The number of its row in the table.
+    /// SQLite's `row`, from 1.
     pub(crate) fn row(&self) -> i64 {
         self.number.cast_signed() + 1
     }
 
-    /// Its number in its organization.
+    /// In its organization, from 1.
     pub(crate) fn member_number(&self) -> i64 {
         (self.number / ORGANIZATIONS).cast_signed() + 1
     }
@@ -59,7 +58,6 @@ impl People {
         }
     }
 
-    /// The text of an organization's public key.
     pub(crate) fn key(&self, organization: u64) -> &str {
         usize::try_from(organization)
             .ok()
@@ -89,12 +87,10 @@ pub(crate) fn person(number: u64) -> Person {
     }
 }
 
-/// The id of an organization.
 pub(crate) fn organization_id(organization: u64) -> Uuid {
     id(FIRST_MILLIS - 1000, organization, 3)
 }
 
-/// The id of an organization's key.
 pub(crate) fn key_id(organization: u64) -> Uuid {
     id(FIRST_MILLIS - 1000, organization, 4)
 }
@@ -113,7 +109,6 @@ fn id(millis: u64, number: u64, purpose: u64) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
-/// What a request names its user by.
 pub(crate) enum By {
     UserId(Uuid),
     Email(String),

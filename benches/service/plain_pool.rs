@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Connections in the pool.
+/// As many as ours has for short reads.
 const CONNECTIONS: u32 = 4;
 
 /// The look-up of ours, for one request.
@@ -39,7 +39,6 @@ const LOOKUP: &str = "
     END
     WHERE k.digest = $1";
 
-/// Whose key it is.
 const KEY: &str = "
     SELECT organization_id FROM api_keys
     WHERE digest = $1 AND instr(scopes, 'public_api') AND revoked_at IS NULL AND expires_at IS NULL";
@@ -54,7 +53,6 @@ const APPEND: &str = "
     SELECT $1, coalesce(max(sequence), 0) + 1, 'member.revoked', $2, $3, 'operator', $4, 'revoked_at'
     FROM events WHERE organization_id = $1";
 
-/// The server.
 pub(crate) struct PlainPool {
     pool: SqlitePool,
     writer: Mutex<SqliteConnection>,
@@ -73,7 +71,7 @@ impl PlainPool {
         Ok(Self { pool, writer })
     }
 
-    /// Whether there was such a link.
+    /// False: there was no such link.
     async fn revoke(&self, organization: Vec<u8>, user: Uuid) -> std::result::Result<bool, sqlx::Error> {
         let at = SystemClock.now().as_millis();
         let mut writer = self.writer.lock().await;

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Load before each phase that is not counted.
+/// Load that is not counted, before each phase.
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// The size that the targets are stated for.
@@ -31,7 +31,6 @@ const STATED: u64 = 1_000_000;
 const SMALL: u64 = 10_000;
 const LARGE: u64 = 10_000_000;
 
-/// What to run.
 pub(crate) struct Plan {
     pub(crate) members: Vec<u64>,
     pub(crate) rounds: u32,
@@ -65,7 +64,6 @@ const SECTIONS: [(&str, Protocol, usize, &[Baseline]); 6] = [
     ),
 ];
 
-/// Everything that runs, and what came of it so far.
 struct Run {
     plan: Plan,
     people: People,
@@ -75,11 +73,11 @@ struct Run {
     report: Report,
     /// Differs for each phase, so that none asks what another has asked.
     seed: u64,
-    /// Gone with the run.
+    /// Has `database`, and is removed with the run.
     _folder: TempDir,
 }
 
-/// Runs the plan.
+/// Makes the databases that are missing, then goes through the sections in the order of the report.
 pub(crate) async fn run(plan: Plan) -> Result<Report> {
     let size = plan.members.iter().copied().find(|size| *size == STATED);
     let size = size.or_else(|| plan.members.first().copied()).ok_or("no size")?;
@@ -171,7 +169,7 @@ impl Run {
         Ok(())
     }
 
-    /// No baseline: ours.
+    /// None: ours.
     fn server(&self, baseline: Option<Baseline>) -> Result<&Program> {
         let Some(baseline) = baseline else {
             return Ok(&self.ours);
@@ -183,7 +181,7 @@ impl Run {
         program.ok_or_else(|| "it does not run".into())
     }
 
-    /// One phase. No baseline: ours.
+    /// One phase of one server. None: ours.
     async fn retrieve(
         &mut self,
         protocol: Protocol,
@@ -342,7 +340,6 @@ impl SizedServer {
     }
 }
 
-/// Who asks whom for what.
 struct Retrieval<'a> {
     server: &'a Program,
     people: &'a People,

@@ -1,7 +1,7 @@
 //! The contract: client stubs for the load and server stubs for the baselines, which `build.rs` makes of `proto/`, and
 //! the path of the JSON form.
 
-/// Where users are retrieved.
+/// Path of ProductBridge's contract that retrieves a user.
 pub(crate) const RETRIEVE: &str = "/api/external/v1/users/retrieve";
 
 /// `userbridge.users.v1` as its callers see it.

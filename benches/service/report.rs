@@ -4,15 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// One phase.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sample {
-    /// Answers a second.
     pub(crate) per_second: f64,
-    /// Latency that half of the answers did not exceed, in microseconds.
+    /// Median latency, in microseconds.
     #[serde(rename = "p50_us")]
     pub(crate) p50: f64,
-    /// Latency that 99 of 100 answers did not exceed, in microseconds.
+    /// Latency that 1 answer in 100 exceeded, in microseconds.
     #[serde(rename = "p99_us")]
     pub(crate) p99: f64,
     /// User and system time of the server for each answer, in microseconds.
@@ -21,7 +19,7 @@ pub(crate) struct Sample {
     /// Resident memory of the server at the end, in MiB.
     #[serde(rename = "resident_mib")]
     pub(crate) resident: Option<f64>,
-    /// The most it was since the server started, in MiB.
+    /// The most resident memory since the server started, in MiB.
     #[serde(rename = "peak_mib")]
     pub(crate) peak: Option<f64>,
 }
@@ -63,20 +61,14 @@ pub(crate) const fn float(number: u64) -> f64 {
     number as f64
 }
 
-/// What was asked of whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Workload {
-    /// Such as `JSON retrieve`.
     pub(crate) name: &'static str,
-    /// How many asked at the same time.
     pub(crate) callers: usize,
-    /// Who answered.
     pub(crate) server: &'static str,
-    /// Members in the database.
     pub(crate) members: u64,
 }
 
-/// All rounds of a workload.
 #[derive(Serialize)]
 struct Measured {
     #[serde(flatten)]
@@ -190,7 +182,7 @@ impl Report {
     }
 }
 
-/// Both tables.
+/// As tables of Markdown.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let members: Vec<String> = self.members.iter().map(u64::to_string).collect();

@@ -34,14 +34,14 @@ struct Addresses {
     http_addr: Option<SocketAddr>,
 }
 
-/// What a process uses.
+/// Of a process, from `/proc`.
 #[derive(Clone, Copy)]
 pub(crate) struct Usage {
     /// User and system time since its start.
     pub(crate) cpu: Duration,
     /// Resident memory now, in KiB.
     pub(crate) resident: u64,
-    /// The most that it was, in KiB.
+    /// The most resident memory since its start, in KiB.
     pub(crate) peak: u64,
 }
 

@@ -1,19 +1,18 @@
 //! What is measured, by name: the plan fills these rows and the goals read them.
 
-/// Callers under full load.
+/// Callers that keep two cores busy.
 pub(crate) const MANY: usize = 128;
 
-/// Callers that delete.
 pub(crate) const DELETERS: usize = 64;
 
-/// Servers, beside the baselines.
+// Servers. The baselines have their names in `baselines`.
 pub(crate) const OURS: &str = "userbridge";
 pub(crate) const ALONE: &str = "userbridge, no import";
 pub(crate) const ONE_BY_ONE: &str = "one transaction each";
 pub(crate) const AT_SMALL: &str = "userbridge, 10,000";
 pub(crate) const AT_LARGE: &str = "userbridge, 10,000,000";
 
-/// Work, beside that of a [`Protocol`].
+// Workloads. Those of a `Protocol` are named by it.
 pub(crate) const IMPORT: &str = "JSON retrieve beside an import";
 pub(crate) const DELETE: &str = "durable delete";
 pub(crate) const JSON_BY_SIZE: &str = "JSON retrieve by size";

@@ -1,4 +1,4 @@
-//! What X does.
+//! The load of organization X.
 
 use std::{
     fmt,
@@ -15,15 +15,15 @@ use tokio_stream::StreamExt as _;
 
 use crate::{
     Result,
-    asks::{accepted, feedier_update, feedier_url, head},
+    calls::{accepted, feedier_update, feedier_url, head},
     directory::{Directory, clients, with_key},
     proto::{ListMembersRequest, WatchEventsRequest},
 };
 
-/// Streams on one connection.
+/// Streams on one connection: the server allows 256.
 const STREAMS: usize = 50;
 
-/// How long a refused caller waits.
+/// How long a refused caller waits before it calls again.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A kind of load, and how much of it.
@@ -47,7 +47,6 @@ impl fmt::Display for Attack {
     }
 }
 
-/// What was asked of the server.
 #[derive(Default)]
 pub(crate) struct Done {
     pub(crate) done: u64,
@@ -86,7 +85,6 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Ends it.
     pub(crate) async fn stop(mut self) -> Done {
         self.tasks.shutdown().await;
         Done {

@@ -30,7 +30,7 @@ const FEW: u32 = 500;
 /// Callers who link members at once.
 const CALLERS: u32 = 64;
 
-/// Keys of each organization.
+/// Keys of each organization: one may have 100 watches.
 const KEYS: usize = 10;
 
 /// How often the third organization writes.
@@ -39,15 +39,14 @@ const WRITE_EVERY: Duration = Duration::from_millis(20);
 /// A running server with three organizations.
 pub(crate) struct Directory {
     pub(crate) server: Server,
-    /// Who does much.
+    /// Makes the load.
     pub(crate) x: Tenant,
-    /// Who is measured.
+    /// Is measured.
     pub(crate) b: Tenant,
     third: Tenant,
     _folder: TempDir,
 }
 
-/// An organization.
 #[derive(Clone)]
 pub(crate) struct Tenant {
     pub(crate) keys: Vec<String>,
@@ -108,7 +107,6 @@ impl Directory {
 }
 
 impl Tenant {
-    /// A request with the first key.
     pub(crate) fn request<T>(&self, message: T) -> Result<tonic::Request<T>> {
         with_key(message, self.keys.first().ok_or("no key")?)
     }
@@ -129,7 +127,6 @@ impl Tenant {
     }
 }
 
-/// A request with a key.
 pub(crate) fn with_key<T>(message: T, key: &str) -> Result<tonic::Request<T>> {
     let mut request = tonic::Request::new(message);
     let value = MetadataValue::try_from(format!("Bearer {key}"))?;
@@ -142,7 +139,7 @@ fn channel(server: &Server) -> Result<Channel> {
     Ok(Endpoint::from_shared(address)?.tcp_nodelay(true).connect_lazy())
 }
 
-/// Makes an organization and returns its keys.
+/// The keys of a new organization.
 async fn organization(service: &Service, slug: &str) -> Result<Vec<String>> {
     let (slug, name) = (Slug::new(slug)?, OrganizationName::new(slug)?);
     let created = service.create_organization(Admin::OPERATOR, slug, name, Once::never());

@@ -4,8 +4,8 @@
 //! organization X does, in turn, so that whatever else the machine does hits both. A third organization writes now and
 //! then throughout. `-- --help` lists what can be changed.
 
-mod asks;
 mod attacks;
+mod calls;
 mod directory;
 mod proto;
 mod server;
@@ -20,7 +20,7 @@ use tokio::{
     time::Instant,
 };
 
-use self::{asks::Ask, attacks::Attack, directory::Directory};
+use self::{attacks::Attack, calls::Call, directory::Directory};
 
 /// The same as the server's, so that it gets no less of the machine.
 #[global_allocator]
@@ -28,15 +28,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What is measured: what X does, and what B asks meanwhile.
-const ROWS: [(Attack, Ask); 7] = [
-    (Attack::Watchers(300), Ask::ListMembers),
-    (Attack::Watchers(300), Ask::UpdateMember),
-    (Attack::Watchers(1000), Ask::ListMembers),
-    (Attack::Watchers(1000), Ask::Watch),
-    (Attack::Scans(4), Ask::GetMember),
-    (Attack::Scans(4), Ask::ListMembers),
-    (Attack::FeedierUpdates(24), Ask::FeedierUpdate),
+/// What is measured: the load of X, and the calls of B beside it.
+const ROWS: [(Attack, Call); 7] = [
+    (Attack::Watchers(300), Call::ListMembers),
+    (Attack::Watchers(300), Call::UpdateMember),
+    (Attack::Watchers(1000), Call::ListMembers),
+    (Attack::Watchers(1000), Call::Watch),
+    (Attack::Scans(4), Call::GetMember),
+    (Attack::Scans(4), Call::ListMembers),
+    (Attack::FeedierUpdates(24), Call::FeedierUpdate),
 ];
 
 /// Load that is not counted, before each phase.
@@ -49,7 +49,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 #[derive(Parser)]
 #[command(bin_name = "cargo bench --bench tenants --")]
 struct Flags {
-    /// Members of X.
+    /// How many members X has.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     members: u32,
     /// How often each phase runs.
@@ -61,10 +61,10 @@ struct Flags {
     /// One short round with few members: shows that it works, and no more.
     #[arg(long)]
     quick: bool,
-    /// Print JSON.
+    /// Print one JSON object instead of the table.
     #[arg(long)]
     json: bool,
-    /// Cargo says that this is a benchmark.
+    /// Cargo gives it to a benchmark, and not to a test.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -116,21 +116,21 @@ async fn compare(flags: &Flags) -> Result<Vec<Compared>> {
         ProgressBar::new(u64::from(flags.rounds) * ROWS.iter().map(|_| 2).sum::<u64>()).with_style(style);
     let measured = Duration::from_millis(flags.millis);
     let mut compared = Vec::new();
-    for (attack, ask) in ROWS {
+    for (attack, call) in ROWS {
         progress.set_message(attack.to_string());
         let (mut alone, mut beside) = (Seen::new()?, Seen::new()?);
         let mut done = attacks::Done::default();
         for _ in 0..flags.rounds {
-            alone.ask(&directory, ask, measured).await?;
+            alone.call(&directory, call, measured).await?;
             progress.inc(1);
             let running = attack.start(&directory).await?;
-            beside.ask(&directory, ask, measured).await?;
+            beside.call(&directory, call, measured).await?;
             done += running.stop().await;
             progress.inc(1);
         }
         compared.push(Compared {
             attack,
-            ask,
+            call,
             alone,
             beside,
             done,
@@ -140,9 +140,8 @@ async fn compare(flags: &Flags) -> Result<Vec<Compared>> {
     Ok(compared)
 }
 
-/// What B saw in some phases.
 struct Seen {
-    /// In nanoseconds.
+    /// Nanoseconds.
     latencies: Histogram<u64>,
     refused: u64,
 }
@@ -156,16 +155,16 @@ impl Seen {
         })
     }
 
-    /// One caller, who asks again when it is answered.
-    async fn ask(&mut self, directory: &Directory, ask: Ask, measured: Duration) -> Result<()> {
-        let mut asker = asks::Asker::new(directory, ask).await?;
+    /// One caller, which calls again when it is answered.
+    async fn call(&mut self, directory: &Directory, call: Call, measured: Duration) -> Result<()> {
+        let mut caller = calls::Caller::new(directory, call).await?;
         let start = Instant::now() + WARM_UP;
         loop {
             let begun = Instant::now();
             if begun >= start + measured {
                 return Ok(());
             }
-            let answered = tokio::time::timeout(LONGEST, asker.ask()).await??;
+            let answered = tokio::time::timeout(LONGEST, caller.call()).await??;
             if Instant::now() < start {
             } else if answered {
                 let latency = u64::try_from(begun.elapsed().as_nanos())?;
@@ -188,7 +187,7 @@ impl Seen {
 
 struct Compared {
     attack: Attack,
-    ask: Ask,
+    call: Call,
     alone: Seen,
     beside: Seen,
     done: attacks::Done,
@@ -210,7 +209,7 @@ impl Compared {
         };
         serde_json::json!({
             "x": self.attack.to_string(),
-            "b": self.ask.to_string(),
+            "b": self.call.to_string(),
             "alone": seen(&self.alone),
             "beside": seen(&self.beside),
             "x_done": self.done.done,
@@ -240,7 +239,7 @@ fn print(flags: &Flags, compared: &[Compared]) {
         println!(
             "| {:24} | {:13} | {:>12} | {:>6} | {:>5} | {:>12} | {:>6} | {:>5} | {:>9} | {:>6} | {:>9} |",
             row.attack.to_string(),
-            row.ask.to_string(),
+            row.call.to_string(),
             number(row.alone.quantile(0.5), 0),
             number(row.beside.quantile(0.5), 0),
             number(row.ratio(0.5), 1),

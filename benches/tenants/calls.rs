@@ -1,4 +1,4 @@
-//! What B asks.
+//! The calls of organization B.
 
 use std::{
     fmt,
@@ -19,14 +19,10 @@ use crate::{
     },
 };
 
-/// A request.
 #[derive(Clone, Copy)]
-pub(crate) enum Ask {
-    /// One member by number.
+pub(crate) enum Call {
     GetMember,
-    /// The first page of members.
     ListMembers,
-    /// A change of one member.
     UpdateMember,
     /// Opens a watch, makes a change and waits until the watch tells it.
     Watch,
@@ -34,7 +30,7 @@ pub(crate) enum Ask {
     FeedierUpdate,
 }
 
-impl fmt::Display for Ask {
+impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::GetMember => "GetMember",
@@ -46,24 +42,23 @@ impl fmt::Display for Ask {
     }
 }
 
-/// One caller of B's.
-pub(crate) struct Asker {
-    ask: Ask,
+pub(crate) struct Caller {
+    call: Call,
     tenant: Tenant,
     events: EventServiceClient<Channel>,
     members: MemberServiceClient<Channel>,
     http: reqwest::Client,
     url: String,
-    /// The last event that is known.
+    /// Sequence number of the last event that is known.
     last: i64,
 }
 
-impl Asker {
-    pub(crate) async fn new(directory: &Directory, ask: Ask) -> Result<Self> {
+impl Caller {
+    pub(crate) async fn new(directory: &Directory, call: Call) -> Result<Self> {
         let (events, members) = clients(directory)?;
         let tenant = directory.b.clone();
-        let mut asker = Self {
-            ask,
+        let mut caller = Self {
+            call,
             url: feedier_url(directory, &tenant),
             tenant,
             events,
@@ -71,20 +66,20 @@ impl Asker {
             http: reqwest::Client::new(),
             last: 0,
         };
-        if let Ask::Watch = ask {
-            asker.last = head(&mut asker.events, &asker.tenant).await?;
+        if let Call::Watch = call {
+            caller.last = head(&mut caller.events, &caller.tenant).await?;
         }
-        Ok(asker)
+        Ok(caller)
     }
 
-    /// Asks once. False: it was refused because of load.
+    /// False: it was refused because of load.
     ///
     /// # Errors
     ///
-    /// Any other refusal.
-    pub(crate) async fn ask(&mut self) -> Result<bool> {
-        match self.ask {
-            Ask::GetMember => {
+    /// Refused for another reason, or not answered.
+    pub(crate) async fn call(&mut self) -> Result<bool> {
+        match self.call {
+            Call::GetMember => {
                 let by = Some(By::Number(self.tenant.staff.number));
                 let request = self.tenant.request(GetMemberRequest {
                     by,
@@ -92,13 +87,13 @@ impl Asker {
                 })?;
                 accepted(self.members.get_member(request).await)
             }
-            Ask::ListMembers => {
+            Call::ListMembers => {
                 let request = self.tenant.request(ListMembersRequest::default())?;
                 accepted(self.members.list_members(request).await)
             }
-            Ask::UpdateMember => self.update().await,
-            Ask::Watch => self.watch().await,
-            Ask::FeedierUpdate => {
+            Call::UpdateMember => self.update().await,
+            Call::Watch => self.watch().await,
+            Call::FeedierUpdate => {
                 let key = self.tenant.keys.first().ok_or("no key")?;
                 feedier_update(&self.http, &self.url, key).await
             }
@@ -157,7 +152,7 @@ pub(crate) fn feedier_url(directory: &Directory, tenant: &Tenant) -> String {
     format!("http://{address}/v3/users/{number}")
 }
 
-/// The last event of the tenant.
+/// Sequence number of the tenant's last event.
 pub(crate) async fn head(events: &mut EventServiceClient<Channel>, tenant: &Tenant) -> Result<i64> {
     let mut request = ListEventsRequest {
         page_size: 500,
@@ -175,7 +170,7 @@ pub(crate) async fn head(events: &mut EventServiceClient<Channel>, tenant: &Tena
     }
 }
 
-/// False: the server has too much to do.
+/// False: refused because of load.
 pub(crate) fn accepted<T>(answer: std::result::Result<T, Status>) -> Result<bool> {
     match answer {
         Ok(_) => Ok(true),
