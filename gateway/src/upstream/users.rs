@@ -1,5 +1,7 @@
 //! `UserService`.
 
+use uuid::Uuid;
+
 use super::{Connection, Key, MAX_RESPONSE, Upstream, UpstreamError, call};
 use crate::proto::users_v1::{
     DeleteRequest, PingRequest, PingResponse, RetrieveRequest, User, retrieve_request::By,
@@ -15,8 +17,11 @@ impl Upstream {
     }
 
     /// Revokes the end user's link to the key's organization; staff keep it and only cease to be end users.
-    pub(crate) async fn delete(&self, key: &Key, user_id: String) -> Result<(), UpstreamError> {
-        call(self.users().delete(key.request(DeleteRequest { user_id }))).await?;
+    pub(crate) async fn delete(&self, key: &Key, user_id: Uuid) -> Result<(), UpstreamError> {
+        let request = DeleteRequest {
+            user_id: user_id.to_string(),
+        };
+        call(self.users().delete(key.request(request))).await?;
         Ok(())
     }
 

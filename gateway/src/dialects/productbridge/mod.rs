@@ -108,9 +108,7 @@ async fn delete(State(upstream): State<Upstream>, headers: HeaderMap, body: Body
     let deleted = async {
         let bytes = crate::body::read(&headers, body).await?;
         let request = body::delete(&bytes, is_json(&headers))?;
-        Ok(upstream
-            .delete(&key(&request.api_key)?, request.user_id.to_string())
-            .await?)
+        Ok(upstream.delete(&key(&request.api_key)?, request.user_id).await?)
     };
     response::respond(deleted.await, |()| response::deleted())
 }
