@@ -9,8 +9,8 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use userbridge::{
-    domain::{MemberNumber, OrganizationId},
-    storage::{self, Cursor, MemberFilter, MemberOrder, MemberQuery, Migrate, Storage},
+    domain::{Cursor, MemberFilter, MemberNumber, MemberOrder, MemberQuery, OrganizationId},
+    storage::{self, Migrate, Storage},
 };
 use uuid::Uuid;
 

@@ -13,7 +13,7 @@ use userbridge_gateway::{
 use crate::{
     rpc::{LARGEST_MESSAGE, Services},
     service::{Directory, WatchLimits},
-    storage::{self, Migrate, Storage, StoreError},
+    storage::{self, Migrate, OpenError, Storage},
 };
 
 /// What to serve, and where.
@@ -41,7 +41,7 @@ pub enum ServerError {
     Bind(SocketAddr, #[source] io::Error),
     /// The database, which is named first, can't be opened.
     #[error("{0}: {1}")]
-    Store(String, #[source] StoreError),
+    Store(String, #[source] OpenError),
     /// The descriptors in the program are not readable.
     #[error(transparent)]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -60,7 +60,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     grpc: JoinHandle<()>,
     http: JoinHandle<()>,
-    upkeep: JoinHandle<()>,
+    maintenance: JoinHandle<()>,
     drain_timeout: Duration,
 }
 
@@ -110,7 +110,7 @@ impl Server {
         };
         let directory = Directory::new(storage.clone()).with_watch_limits(config.watches);
         services.ready(directory.clone()).await;
-        let upkeep = tokio::spawn(directory.clone().upkeep(until_stopped(stopped)));
+        let maintenance = tokio::spawn(directory.clone().maintenance(until_stopped(stopped)));
         let drain_timeout = config.drain_timeout;
         Ok(Self {
             grpc_addr,
@@ -121,7 +121,7 @@ impl Server {
             stop,
             grpc,
             http,
-            upkeep,
+            maintenance,
             drain_timeout,
         })
     }
@@ -141,7 +141,7 @@ impl Server {
             self.http.abort();
         }
         // It writes down what waits, and does not fail.
-        let _ = self.upkeep.await;
+        let _ = self.maintenance.await;
         self.storage.close().await;
     }
 }

@@ -10,9 +10,9 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use userbridge::{
-    domain::{OrganizationName, Scope, Slug},
+    domain::{Idempotency, Idempotent, OrganizationName, Scope, Slug},
     service::{Admin, Directory as Service},
-    storage::{self, Answer, Migrate, Once},
+    storage::{self, Migrate},
 };
 
 use crate::{
@@ -142,7 +142,7 @@ fn channel(server: &Server) -> Result<Channel> {
 /// The keys of a new organization.
 async fn organization(service: &Service, slug: &str) -> Result<Vec<String>> {
     let (slug, name) = (Slug::new(slug)?, OrganizationName::new(slug)?);
-    let created = service.create_organization(Admin::OPERATOR, slug, name, Once::never());
+    let created = service.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
     let organization = first(created.await?)?;
     let mut keys = Vec::new();
     for _ in 0..KEYS {
@@ -152,17 +152,17 @@ async fn organization(service: &Service, slug: &str) -> Result<Vec<String>> {
             Some(organization.id),
             scopes,
             None,
-            Once::never(),
+            Idempotency::never(),
         );
         keys.push(first(created.await?)?.secret.reveal().to_owned());
     }
     Ok(keys)
 }
 
-fn first<T>(answer: Answer<T>) -> Result<T> {
+fn first<T>(answer: Idempotent<T>) -> Result<T> {
     match answer {
-        Answer::New(value) => Ok(value),
-        Answer::Repeated(_) => Err("nothing is repeated".into()),
+        Idempotent::Fresh(value) => Ok(value),
+        Idempotent::Replayed(_) => Err("nothing is repeated".into()),
     }
 }
 

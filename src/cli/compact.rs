@@ -8,7 +8,7 @@ pub(super) async fn run(global: &Global) -> Result<(), CliError> {
     let compacted = session.storage.compact().await;
     let result = compacted.map_err(|error| CliError::Store {
         database: storage::name(global.database_url()),
-        error,
+        error: error.into(),
     });
     session.close(result).await?;
     if global.json {

@@ -5,12 +5,12 @@ use serde::Serialize;
 use super::CliError;
 use crate::{
     domain::{
-        ApiKeySecret, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, InvalidText, MemberPatch,
-        OrganizationId, OrganizationName, Page, Scope, Slug,
+        ApiKeySecret, AvatarUrl, CompanyName, Conflict, CustomerStatus, DisplayName, Email, Idempotency,
+        Idempotent, InvalidText, LinkRequest, MemberPatch, MemberRef, OrganizationId, OrganizationName,
+        OrganizationRef, PageRequest, Resource, Scope, Slug,
     },
     server::Server,
-    service::{Admin, Directory, LinkRequest, OrganizationKey, Read, ServiceError, Write},
-    storage::{Answer, Conflict, MemberKey, Missing, Once},
+    service::{Admin, Directory, Read, ServiceError, Write},
 };
 
 /// Address, name, company, status.
@@ -35,14 +35,14 @@ pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
     let slug = Slug::new("acme").map_err(invalid)?;
     let name = OrganizationName::new("Acme Inc").map_err(invalid)?;
     match directory
-        .create_organization(Admin::OPERATOR, slug.clone(), name, Once::never())
+        .create_organization(Admin::OPERATOR, slug.clone(), name, Idempotency::never())
         .await
     {
         Ok(_) | Err(ServiceError::Conflict(Conflict::Slug)) => {}
         Err(error) => return Err(error.into()),
     }
     let organization = directory
-        .organization(Admin::OPERATOR, OrganizationKey::Slug(slug))
+        .organization(Admin::OPERATOR, OrganizationRef::Slug(slug))
         .await?
         .id;
     let key = public_key(directory, organization).await?;
@@ -53,30 +53,31 @@ pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
             ..LinkRequest::default()
         };
         directory
-            .link_member(Write::operator(organization), link, Once::never())
+            .link_member(Write::operator(organization), link, Idempotency::never())
             .await?;
     }
     let email = Email::new(PEOPLE[0].0).map_err(invalid)?;
     let sally = directory
-        .member(Read::operator(organization), MemberKey::Email(email), false)
+        .member(Read::operator(organization), MemberRef::Email(email), false)
         .await?;
     Ok(Demo {
         organization: organization.to_string(),
         key: key.reveal().to_owned(),
-        user_id: sally.member.user_id.to_string(),
+        user_id: sally.user_id.to_string(),
         email: PEOPLE[0].0,
     })
 }
 
 /// A new public key; the one there was is dead.
 async fn public_key(directory: &Directory, organization: OrganizationId) -> Result<ApiKeySecret, CliError> {
-    let page = Page {
+    let page = PageRequest {
         after: None,
         limit: u32::MAX,
     };
     for key in directory
         .api_keys(Admin::OPERATOR, Some(organization), page)
         .await?
+        .items
     {
         if key.revoked_at.is_none() && key.scopes.contains(Scope::PublicApi) {
             directory
@@ -86,11 +87,17 @@ async fn public_key(directory: &Directory, organization: OrganizationId) -> Resu
     }
     let scopes = [Scope::PublicApi].into_iter().collect();
     let created = directory
-        .create_api_key(Admin::OPERATOR, Some(organization), scopes, None, Once::never())
+        .create_api_key(
+            Admin::OPERATOR,
+            Some(organization),
+            scopes,
+            None,
+            Idempotency::never(),
+        )
         .await?;
     match created {
-        Answer::New(created) => Ok(created.secret),
-        Answer::Repeated(_) => Err(CliError::NotFound(Missing::ApiKey.to_string())),
+        Idempotent::Fresh(created) => Ok(created.secret),
+        Idempotent::Replayed(_) => Err(CliError::NotFound(Resource::ApiKey.to_string())),
     }
 }
 

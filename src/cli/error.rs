@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     server::ServerError,
     service::ServiceError,
-    storage::{self, StoreError},
+    storage::{self, OpenError},
 };
 
 /// Why a command failed.
@@ -35,7 +35,7 @@ pub enum CliError {
         database: String,
         /// Why not.
         #[source]
-        error: StoreError,
+        error: OpenError,
     },
     /// Exit code 1.
     #[error(transparent)]
@@ -57,7 +57,7 @@ impl From<ServiceError> for CliError {
             }
             ServiceError::Unavailable(error) => Self::Store {
                 database: "the database".to_owned(),
-                error,
+                error: error.into(),
             },
             ServiceError::InvalidApiKey
             | ServiceError::ScopeRequired

@@ -7,9 +7,9 @@ use super::{
     output::{EventView, List, PAGE},
 };
 use crate::{
-    domain::{Slug, UserId},
+    domain::{EventQuery, Slug, UserId},
     service::Read,
-    storage::{EventQuery, Migrate},
+    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -51,9 +51,9 @@ impl EventCommand {
                 kinds: Vec::new(),
             };
             let page = session.directory.events(grant, query).await?;
-            let Some(end) = page.last() else { break };
+            let Some(end) = page.items.last() else { break };
             after = end.sequence;
-            for event in page {
+            for event in page.items {
                 list.push(&EventView::from(event))?;
             }
         }

@@ -10,9 +10,12 @@ use super::{
     output::{self, KeyView, List, PAGE},
 };
 use crate::{
-    domain::{ApiKey, ApiKeyId, Clock as _, OrganizationId, Page, Scope, Scopes, Slug, SystemClock},
+    domain::{
+        ApiKey, ApiKeyId, Clock as _, Idempotency, Idempotent, OrganizationId, PageRequest, Resource, Scope,
+        Scopes, Slug, SystemClock,
+    },
     service::{Admin, CreatedApiKey, Expiry},
-    storage::{Answer, Migrate, Missing, Once},
+    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -105,13 +108,13 @@ impl Key {
                 }
                 let organization = owner(session, org).await?;
                 let expires_at = expires_in.map(|time| SystemClock.now().saturating_add(time));
-                let once = Once::never();
+                let once = Idempotency::never();
                 match directory
                     .create_api_key(grant, organization, scopes, expires_at, once)
                     .await?
                 {
-                    Answer::New(created) => print_created(global, &created),
-                    Answer::Repeated(_) => Ok(()),
+                    Idempotent::Fresh(created) => print_created(global, &created),
+                    Idempotent::Replayed(_) => Ok(()),
                 }
             }
             Self::Rotate {
@@ -138,11 +141,11 @@ impl Key {
                     None => Expiry::Kept,
                 };
                 let rotated = directory
-                    .rotate_api_key(grant, organization, old, overlap, expiry, Once::never())
+                    .rotate_api_key(grant, organization, old, overlap, expiry, Idempotency::never())
                     .await?;
                 match rotated {
-                    Answer::New(created) => print_created(global, &created),
-                    Answer::Repeated(_) => Ok(()),
+                    Idempotent::Fresh(created) => print_created(global, &created),
+                    Idempotent::Replayed(_) => Ok(()),
                 }
             }
             Self::Revoke { org, id } => {
@@ -199,7 +202,7 @@ async fn owner(session: &Session, org: Option<Slug>) -> Result<Option<Organizati
 }
 
 fn not_found() -> CliError {
-    CliError::NotFound(Missing::ApiKey.to_string())
+    CliError::NotFound(Resource::ApiKey.to_string())
 }
 
 /// An organization has few keys: one that is rotated daily has some hundreds after a year.
@@ -207,15 +210,15 @@ async fn all_keys(session: &Session, organization: Option<OrganizationId>) -> Re
     let mut keys: Vec<ApiKey> = Vec::new();
     loop {
         let after = keys.last().map(|key| key.id);
-        let page = Page { after, limit: PAGE };
+        let page = PageRequest { after, limit: PAGE };
         let page = session
             .directory
             .api_keys(Admin::OPERATOR, organization, page)
             .await?;
-        if page.is_empty() {
+        keys.extend(page.items);
+        if !page.more {
             return Ok(keys);
         }
-        keys.extend(page);
     }
 }
 

@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     domain::{
-        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberId,
-        MemberPatch, OrganizationId, PortalRole, Role, Slug, Source, TeamNumber, UserId,
+        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, Idempotency,
+        Idempotent, LinkRequest, Locale, MemberFilter, MemberId, MemberPatch, MemberQuery, MemberRef,
+        OrganizationId, Origin, PortalRole, Resource, Role, Slug, Source, TeamNumber, UserId,
     },
-    service::{ExportPlace, Exported, LinkRequest, Read, Write},
-    storage::{Answer, MemberFilter, MemberKey, MemberQuery, Migrate, Missing, Once},
+    service::{ExportPlace, Exported, Read, Write},
+    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +64,9 @@ struct Values {
     /// CRM status, such as trial or paying.
     #[arg(long, value_name = "STATUS")]
     customer_status: Option<CustomerStatus>,
+    /// The language in which they are written to, such as en or pt-BR.
+    #[arg(long, value_name = "TAG")]
+    locale: Option<Locale>,
     /// What it may do for those who run the organization, which makes staff: owner, admin, editor, viewer or
     /// `restricted_viewer`.
     #[arg(long)]
@@ -182,13 +186,13 @@ pub(super) struct Filter {
 }
 
 impl By {
-    fn key(self) -> Result<MemberKey, CliError> {
-        let key = self.user_id.map(MemberKey::UserId);
+    fn key(self) -> Result<MemberRef, CliError> {
+        let key = self.user_id.map(MemberRef::UserId);
         let key = key
-            .or(self.email.map(MemberKey::Email))
-            .or(self.id.map(MemberKey::Id));
+            .or(self.email.map(MemberRef::Email))
+            .or(self.id.map(MemberRef::Id));
         // clap has seen to it that one of them is there.
-        key.ok_or_else(|| CliError::NotFound(Missing::Member.to_string()))
+        key.ok_or_else(|| CliError::NotFound(Resource::Member.to_string()))
     }
 }
 
@@ -203,6 +207,7 @@ impl Values {
             portal_role: self.portal_role.map(Some),
             company_name: self.company_name.map(Some),
             customer_status: self.customer_status.map(Some),
+            locale: self.locale.map(Some),
             role: self.role.map(Some),
             auth_method: self.auth_method.map(Some),
             teams: Some(teams).filter(|teams| !teams.is_empty()),
@@ -223,9 +228,12 @@ impl MemberCommand {
         match self {
             Self::Link(link) => {
                 let grant = Write::operator(session.organization(&link.org).await?);
-                match directory.link_member(grant, link.into(), Once::never()).await? {
-                    Answer::New(linked) => output::one(global, &MemberView::from(linked.entry.member)),
-                    Answer::Repeated(_) => Ok(()),
+                match directory
+                    .link_member(grant, link.into(), Idempotency::never())
+                    .await?
+                {
+                    Idempotent::Fresh(linked) => output::one(global, &MemberView::from(linked.member)),
+                    Idempotent::Replayed(_) => Ok(()),
                 }
             }
             Self::Show(which) => {
@@ -256,8 +264,7 @@ impl MemberCommand {
                 let organization = session.organization(&which.org).await?;
                 let member = directory
                     .member(Read::operator(organization), which.by.key()?, false)
-                    .await?
-                    .member;
+                    .await?;
                 directory
                     .revoke_member(Write::operator(organization), member.id, None)
                     .await?;
@@ -289,7 +296,7 @@ impl MemberCommand {
                 let mut after = ExportPlace::Start;
                 loop {
                     let page = directory.export_user(grant, user_id, after, PAGE).await?;
-                    for entry in page.entries {
+                    for entry in page.items {
                         after = entry.place();
                         match entry {
                             Exported::Link(entry) => members.push(EntryView::from(entry)),
@@ -333,7 +340,7 @@ async fn list(session: &Session, global: &Global, filter: Filter) -> Result<(), 
             .members(Read::operator(organization), query.clone())
             .await?;
         for entry in page.members {
-            list.push(&MemberView::from(entry.member))?;
+            list.push(&MemberView::from(entry))?;
         }
         match page.next {
             Some(next) => query.after = Some(next),
@@ -349,8 +356,10 @@ impl From<Link> for LinkRequest {
     fn from(link: Link) -> Self {
         Self {
             user_id: link.user_id,
-            source: link.source.unwrap_or_default(),
-            external_id: link.external_id,
+            origin: Origin {
+                source: link.source.unwrap_or_default(),
+                external_id: link.external_id,
+            },
             values: MemberPatch {
                 email: link.email.map(Some),
                 ..link.values.patch()

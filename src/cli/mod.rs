@@ -23,8 +23,8 @@ use clap::{Args, Parser, Subcommand};
 pub use error::CliError;
 
 use crate::{
-    domain::{OrganizationId, Slug},
-    service::{Admin, Directory, OrganizationKey},
+    domain::{OrganizationId, OrganizationRef, Slug},
+    service::{Admin, Directory},
     storage::{self, Migrate, Storage},
 };
 
@@ -49,6 +49,7 @@ struct Global {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 enum Command {
     /// Serve gRPC and JSON until told to stop (SIGTERM or Ctrl-C).
     Serve(serve::Serve),
@@ -126,7 +127,7 @@ impl Session {
 
     /// The live organization with this handle.
     async fn organization(&self, slug: &Slug) -> Result<OrganizationId, CliError> {
-        let key = OrganizationKey::Slug(slug.clone());
+        let key = OrganizationRef::Slug(slug.clone());
         Ok(self.directory.organization(Admin::OPERATOR, key).await?.id)
     }
 

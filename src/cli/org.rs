@@ -7,9 +7,12 @@ use super::{
     output::{self, List, OrganizationView, PAGE},
 };
 use crate::{
-    domain::{OrganizationName, Page, Role, Slug},
-    service::{Admin, OrganizationKey},
-    storage::{Answer, Migrate, Once, OrganizationPatch},
+    domain::{
+        Idempotency, Idempotent, OrganizationName, OrganizationPatch, OrganizationRef, PageRequest, Role,
+        Slug,
+    },
+    service::Admin,
+    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -91,10 +94,12 @@ impl Org {
                     // A slug keeps all the rules of a name.
                     None => OrganizationName::new(slug.as_str()).map_err(std::io::Error::other)?,
                 };
-                let created = directory.create_organization(grant, slug, name, Once::never());
+                let created = directory.create_organization(grant, slug, name, Idempotency::never());
                 match created.await? {
-                    Answer::New(organization) => output::one(global, &OrganizationView::from(organization)),
-                    Answer::Repeated(_) => Ok(()),
+                    Idempotent::Fresh(organization) => {
+                        output::one(global, &OrganizationView::from(organization))
+                    }
+                    Idempotent::Replayed(_) => Ok(()),
                 }
             }
             Self::List => {
@@ -102,18 +107,18 @@ impl Org {
                 let mut after = None;
                 loop {
                     let page = directory
-                        .organizations(grant, Page { after, limit: PAGE })
+                        .organizations(grant, PageRequest { after, limit: PAGE })
                         .await?;
-                    let Some(end) = page.last() else { break };
+                    let Some(end) = page.items.last() else { break };
                     after = Some(end.slug.clone());
-                    for organization in page {
+                    for organization in page.items {
                         list.push(&OrganizationView::from(organization))?;
                     }
                 }
                 list.end()
             }
             Self::Show { slug } => {
-                let organization = directory.organization(grant, OrganizationKey::Slug(slug)).await?;
+                let organization = directory.organization(grant, OrganizationRef::Slug(slug)).await?;
                 output::one(global, &OrganizationView::from(organization))
             }
             Self::Update(Update { organization, values }) => {
@@ -128,7 +133,7 @@ impl Org {
                 output::one(global, &OrganizationView::from(organization))
             }
             Self::Delete { slug } => {
-                let organization = directory.organization(grant, OrganizationKey::Slug(slug)).await?;
+                let organization = directory.organization(grant, OrganizationRef::Slug(slug)).await?;
                 directory.delete_organization(grant, organization.id).await?;
                 output::one(global, &OrganizationView::from(organization))
             }

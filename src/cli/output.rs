@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use super::{CliError, Global};
 use crate::domain::{
-    ApiKey, AuthMethod, Event, HeldAddress, Member, MemberEntry, Organization, Role, Team, TeamNumber,
-    Timestamp,
+    ApiKey, AuthMethod, Event, HeldAddress, Member, Organization, Role, Team, TeamNumber, Timestamp,
 };
 
 /// Most entries to ask the directory for at once.
@@ -116,7 +115,7 @@ impl From<Team> for TeamView {
     fn from(team: Team) -> Self {
         Self {
             number: team.number.0,
-            key: team.key.into(),
+            key: team.slug.into(),
             name: team.name.into(),
             root: team.number == TeamNumber::ROOT,
             created_at: team.created_at.to_string(),
@@ -179,6 +178,7 @@ impl Show for MemberView {
 pub(super) struct EntryView {
     #[serde(flatten)]
     member: MemberView,
+    locale: Option<String>,
     number: i64,
     role: Option<&'static str>,
     enabled: bool,
@@ -194,11 +194,12 @@ pub(super) struct EntryView {
     etag: String,
 }
 
-impl From<MemberEntry> for EntryView {
-    fn from(entry: MemberEntry) -> Self {
+impl From<Member> for EntryView {
+    fn from(entry: Member) -> Self {
         let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
         Self {
-            member: entry.member.into(),
+            locale: entry.profile.locale.clone().map(Into::into),
+            member: entry.clone().into(),
             number: entry.number.0,
             role: entry.access.role.map(Role::as_str),
             enabled: entry.access.enabled,

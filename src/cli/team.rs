@@ -7,9 +7,9 @@ use super::{
     output::{self, List, PAGE, TeamView},
 };
 use crate::{
-    domain::{MemberId, Page, Slug, TeamKey, TeamName, TeamNumber},
+    domain::{Idempotency, Idempotent, MemberId, PageRequest, Slug, TeamName, TeamNumber, TeamSlug},
     service::{Read, Write},
-    storage::{Answer, Migrate, Once},
+    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -20,7 +20,7 @@ pub(super) enum TeamCommand {
         #[arg(long)]
         org: Slug,
         /// The team's handle, unique in the organization.
-        key: TeamKey,
+        key: TeamSlug,
         /// Its name [default: its handle].
         #[arg(long)]
         name: Option<TeamName>,
@@ -77,9 +77,12 @@ impl TeamCommand {
                     // A key keeps all the rules of a name.
                     None => TeamName::new(key.as_str()).map_err(std::io::Error::other)?,
                 };
-                match directory.create_team(grant, key, name, Once::never()).await? {
-                    Answer::New(team) => output::one(global, &TeamView::from(team)),
-                    Answer::Repeated(_) => Ok(()),
+                match directory
+                    .create_team(grant, key, name, Idempotency::never())
+                    .await?
+                {
+                    Idempotent::Fresh(team) => output::one(global, &TeamView::from(team)),
+                    Idempotent::Replayed(_) => Ok(()),
                 }
             }
             Self::Rename { which, name } => {
@@ -101,10 +104,10 @@ impl TeamCommand {
                 let mut list = List::new(global);
                 let mut after = None;
                 loop {
-                    let page = directory.teams(grant, Page { after, limit: PAGE }).await?;
-                    let Some(end) = page.last() else { break };
+                    let page = directory.teams(grant, PageRequest { after, limit: PAGE }).await?;
+                    let Some(end) = page.items.last() else { break };
                     after = Some(end.number);
-                    for team in page {
+                    for team in page.items {
                         list.push(&TeamView::from(team))?;
                     }
                 }

@@ -185,6 +185,8 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// From then on it is dead.
     pub expires_at: Option<Timestamp>,
+    /// When it got a successor, or gave up its place as the organization's public key because it had expired.
+    pub superseded_at: Option<Timestamp>,
     /// When it was revoked; dead since.
     pub revoked_at: Option<Timestamp>,
     /// When it was last used, within an hour.
@@ -196,6 +198,19 @@ impl ApiKey {
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Names of the fields that have another value than before: what the event of a change says. That it was superseded
+    /// is told by the event itself.
+    #[must_use]
+    pub fn changes(before: &Self, after: &Self) -> Vec<&'static str> {
+        [
+            ("expires_at", before.expires_at != after.expires_at),
+            ("revoked_at", before.revoked_at != after.revoked_at),
+        ]
+        .into_iter()
+        .filter_map(|(field, changed)| changed.then_some(field))
+        .collect()
     }
 }
 

@@ -58,6 +58,12 @@ macro_rules! event_kinds {
             }
         }
 
+        impl fmt::Display for EventKind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
         impl FromStr for EventKind {
             type Err = UnknownEventKind;
 
@@ -132,4 +138,41 @@ pub struct Event {
     pub at: Timestamp,
     /// Names of the fields that have another value than before.
     pub fields: Vec<String>,
+}
+
+/// Who does something, when, and what for: what the event log says of every change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Who.
+    pub actor: Actor,
+    /// When. It is also the time that the changed row gets.
+    pub at: Timestamp,
+    /// What it came from, if that was said.
+    pub source: Option<Source>,
+}
+
+/// What a change happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The organization itself.
+    Organization,
+    /// A key.
+    ApiKey(ApiKeyId),
+    /// A member.
+    Member(MemberId, UserId),
+    /// A team.
+    Team(TeamNumber),
+}
+
+/// Which events to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Those after this one; 0 for all from the first.
+    pub after: i64,
+    /// The most events to return.
+    pub limit: u32,
+    /// Only those of this user.
+    pub user: Option<UserId>,
+    /// Only these kinds. Empty: all.
+    pub kinds: Vec<EventKind>,
 }

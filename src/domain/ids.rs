@@ -4,6 +4,7 @@
 
 use std::{fmt, io, str::FromStr};
 
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{Random, Timestamp};
@@ -11,7 +12,7 @@ use super::{Random, Timestamp};
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
         pub struct $name(Uuid);
 
         impl $name {

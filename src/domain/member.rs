@@ -1,121 +1,273 @@
-//! Members: users as one organization knows them.
+//! Members: links of users to organizations, with all that internal services manage.
 
-use super::{InvalidText, MemberId, Timestamp, UserId, text::text};
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+use super::{Email, MemberId, Profile, PublicMember, Timestamp, UserId, text::text};
+
+/// Defines an enumeration with a name for each value, as the database and the command line write it.
+macro_rules! names {
+    ($(#[$doc:meta])* $name:ident, $unknown:literal, $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Its name in the database and on the command line.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == text).ok_or(UnknownName($unknown))
+            }
+        }
+    };
+}
+
+/// There is no value of this name. Says which there are.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("must be one of {0}")]
+pub struct UnknownName(&'static str);
+
+names! {
+    /// What staff may do for those who run the organization.
+    Role, "owner, admin, editor, viewer, restricted_viewer",
+    /// Everything. An organization that has an enabled owner keeps one.
+    Owner = "owner",
+    /// Manages members.
+    Admin = "admin",
+    /// Changes content.
+    Editor = "editor",
+    /// Reads.
+    Viewer = "viewer",
+    /// Reads what it is given.
+    RestrictedViewer = "restricted_viewer",
+}
+
+names! {
+    /// How a member signs in.
+    AuthMethod, "password, oidc",
+    /// With a password of this directory.
+    Password = "password",
+    /// Through an identity provider.
+    Oidc = "oidc",
+}
 
 text!(
-    /// An address. Compared byte for byte: case matters, nothing is trimmed (ProductBridge, "Retrieve a user").
-    ///
-    /// The check is only what every address has: something on both sides of an `@`, and no white space. Whether mail
-    /// arrives is for the mail to say.
-    Email, max 320, check_email
+    /// What linked a member: `portal`, `ingestion`, `import`, `api`, or the name of an integration.
+    Source, max 64
 );
 text!(
-    /// A user's name as people write it.
-    DisplayName, max 255
-);
-text!(
-    /// Where a picture of the user is. Passed on as given: it is not fetched here.
-    AvatarUrl, max 2048
-);
-text!(
-    /// What an end user is in the organization's portal.
-    PortalRole, max 64
-);
-text!(
-    /// The company a user belongs to.
-    CompanyName, max 255
-);
-text!(
-    /// Where the user stands with the organization, such as `trial` or `paying`.
-    CustomerStatus, max 64
+    /// A source's own id of a member.
+    ExternalId, max 255
 );
 
-/// `end_user`: of whom nothing else is said.
-impl Default for PortalRole {
+impl Default for Source {
     fn default() -> Self {
-        Self("end_user".to_owned())
+        Self("api".to_owned())
     }
 }
 
-/// What an organization knows of a user. Its own copy: no other organization sees or changes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
-    /// Unique among the organization's live members.
-    pub email: Option<Email>,
-    /// Display name.
-    pub name: Option<DisplayName>,
-    /// Picture.
-    pub avatar_url: Option<AvatarUrl>,
-    /// Role in the portal. None: no end user.
-    pub portal_role: Option<PortalRole>,
-    /// Company.
-    pub company_name: Option<CompanyName>,
-    /// CRM status.
-    pub customer_status: Option<CustomerStatus>,
+/// The number of a member: it counts the members of its organization, 1 and up, and is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberNumber(pub i64);
+
+/// The number of a team: it counts the teams of its organization, 1 and up, and is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TeamNumber(pub i64);
+
+impl TeamNumber {
+    /// Every organization's first team.
+    pub const ROOT: Self = Self(1);
 }
 
-/// A live link of a user to one organization.
+/// What a member is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// None: not staff.
+    pub role: Option<Role>,
+    /// False: it keeps its place and may do nothing.
+    pub enabled: bool,
+    /// How it signs in, if that was said.
+    pub auth_method: Option<AuthMethod>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            role: None,
+            enabled: true,
+            auth_method: None,
+        }
+    }
+}
+
+impl Access {
+    /// Whether it is an owner who can act as one.
+    #[must_use]
+    pub fn is_enabled_owner(self) -> bool {
+        self.enabled && self.role == Some(Role::Owner)
+    }
+}
+
+/// Where a member came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// What linked it.
+    pub source: Source,
+    /// The source's own id, unique among live members of the source.
+    pub external_id: Option<ExternalId>,
+}
+
+/// A member, live or revoked, with all that is managed about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The link.
     pub id: MemberId,
     /// The person.
     pub user_id: UserId,
-    /// What the organization knows of them.
+    /// The organization's own copy of it: no other organization sees or changes it.
     pub profile: Profile,
     /// When the link was made.
     pub created_at: Timestamp,
+    /// Its number.
+    pub number: MemberNumber,
+    /// Since when it has its address, or none, live without a break.
+    pub email_since: Timestamp,
+    /// What it is allowed.
+    pub access: Access,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Teams it was put in, ascending.
+    pub teams: Vec<TeamNumber>,
+    /// Its main team.
+    pub primary_team: TeamNumber,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// When it was last seen, within a minute.
+    pub last_seen_at: Option<Timestamp>,
+    /// When its link ended.
+    pub revoked_at: Option<Timestamp>,
+    /// When its personal data was removed.
+    pub erased_at: Option<Timestamp>,
+    /// Grows with every change.
+    pub version: i64,
 }
 
-/// What a member is looked up by. An email is taken as given: one that no member can have finds none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MemberLookup {
-    /// The person.
-    UserId(UserId),
-    /// The address in this organization, byte for byte.
-    Email(String),
-}
-
-fn check_email(text: &str) -> Result<(), InvalidText> {
-    let parts = text
-        .rsplit_once('@')
-        .filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    if parts.is_some() && !text.contains(char::is_whitespace) {
-        Ok(())
-    } else {
-        Err(InvalidText::NotAnEmail)
+/// What every integrator sees of a live member.
+impl From<Member> for PublicMember {
+    fn from(member: Member) -> Self {
+        Self {
+            id: member.id,
+            user_id: member.user_id,
+            profile: member.profile,
+            created_at: member.created_at,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// An address in the time in which a link had it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldAddress {
+    /// The link.
+    pub member_id: MemberId,
+    /// Its number.
+    pub number: MemberNumber,
+    /// The first version of the link that did not have it any more; the highest number there is while it has it.
+    pub version: i64,
+    /// The address.
+    pub email: Email,
+    /// Since when the link had it, live without a break.
+    pub since: Timestamp,
+    /// Until when. None while the link is live and has it.
+    pub until: Option<Timestamp>,
+}
 
-    #[test]
-    fn an_address_has_two_sides_and_no_white_space() {
-        for good in [
-            "sally@acme.example.com",
-            "a@b",
-            "\"odd@local\"@example.com",
-            "jürgen@bücher.example",
-        ] {
-            assert!(Email::new(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "sally",
-            "@acme",
-            "sally@",
-            "sally @acme",
-            " sally@acme",
-            "sally@acme\u{a0}",
-        ] {
-            assert_eq!(Email::new(bad), Err(InvalidText::NotAnEmail), "{bad:?}");
-        }
-        assert_eq!(Email::new("sally@acme\n"), Err(InvalidText::ControlCharacter));
-        assert_eq!(
-            Email::new(format!("{}@b", "ä".repeat(319))),
-            Err(InvalidText::TooLong(320))
-        );
-        assert!(Email::new(format!("{}@b", "ä".repeat(318))).is_ok());
+impl Member {
+    /// Whether the link has not ended.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        self.revoked_at.is_none()
+    }
+
+    /// Whether it is an end user, staff, or both. A live member always is.
+    #[must_use]
+    pub const fn has_facet(&self) -> bool {
+        self.profile.portal_role.is_some() || self.access.role.is_some()
+    }
+
+    /// Whether it is live and an owner who can act as one.
+    #[must_use]
+    pub fn is_acting_owner(&self) -> bool {
+        self.is_live() && self.access.is_enabled_owner()
+    }
+
+    /// Names of the fields that have another value than before: what the event of a change says. None before: it is a
+    /// new member, with a source and what else is not the default. An erasure is told by the event itself, so it names
+    /// what there was to erase.
+    #[must_use]
+    pub fn changes(before: Option<&Self>, after: &Self) -> Vec<&'static str> {
+        let (blank, access) = (Profile::default(), Access::default());
+        let old = before.map_or(&blank, |member| &member.profile);
+        let old_access = before.map_or(&access, |member| &member.access);
+        let old_source = before.map(|member| &member.origin.source);
+        let old_external_id = before.and_then(|member| member.origin.external_id.as_ref());
+        let new = &after.profile;
+        [
+            ("email", old.email != new.email),
+            ("name", old.name != new.name),
+            ("avatar_url", old.avatar_url != new.avatar_url),
+            ("portal_role", old.portal_role != new.portal_role),
+            ("company_name", old.company_name != new.company_name),
+            ("customer_status", old.customer_status != new.customer_status),
+            ("locale", old.locale != new.locale),
+            ("role", old_access.role != after.access.role),
+            ("enabled", old_access.enabled != after.access.enabled),
+            ("auth_method", old_access.auth_method != after.access.auth_method),
+            ("source", old_source != Some(&after.origin.source)),
+            (
+                "external_id",
+                old_external_id != after.origin.external_id.as_ref(),
+            ),
+            (
+                "teams",
+                before.map_or(&[][..], |member| &member.teams) != after.teams,
+            ),
+            (
+                "primary_team",
+                before.map_or(TeamNumber::ROOT, |member| member.primary_team) != after.primary_team,
+            ),
+            (
+                "last_seen_at",
+                before.and_then(|member| member.last_seen_at) != after.last_seen_at,
+            ),
+            (
+                "revoked_at",
+                before.and_then(|member| member.revoked_at) != after.revoked_at,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(field, changed)| changed.then_some(field))
+        .collect()
     }
 }

@@ -1,5 +1,7 @@
 //! Organizations: the tenants.
 
+use std::time::Duration;
+
 use super::{InvalidText, OrganizationId, Role, Timestamp, text::text};
 
 text!(
@@ -27,6 +29,68 @@ pub struct Organization {
     pub retention_days: Option<u16>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was deleted. Its rows stay.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Organization {
+    /// Names of the fields that have another value than before: what the event of a change says.
+    #[must_use]
+    pub fn changes(before: &Self, after: &Self) -> Vec<&'static str> {
+        [
+            ("slug", before.slug != after.slug),
+            ("name", before.name != after.name),
+            ("default_role", before.default_role != after.default_role),
+            ("retention_days", before.retention_days != after.retention_days),
+            ("deleted_at", before.deleted_at != after.deleted_at),
+        ]
+        .into_iter()
+        .filter_map(|(field, changed)| changed.then_some(field))
+        .collect()
+    }
+
+    /// When a member whose link ended at a moment is to be erased, and can't be restored any more. None: never.
+    #[must_use]
+    pub fn retention_end(&self, ended_at: Timestamp) -> Option<Timestamp> {
+        let days = self.retention_days?;
+        Some(ended_at.saturating_add(Duration::from_hours(24 * u64::from(days))))
+    }
+}
+
+/// One way to name an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrganizationRef {
+    /// Its id.
+    Id(OrganizationId),
+    /// Its slug.
+    Slug(Slug),
+}
+
+/// New values for some fields of an organization. None leaves a field as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrganizationPatch {
+    /// Unique among live organizations.
+    pub slug: Option<Slug>,
+    /// Not unique.
+    pub name: Option<OrganizationName>,
+    /// The role that somebody gets who is linked as staff without one.
+    pub default_role: Option<Role>,
+    /// In days. `Some(None)`: never erase.
+    pub retention_days: Option<Option<u16>>,
+}
+
+impl OrganizationPatch {
+    /// The organization with the new values.
+    #[must_use]
+    pub fn apply(self, organization: Organization) -> Organization {
+        Organization {
+            slug: self.slug.unwrap_or(organization.slug),
+            name: self.name.unwrap_or(organization.name),
+            default_role: self.default_role.unwrap_or(organization.default_role),
+            retention_days: self.retention_days.unwrap_or(organization.retention_days),
+            ..organization
+        }
+    }
 }
 
 fn check_slug(text: &str) -> Result<(), InvalidText> {

@@ -1,7 +1,7 @@
 //! Changes of a member.
 
 use super::{
-    AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberEntry,
+    AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, Locale, Member,
     PortalRole, Role, TeamNumber,
 };
 
@@ -21,6 +21,8 @@ pub struct MemberPatch {
     pub company_name: Option<Option<CompanyName>>,
     /// CRM status.
     pub customer_status: Option<Option<CustomerStatus>>,
+    /// Language.
+    pub locale: Option<Option<Locale>>,
     /// Access role.
     pub role: Option<Option<Role>>,
     /// Whether it may do anything.
@@ -39,29 +41,30 @@ impl MemberPatch {
     /// The same for a link. Linked without a role in the portal or an access role, a member becomes an end user, unless it
     /// is one already.
     #[must_use]
-    pub fn or_end_user(mut self, entry: &MemberEntry) -> Self {
-        let is_end_user = entry.member.profile.portal_role.is_some();
+    pub fn or_end_user(mut self, member: &Member) -> Self {
+        let is_end_user = member.profile.portal_role.is_some();
         if self.portal_role.is_none() && self.role.flatten().is_none() && !is_end_user {
             self.portal_role = Some(Some(PortalRole::default()));
         }
         self
     }
 
-    /// Changes the entry.
-    pub fn apply(self, entry: &mut MemberEntry) {
-        let profile = &mut entry.member.profile;
+    /// Changes the member.
+    pub fn apply(self, member: &mut Member) {
+        let profile = &mut member.profile;
         set(&mut profile.email, self.email);
         set(&mut profile.name, self.name);
         set(&mut profile.avatar_url, self.avatar_url);
         set(&mut profile.portal_role, self.portal_role);
         set(&mut profile.company_name, self.company_name);
         set(&mut profile.customer_status, self.customer_status);
-        set(&mut entry.access.role, self.role);
-        set(&mut entry.access.enabled, self.enabled);
-        set(&mut entry.access.auth_method, self.auth_method);
-        set(&mut entry.origin.external_id, self.external_id);
-        set(&mut entry.teams, self.teams);
-        set(&mut entry.primary_team, self.primary_team);
+        set(&mut profile.locale, self.locale);
+        set(&mut member.access.role, self.role);
+        set(&mut member.access.enabled, self.enabled);
+        set(&mut member.access.auth_method, self.auth_method);
+        set(&mut member.origin.external_id, self.external_id);
+        set(&mut member.teams, self.teams);
+        set(&mut member.primary_team, self.primary_team);
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{TeamNumber, Timestamp, text::text};
 
 text!(
-    /// A team's handle, unique in its organization.
-    TeamKey, max 64
+    /// A team's handle, unique in its organization. On the wire it is the team's `key`.
+    TeamSlug, max 64
 );
 text!(
     /// A team's name.
@@ -14,12 +14,25 @@ text!(
 /// A group of members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Team {
-    /// Its number.
+    /// Names it in the organization.
     pub number: TeamNumber,
-    /// Its handle.
-    pub key: TeamKey,
-    /// Its name.
+    /// Unique in the organization.
+    pub slug: TeamSlug,
+    /// Not unique.
     pub name: TeamName,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Team {
+    /// An organization's first team, as it is made.
+    #[must_use]
+    pub fn root(number: TeamNumber, created_at: Timestamp) -> Self {
+        Self {
+            number,
+            slug: TeamSlug("root".to_owned()),
+            name: TeamName("Root".to_owned()),
+            created_at,
+        }
+    }
 }

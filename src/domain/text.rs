@@ -17,6 +17,9 @@ pub enum InvalidText {
     /// It is no address of the form `local@domain`.
     #[error("must be an email address")]
     NotAnEmail,
+    /// It is no language tag (BCP 47).
+    #[error("must be a language tag such as en or pt-BR")]
+    NotALanguageTag,
     /// It is no slug: lower-case ASCII letters, digits and single hyphens between them.
     #[error("must be lower-case letters, digits and single hyphens between them")]
     NotASlug,
@@ -40,7 +43,8 @@ pub(super) fn check(text: &str, max: usize) -> Result<(), InvalidText> {
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, max $max:expr $(, $check:expr)?) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -65,6 +69,14 @@ macro_rules! text {
                 &self.0
             }
 
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::domain::InvalidText;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::new(text)
+            }
         }
 
         impl From<$name> for String {

@@ -6,17 +6,18 @@ use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    LateDirectory, auth,
-    faults::Faults,
-    page::{List, cut},
+    DirectoryCell, auth,
+    page::List,
     proto::userbridge::admin::v1 as pb,
     status::IN_THE_FUTURE,
     time::{moment, timestamp},
+    violations::Violations,
 };
 use crate::{
-    domain::{ApiKey, ApiKeyId, OrganizationId, Page, Scope, Scopes, Timestamp},
+    domain::{
+        ApiKey, ApiKeyId, Idempotency, Idempotent, OrganizationId, PageRequest, Scope, Scopes, Timestamp,
+    },
     service::{CreatedApiKey, Expiry},
-    storage::{Answer, Once},
 };
 
 /// The longest time that a key lives on after its successor was made: 30 days.
@@ -24,11 +25,11 @@ const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// API keys.
 pub(super) struct ApiKeys {
-    directory: LateDirectory,
+    directory: DirectoryCell,
 }
 
 impl ApiKeys {
-    pub(super) const fn new(directory: LateDirectory) -> Self {
+    pub(super) const fn new(directory: DirectoryCell) -> Self {
         Self { directory }
     }
 }
@@ -41,33 +42,33 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = auth::admin(directory, &request)?;
-        let mut faults = Faults::default();
+        let mut violations = Violations::default();
         let token = auth::token(
             request.metadata(),
             grant.actor(),
             "CreateApiKey",
             request.get_ref(),
-            &mut faults,
+            &mut violations,
         );
         let request = request.into_inner();
-        let organization = owner(&mut faults, &request.organization_id);
-        let scopes = scopes(&mut faults, &request);
-        let expires_at = expiry(&mut faults, request.expires_at, directory.now());
+        let organization = owner(&mut violations, &request.organization_id);
+        let scopes = scopes(&mut violations, &request);
+        let expires_at = expiry(&mut violations, request.expires_at, directory.now());
         let request = organization.zip(expires_at);
-        let (organization, expires_at) = faults.finish(request)?;
-        let once = Once {
-            token,
+        let (organization, expires_at) = violations.finish(request)?;
+        let once = Idempotency {
+            key: token,
             encode: |key| without_secret(key).encode_to_vec(),
         };
         let response = match directory
             .create_api_key(grant, organization, scopes, expires_at, once)
             .await?
         {
-            Answer::New(CreatedApiKey { key, secret }) => pb::CreateApiKeyResponse {
+            Idempotent::Fresh(CreatedApiKey { key, secret }) => pb::CreateApiKeyResponse {
                 secret: secret.reveal().to_owned(),
                 ..without_secret(&key)
             },
-            Answer::Repeated(answer) => auth::repeated(&answer)?,
+            Idempotent::Replayed(answer) => auth::repeated(&answer)?,
         };
         Ok(Response::new(response))
     }
@@ -83,34 +84,23 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
             page_size,
             page_token,
         } = request.into_inner();
-        let mut faults = Faults::default();
-        let organization = owner(&mut faults, &organization_id);
+        let mut violations = Violations::default();
+        let organization = owner(&mut violations, &organization_id);
         let list = List::new(
             "ListApiKeys",
             organization.flatten(),
             &pb::ListApiKeysRequest::default(),
         );
-        let limit = faults.page_size(page_size);
-        let after: Option<String> = list.cursor(&page_token, &mut faults);
-        let after = after.and_then(|id| faults.id("page_token", &id));
-        let organization = faults.finish(organization)?;
-        let mut keys = directory
-            .api_keys(
-                grant,
-                organization,
-                Page {
-                    after,
-                    limit: limit + 1,
-                },
-            )
+        let limit = violations.page_size(page_size);
+        let after: Option<String> = list.cursor(&page_token, &mut violations);
+        let after = after.and_then(|id| violations.id("page_token", &id));
+        let organization = violations.finish(organization)?;
+        let keys = directory
+            .api_keys(grant, organization, PageRequest { after, limit })
             .await?;
-        let more = cut(&mut keys, limit);
-        let next = keys
-            .last()
-            .filter(|_| more)
-            .map(|last| list.token(&last.id.to_string()));
+        let next = keys.end().map(|last| list.token(&last.id.to_string()));
         Ok(Response::new(pb::ListApiKeysResponse {
-            api_keys: keys.iter().map(api_key).collect(),
+            api_keys: keys.items.iter().map(api_key).collect(),
             next_page_token: next.unwrap_or_default(),
         }))
     }
@@ -122,7 +112,7 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         let directory = self.directory.get()?;
         let grant = auth::admin(directory, &request)?;
         let pb::GetApiKeyRequest { organization_id, id } = request.get_ref();
-        let (organization, id) = name(Faults::default(), organization_id, id)?;
+        let (organization, id) = name(Violations::default(), organization_id, id)?;
         let key = directory.api_key(grant, organization, id).await?;
         Ok(Response::new(pb::GetApiKeyResponse {
             api_key: Some(api_key(&key)),
@@ -135,43 +125,43 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = auth::admin(directory, &request)?;
-        let mut faults = Faults::default();
+        let mut violations = Violations::default();
         let token = auth::token(
             request.metadata(),
             grant.actor(),
             "RotateApiKey",
             request.get_ref(),
-            &mut faults,
+            &mut violations,
         );
         let request = request.into_inner();
-        let overlap = faults
+        let overlap = violations
             .check("overlap", overlap(request.overlap.as_ref()))
             .unwrap_or_default();
-        let organization = owner(&mut faults, &request.organization_id);
-        let id = faults.id("id", &request.id);
+        let organization = owner(&mut violations, &request.organization_id);
+        let id = violations.id("id", &request.id);
         if request.never_expires && request.expires_at.is_some() {
-            faults.add("never_expires", "is not to be set together with expires_at");
+            violations.add("never_expires", "is not to be set together with expires_at");
         }
-        let expires_at = expiry(&mut faults, request.expires_at, directory.now());
-        let ((organization, id), expires_at) = faults.finish(organization.zip(id).zip(expires_at))?;
+        let expires_at = expiry(&mut violations, request.expires_at, directory.now());
+        let ((organization, id), expires_at) = violations.finish(organization.zip(id).zip(expires_at))?;
         let expiry = match expires_at {
             Some(end) => Expiry::At(end),
             None if request.never_expires => Expiry::Never,
             None => Expiry::Kept,
         };
-        let once = Once {
-            token,
+        let once = Idempotency {
+            key: token,
             encode: |key| rotated_without_secret(key).encode_to_vec(),
         };
         let response = match directory
             .rotate_api_key(grant, organization, id, overlap, expiry, once)
             .await?
         {
-            Answer::New(CreatedApiKey { key, secret }) => pb::RotateApiKeyResponse {
+            Idempotent::Fresh(CreatedApiKey { key, secret }) => pb::RotateApiKeyResponse {
                 secret: secret.reveal().to_owned(),
                 ..rotated_without_secret(&key)
             },
-            Answer::Repeated(answer) => auth::repeated(&answer)?,
+            Idempotent::Replayed(answer) => auth::repeated(&answer)?,
         };
         Ok(Response::new(response))
     }
@@ -183,7 +173,7 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         let directory = self.directory.get()?;
         let grant = auth::admin(directory, &request)?;
         let pb::RevokeApiKeyRequest { organization_id, id } = request.get_ref();
-        let (organization, id) = name(Faults::default(), organization_id, id)?;
+        let (organization, id) = name(Violations::default(), organization_id, id)?;
         directory.revoke_api_key(grant, organization, id).await?;
         Ok(Response::new(pb::RevokeApiKeyResponse {}))
     }
@@ -191,40 +181,40 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
 
 /// Whose keys: `Some(None)` for those that are bound to no organization, None and a fault for what is no id.
 #[expect(clippy::option_option, reason = "none and bad are two things")]
-fn owner(faults: &mut Faults, organization: &str) -> Option<Option<OrganizationId>> {
+fn owner(violations: &mut Violations, organization: &str) -> Option<Option<OrganizationId>> {
     if organization.is_empty() {
         Some(None)
     } else {
-        faults.id("organization_id", organization).map(Some)
+        violations.id("organization_id", organization).map(Some)
     }
 }
 
 /// # Errors
 ///
-/// `INVALID_ARGUMENT`: one of them is no id, or there are other faults.
+/// `INVALID_ARGUMENT`: one of them is no id, or there are other violations.
 fn name(
-    mut faults: Faults,
+    mut violations: Violations,
     organization: &str,
     key: &str,
 ) -> Result<(Option<OrganizationId>, ApiKeyId), Status> {
-    let organization = owner(&mut faults, organization);
-    let key = faults.id("id", key);
-    faults.finish(organization.zip(key))
+    let organization = owner(&mut violations, organization);
+    let key = violations.id("id", key);
+    violations.finish(organization.zip(key))
 }
 
-/// Faults are noted; then the scopes are not to be used.
-fn scopes(faults: &mut Faults, request: &pb::CreateApiKeyRequest) -> Scopes {
+/// Violations are noted; then the scopes are not to be used.
+fn scopes(violations: &mut Violations, request: &pb::CreateApiKeyRequest) -> Scopes {
     if request.scopes.is_empty() {
-        faults.add("scopes", "must be at least one");
+        violations.add("scopes", "must be at least one");
     }
     let scopes: Scopes = request
         .scopes
         .iter()
         .enumerate()
-        .filter_map(|(index, scope)| faults.check(&format!("scopes[{index}]"), scope.parse::<Scope>()))
+        .filter_map(|(index, scope)| violations.check(&format!("scopes[{index}]"), scope.parse::<Scope>()))
         .collect();
     if request.organization_id.is_empty() && scopes.contains(Scope::PublicApi) {
-        faults.add("scopes", "public_api takes an organization");
+        violations.add("scopes", "public_api takes an organization");
     }
     scopes
 }
@@ -235,13 +225,13 @@ fn scopes(faults: &mut Faults, request: &pb::CreateApiKeyRequest) -> Scopes {
 /// for the service to tell.
 #[expect(clippy::option_option, reason = "none and bad are two things")]
 fn expiry(
-    faults: &mut Faults,
+    violations: &mut Violations,
     time: Option<prost_types::Timestamp>,
     now: Timestamp,
 ) -> Option<Option<Timestamp>> {
-    let expires_at = faults.check_optional("expires_at", time, moment);
-    if !faults.is_empty() && expires_at.flatten().is_some_and(|time| time <= now) {
-        faults.add("expires_at", IN_THE_FUTURE);
+    let expires_at = violations.check_optional("expires_at", time, moment);
+    if !violations.is_empty() && expires_at.flatten().is_some_and(|time| time <= now) {
+        violations.add("expires_at", IN_THE_FUTURE);
     }
     expires_at
 }

@@ -4,11 +4,10 @@ use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Status, metadata::MetadataMap};
 
-use super::faults::Faults;
+use super::violations::Violations;
 use crate::{
-    domain::{Actor, KeyDigest, OrganizationId},
+    domain::{Actor, IdempotencyKey, KeyDigest, OrganizationId, Resource},
     service::{Access, Admin, Caller, Credential, Directory, Read, ServiceError, Write},
-    storage::{Missing, Token},
 };
 
 /// The longest `idempotency-key`, in characters.
@@ -94,7 +93,7 @@ pub(super) fn credential<T>(request: &Request<T>) -> Result<Credential, Status> 
 ///
 /// `NOT_FOUND`: it is no UUID, or there are several, so there is none.
 fn organization(metadata: &MetadataMap) -> Result<Option<OrganizationId>, Status> {
-    let missing = || Status::from(ServiceError::NotFound(Missing::Organization));
+    let missing = || Status::from(ServiceError::NotFound(Resource::Organization));
     let named = only(metadata.as_ref(), "x-organization-id").map_err(|NotOne| missing())?;
     named.map(|text| text.parse().map_err(|_| missing())).transpose()
 }
@@ -123,8 +122,8 @@ pub(super) fn token(
     actor: Actor,
     method: &str,
     request: &impl prost::Message,
-    faults: &mut Faults,
-) -> Option<Token> {
+    violations: &mut Violations,
+) -> Option<IdempotencyKey> {
     let Actor::ApiKey(api_key) = actor else {
         return None;
     };
@@ -132,7 +131,7 @@ pub(super) fn token(
         .transpose()?
         .ok()
         .filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()));
-    let key = faults.check(
+    let key = violations.check(
         "idempotency-key",
         key.ok_or("must be one value of 1 to 255 printable ASCII characters"),
     )?;
@@ -140,7 +139,7 @@ pub(super) fn token(
         .chain_update(method)
         .chain_update([0])
         .chain_update(request.encode_to_vec());
-    Some(Token {
+    Some(IdempotencyKey {
         api_key,
         key: key.to_owned(),
         request: digest.finalize().into(),

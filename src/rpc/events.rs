@@ -7,26 +7,23 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
-    LateDirectory, auth, faults::Faults, page::List, proto::userbridge::directory::v1 as pb, status,
-    time::timestamp,
+    DirectoryCell, auth, page::List, proto::userbridge::directory::v1 as pb, status, time::timestamp,
+    violations::Violations,
 };
-use crate::{
-    domain::{Event, EventKind, UserId},
-    storage::EventQuery,
-};
+use crate::domain::{Event, EventKind, EventQuery, UserId};
 
 /// Most kinds to ask for.
 const MAX_KINDS: usize = 20;
 
 /// The event log.
 pub(super) struct Events {
-    directory: LateDirectory,
+    directory: DirectoryCell,
     draining: watch::Receiver<bool>,
 }
 
 impl Events {
     /// Streams end when `draining` turns true.
-    pub(super) fn new(directory: LateDirectory, draining: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(directory: DirectoryCell, draining: watch::Receiver<bool>) -> Self {
         Self { directory, draining }
     }
 }
@@ -42,37 +39,30 @@ impl pb::event_service_server::EventService for Events {
         let directory = self.directory.get()?;
         let grant = auth::read(directory, &request).await?;
         let mut request = request.into_inner();
-        let mut faults = Faults::default();
-        let limit = faults.page_size(std::mem::take(&mut request.page_size));
+        let mut violations = Violations::default();
+        let limit = violations.page_size(std::mem::take(&mut request.page_size));
         let page_token = std::mem::take(&mut request.page_token);
         let list = List::new("ListEvents", Some(grant.organization()), &request);
-        let after = list.cursor(&page_token, &mut faults).unwrap_or_default();
+        let after = list.cursor(&page_token, &mut violations).unwrap_or_default();
         let user = Some(&request.user_id).filter(|id| !id.is_empty());
-        let user = user.and_then(|id| faults.id::<UserId>("user_id", id));
+        let user = user.and_then(|id| violations.id::<UserId>("user_id", id));
         if request.kinds.len() > MAX_KINDS {
-            faults.add("kinds", format_args!("must be at most {MAX_KINDS}"));
+            violations.add("kinds", format_args!("must be at most {MAX_KINDS}"));
         }
-        let kinds =
-            request.kinds.iter().enumerate().filter_map(|(index, kind)| {
-                faults.check(&format!("kinds[{index}]"), kind.parse::<EventKind>())
-            });
+        let kinds = request.kinds.iter().enumerate().filter_map(|(index, kind)| {
+            violations.check(&format!("kinds[{index}]"), kind.parse::<EventKind>())
+        });
         let kinds = kinds.collect();
-        let query = faults.finish(Some(EventQuery {
+        let query = violations.finish(Some(EventQuery {
             after,
-            limit: limit + 1,
+            limit,
             user,
             kinds,
         }))?;
-        let mut events = directory.events(grant, query).await?;
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = events.len() > wanted;
-        events.truncate(wanted);
-        let next = events
-            .last()
-            .filter(|_| more)
-            .map(|last| list.token(&last.sequence));
+        let events = directory.events(grant, query).await?;
+        let next = events.end().map(|last| list.token(&last.sequence));
         Ok(Response::new(pb::ListEventsResponse {
-            events: events.into_iter().map(event).collect(),
+            events: events.items.into_iter().map(event).collect(),
             next_page_token: next.unwrap_or_default(),
         }))
     }
@@ -85,11 +75,11 @@ impl pb::event_service_server::EventService for Events {
         let grant = auth::read(directory, &request).await?;
         let credential = auth::credential(&request)?;
         let after = request.get_ref().after_sequence;
-        let mut faults = Faults::default();
+        let mut violations = Violations::default();
         if after < 0 {
-            faults.add("after_sequence", "must not be negative");
+            violations.add("after_sequence", "must not be negative");
         }
-        let after = faults.finish(Some(after))?;
+        let after = violations.finish(Some(after))?;
         let mut draining = self.draining.clone();
         let drained = async move {
             // An error means that the server is gone.

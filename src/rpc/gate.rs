@@ -15,7 +15,7 @@ use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 use userbridge_gateway::listen::is_in_flight_limit;
 
-use super::{LateDirectory, auth, status};
+use super::{DirectoryCell, auth, status};
 use crate::service::Area;
 
 /// The largest message of a method that [`LARGER`] does not name, in bytes. The largest valid one has 1,400, an address.
@@ -63,12 +63,12 @@ pub(super) enum Judged {
 #[derive(Clone)]
 pub(super) struct Gate<S> {
     inner: S,
-    directory: LateDirectory,
+    directory: DirectoryCell,
     judged: Judged,
 }
 
 impl<S> Gate<S> {
-    pub(super) const fn new(inner: S, directory: LateDirectory, judged: Judged) -> Self {
+    pub(super) const fn new(inner: S, directory: DirectoryCell, judged: Judged) -> Self {
         Self {
             inner,
             directory,
@@ -112,7 +112,7 @@ where
 
 /// A call whose key is judged first.
 async fn known<S>(
-    directory: &LateDirectory,
+    directory: &DirectoryCell,
     area: Area,
     request: Request<Body>,
     inner: &mut S,
@@ -141,7 +141,7 @@ where
 
 /// A call whose key the method judges.
 async fn asked<S>(
-    directory: &LateDirectory,
+    directory: &DirectoryCell,
     request: Request<Body>,
     inner: &mut S,
 ) -> Result<Response<Body>, Status>

@@ -7,7 +7,6 @@ mod api_keys;
 mod auth;
 mod deadline;
 mod events;
-mod faults;
 mod gate;
 mod health;
 mod members;
@@ -18,6 +17,7 @@ mod status;
 mod teams;
 mod time;
 mod users;
+mod violations;
 
 use std::sync::{Arc, OnceLock};
 
@@ -54,8 +54,8 @@ use self::{
     users::Users,
 };
 use crate::{
+    domain::Condition,
     service::{Area, Directory, ServiceError},
-    storage::Condition,
 };
 
 /// The largest question about health, in bytes: a service's name.
@@ -80,7 +80,7 @@ const SERVICES: [(&str, bool); 7] = [
 /// health says `NOT_SERVING`.
 #[derive(Clone)]
 pub struct Services {
-    directory: LateDirectory,
+    directory: DirectoryCell,
     health: HealthReporter,
     draining: watch::Sender<bool>,
     /// Held while health is reported, so that what is reported last is true.
@@ -91,7 +91,7 @@ impl Services {
     /// Services that are not ready.
     pub async fn new() -> Self {
         let services = Self {
-            directory: LateDirectory::default(),
+            directory: DirectoryCell::default(),
             health: HealthReporter::new(),
             draining: watch::Sender::new(false),
             reporting: Arc::default(),
@@ -217,9 +217,9 @@ fn nowhere() -> Routes {
 
 /// The directory, once it is there.
 #[derive(Clone, Default)]
-struct LateDirectory(Arc<OnceLock<Directory>>);
+struct DirectoryCell(Arc<OnceLock<Directory>>);
 
-impl LateDirectory {
+impl DirectoryCell {
     fn get(&self) -> Result<&Directory, Status> {
         self.0.get().ok_or_else(status::not_ready)
     }

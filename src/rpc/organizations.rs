@@ -5,17 +5,16 @@ use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
 use super::{
-    LateDirectory, auth,
-    faults::Faults,
+    DirectoryCell, auth,
     members::{role, role_of},
-    page::{List, cut},
+    page::List,
     proto::userbridge::admin::v1 as pb,
     time::timestamp,
+    violations::Violations,
 };
-use crate::{
-    domain::{Organization, OrganizationId, OrganizationName, Page, Slug},
-    service::OrganizationKey,
-    storage::{Answer, Once, OrganizationPatch},
+use crate::domain::{
+    Idempotency, Idempotent, Organization, OrganizationId, OrganizationName, OrganizationPatch,
+    OrganizationRef, PageRequest, Slug,
 };
 
 /// The longest retention time, in days.
@@ -26,11 +25,11 @@ const MUTABLE: [&str; 4] = ["slug", "name", "default_role", "retention_days"];
 
 /// The tenants.
 pub(super) struct Organizations {
-    directory: LateDirectory,
+    directory: DirectoryCell,
 }
 
 impl Organizations {
-    pub(super) const fn new(directory: LateDirectory) -> Self {
+    pub(super) const fn new(directory: DirectoryCell) -> Self {
         Self { directory }
     }
 }
@@ -43,30 +42,30 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     ) -> Result<Response<pb::CreateOrganizationResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = auth::admin(directory, &request)?;
-        let mut faults = Faults::default();
+        let mut violations = Violations::default();
         let token = auth::token(
             request.metadata(),
             grant.actor(),
             "CreateOrganization",
             request.get_ref(),
-            &mut faults,
+            &mut violations,
         );
         let pb::CreateOrganizationRequest { slug, name } = request.into_inner();
         // A slug keeps all the rules of a name, and is named where it does not.
         let name = if name.is_empty() {
             OrganizationName::new(slug.clone()).ok()
         } else {
-            faults.check("name", OrganizationName::new(name))
+            violations.check("name", OrganizationName::new(name))
         };
-        let slug = faults.check("slug", Slug::new(slug));
-        let (slug, name) = faults.finish(slug.zip(name))?;
-        let once = Once {
-            token,
+        let slug = violations.check("slug", Slug::new(slug));
+        let (slug, name) = violations.finish(slug.zip(name))?;
+        let once = Idempotency {
+            key: token,
             encode: |value: &Organization| created(value.clone()).encode_to_vec(),
         };
         let response = match directory.create_organization(grant, slug, name, once).await? {
-            Answer::New(value) => created(value),
-            Answer::Repeated(answer) => auth::repeated(&answer)?,
+            Idempotent::Fresh(value) => created(value),
+            Idempotent::Replayed(answer) => auth::repeated(&answer)?,
         };
         Ok(Response::new(response))
     }
@@ -78,16 +77,18 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         use pb::get_organization_request::By;
         let directory = self.directory.get()?;
         let grant = auth::admin(directory, &request)?;
-        let mut faults = Faults::default();
+        let mut violations = Violations::default();
         let key = match request.into_inner().by {
-            Some(By::Id(id)) => faults.id("id", &id).map(OrganizationKey::Id),
-            Some(By::Slug(slug)) => faults.check("slug", Slug::new(slug)).map(OrganizationKey::Slug),
+            Some(By::Id(id)) => violations.id("id", &id).map(OrganizationRef::Id),
+            Some(By::Slug(slug)) => violations
+                .check("slug", Slug::new(slug))
+                .map(OrganizationRef::Slug),
             None => {
-                faults.add("by", "one of id and slug is required");
+                violations.add("by", "one of id and slug is required");
                 None
             }
         };
-        let found = directory.organization(grant, faults.finish(key)?).await?;
+        let found = directory.organization(grant, violations.finish(key)?).await?;
         Ok(Response::new(pb::GetOrganizationResponse {
             organization: Some(organization(found)),
         }))
@@ -108,27 +109,17 @@ impl pb::organization_service_server::OrganizationService for Organizations {
             grant.organization(),
             &pb::ListOrganizationsRequest::default(),
         );
-        let mut faults = Faults::default();
-        let limit = faults.page_size(page_size);
-        let after: Option<String> = list.cursor(&page_token, &mut faults);
-        let after = faults.check_optional("page_token", after, Slug::new);
-        let after = faults.finish(after)?;
-        let mut organizations = directory
-            .organizations(
-                grant,
-                Page {
-                    after,
-                    limit: limit + 1,
-                },
-            )
+        let mut violations = Violations::default();
+        let limit = violations.page_size(page_size);
+        let after: Option<String> = list.cursor(&page_token, &mut violations);
+        let after = violations.check_optional("page_token", after, Slug::new);
+        let after = violations.finish(after)?;
+        let organizations = directory
+            .organizations(grant, PageRequest { after, limit })
             .await?;
-        let more = cut(&mut organizations, limit);
-        let next = organizations
-            .last()
-            .filter(|_| more)
-            .map(|last| list.token(&last.slug.as_str()));
+        let next = organizations.end().map(|last| list.token(&last.slug.as_str()));
         Ok(Response::new(pb::ListOrganizationsResponse {
-            organizations: organizations.into_iter().map(organization).collect(),
+            organizations: organizations.items.into_iter().map(organization).collect(),
             next_page_token: next.unwrap_or_default(),
         }))
     }
@@ -140,14 +131,14 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         let directory = self.directory.get()?;
         let grant = auth::admin(directory, &request)?;
         let request = request.into_inner();
-        let mut faults = Faults::default();
-        let id = faults.id::<OrganizationId>("id", &request.id);
+        let mut violations = Violations::default();
+        let id = violations.id::<OrganizationId>("id", &request.id);
         let patch = patch(
             request.organization.unwrap_or_default(),
             request.update_mask,
-            &mut faults,
+            &mut violations,
         );
-        let (id, patch) = faults.finish(id.map(|id| (id, patch)))?;
+        let (id, patch) = violations.finish(id.map(|id| (id, patch)))?;
         let updated = directory.update_organization(grant, id, patch).await?;
         Ok(Response::new(pb::UpdateOrganizationResponse {
             organization: Some(organization(updated)),
@@ -160,21 +151,27 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     ) -> Result<Response<pb::DeleteOrganizationResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = auth::admin(directory, &request)?;
-        let mut faults = Faults::default();
-        let id = faults.id("id", &request.get_ref().id);
-        directory.delete_organization(grant, faults.finish(id)?).await?;
+        let mut violations = Violations::default();
+        let id = violations.id("id", &request.get_ref().id);
+        directory
+            .delete_organization(grant, violations.finish(id)?)
+            .await?;
         Ok(Response::new(pb::DeleteOrganizationResponse {}))
     }
 }
 
-/// What a mask names, with the values of the message. Faults are noted; then the patch is not to be used.
-fn patch(values: pb::Organization, mask: Option<FieldMask>, faults: &mut Faults) -> OrganizationPatch {
+/// What a mask names, with the values of the message. Violations are noted; then the patch is not to be used.
+fn patch(
+    values: pb::Organization,
+    mask: Option<FieldMask>,
+    violations: &mut Violations,
+) -> OrganizationPatch {
     let paths = mask.map(|mask| mask.paths).unwrap_or_default();
     if paths.is_empty() {
-        faults.add("update_mask", "must name at least one field");
+        violations.add("update_mask", "must name at least one field");
     }
     if paths.iter().any(|path| !MUTABLE.contains(&path.as_str())) {
-        faults.add(
+        violations.add(
             "update_mask",
             format_args!("must name none but {}", MUTABLE.join(", ")),
         );
@@ -182,20 +179,20 @@ fn patch(values: pb::Organization, mask: Option<FieldMask>, faults: &mut Faults)
     let named = |field: &str| paths.iter().any(|path| path == field);
     let mut patch = OrganizationPatch::default();
     if named("slug") {
-        patch.slug = faults.check("organization.slug", Slug::new(values.slug));
+        patch.slug = violations.check("organization.slug", Slug::new(values.slug));
     }
     if named("name") {
-        patch.name = faults.check("organization.name", OrganizationName::new(values.name));
+        patch.name = violations.check("organization.name", OrganizationName::new(values.name));
     }
     if named("default_role") {
-        patch.default_role = role_of(faults, "organization.default_role", values.default_role);
+        patch.default_role = role_of(violations, "organization.default_role", values.default_role);
         if values.default_role == 0 {
-            faults.add("organization.default_role", "must be a role");
+            violations.add("organization.default_role", "must be a role");
         }
     }
     if named("retention_days") {
         let days = values.retention_days;
-        patch.retention_days = faults.check_optional("organization.retention_days", days, retention_days);
+        patch.retention_days = violations.check_optional("organization.retention_days", days, retention_days);
     }
     patch
 }

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
-use super::faults::Faults;
+use super::violations::Violations;
 use crate::domain::OrganizationId;
 
 /// A list: its method, whose it is, and everything about the request that gives it its entries and their order.
@@ -36,7 +36,7 @@ impl List {
     }
 
     /// Where the page before ended; none for the first page. A token of another list is a fault.
-    pub(super) fn cursor<T: DeserializeOwned>(&self, token: &str, faults: &mut Faults) -> Option<T> {
+    pub(super) fn cursor<T: DeserializeOwned>(&self, token: &str, violations: &mut Violations) -> Option<T> {
         if token.is_empty() {
             return None;
         }
@@ -45,7 +45,7 @@ impl List {
         match read {
             Some((tag, cursor)) if tag == self.0 => Some(cursor),
             _ => {
-                faults.add("page_token", "is not a token of this list");
+                violations.add("page_token", "is not a token of this list");
                 None
             }
         }
@@ -64,13 +64,4 @@ pub(super) fn fitting<T: prost::Message>(entries: &[T]) -> usize {
         bytes <= MAX_BYTES
     });
     fitting.count().max(1)
-}
-
-/// Leaves the entries of a page of a list that was asked for one more. True: there was one more, so there is another
-/// page.
-pub(super) fn cut<T>(entries: &mut Vec<T>, limit: u32) -> bool {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = entries.len() > limit;
-    entries.truncate(limit);
-    more
 }

@@ -7,8 +7,9 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::{
+    domain::{Conflict, Precondition, Resource},
     service::ServiceError,
-    storage::{Conflict, Missing, Precondition, StoreError},
+    storage::StoreError,
 };
 
 /// Domain of every `google.rpc.ErrorInfo`.
@@ -85,13 +86,13 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
     }
 }
 
-const fn missing_reason(missing: Missing) -> &'static str {
+const fn missing_reason(missing: Resource) -> &'static str {
     match missing {
-        Missing::Organization => "ORGANIZATION_NOT_FOUND",
-        Missing::User => "USER_NOT_FOUND",
-        Missing::Member => "MEMBER_NOT_FOUND",
-        Missing::Team => "TEAM_NOT_FOUND",
-        Missing::ApiKey => "API_KEY_NOT_FOUND",
+        Resource::Organization => "ORGANIZATION_NOT_FOUND",
+        Resource::User => "USER_NOT_FOUND",
+        Resource::Member => "MEMBER_NOT_FOUND",
+        Resource::Team => "TEAM_NOT_FOUND",
+        Resource::ApiKey => "API_KEY_NOT_FOUND",
     }
 }
 
@@ -131,7 +132,7 @@ pub(super) fn deadline_exceeded() -> Status {
     status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "deadline exceeded")
 }
 
-/// The request has faults: each a field's name and what is wrong with it.
+/// The request has violations: each a field's name and what is wrong with it.
 pub(super) fn invalid_argument(violations: Vec<FieldViolation>) -> Status {
     let mut details = details("INVALID_ARGUMENT");
     details.set_bad_request(violations);

@@ -4,27 +4,21 @@ use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    LateDirectory, auth,
-    faults::Faults,
-    page::{List, cut},
-    proto::userbridge::directory::v1 as pb,
-    time::timestamp,
+    DirectoryCell, auth, page::List, proto::userbridge::directory::v1 as pb, time::timestamp,
+    violations::Violations,
 };
-use crate::{
-    domain::{Page, Team, TeamKey, TeamName, TeamNumber},
-    storage::{Answer, Once},
-};
+use crate::domain::{Idempotency, Idempotent, PageRequest, Team, TeamName, TeamNumber, TeamSlug};
 
 /// Most members that a team's set is replaced by.
 const MAX_MEMBERS: usize = 10_000;
 
 /// The teams of one organization.
 pub(super) struct Teams {
-    directory: LateDirectory,
+    directory: DirectoryCell,
 }
 
 impl Teams {
-    pub(super) const fn new(directory: LateDirectory) -> Self {
+    pub(super) const fn new(directory: DirectoryCell) -> Self {
         Self { directory }
     }
 }
@@ -37,30 +31,30 @@ impl pb::team_service_server::TeamService for Teams {
     ) -> Result<Response<pb::CreateTeamResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = auth::write(directory, &request).await?;
-        let mut faults = Faults::default();
+        let mut violations = Violations::default();
         let token = auth::token(
             request.metadata(),
             grant.actor(),
             "CreateTeam",
             request.get_ref(),
-            &mut faults,
+            &mut violations,
         );
         let pb::CreateTeamRequest { key, name } = request.into_inner();
         // A key keeps all the rules of a name, and is named where it does not.
         let name = if name.is_empty() {
             TeamName::new(key.clone()).ok()
         } else {
-            faults.check("name", TeamName::new(name))
+            violations.check("name", TeamName::new(name))
         };
-        let key = faults.check("key", TeamKey::new(key));
-        let (key, name) = faults.finish(key.zip(name))?;
-        let once = Once {
-            token,
+        let key = violations.check("key", TeamSlug::new(key));
+        let (key, name) = violations.finish(key.zip(name))?;
+        let once = Idempotency {
+            key: token,
             encode: |value: &Team| created(value.clone()).encode_to_vec(),
         };
         let response = match directory.create_team(grant, key, name, once).await? {
-            Answer::New(value) => created(value),
-            Answer::Repeated(answer) => auth::repeated(&answer)?,
+            Idempotent::Fresh(value) => created(value),
+            Idempotent::Replayed(answer) => auth::repeated(&answer)?,
         };
         Ok(Response::new(response))
     }
@@ -72,10 +66,10 @@ impl pb::team_service_server::TeamService for Teams {
         let directory = self.directory.get()?;
         let grant = auth::write(directory, &request).await?;
         let pb::RenameTeamRequest { number, name } = request.into_inner();
-        let mut faults = Faults::default();
-        let name = faults.check("name", TeamName::new(name));
+        let mut violations = Violations::default();
+        let name = violations.check("name", TeamName::new(name));
         let renamed = directory
-            .rename_team(grant, TeamNumber(number), faults.finish(name)?)
+            .rename_team(grant, TeamNumber(number), violations.finish(name)?)
             .await?;
         Ok(Response::new(pb::RenameTeamResponse {
             team: Some(team(renamed)),
@@ -123,26 +117,14 @@ impl pb::team_service_server::TeamService for Teams {
             Some(grant.organization()),
             &pb::ListTeamsRequest::default(),
         );
-        let mut faults = Faults::default();
-        let limit = faults.page_size(page_size);
-        let after: Option<i64> = list.cursor(&page_token, &mut faults);
-        let after = faults.finish(Some(after))?.map(TeamNumber);
-        let mut teams = directory
-            .teams(
-                grant,
-                Page {
-                    after,
-                    limit: limit + 1,
-                },
-            )
-            .await?;
-        let more = cut(&mut teams, limit);
-        let next = teams
-            .last()
-            .filter(|_| more)
-            .map(|last| list.token(&last.number.0));
+        let mut violations = Violations::default();
+        let limit = violations.page_size(page_size);
+        let after: Option<i64> = list.cursor(&page_token, &mut violations);
+        let after = violations.finish(Some(after))?.map(TeamNumber);
+        let teams = directory.teams(grant, PageRequest { after, limit }).await?;
+        let next = teams.end().map(|last| list.token(&last.number.0));
         Ok(Response::new(pb::ListTeamsResponse {
-            teams: teams.into_iter().map(team).collect(),
+            teams: teams.items.into_iter().map(team).collect(),
             next_page_token: next.unwrap_or_default(),
         }))
     }
@@ -154,16 +136,16 @@ impl pb::team_service_server::TeamService for Teams {
         let directory = self.directory.get()?;
         let grant = auth::write(directory, &request).await?;
         let pb::SetTeamMembersRequest { number, member_ids } = request.get_ref();
-        let mut faults = Faults::default();
+        let mut violations = Violations::default();
         if member_ids.len() > MAX_MEMBERS {
-            faults.add("member_ids", format_args!("must be at most {MAX_MEMBERS}"));
+            violations.add("member_ids", format_args!("must be at most {MAX_MEMBERS}"));
         }
         let ids = member_ids
             .iter()
             .enumerate()
-            .filter_map(|(index, id)| faults.id(&format!("member_ids[{index}]"), id));
+            .filter_map(|(index, id)| violations.id(&format!("member_ids[{index}]"), id));
         let ids = ids.collect();
-        let ids = faults.finish(Some(ids))?;
+        let ids = violations.finish(Some(ids))?;
         let (added, removed) = directory
             .set_team_members(grant, TeamNumber(*number), ids)
             .await?;
@@ -183,7 +165,7 @@ fn created(value: Team) -> pb::CreateTeamResponse {
 fn team(team: Team) -> pb::Team {
     pb::Team {
         number: team.number.0,
-        key: team.key.into(),
+        key: team.slug.into(),
         name: team.name.into(),
         root: team.number == TeamNumber::ROOT,
         created_at: Some(timestamp(team.created_at)),

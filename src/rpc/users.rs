@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 use tonic_types::FieldViolation;
 
 use super::{
-    LateDirectory, auth,
+    DirectoryCell, auth,
     proto::userbridge::users::v1::{
         DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse, User,
         retrieve_request::By, user_service_server::UserService,
@@ -13,17 +13,17 @@ use super::{
     time::timestamp,
 };
 use crate::{
-    domain::{KeyDigest, Member, MemberLookup, UserId},
+    domain::{KeyDigest, MemberLookup, PublicMember, UserId},
     service::Directory,
 };
 
 /// The published contract.
 pub(super) struct Users {
-    directory: LateDirectory,
+    directory: DirectoryCell,
 }
 
 impl Users {
-    pub(super) const fn new(directory: LateDirectory) -> Self {
+    pub(super) const fn new(directory: DirectoryCell) -> Self {
         Self { directory }
     }
 }
@@ -86,7 +86,7 @@ fn invalid(field: &str, description: &str) -> Status {
     invalid_argument(vec![FieldViolation::new(field, description)])
 }
 
-fn user(member: Member) -> User {
+fn user(member: PublicMember) -> User {
     let profile = member.profile;
     User {
         id: member.id.to_string(),

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Admin, Directory, ServiceError};
-use crate::{
-    domain::{ApiKey, ApiKeyId, ApiKeySecret, OrganizationId, Page, Scopes, Timestamp},
-    storage::{Answer, Missing, NewApiKey, Once, Token},
+use super::{
+    Admin, Directory, ServiceError,
+    rules::{Transaction, live_organization, write_once},
+};
+use crate::domain::{
+    ApiKey, ApiKeyId, ApiKeySecret, Change, Conflict, EventKind, Idempotency, Idempotent, KeyDigest,
+    OrganizationId, Page, PageRequest, Resource, Scope, Scopes, Subject, Timestamp,
 };
 
 /// When the successor of a key expires.
@@ -32,36 +35,47 @@ pub struct CreatedApiKey {
 /// Keys of one organization or, where it is None, keys that are bound to none.
 ///
 /// Each method fails with [`ServiceError::DeploymentKeyRequired`] if the grant is about one organization and the keys
-/// are bound to none, and with [`Missing::Organization`] if the organization is not there or not the grant's.
+/// are bound to none, and with [`Resource::Organization`] if the organization is not there or not the grant's.
 impl Directory {
     /// Makes a key.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::ExpiresInThePast`]. As [`crate::storage::ApiKeyStore::create_api_key`] says.
+    /// [`Conflict::PublicKey`]: it has the scope `public_api`, and the organization has a key that has it, which has
+    /// neither expired nor a successor. [`ServiceError::ExpiresInThePast`].
+    /// [`crate::domain::Precondition::IdempotencyKeyReused`].
     pub async fn create_api_key(
         &self,
         grant: Admin,
         organization: Option<OrganizationId>,
         scopes: Scopes,
         expires_at: Option<Timestamp>,
-        once: Once<ApiKey>,
-    ) -> Result<Answer<CreatedApiKey>, ServiceError> {
+        idempotency: Idempotency<ApiKey>,
+    ) -> Result<Idempotent<CreatedApiKey>, ServiceError> {
         self.manages_keys(grant, organization).await?;
         let change = self.change(grant.actor);
-        if expires_at.is_some_and(|end| end <= change.at) {
-            return self.made_before(organization, once.token, change.at).await;
-        }
-        let CreatedApiKey { key, secret } = self.new_key(organization, scopes, expires_at, change.at)?;
-        let new = NewApiKey {
-            key,
-            digest: secret.digest(),
+        let secret = ApiKeySecret::generate(&*self.random)?;
+        let key = ApiKey {
+            id: ApiKeyId::new(change.at, &*self.random)?,
+            organization_id: organization,
+            scopes,
+            hint: secret.hint().to_owned(),
+            created_at: change.at,
+            expires_at,
+            superseded_at: None,
+            revoked_at: None,
+            last_used_at: None,
         };
-        let made = self
-            .storage
-            .create_api_key(organization, new, once, change)
-            .await?;
-        Ok(with_secret(made, secret))
+        let (at, input) = (change.at, (key, secret.digest(), change));
+        let made = write_once(
+            &*self.storage,
+            organization,
+            idempotency,
+            at,
+            input,
+            |tx, (key, digest, change)| Box::pin(create_api_key(tx, key, *digest, change)),
+        );
+        Ok(made.await?.map(|key| CreatedApiKey { key, secret }))
     }
 
     /// Makes a key in the place of another, with its scopes. The old one lives on for `overlap` and no longer than it
@@ -69,8 +83,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Missing::ApiKey`]: none such, or it is dead or has a successor already. [`ServiceError::ExpiresInThePast`].
-    /// [`crate::storage::Precondition::IdempotencyKeyReused`].
+    /// [`Resource::ApiKey`]: none such, or it is dead or has a successor already. [`ServiceError::ExpiresInThePast`].
+    /// [`crate::domain::Precondition::IdempotencyKeyReused`].
     pub async fn rotate_api_key(
         &self,
         grant: Admin,
@@ -78,51 +92,37 @@ impl Directory {
         old: ApiKeyId,
         overlap: Duration,
         expiry: Expiry,
-        once: Once<ApiKey>,
-    ) -> Result<Answer<CreatedApiKey>, ServiceError> {
-        let old = self.api_key(grant, organization, old).await?;
+        idempotency: Idempotency<ApiKey>,
+    ) -> Result<Idempotent<CreatedApiKey>, ServiceError> {
+        self.manages_keys(grant, organization).await?;
         let change = self.change(grant.actor);
-        let expires_at = match expiry {
-            // A live key keeps it until it has a successor; of a dead one no successor is made.
-            Expiry::Kept => old.expires_at,
-            Expiry::Never => None,
-            Expiry::At(end) if end <= change.at => {
-                return self.made_before(organization, once.token, change.at).await;
-            }
-            Expiry::At(end) => Some(end),
-        };
-        let CreatedApiKey { key, secret } = self.new_key(organization, old.scopes, expires_at, change.at)?;
-        let new = NewApiKey {
-            key,
+        let secret = ApiKeySecret::generate(&*self.random)?;
+        let successor = Successor {
+            id: ApiKeyId::new(change.at, &*self.random)?,
+            hint: secret.hint().to_owned(),
             digest: secret.digest(),
+            expiry,
+            old_expires_at: change.at.saturating_add(overlap),
         };
-        let old_expires_at = change.at.saturating_add(overlap);
-        let made = self
-            .storage
-            .rotate_api_key(organization, old.id, old_expires_at, new, once, change)
-            .await?;
-        Ok(with_secret(made, secret))
+        let (at, input) = (change.at, (organization, old, successor, change));
+        let made = write_once(
+            &*self.storage,
+            organization,
+            idempotency,
+            at,
+            input,
+            |tx, (organization, old, new, change)| {
+                Box::pin(rotate_api_key(tx, *organization, *old, new, change))
+            },
+        );
+        Ok(made.await?.map(|key| CreatedApiKey { key, secret }))
     }
 
-    /// The answer to a request for a key that has expired by now: it may be a repetition, whose key was made in time.
-    async fn made_before(
-        &self,
-        organization: Option<OrganizationId>,
-        token: Option<Token>,
-        now: Timestamp,
-    ) -> Result<Answer<CreatedApiKey>, ServiceError> {
-        let kept = match token {
-            Some(token) => self.storage.kept_answer(organization, &token, now).await?,
-            None => None,
-        };
-        kept.map(Answer::Repeated).ok_or(ServiceError::ExpiresInThePast)
-    }
-
-    /// Kills a key at once.
+    /// Revokes a key: it is dead at once.
     ///
     /// # Errors
     ///
-    /// [`Missing::ApiKey`]: none such, or it was revoked before.
+    /// [`Resource::ApiKey`]: none such, or it was revoked before.
     pub async fn revoke_api_key(
         &self,
         grant: Admin,
@@ -130,22 +130,18 @@ impl Directory {
         key: ApiKeyId,
     ) -> Result<(), ServiceError> {
         self.manages_keys(grant, organization).await?;
-        if self
-            .storage
-            .revoke_api_key(organization, key, self.change(grant.actor))
-            .await?
-        {
-            Ok(())
-        } else {
-            Err(ServiceError::NotFound(Missing::ApiKey))
-        }
+        let input = (organization, key, self.change(grant.actor));
+        self.write(input, |tx, (organization, key, change)| {
+            Box::pin(revoke_api_key(tx, *organization, *key, change))
+        })
+        .await
     }
 
     /// One key, dead or alive.
     ///
     /// # Errors
     ///
-    /// [`Missing::ApiKey`].
+    /// [`Resource::ApiKey`].
     pub async fn api_key(
         &self,
         grant: Admin,
@@ -154,7 +150,7 @@ impl Directory {
     ) -> Result<ApiKey, ServiceError> {
         self.manages_keys(grant, organization).await?;
         let found = self.storage.api_key(organization, key).await?;
-        found.ok_or(ServiceError::NotFound(Missing::ApiKey))
+        found.ok_or(Resource::ApiKey.into())
     }
 
     /// Keys in the order they were made, dead ones too.
@@ -166,10 +162,14 @@ impl Directory {
         &self,
         grant: Admin,
         organization: Option<OrganizationId>,
-        page: Page<ApiKeyId>,
-    ) -> Result<Vec<ApiKey>, ServiceError> {
+        page: PageRequest<ApiKeyId>,
+    ) -> Result<Page<ApiKey>, ServiceError> {
         self.manages_keys(grant, organization).await?;
-        Ok(self.storage.api_keys(organization, page).await?)
+        let limit = page.limit;
+        Ok(Page::of(
+            self.storage.api_keys(organization, page.and_one_more()).await?,
+            limit,
+        ))
     }
 
     async fn manages_keys(
@@ -181,37 +181,171 @@ impl Directory {
             return grant.covers_all();
         };
         grant.covers(organization)?;
-        match self.storage.organization(organization).await? {
-            Some(_) => Ok(()),
-            None => Err(ServiceError::NotFound(Missing::Organization)),
-        }
-    }
-
-    fn new_key(
-        &self,
-        organization_id: Option<OrganizationId>,
-        scopes: Scopes,
-        expires_at: Option<Timestamp>,
-        created_at: Timestamp,
-    ) -> Result<CreatedApiKey, ServiceError> {
-        let secret = ApiKeySecret::generate(&*self.random)?;
-        let key = ApiKey {
-            id: ApiKeyId::new(created_at, &*self.random)?,
-            organization_id,
-            scopes,
-            hint: secret.hint().to_owned(),
-            created_at,
-            expires_at,
-            revoked_at: None,
-            last_used_at: None,
-        };
-        Ok(CreatedApiKey { key, secret })
+        let found = self.storage.organization(organization).await?;
+        found.map(|_| ()).ok_or(Resource::Organization.into())
     }
 }
 
-fn with_secret(made: Answer<ApiKey>, secret: ApiKeySecret) -> Answer<CreatedApiKey> {
-    match made {
-        Answer::New(key) => Answer::New(CreatedApiKey { key, secret }),
-        Answer::Repeated(answer) => Answer::Repeated(answer),
+/// What a key gets that is put in the place of another.
+#[derive(Clone, Debug)]
+pub struct Successor {
+    /// Names it.
+    pub id: ApiKeyId,
+    /// The first characters of its secret.
+    pub hint: String,
+    /// What it is found by.
+    pub digest: KeyDigest,
+    /// When it expires.
+    pub expiry: Expiry,
+    /// When the other one expires at the latest.
+    pub old_expires_at: Timestamp,
+}
+
+/// The rule of [`Directory::create_api_key`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn create_api_key(
+    tx: &mut dyn Transaction,
+    key: &ApiKey,
+    digest: KeyDigest,
+    change: &Change,
+) -> Result<ApiKey, ServiceError> {
+    unexpired(key, change.at)?;
+    make_room(tx, key, change.at).await?;
+    insert(tx, key, digest, change).await
+}
+
+/// The rule of [`Directory::revoke_api_key`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn revoke_api_key(
+    tx: &mut dyn Transaction,
+    organization: Option<OrganizationId>,
+    key: ApiKeyId,
+    change: &Change,
+) -> Result<(), ServiceError> {
+    let found = tx.stored_api_key(organization, key).await?;
+    let before = found
+        .filter(|found| found.revoked_at.is_none())
+        .ok_or(Resource::ApiKey)?;
+    let after = ApiKey {
+        revoked_at: Some(change.at),
+        ..before.clone()
+    };
+    save(tx, &before, &after, EventKind::ApiKeyRevoked, change).await
+}
+
+/// The rule of [`Directory::rotate_api_key`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn rotate_api_key(
+    tx: &mut dyn Transaction,
+    organization: Option<OrganizationId>,
+    old: ApiKeyId,
+    new: &Successor,
+    change: &Change,
+) -> Result<ApiKey, ServiceError> {
+    let found = tx.stored_api_key(organization, old).await?;
+    let old = found
+        .filter(|old| old.is_active(change.at) && old.superseded_at.is_none())
+        .ok_or(Resource::ApiKey)?;
+    let ended = ApiKey {
+        superseded_at: Some(change.at),
+        expires_at: Some(
+            old.expires_at
+                .map_or(new.old_expires_at, |end| end.min(new.old_expires_at)),
+        ),
+        ..old.clone()
+    };
+    let key = ApiKey {
+        id: new.id,
+        hint: new.hint.clone(),
+        created_at: change.at,
+        expires_at: match new.expiry {
+            Expiry::Kept => old.expires_at,
+            Expiry::Never => None,
+            Expiry::At(end) => Some(end),
+        },
+        last_used_at: None,
+        ..old.clone()
+    };
+    unexpired(&key, change.at)?;
+    save(tx, &old, &ended, EventKind::ApiKeyRotated, change).await?;
+    insert(tx, &key, new.digest, change).await
+}
+
+/// That a new key has not expired. Part of the rule, because a repetition is answered whatever the time is by then.
+fn unexpired(key: &ApiKey, now: Timestamp) -> Result<(), ServiceError> {
+    if key.expires_at.is_some_and(|end| end <= now) {
+        return Err(ServiceError::ExpiresInThePast);
     }
+    Ok(())
+}
+
+/// At most one public key of an organization is current. One that has expired gives up its place.
+async fn make_room(tx: &mut dyn Transaction, new: &ApiKey, at: Timestamp) -> Result<(), ServiceError> {
+    let Some(organization) = new
+        .organization_id
+        .filter(|_| new.scopes.contains(Scope::PublicApi))
+    else {
+        return Ok(());
+    };
+    let Some(current) = tx.current_public_key(organization).await? else {
+        return Ok(());
+    };
+    if current.is_active(at) {
+        return Err(Conflict::PublicKey.into());
+    }
+    let superseded = ApiKey {
+        superseded_at: Some(at),
+        ..current
+    };
+    Ok(tx.save_api_key(&superseded).await?)
+}
+
+async fn insert(
+    tx: &mut dyn Transaction,
+    key: &ApiKey,
+    digest: KeyDigest,
+    change: &Change,
+) -> Result<ApiKey, ServiceError> {
+    if let Some(organization) = key.organization_id {
+        live_organization(tx, organization).await?;
+    }
+    tx.insert_api_key(key, digest).await?;
+    let fields: &[_] = if key.expires_at.is_some() {
+        &["scopes", "expires_at"]
+    } else {
+        &["scopes"]
+    };
+    let (kind, subject) = (EventKind::ApiKeyCreated, Subject::ApiKey(key.id));
+    tx.append_event(key.organization_id, kind, subject, fields, change)
+        .await?;
+    Ok(key.clone())
+}
+
+async fn save(
+    tx: &mut dyn Transaction,
+    before: &ApiKey,
+    after: &ApiKey,
+    kind: EventKind,
+    change: &Change,
+) -> Result<(), ServiceError> {
+    tx.save_api_key(after).await?;
+    let fields = ApiKey::changes(before, after);
+    tx.append_event(
+        after.organization_id,
+        kind,
+        Subject::ApiKey(after.id),
+        &fields,
+        change,
+    )
+    .await?;
+    Ok(())
 }

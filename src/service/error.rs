@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-use crate::storage::{Conflict, Missing, Precondition, StoreError};
+use crate::{
+    domain::{Conflict, Precondition, Resource},
+    storage::StoreError,
+};
 
 /// Why not.
 #[derive(Debug, Error)]
@@ -16,22 +19,22 @@ pub enum ServiceError {
     /// The key speaks for one organization, and this takes one that speaks for all.
     #[error("this takes an API key that is bound to no organization")]
     DeploymentKeyRequired,
-    /// No such thing in the caller's organization.
+    /// No such thing in the caller's organization. Nothing changed.
     #[error(transparent)]
-    NotFound(Missing),
-    /// It would break a rule of uniqueness.
+    NotFound(#[from] Resource),
+    /// It would break a rule of uniqueness. Nothing changed.
     #[error(transparent)]
-    Conflict(Conflict),
-    /// Not in this state.
+    Conflict(#[from] Conflict),
+    /// Not in this state. Nothing changed.
     #[error(transparent)]
-    Precondition(Precondition),
+    Precondition(#[from] Precondition),
     /// A key would have expired before it was made.
     #[error("the key would have expired already")]
     ExpiresInThePast,
-    /// The member has changed since the caller read it.
+    /// The member has changed since the caller read it. Nothing changed.
     #[error("the member has changed in the meantime")]
     VersionMismatch,
-    /// Too much is waiting. Try again soon.
+    /// Too much is waiting. Nothing changed; try again soon.
     #[error("too many requests")]
     Overloaded,
     /// The organization, or all together, follow events as often as may be.
@@ -52,25 +55,13 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict(conflict) => Self::Conflict(conflict),
-            StoreError::NotFound(missing) => Self::NotFound(missing),
-            StoreError::Precondition(precondition) => Self::Precondition(precondition),
-            StoreError::VersionMismatch => Self::VersionMismatch,
             StoreError::Overloaded => Self::Overloaded,
             StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::Closed => {
                 Self::Unavailable(error)
             }
-            StoreError::UnknownEngine
-            | StoreError::NoFile
-            | StoreError::CannotOpen { .. }
-            | StoreError::NotADatabase
-            | StoreError::Foreign
-            | StoreError::LogInUse
-            | StoreError::NoDatabase
-            | StoreError::SchemaTooNew { .. }
-            | StoreError::SchemaTooOld
-            | StoreError::SchemaChanged(_)
-            | StoreError::Corrupt(_)
-            | StoreError::Engine(_) => Self::Internal(Box::new(error)),
+            StoreError::LogInUse | StoreError::Corrupt(_) | StoreError::Engine(_) => {
+                Self::Internal(Box::new(error))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{Directory, Read, ServiceError, grant::Credential, watches::Place};
-use crate::{domain::Event, storage::EventQuery};
+use crate::domain::{Event, EventQuery, Page, one_more};
 
 /// Most events to read from the log at once. Also the most that a slow watcher keeps in memory.
 const STEP: u32 = 100;
@@ -35,8 +35,11 @@ impl Directory {
     /// # Errors
     ///
     /// Only those of the storage.
-    pub async fn events(&self, grant: Read, query: EventQuery) -> Result<Vec<Event>, ServiceError> {
-        Ok(self.storage.events(Some(grant.organization), query).await?)
+    pub async fn events(&self, grant: Read, mut query: EventQuery) -> Result<Page<Event>, ServiceError> {
+        let limit = query.limit;
+        query.limit = one_more(limit);
+        let events = self.storage.events(Some(grant.organization), query).await?;
+        Ok(Page::of(events, limit))
     }
 
     /// Every event after one, in order and without gaps: those in the log, then each as it is committed. It reads the
@@ -144,8 +147,8 @@ impl Watcher {
         };
         match events.map_err(|error| ServiceError::Internal(Box::new(error)))? {
             Ok(events) => {
-                self.behind = events.len() == STEP as usize;
-                self.read = events.into();
+                self.behind = events.more;
+                self.read = events.items.into();
                 Ok(())
             }
             Err(ServiceError::Overloaded) => {

@@ -1,10 +1,7 @@
 //! Who may do what: a key, once looked at, becomes a grant, and a use case takes the grant it needs.
 
 use super::{Directory, ServiceError};
-use crate::{
-    domain::{Actor, ApiKey, KeyDigest, OrganizationId, Scope, Scopes},
-    storage::Missing,
-};
+use crate::domain::{Actor, ApiKey, KeyDigest, OrganizationId, Resource, Scope, Scopes};
 
 /// What a caller shows.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +142,7 @@ impl Admin {
     /// That it is about this organization, or about all; otherwise there is no such organization for it.
     pub(super) fn covers(&self, organization: OrganizationId) -> Result<(), ServiceError> {
         match self.organization {
-            Some(own) if own != organization => Err(ServiceError::NotFound(Missing::Organization)),
+            Some(own) if own != organization => Err(ServiceError::NotFound(Resource::Organization)),
             _ => Ok(()),
         }
     }
@@ -174,7 +171,7 @@ impl Directory {
             .ok_or(ServiceError::InvalidApiKey)?;
         let caller = Caller { digest, key };
         caller.check(area)?;
-        self.touches.key_used(&caller.key, now);
+        self.last_used.key_used(&caller.key, now);
         Ok(caller)
     }
 
@@ -203,7 +200,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Missing::Organization`]: none was named, or it is not there or not the key's.
+    /// [`Resource::Organization`]: none was named, or it is not there or not the key's.
     pub async fn grant_read_to(
         &self,
         caller: &Caller,
@@ -263,7 +260,7 @@ impl Directory {
         key: &ApiKey,
         named: Option<OrganizationId>,
     ) -> Result<OrganizationId, ServiceError> {
-        let missing = ServiceError::NotFound(Missing::Organization);
+        let missing = ServiceError::NotFound(Resource::Organization);
         match (key.organization_id, named) {
             // A live key's organization is live.
             (Some(own), None) => Ok(own),

@@ -4,16 +4,17 @@
 //! allows it, and to the operator. Only the published contract (`users`) looks at the key itself, because there the key
 //! and the user are found in one step.
 
-mod answers;
 mod api_keys;
 mod error;
 mod events;
 mod grant;
+mod idempotency;
+mod last_used;
+mod maintenance;
 mod members;
 mod organizations;
+pub mod rules;
 mod teams;
-mod touches;
-mod upkeep;
 mod users;
 mod watches;
 
@@ -25,15 +26,14 @@ pub use api_keys::{CreatedApiKey, Expiry};
 pub use error::ServiceError;
 pub use events::Watched;
 pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
-pub use members::{Batch, ExportPage, ExportPlace, Exported, LinkRequest, MemberPage};
-pub use organizations::OrganizationKey;
+pub use members::{Batch, ExportPlace, Exported, MemberPage};
 pub use users::Ping;
 pub use watches::WatchLimits;
 
-use self::{touches::Touches, watches::Watches};
+use self::{last_used::LastUsed, watches::Watches};
 use crate::{
-    domain::{Actor, Clock, OsRandom, Random, Source, SystemClock, Timestamp},
-    storage::{Change, Condition, Storage},
+    domain::{Actor, Change, Clock, Condition, OsRandom, Random, Source, SystemClock, Timestamp},
+    storage::Storage,
 };
 
 /// The directory: all its use cases on one storage.
@@ -42,7 +42,7 @@ pub struct Directory {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    touches: Arc<Touches>,
+    last_used: Arc<LastUsed>,
     watches: Arc<Watches>,
 }
 
@@ -60,7 +60,7 @@ impl Directory {
             storage,
             clock,
             random,
-            touches: Arc::default(),
+            last_used: Arc::default(),
             watches: Arc::new(Watches::new(WatchLimits::default())),
         }
     }

@@ -1,36 +1,31 @@
 //! Organizations, for operators.
 
-use super::{Admin, Directory, ServiceError};
-use crate::{
-    domain::{Organization, OrganizationId, OrganizationName, Page, Role, Slug},
-    storage::{Answer, Missing, Once, OrganizationPatch},
+use super::{
+    Admin, Directory, ServiceError,
+    rules::{Transaction, live_organization, write_once},
+};
+use crate::domain::{
+    Change, EventKind, Idempotency, Idempotent, Organization, OrganizationId, OrganizationName,
+    OrganizationPatch, OrganizationRef, Page, PageRequest, Resource, Role, Slug, Subject, Team,
 };
 
 /// The role that staff get without one in an organization that has not said which.
 const DEFAULT_ROLE: Role = Role::Viewer;
 
-/// One way to name an organization.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OrganizationKey {
-    /// Its id.
-    Id(OrganizationId),
-    /// Its handle.
-    Slug(Slug),
-}
-
 impl Directory {
-    /// Makes an organization.
+    /// Makes an organization with its root team. Responses are kept with those of the deployment.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::DeploymentKeyRequired`]. As [`crate::storage::OrganizationStore::create_organization`] says.
+    /// [`ServiceError::DeploymentKeyRequired`]. [`crate::domain::Conflict::Slug`]: a live organization has the slug.
+    /// [`crate::domain::Precondition::IdempotencyKeyReused`].
     pub async fn create_organization(
         &self,
         grant: Admin,
         slug: Slug,
         name: OrganizationName,
-        once: Once<Organization>,
-    ) -> Result<Answer<Organization>, ServiceError> {
+        idempotency: Idempotency<Organization>,
+    ) -> Result<Idempotent<Organization>, ServiceError> {
         grant.covers_all()?;
         let change = self.change(grant.actor);
         let organization = Organization {
@@ -40,30 +35,36 @@ impl Directory {
             default_role: DEFAULT_ROLE,
             retention_days: None,
             created_at: change.at,
+            deleted_at: None,
         };
-        Ok(self
-            .storage
-            .create_organization(organization, once, change)
-            .await?)
+        let (at, input) = (change.at, (organization, change));
+        write_once(
+            &*self.storage,
+            None,
+            idempotency,
+            at,
+            input,
+            |tx, (organization, change)| Box::pin(create_organization(tx, organization, change)),
+        )
+        .await
     }
 
     /// A live organization.
     ///
     /// # Errors
     ///
-    /// [`Missing::Organization`].
+    /// [`Resource::Organization`].
     pub async fn organization(
         &self,
         grant: Admin,
-        key: OrganizationKey,
+        organization: OrganizationRef,
     ) -> Result<Organization, ServiceError> {
-        let found = match key {
-            OrganizationKey::Id(id) => self.storage.organization(id).await?,
-            OrganizationKey::Slug(slug) => self.storage.organization_by_slug(&slug).await?,
+        let found = match organization {
+            OrganizationRef::Id(id) => self.storage.organization(id).await?,
+            OrganizationRef::Slug(slug) => self.storage.organization_by_slug(&slug).await?,
         };
-        found
-            .filter(|found| grant.covers(found.id).is_ok())
-            .ok_or(ServiceError::NotFound(Missing::Organization))
+        let found = found.filter(|found| grant.covers(found.id).is_ok());
+        found.ok_or(Resource::Organization.into())
     }
 
     /// Live organizations in the order of their slugs, as far as the grant is about them.
@@ -74,21 +75,25 @@ impl Directory {
     pub async fn organizations(
         &self,
         grant: Admin,
-        page: Page<Slug>,
-    ) -> Result<Vec<Organization>, ServiceError> {
+        page: PageRequest<Slug>,
+    ) -> Result<Page<Organization>, ServiceError> {
+        let limit = page.limit;
         let Some(own) = grant.organization else {
-            return Ok(self.storage.organizations(page).await?);
+            return Ok(Page::of(
+                self.storage.organizations(page.and_one_more()).await?,
+                limit,
+            ));
         };
         let own = self.storage.organization(own).await?;
         let is_on_page = |own: &Organization| page.after.as_ref().is_none_or(|after| own.slug > *after);
-        Ok(own.filter(is_on_page).into_iter().collect())
+        Ok(Page::of(own.filter(is_on_page).into_iter().collect(), limit))
     }
 
-    /// Changes an organization.
+    /// Changes an organization and returns it. A patch that changes nothing has no event.
     ///
     /// # Errors
     ///
-    /// As [`crate::storage::OrganizationStore::update_organization`] says.
+    /// [`Resource::Organization`]. [`crate::domain::Conflict::Slug`].
     pub async fn update_organization(
         &self,
         grant: Admin,
@@ -96,32 +101,101 @@ impl Directory {
         patch: OrganizationPatch,
     ) -> Result<Organization, ServiceError> {
         grant.covers(organization)?;
-        let change = self.change(grant.actor);
-        Ok(self
-            .storage
-            .update_organization(organization, patch, change)
-            .await?)
+        let input = (organization, patch, self.change(grant.actor));
+        self.write(input, |tx, (organization, patch, change)| {
+            Box::pin(update_organization(tx, *organization, patch, change))
+        })
+        .await
     }
 
-    /// Ends an organization. Its keys are dead at once; its rows stay.
+    /// Ends an organization: its keys are dead at once, its slug is free, its rows stay.
     ///
     /// # Errors
     ///
-    /// [`Missing::Organization`].
+    /// [`Resource::Organization`].
     pub async fn delete_organization(
         &self,
         grant: Admin,
         organization: OrganizationId,
     ) -> Result<(), ServiceError> {
         grant.covers(organization)?;
-        if self
-            .storage
-            .delete_organization(organization, self.change(grant.actor))
-            .await?
-        {
-            Ok(())
-        } else {
-            Err(ServiceError::NotFound(Missing::Organization))
-        }
+        let input = (organization, self.change(grant.actor));
+        self.write(input, |tx, (organization, change)| {
+            Box::pin(delete_organization(tx, *organization, change))
+        })
+        .await
     }
+}
+
+/// The rule of [`Directory::create_organization`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn create_organization(
+    tx: &mut dyn Transaction,
+    organization: &Organization,
+    change: &Change,
+) -> Result<Organization, ServiceError> {
+    let id = organization.id;
+    tx.insert_organization(organization).await?;
+    let root = Team::root(tx.next_team_number(id).await?, change.at);
+    tx.insert_team(id, &root).await?;
+    let (kind, fields) = (EventKind::OrganizationCreated, ["slug", "name"]);
+    tx.append_event(Some(id), kind, Subject::Organization, &fields, change)
+        .await?;
+    Ok(organization.clone())
+}
+
+/// The rule of [`Directory::update_organization`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn update_organization(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    patch: &OrganizationPatch,
+    change: &Change,
+) -> Result<Organization, ServiceError> {
+    let before = live_organization(tx, organization).await?;
+    let after = patch.clone().apply(before.clone());
+    save(tx, before, after, EventKind::OrganizationUpdated, change).await
+}
+
+/// The rule of [`Directory::delete_organization`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn delete_organization(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    change: &Change,
+) -> Result<(), ServiceError> {
+    let before = live_organization(tx, organization).await?;
+    let after = Organization {
+        deleted_at: Some(change.at),
+        ..before.clone()
+    };
+    // A dead organization has no live key: so nothing else need ask whether it lives.
+    tx.revoke_api_keys(organization, change.at).await?;
+    save(tx, before, after, EventKind::OrganizationDeleted, change).await?;
+    Ok(())
+}
+
+async fn save(
+    tx: &mut dyn Transaction,
+    before: Organization,
+    after: Organization,
+    kind: EventKind,
+    change: &Change,
+) -> Result<Organization, ServiceError> {
+    let fields = Organization::changes(&before, &after);
+    if !fields.is_empty() {
+        tx.save_organization(&after).await?;
+        tx.append_event(Some(after.id), kind, Subject::Organization, &fields, change)
+            .await?;
+    }
+    Ok(after)
 }

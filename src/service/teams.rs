@@ -1,73 +1,93 @@
 //! Teams, for internal services and operators.
 
-use super::{Directory, Read, ServiceError, Write};
-use crate::{
-    domain::{MemberId, Page, Team, TeamKey, TeamName, TeamNumber},
-    storage::{Answer, Missing, Once},
+use std::collections::BTreeSet;
+
+use super::{
+    Directory, Read, ServiceError, Write,
+    rules::{Transaction, live_organization, team, write_once},
+};
+use crate::domain::{
+    Change, EventKind, Idempotency, Idempotent, MemberId, MemberNumber, OrganizationId, Page, PageRequest,
+    Precondition, Resource, Subject, Team, TeamName, TeamNumber, TeamSlug,
 };
 
 impl Directory {
-    /// Makes a team.
+    /// Makes a team with the next number.
     ///
     /// # Errors
     ///
-    /// As [`crate::storage::TeamStore::create_team`] says.
+    /// [`Resource::Organization`]. [`crate::domain::Conflict::Team`]: a team has the slug.
+    /// [`Precondition::IdempotencyKeyReused`].
     pub async fn create_team(
         &self,
         grant: Write,
-        key: TeamKey,
+        slug: TeamSlug,
         name: TeamName,
-        once: Once<Team>,
-    ) -> Result<Answer<Team>, ServiceError> {
+        idempotency: Idempotency<Team>,
+    ) -> Result<Idempotent<Team>, ServiceError> {
+        let organization = grant.organization;
         let change = self.change(grant.actor);
-        Ok(self
-            .storage
-            .create_team(grant.organization, key, name, once, change)
-            .await?)
+        let (at, input) = (change.at, (organization, slug, name, change));
+        write_once(
+            &*self.storage,
+            Some(organization),
+            idempotency,
+            at,
+            input,
+            |tx, (organization, slug, name, change)| {
+                Box::pin(create_team(tx, *organization, slug, name, change))
+            },
+        )
+        .await
     }
 
     /// Gives a team another name.
     ///
     /// # Errors
     ///
-    /// As [`crate::storage::TeamStore::rename_team`] says.
+    /// [`Resource::Team`].
     pub async fn rename_team(
         &self,
         grant: Write,
-        team: TeamNumber,
+        number: TeamNumber,
         name: TeamName,
     ) -> Result<Team, ServiceError> {
-        let change = self.change(grant.actor);
-        Ok(self
-            .storage
-            .rename_team(grant.organization, team, name, change)
-            .await?)
+        let input = (grant.organization, number, name, self.change(grant.actor));
+        self.write(input, |tx, (organization, number, name, change)| {
+            Box::pin(rename_team(tx, *organization, *number, name, change))
+        })
+        .await
     }
 
-    /// Removes a team.
+    /// Removes a team. Its members leave it; those whose main team it was have the root team again. They change with
+    /// it: their versions grow, each with an event of its own. Revoked ones too: nobody can be restored into a team that
+    /// is gone.
     ///
     /// # Errors
     ///
-    /// As [`crate::storage::TeamStore::delete_team`] says.
-    pub async fn delete_team(&self, grant: Write, team: TeamNumber) -> Result<(), ServiceError> {
-        let change = self.change(grant.actor);
-        Ok(self.storage.delete_team(grant.organization, team, change).await?)
+    /// [`Resource::Team`]. [`Precondition::RootTeam`].
+    pub async fn delete_team(&self, grant: Write, number: TeamNumber) -> Result<(), ServiceError> {
+        let input = (grant.organization, number, self.change(grant.actor));
+        self.write(input, |tx, (organization, number, change)| {
+            Box::pin(delete_team(tx, *organization, *number, change))
+        })
+        .await
     }
 
     /// One team.
     ///
     /// # Errors
     ///
-    /// [`Missing::Team`].
-    pub async fn team(&self, grant: Read, team: TeamNumber) -> Result<Team, ServiceError> {
-        let page = Page {
-            after: Some(TeamNumber(team.0.saturating_sub(1))),
+    /// [`Resource::Team`].
+    pub async fn team(&self, grant: Read, number: TeamNumber) -> Result<Team, ServiceError> {
+        let page = PageRequest {
+            after: Some(TeamNumber(number.0.saturating_sub(1))),
             limit: 1,
         };
         let found = self.storage.teams(grant.organization, page).await?.pop();
         found
-            .filter(|found| found.number == team)
-            .ok_or(ServiceError::NotFound(Missing::Team))
+            .filter(|found| found.number == number)
+            .ok_or(Resource::Team.into())
     }
 
     /// Teams in the order of their numbers.
@@ -75,25 +95,200 @@ impl Directory {
     /// # Errors
     ///
     /// Only those of the storage.
-    pub async fn teams(&self, grant: Read, page: Page<TeamNumber>) -> Result<Vec<Team>, ServiceError> {
-        Ok(self.storage.teams(grant.organization, page).await?)
+    pub async fn teams(
+        &self,
+        grant: Read,
+        page: PageRequest<TeamNumber>,
+    ) -> Result<Page<Team>, ServiceError> {
+        let limit = page.limit;
+        Ok(Page::of(
+            self.storage
+                .teams(grant.organization, page.and_one_more())
+                .await?,
+            limit,
+        ))
     }
 
-    /// Replaces the set of a team's members and returns how many came in and went out.
+    /// Replaces the set of a team's live members and returns how many came in and went out. Each of them changes: its
+    /// version grows, with an event of its own. A revoked member keeps its teams for the day it is restored.
     ///
     /// # Errors
     ///
-    /// As [`crate::storage::TeamStore::set_team_members`] says.
+    /// [`Resource::Team`]. [`Resource::Member`]: one of them is no live member.
     pub async fn set_team_members(
         &self,
         grant: Write,
-        team: TeamNumber,
+        number: TeamNumber,
         members: Vec<MemberId>,
     ) -> Result<(usize, usize), ServiceError> {
-        let change = self.change(grant.actor);
-        Ok(self
-            .storage
-            .set_team_members(grant.organization, team, members, change)
-            .await?)
+        let members: BTreeSet<_> = members.into_iter().collect();
+        let input = (grant.organization, number, members, self.change(grant.actor));
+        self.write(input, |tx, (organization, number, members, change)| {
+            Box::pin(set_team_members(tx, *organization, *number, members, change))
+        })
+        .await
     }
+}
+
+/// The rule of [`Directory::create_team`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn create_team(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    slug: &TeamSlug,
+    name: &TeamName,
+    change: &Change,
+) -> Result<Team, ServiceError> {
+    live_organization(tx, organization).await?;
+    let team = Team {
+        number: tx.next_team_number(organization).await?,
+        slug: slug.clone(),
+        name: name.clone(),
+        created_at: change.at,
+    };
+    tx.insert_team(organization, &team).await?;
+    event(
+        tx,
+        organization,
+        EventKind::TeamCreated,
+        &team,
+        &["key", "name"],
+        change,
+    )
+    .await?;
+    Ok(team)
+}
+
+/// The rule of [`Directory::rename_team`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn rename_team(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    number: TeamNumber,
+    name: &TeamName,
+    change: &Change,
+) -> Result<Team, ServiceError> {
+    let before = team(tx, organization, number).await?;
+    if before.name == *name {
+        return Ok(before);
+    }
+    let after = Team {
+        name: name.clone(),
+        ..before
+    };
+    tx.save_team(organization, &after).await?;
+    event(
+        tx,
+        organization,
+        EventKind::TeamRenamed,
+        &after,
+        &["name"],
+        change,
+    )
+    .await?;
+    Ok(after)
+}
+
+/// The rule of [`Directory::delete_team`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn delete_team(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    number: TeamNumber,
+    change: &Change,
+) -> Result<(), ServiceError> {
+    let deleted = team(tx, organization, number).await?;
+    if number == TeamNumber::ROOT {
+        return Err(Precondition::RootTeam.into());
+    }
+    let members = tx.team_members(organization, number, false).await?;
+    tx.take_out_of_team(organization, number, &members).await?;
+    let main = tx
+        .replace_primary_team(organization, number, TeamNumber::ROOT)
+        .await?;
+    tx.remove_team(organization, number).await?;
+    event(tx, organization, EventKind::TeamDeleted, &deleted, &[], change).await?;
+    let (inside, main) = (set(members), set(main));
+    let changed: [(_, &[_]); 3] = [
+        (&inside & &main, &["teams", "primary_team"]),
+        (&inside - &main, &["teams"]),
+        (&main - &inside, &["primary_team"]),
+    ];
+    for (members, fields) in changed {
+        touch(tx, organization, members, fields, change).await?;
+    }
+    Ok(())
+}
+
+/// The rule of [`Directory::set_team_members`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn set_team_members(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    number: TeamNumber,
+    members: &BTreeSet<MemberId>,
+    change: &Change,
+) -> Result<(usize, usize), ServiceError> {
+    team(tx, organization, number).await?;
+    let ids: Vec<_> = members.iter().copied().collect();
+    let wanted = set(tx.live_numbers(organization, &ids).await?);
+    if wanted.len() != members.len() {
+        return Err(Resource::Member.into());
+    }
+    let present = set(tx.team_members(organization, number, true).await?);
+    let added: Vec<_> = wanted.difference(&present).copied().collect();
+    let removed: Vec<_> = present.difference(&wanted).copied().collect();
+    tx.put_in_team(organization, number, &added).await?;
+    tx.take_out_of_team(organization, number, &removed).await?;
+    touch(tx, organization, &wanted ^ &present, &["teams"], change).await?;
+    Ok((added.len(), removed.len()))
+}
+
+fn set(members: Vec<MemberNumber>) -> BTreeSet<MemberNumber> {
+    members.into_iter().collect()
+}
+
+async fn touch(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    members: BTreeSet<MemberNumber>,
+    fields: &[&'static str],
+    change: &Change,
+) -> Result<(), ServiceError> {
+    let members: Vec<_> = members.into_iter().collect();
+    if !members.is_empty() {
+        tx.touch_members(organization, &members, fields, change).await?;
+    }
+    Ok(())
+}
+
+async fn event(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    kind: EventKind,
+    team: &Team,
+    fields: &[&'static str],
+    change: &Change,
+) -> Result<(), ServiceError> {
+    tx.append_event(
+        Some(organization),
+        kind,
+        Subject::Team(team.number),
+        fields,
+        change,
+    )
+    .await?;
+    Ok(())
 }

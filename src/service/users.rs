@@ -4,10 +4,10 @@
 use super::{Directory, ServiceError};
 use crate::{
     domain::{
-        Actor, ApiKey, KeyDigest, Member, MemberLookup, Organization, OrganizationId, Scope, Timestamp,
-        UserId,
+        Actor, ApiKey, KeyDigest, MemberLookup, Organization, OrganizationId, PublicMember, Resource, Scope,
+        Timestamp, UserId,
     },
-    storage::{Found, Missing},
+    storage::KeyAndMember,
 };
 
 /// Whose key it is, and what time it is here.
@@ -24,11 +24,15 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::InvalidApiKey`], [`Missing::User`].
-    pub async fn retrieve_user(&self, key: KeyDigest, lookup: MemberLookup) -> Result<Member, ServiceError> {
-        let Found { key, member } = self.storage.key_and_member(key, lookup).await?;
+    /// [`ServiceError::InvalidApiKey`], [`Resource::User`].
+    pub async fn retrieve_user(
+        &self,
+        key: KeyDigest,
+        lookup: MemberLookup,
+    ) -> Result<PublicMember, ServiceError> {
+        let KeyAndMember { key, member } = self.storage.key_and_member(key, lookup).await?;
         self.authorize(key)?;
-        member.ok_or(ServiceError::NotFound(Missing::User))
+        member.ok_or(Resource::User.into())
     }
 
     /// Revokes the end user's link to the key's organization, at once and for good. Staff keep link and role and only cease
@@ -36,14 +40,14 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::InvalidApiKey`], [`Missing::User`].
+    /// [`ServiceError::InvalidApiKey`], [`Resource::User`].
     pub async fn delete_user(&self, key: KeyDigest, user: UserId) -> Result<(), ServiceError> {
         let (key, organization) = self.public_api_key(key).await?;
         let change = self.change(Actor::ApiKey(key.id));
         if self.storage.revoke_user(organization, user, change).await? {
             Ok(())
         } else {
-            Err(ServiceError::NotFound(Missing::User))
+            Err(Resource::User.into())
         }
     }
 
@@ -85,7 +89,7 @@ impl Directory {
         let key = key.filter(|key| key.is_active(now) && key.scopes.contains(Scope::PublicApi));
         let key = key.ok_or(ServiceError::InvalidApiKey)?;
         let organization = key.organization_id.ok_or(ServiceError::InvalidApiKey)?;
-        self.touches.key_used(&key, now);
+        self.last_used.key_used(&key, now);
         Ok((key, organization))
     }
 }

@@ -220,17 +220,17 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{OrganizationName, Slug},
-        service::{Admin, Directory, LinkRequest, Read, Write},
-        storage::{Answer, Migrate, Once, connect},
+        domain::{Idempotency, Idempotent, LinkRequest, OrganizationName, Slug},
+        service::{Admin, Directory, Read, Write},
+        storage::{Migrate, connect},
     };
 
     async fn organization(directory: &Directory, slug: &str) -> OrganizationId {
         let (slug, name) = (Slug::new(slug).unwrap(), OrganizationName::new(slug).unwrap());
-        let created = directory.create_organization(Admin::OPERATOR, slug, name, Once::never());
+        let created = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
         match created.await.unwrap() {
-            Answer::New(organization) => organization.id,
-            Answer::Repeated(_) => unreachable!("nothing is repeated"),
+            Idempotent::Fresh(organization) => organization.id,
+            Idempotent::Replayed(_) => unreachable!("nothing is repeated"),
         }
     }
 
@@ -255,7 +255,7 @@ mod tests {
         }
         for head in [2, 3] {
             let grant = Write::operator(acme);
-            let linked = directory.link_member(grant, LinkRequest::default(), Once::never());
+            let linked = directory.link_member(grant, LinkRequest::default(), Idempotency::never());
             linked.await.unwrap();
             written.head.changed().await.unwrap();
             assert_eq!(*written.head.borrow_and_update(), Some(head));

@@ -4,70 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::Outage;
-
-/// A rule of uniqueness that a write would have broken.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Conflict {
-    /// A live organization has the slug.
-    #[error("an organization with this slug exists already")]
-    Slug,
-    /// The organization has a current key with the scope `public_api`.
-    #[error("the organization has a public API key already; rotate or revoke it")]
-    PublicKey,
-    /// A live member of the organization has the user, the address or the external id.
-    #[error("the user, the address or the external id belongs to another member already")]
-    Member,
-    /// A team of the organization has the key.
-    #[error("a team with this key exists already")]
-    Team,
-}
-
-/// What was not found where it was looked for.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Missing {
-    /// No live organization.
-    #[error("organization not found")]
-    Organization,
-    /// No user, or no live member that is this user.
-    #[error("user not found")]
-    User,
-    /// No such member.
-    #[error("member not found")]
-    Member,
-    /// No such team.
-    #[error("team not found")]
-    Team,
-    /// No such key, or one that can't be used for this any more.
-    #[error("API key not found")]
-    ApiKey,
-}
-
-/// A state in which a change is not allowed.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Precondition {
-    /// It is the last enabled owner of its organization.
-    #[error("the last enabled owner of an organization stays")]
-    LastOwner,
-    /// It is an end user or staff, and would be neither.
-    #[error("a live member has a portal role or a role")]
-    LastFacet,
-    /// It was revoked longer ago than the organization keeps.
-    #[error("the time in which the member could be restored has passed")]
-    RetentionPassed,
-    /// Its personal data was removed.
-    #[error("the member's data has been erased")]
-    MemberErased,
-    /// It is live.
-    #[error("the member is not revoked")]
-    MemberNotRevoked,
-    /// The root team can't be removed.
-    #[error("the root team can't be removed")]
-    RootTeam,
-    /// The idempotency key was used for another request.
-    #[error("the idempotency key was used for another request")]
-    IdempotencyKeyReused,
-}
+use crate::domain::{Conflict, Outage};
 
 /// Why storage did not do what it was asked.
 #[derive(Debug, Error)]
@@ -75,15 +12,6 @@ pub enum StoreError {
     /// It would break a rule of uniqueness. Nothing changed.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// Something that the change refers to is not there. Nothing changed.
-    #[error(transparent)]
-    NotFound(#[from] Missing),
-    /// It is not allowed in this state. Nothing changed.
-    #[error(transparent)]
-    Precondition(#[from] Precondition),
-    /// The member has changed since it was read. Nothing changed.
-    #[error("the member has changed in the meantime")]
-    VersionMismatch,
     /// Too much is waiting already. Nothing changed; try again later.
     #[error("too many requests are waiting")]
     Overloaded,
@@ -102,6 +30,17 @@ pub enum StoreError {
     /// The database is closed, or closing.
     #[error("the database is closed")]
     Closed,
+    /// A stored value is none that this program could have written.
+    #[error("a stored {0} is not valid")]
+    Corrupt(String),
+    /// The engine failed. For the log, not for a client.
+    #[error("the database failed: {0}")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a database was not opened. For the operator.
+#[derive(Debug, Error)]
+pub enum OpenError {
     /// No engine of this program speaks this kind of URL.
     #[error("the database URL must begin with sqlite:")]
     UnknownEngine,
@@ -113,9 +52,9 @@ pub enum StoreError {
     /// A file can't be opened or made, or not to be written.
     #[error("{} can't be opened for writing: {source}", .path.display())]
     CannotOpen {
-        /// Which one: the database, one beside it, or their folder.
+        /// The database, a file beside it, or their folder.
         path: PathBuf,
-        /// Why not.
+        /// The system's reason.
         source: io::Error,
     },
     /// The file is not a database.
@@ -143,10 +82,7 @@ pub enum StoreError {
     /// The database was made by a program with other migrations.
     #[error("migration {0} of the database is not the one of this program")]
     SchemaChanged(i64),
-    /// A stored value is none that this program could have written.
-    #[error("a stored {0} is not valid")]
-    Corrupt(&'static str),
-    /// The engine failed. For the log, not for a client.
-    #[error("the database failed: {0}")]
-    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }

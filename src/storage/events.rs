@@ -4,22 +4,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::StoreError;
-use crate::domain::{Event, EventKind, OrganizationId, UserId};
+use crate::domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject};
 
-/// Which events to read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventQuery {
-    /// Those after this one; 0 for all from the first.
-    pub after: i64,
-    /// The most events to return.
-    pub limit: u32,
-    /// Only those of this user.
-    pub user: Option<UserId>,
-    /// Only these kinds. Empty: all.
-    pub kinds: Vec<EventKind>,
-}
-
-/// The event log. It is written by the methods that change something, and only by them.
+/// Reads of the event log.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// The organization's events in order; None for those of the deployment.
@@ -38,4 +25,27 @@ pub trait EventLog: Send + Sync {
     /// Changes after every commit of this process that may have written events. What other processes write is not told:
     /// who follows the log looks from time to time as well.
     fn commits(&self) -> watch::Receiver<u64>;
+}
+
+/// Additions to the event log.
+#[async_trait]
+pub trait EventWrites {
+    /// Adds the event of a change and returns its sequence number, the next one of the organization's log; of the
+    /// deployment's where it is None.
+    async fn append_event(
+        &mut self,
+        organization: Option<OrganizationId>,
+        kind: EventKind,
+        subject: Subject,
+        fields: &[&'static str],
+        change: &Change,
+    ) -> Result<i64, StoreError>;
+
+    /// The sequence number of the last event of this kind about a member; 0 where there is none.
+    async fn last_event(
+        &mut self,
+        organization: OrganizationId,
+        kind: EventKind,
+        member: &Member,
+    ) -> Result<i64, StoreError>;
 }

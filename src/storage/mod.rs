@@ -1,47 +1,60 @@
-//! What the directory keeps, behind traits; one folder for each engine, and only here sqlx.
+//! What the directory keeps, behind traits; one folder for each engine, and only here sqlx. It stores and decides nothing:
+//! the rules are in `service`.
 //!
 //! The organization is the first argument of every method that touches an organization's rows, and a row of another
-//! organization is simply not found. A write is on disk when its method returns, together with its row in the event
-//! log, and every read that begins later sees it.
+//! organization is simply not found. Reads are methods of [`Storage`] and see every change that was acknowledged before
+//! they begin. Changes are made by a rule on a [`Transaction`], which [`Storage::write`](trait.Storage.html) hands out:
+//! they are on disk when it returns, all of them or none.
 //!
 //! To add an operation: (1) a method on the trait of its subject, with its errors; (2) its SQL in each engine's folder;
 //! (3) a case in `tests/suite/storage/`, which every engine runs. To add an engine: a folder beside [`sqlite`], a line
 //! in [`connect`], a line in the conformance suite.
 
-mod answers;
 mod api_keys;
-mod condition;
 mod error;
 mod events;
+mod idempotency;
 mod members;
 mod organizations;
 pub mod sqlite;
 mod teams;
+mod transaction;
+mod values;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::domain::{Actor, ApiKeyId, Source, Timestamp};
+use crate::domain::Condition;
 
-pub use answers::{ANSWER_KEPT, AnswerStore};
-pub use api_keys::{ApiKeyStore, NewApiKey};
-pub use condition::{Condition, Outage};
-pub use error::{Conflict, Missing, Precondition, StoreError};
-pub use events::{EventLog, EventQuery};
-pub use members::{
-    Association, Cursor, Erasure, Found, LinkMember, LinkOutcome, Linked, MemberFilter, MemberKey,
-    MemberOrder, MemberQuery, MemberStore, TimeRange,
-};
-pub use organizations::{OrganizationPatch, OrganizationStore};
-pub use teams::TeamStore;
+pub use api_keys::{ApiKeyStore, ApiKeyWrites};
+pub use error::{OpenError, StoreError};
+pub use events::{EventLog, EventWrites};
+pub use idempotency::{IdempotencyStore, IdempotencyWrites};
+pub use members::{AddressHolders, KeyAndMember, LiveLink, MemberStore, MemberWrites};
+pub use organizations::{OrganizationStore, OrganizationWrites};
+pub use teams::{TeamStore, TeamWrites};
+pub use transaction::{Rule, Transaction, Verdict, Work};
 
 /// All of it. What a server or a command works on.
 #[async_trait]
 pub trait Storage:
-    OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog + AnswerStore
+    OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog + IdempotencyStore
 {
+    /// Runs the work in a transaction of its own and commits it if the work says so. It may run more than once: only what
+    /// its last run did has happened. `write` is the way to call it with a rule.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`], [`StoreError::Closed`]:
+    /// it was not committed, or may not have been.
+    async fn transact(&self, work: Box<dyn Work>) -> Result<(), StoreError>;
+
+    /// Removes what the engine keeps of earlier values of rows that were erased. As far as it can now; it goes on by
+    /// itself.
+    async fn purge(&self);
+
     /// Writes the database anew, without traces of what was removed. It takes as long as copying it; changes wait.
     ///
     /// # Errors
@@ -54,57 +67,6 @@ pub trait Storage:
 
     /// Lets what was accepted finish, then closes the database. Later calls fail with [`StoreError::Closed`].
     async fn close(&self);
-}
-
-/// Who does something, when, and on whose behalf: what the event log says of every change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Who.
-    pub actor: Actor,
-    /// When. It is also the time that the changed row gets.
-    pub at: Timestamp,
-    /// What it came from, if that was said.
-    pub source: Option<Source>,
-}
-
-/// Makes a repeated request get the first answer. The answer is kept in the transaction of the change.
-#[derive(Clone, Debug)]
-pub struct Once<T> {
-    /// None: the request is not to be repeated.
-    pub token: Option<Token>,
-    /// Writes the answer down.
-    pub encode: fn(&T) -> Vec<u8>,
-}
-
-impl<T> Once<T> {
-    /// For a request that nobody repeats.
-    #[must_use]
-    pub fn never() -> Self {
-        Self {
-            token: None,
-            encode: |_| Vec::new(),
-        }
-    }
-}
-
-/// What tells a repeated request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// The caller.
-    pub api_key: ApiKeyId,
-    /// What the caller says of the request.
-    pub key: String,
-    /// Digest of the request, its method included.
-    pub request: [u8; 32],
-}
-
-/// The answer to a request that may be a repetition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer<T> {
-    /// It was done now.
-    New(T),
-    /// It was done before. What [`Once::encode`] wrote then.
-    Repeated(Vec<u8>),
 }
 
 /// What to do about a database that is not there, or whose schema is older than this program.
@@ -135,12 +97,10 @@ pub fn name(url: &str) -> String {
 ///
 /// # Errors
 ///
-/// [`StoreError::UnknownEngine`], [`StoreError::NoFile`], [`StoreError::NoDatabase`], [`StoreError::CannotOpen`],
-/// [`StoreError::NotADatabase`], [`StoreError::Foreign`], [`StoreError::SchemaTooNew`], [`StoreError::SchemaTooOld`],
-/// [`StoreError::SchemaChanged`], or what the engine says.
-pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, StoreError> {
+/// As [`OpenError`] says.
+pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, OpenError> {
     match url.split_once(':') {
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::SqliteStorage::open(url, migrate).await?)),
-        _ => Err(StoreError::UnknownEngine),
+        _ => Err(OpenError::UnknownEngine),
     }
 }

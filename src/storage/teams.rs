@@ -2,71 +2,78 @@
 
 use async_trait::async_trait;
 
-use super::{Answer, Change, Once, StoreError};
-use crate::domain::{MemberId, OrganizationId, Page, Team, TeamKey, TeamName, TeamNumber};
+use super::StoreError;
+use crate::domain::{MemberNumber, OrganizationId, PageRequest, Team, TeamNumber};
 
-/// Teams.
+/// Reads of teams.
 #[async_trait]
 pub trait TeamStore: Send + Sync {
-    /// Adds a team with the next number.
-    ///
-    /// # Errors
-    ///
-    /// [`super::Missing::Organization`]. [`super::Conflict::Team`]: a team has the key.
-    /// [`super::Precondition::IdempotencyKeyReused`].
-    async fn create_team(
-        &self,
-        organization: OrganizationId,
-        key: TeamKey,
-        name: TeamName,
-        once: Once<Team>,
-        change: Change,
-    ) -> Result<Answer<Team>, StoreError>;
-
-    /// Gives a team another name.
-    ///
-    /// # Errors
-    ///
-    /// [`super::Missing::Team`].
-    async fn rename_team(
-        &self,
-        organization: OrganizationId,
-        team: TeamNumber,
-        name: TeamName,
-        change: Change,
-    ) -> Result<Team, StoreError>;
-
-    /// Removes a team. Its members leave it; those whose main team it was have the root team again. They change with
-    /// it: their versions grow, each with an event of its own.
-    ///
-    /// # Errors
-    ///
-    /// [`super::Missing::Team`]. [`super::Precondition::RootTeam`].
-    async fn delete_team(
-        &self,
-        organization: OrganizationId,
-        team: TeamNumber,
-        change: Change,
-    ) -> Result<(), StoreError>;
-
     /// Teams in the order of their numbers.
     async fn teams(
         &self,
         organization: OrganizationId,
-        page: Page<TeamNumber>,
+        page: PageRequest<TeamNumber>,
     ) -> Result<Vec<Team>, StoreError>;
+}
 
-    /// Replaces the set of a team's members and returns how many came in and went out. Each of them changes: its
-    /// version grows, with an event of its own.
+/// Changes of teams, and of who is in them. Members are named by their numbers, each once; versions and events of members
+/// are for [`super::MemberWrites::touch_members`].
+#[async_trait]
+pub trait TeamWrites {
+    /// One team.
+    async fn stored_team(
+        &mut self,
+        organization: OrganizationId,
+        team: TeamNumber,
+    ) -> Result<Option<Team>, StoreError>;
+
+    /// A number that no team of the organization has had, in ascending order.
+    async fn next_team_number(&mut self, organization: OrganizationId) -> Result<TeamNumber, StoreError>;
+
+    /// Adds a team.
     ///
     /// # Errors
     ///
-    /// [`super::Missing::Team`]. [`super::Missing::Member`]: one of them is no live member.
-    async fn set_team_members(
-        &self,
+    /// [`crate::domain::Conflict::Team`]: a team has the slug.
+    async fn insert_team(&mut self, organization: OrganizationId, team: &Team) -> Result<(), StoreError>;
+
+    /// Replaces a team's name.
+    async fn save_team(&mut self, organization: OrganizationId, team: &Team) -> Result<(), StoreError>;
+
+    /// Removes a team that nobody is in.
+    async fn remove_team(&mut self, organization: OrganizationId, team: TeamNumber)
+    -> Result<(), StoreError>;
+
+    /// Who is in the team; only live members if asked for.
+    async fn team_members(
+        &mut self,
         organization: OrganizationId,
         team: TeamNumber,
-        members: Vec<MemberId>,
-        change: Change,
-    ) -> Result<(usize, usize), StoreError>;
+        only_live: bool,
+    ) -> Result<Vec<MemberNumber>, StoreError>;
+
+    /// Puts members into a team in which they are not.
+    async fn put_in_team(
+        &mut self,
+        organization: OrganizationId,
+        team: TeamNumber,
+        members: &[MemberNumber],
+    ) -> Result<(), StoreError>;
+
+    /// Takes members out of a team.
+    async fn take_out_of_team(
+        &mut self,
+        organization: OrganizationId,
+        team: TeamNumber,
+        members: &[MemberNumber],
+    ) -> Result<(), StoreError>;
+
+    /// Gives another main team to everybody, live or revoked, who has this one, which is not the root team, and returns
+    /// who that was.
+    async fn replace_primary_team(
+        &mut self,
+        organization: OrganizationId,
+        team: TeamNumber,
+        by: TeamNumber,
+    ) -> Result<Vec<MemberNumber>, StoreError>;
 }

@@ -16,9 +16,12 @@ use tokio::{
 use tonic::transport::Endpoint;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use userbridge::{
-    domain::{EventKind, Member, MemberId, OrganizationId, Random as _, Scope},
-    service::{Admin, Directory, LinkRequest, Write},
-    storage::{self, EventQuery, MemberQuery, Migrate, Once, Storage},
+    domain::{
+        EventKind, EventQuery, Idempotency, LinkRequest, Member, MemberId, MemberQuery, OrganizationId,
+        Random as _, Scope,
+    },
+    service::{Admin, Directory, Write},
+    storage::{self, Migrate, Storage},
 };
 
 use crate::support::{
@@ -49,10 +52,10 @@ impl Beside {
         let directory = Directory::new(storage.clone());
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
         let grant = Admin::OPERATOR;
-        let created = directory.create_organization(grant, slug, name, Once::never());
+        let created = directory.create_organization(grant, slug, name, Idempotency::never());
         let organization = first(created.await.unwrap()).id;
         let scopes = [Scope::PublicApi].into_iter().collect();
-        let created = directory.create_api_key(grant, Some(organization), scopes, None, Once::never());
+        let created = directory.create_api_key(grant, Some(organization), scopes, None, Idempotency::never());
         let created = first(created.await.unwrap());
         Self {
             storage,
@@ -68,8 +71,8 @@ impl Beside {
             let grant = Write::operator(self.organization);
             let link = self
                 .directory
-                .link_member(grant, LinkRequest::default(), Once::never());
-            linked.push(first(link.await.unwrap()).entry.member);
+                .link_member(grant, LinkRequest::default(), Idempotency::never());
+            linked.push(first(link.await.unwrap()).member);
         }
         linked
     }
@@ -79,8 +82,7 @@ impl Beside {
             limit: u32::MAX,
             ..MemberQuery::default()
         };
-        let found = self.storage.members(self.organization, query).await.unwrap();
-        found.into_iter().map(|entry| entry.member).collect()
+        self.storage.members(self.organization, query).await.unwrap()
     }
 
     fn body(&self, member: &Member) -> String {

@@ -1,14 +1,19 @@
 //! What is erased is gone from the files themselves, while the database is open.
 
+use crate::support::rules::LinkMember;
+use crate::support::rules::Rules;
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::{sleep, timeout};
 use userbridge::{
-    domain::{ApiKeyId, Clock as _, MemberEntry, MemberPatch, Organization, OrganizationId},
+    domain::{
+        ApiKeyId, Change, Clock as _, Idempotency, IdempotencyKey, Linked, Member, MemberPatch, Organization,
+        OrganizationId,
+    },
     service::{Admin, Directory, Write},
     storage::{
-        Change, LinkMember, Linked, Migrate, Once, Storage, StoreError, Token,
+        Migrate, Storage, StoreError,
         sqlite::{Settings, SqliteStorage},
     },
 };
@@ -35,7 +40,7 @@ impl Open {
         let directory = Directory::new(storage.clone());
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
         let acme = directory
-            .create_organization(Admin::OPERATOR, slug, name, Once::never())
+            .create_organization(Admin::OPERATOR, slug, name, Idempotency::never())
             .await;
         Self {
             folder,
@@ -47,7 +52,7 @@ impl Open {
     }
 
     /// Links somebody, and keeps an answer that shows all of it.
-    async fn link(&self, email: &str, name: &str) -> MemberEntry {
+    async fn link(&self, email: &str, name: &str) -> Member {
         let at = CLOCK.now();
         let link = LinkMember {
             id: userbridge::domain::MemberId::new(at, RANDOM).unwrap(),
@@ -62,22 +67,23 @@ impl Open {
                 ..MemberPatch::default()
             },
         };
-        let once = Once {
-            token: Some(Token {
+        let once = Idempotency {
+            key: Some(IdempotencyKey {
                 api_key: ApiKeyId::new(at, RANDOM).unwrap(),
                 key: "k".to_owned(),
                 request: [1; 32],
             }),
             encode: |linked: &Linked| {
-                let member = &linked.entry.member;
+                let member = &linked.member;
                 format!("{} {:?}", member.id, member.profile).into_bytes()
             },
         };
-        let answer = self.storage.link_member(self.acme.id, link, once, change());
-        first(answer.await.unwrap()).entry
+        let rules = Rules(self.storage.clone());
+        let answer = rules.link_member(self.acme.id, link, once, change());
+        first(answer.await.unwrap()).member
     }
 
-    async fn rename(&self, member: &MemberEntry, name: &str) {
+    async fn rename(&self, member: &Member, name: &str) {
         let patch = MemberPatch {
             name: Some(Some(name.parse().unwrap())),
             ..MemberPatch::default()
@@ -85,7 +91,7 @@ impl Open {
         self.update(member, patch).await;
     }
 
-    async fn readdress(&self, member: &MemberEntry, email: &str) {
+    async fn readdress(&self, member: &Member, email: &str) {
         let patch = MemberPatch {
             email: Some(Some(email.parse().unwrap())),
             ..MemberPatch::default()
@@ -93,20 +99,17 @@ impl Open {
         self.update(member, patch).await;
     }
 
-    async fn update(&self, member: &MemberEntry, patch: MemberPatch) {
-        let (grant, id) = (Write::operator(self.acme.id), member.member.id);
+    async fn update(&self, member: &Member, patch: MemberPatch) {
+        let (grant, id) = (Write::operator(self.acme.id), member.id);
         self.directory
             .update_member(grant, id, patch, None)
             .await
             .unwrap();
     }
 
-    async fn erase(&self, member: &MemberEntry) {
+    async fn erase(&self, member: &Member) {
         let grant = Write::operator(self.acme.id);
-        self.directory
-            .erase_member(grant, member.member.id)
-            .await
-            .unwrap();
+        self.directory.erase_member(grant, member.id).await.unwrap();
     }
 
     /// Those of these texts that are in any of the files, in either letter case.
@@ -182,7 +185,7 @@ async fn nothing_of_an_erased_member_is_left_in_the_files() {
         assert!(!is_indexed(&open.url, trigram).await, "{trigram}");
     }
     // The id stays, and so does everybody else.
-    let id = sally.member.id.as_uuid().as_bytes();
+    let id = sally.id.as_uuid().as_bytes();
     assert!(files(open.folder.path()).iter().any(|file| contains(file, id)));
     assert_eq!(open.stored(&["kept@acme.example.com", "Kept Here"]).len(), 2);
     open.erase(&kept).await;
@@ -195,28 +198,28 @@ async fn the_address_of_a_user_is_left_only_while_another_link_has_it() {
     let (slug, name) = ("globex".parse().unwrap(), "Globex".parse().unwrap());
     let globex = open
         .directory
-        .create_organization(Admin::OPERATOR, slug, name, Once::never())
+        .create_organization(Admin::OPERATOR, slug, name, Idempotency::never())
         .await;
     let globex: OrganizationId = first(globex.unwrap()).id;
     let here = open.link("quetzal@xylophone.example", "Quetzalcoatl").await;
-    let there = userbridge::service::LinkRequest {
-        user_id: Some(here.member.user_id),
+    let there = userbridge::domain::LinkRequest {
+        user_id: Some(here.user_id),
         values: MemberPatch {
-            email: Some(here.member.profile.email.clone()),
+            email: Some(here.profile.email.clone()),
             ..MemberPatch::default()
         },
         ..Default::default()
     };
     let there = open
         .directory
-        .link_member(Write::operator(globex), there, Once::never())
+        .link_member(Write::operator(globex), there, Idempotency::never())
         .await;
-    let there = first(there.unwrap()).entry;
+    let there = first(there.unwrap()).member;
     open.erase(&here).await;
     assert_eq!(open.stored(&["Quetzalcoatl"]), [""; 0]);
     assert_eq!(open.stored(&["quetzal@xylophone"]).len(), 1);
     open.directory
-        .erase_member(Write::operator(globex), there.member.id)
+        .erase_member(Write::operator(globex), there.id)
         .await
         .unwrap();
     assert_eq!(open.stored(&["quetzal@xylophone"]), [""; 0]);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
-use userbridge::storage::{self, Migrate, StoreError};
+use userbridge::storage::{self, Migrate, OpenError};
 
 use crate::{
     cli::assert_one_line,
@@ -35,7 +35,7 @@ async fn raw(url: &str) -> SqliteConnection {
         .unwrap()
 }
 
-async fn error_of(url: &str, migrate: Migrate) -> StoreError {
+async fn error_of(url: &str, migrate: Migrate) -> OpenError {
     match storage::connect(url, migrate).await {
         Ok(_) => panic!("it opened"),
         Err(error) => error,
@@ -59,7 +59,7 @@ async fn a_url_that_names_no_file_to_be_written_is_refused() {
         &format!("{url}?immutable=1"),
     ] {
         let error = error_of(url, Migrate::Always).await;
-        assert!(matches!(error, StoreError::NoFile), "{url}: {error:?}");
+        assert!(matches!(error, OpenError::NoFile), "{url}: {error:?}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let line = refused("sqlite::memory:").stderr;
@@ -73,7 +73,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
     let text = "no database\n".repeat(1000);
     fs::write(&path, &text).unwrap();
     let error = error_of(&url, Migrate::Always).await;
-    assert!(matches!(error, StoreError::NotADatabase), "{error:?}");
+    assert!(matches!(error, OpenError::NotADatabase), "{error:?}");
     let line = refused(&url).stderr;
     assert!(line.contains(path.to_str().unwrap()), "{line}");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
@@ -103,7 +103,7 @@ async fn a_database_of_another_program_is_refused_and_left_as_it_is() {
         let before = fs::read(&path).unwrap();
         for migrate in [Migrate::Always, Migrate::OnlyEmpty, Migrate::Never] {
             let error = error_of(&url, migrate).await;
-            assert!(matches!(error, StoreError::Foreign), "{foreign}: {error:?}");
+            assert!(matches!(error, OpenError::Foreign), "{foreign}: {error:?}");
         }
         let migrate = userbridge(&url, &["migrate"]);
         assert_eq!(migrate.code, 1, "{migrate:?}");
@@ -203,7 +203,7 @@ async fn the_copy_that_compacting_makes_is_beside_the_database_and_for_its_owner
     // 40 MB, so that it takes a while.
     sqlx::query(
         "WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 400)
-         INSERT INTO answers (organization_id, api_key_id, key, request, answer, at)
+         INSERT INTO idempotency_keys (organization_id, api_key_id, key, request, response, at)
          SELECT x'00', x'00', n, x'00', randomblob(100000), 0 FROM counted",
     )
     .execute(&mut connection)

@@ -14,7 +14,7 @@ use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 use tower::{Service as _, ServiceExt as _};
 use userbridge::{
-    domain::{Page, Scope},
+    domain::{PageRequest, Scope},
     service::Admin,
 };
 
@@ -271,7 +271,7 @@ async fn a_key_that_is_revoked_while_its_message_comes_is_judged_again() {
     let answer = tokio::spawn(async move { call.stream(&channel, receiver).await });
     // Longer than a message takes.
     sleep(Duration::from_millis(1200)).await;
-    let page = Page {
+    let page = PageRequest {
         after: None,
         limit: 10,
     };
@@ -279,7 +279,7 @@ async fn a_key_that_is_revoked_while_its_message_comes_is_judged_again() {
         .directory()
         .api_keys(Admin::OPERATOR, organization, page)
         .await;
-    for key in keys.unwrap() {
+    for key in keys.unwrap().items {
         let revoked = app
             .directory()
             .revoke_api_key(Admin::OPERATOR, organization, key.id);

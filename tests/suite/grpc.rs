@@ -7,10 +7,9 @@ use tokio::time::{sleep, timeout};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 use userbridge::{
-    domain::{Actor, Clock as _, Page, Profile, Scope, Timestamp},
+    domain::{Actor, Clock as _, EventQuery, PageRequest, Profile, Scope, Timestamp},
     rpc::Services,
     service::Admin,
-    storage::EventQuery,
 };
 
 use crate::support::{
@@ -76,6 +75,7 @@ async fn a_user_has_nine_fields_and_absent_ones_are_absent() {
         portal_role: Some("admin".parse().unwrap()),
         company_name: Some("Acme Inc".parse().unwrap()),
         customer_status: Some("paying".parse().unwrap()),
+        locale: None,
     };
     let member = app.link(&acme.organization, None, full).await;
     let created_at = |millis: i64| prost_types::Timestamp {
@@ -191,7 +191,7 @@ async fn all_keys_that_open_nothing_answer_alike() {
         .api_keys(
             Admin::OPERATOR,
             Some(revoked.organization.id),
-            Page {
+            PageRequest {
                 after: None,
                 limit: 1,
             },
@@ -199,7 +199,7 @@ async fn all_keys_that_open_nothing_answer_alike() {
         .await
         .unwrap();
     app.directory()
-        .revoke_api_key(Admin::OPERATOR, Some(revoked.organization.id), keys[0].id)
+        .revoke_api_key(Admin::OPERATOR, Some(revoked.organization.id), keys.items[0].id)
         .await
         .unwrap();
     let deleted = app.tenant("deleted").await;
@@ -369,7 +369,7 @@ async fn a_delete_names_the_key_in_the_log() {
     let sally = app.member(&acme.organization, SALLY).await;
     app.delete(&acme.key, &sally.user_id.to_string()).await.unwrap();
     let directory = app.directory();
-    let page = Page {
+    let page = PageRequest {
         after: None,
         limit: 1,
     };
@@ -378,7 +378,7 @@ async fn a_delete_names_the_key_in_the_log() {
         .api_keys(Admin::OPERATOR, organization, page)
         .await
         .unwrap();
-    let key = keys[0].id;
+    let key = keys.items[0].id;
     let storage = app.storage().await;
     let query = EventQuery {
         limit: 100,

@@ -22,11 +22,14 @@ use tonic_health::pb::{
 use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 use userbridge::{
-    domain::{KeyDigest, Member, MemberLookup, OrganizationId, Scope},
+    domain::{
+        Idempotency, KeyDigest, LinkRequest, Member, MemberLookup, OrganizationId, Outage, PublicMember,
+        Scope,
+    },
     rpc::Services,
-    service::{Admin, Directory, LinkRequest, ServiceError, Write},
+    service::{Admin, Directory, ServiceError, Write},
     storage::{
-        Migrate, Once, Outage, Storage, StoreError,
+        Migrate, Storage, StoreError,
         sqlite::{Settings, SqliteStorage},
     },
 };
@@ -70,12 +73,17 @@ impl House {
         let storage: Arc<dyn Storage> = Arc::new(storage.unwrap());
         let directory = Directory::new(storage.clone());
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
-        let created = directory.create_organization(Admin::OPERATOR, slug, name, Once::never());
+        let created = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
         let organization = first(created.await.unwrap()).id;
         let key = async |scope| {
             let scopes = [scope].into_iter().collect();
-            let created =
-                directory.create_api_key(Admin::OPERATOR, Some(organization), scopes, None, Once::never());
+            let created = directory.create_api_key(
+                Admin::OPERATOR,
+                Some(organization),
+                scopes,
+                None,
+                Idempotency::never(),
+            );
             first(created.await.unwrap()).secret.reveal().to_owned()
         };
         let (key, writer) = (key(Scope::PublicApi).await, key(Scope::DirectoryWrite).await);
@@ -102,11 +110,11 @@ impl House {
         let grant = Write::operator(self.organization);
         let linked = self
             .directory
-            .link_member(grant, LinkRequest::default(), Once::never());
-        first(linked.await.unwrap()).entry.member
+            .link_member(grant, LinkRequest::default(), Idempotency::never());
+        first(linked.await.unwrap()).member
     }
 
-    pub(crate) async fn retrieve(&self, member: &Member) -> Result<Member, ServiceError> {
+    pub(crate) async fn retrieve(&self, member: &Member) -> Result<PublicMember, ServiceError> {
         let lookup = MemberLookup::UserId(member.user_id);
         self.directory
             .retrieve_user(KeyDigest::of(&self.key), lookup)
@@ -187,7 +195,7 @@ async fn while_another_process_locks_the_file_writes_are_refused_and_health_says
     );
     house.until([false, true, false]).await;
     // Reading goes on.
-    assert_eq!(house.retrieve(&sally).await.unwrap(), sally);
+    assert_eq!(house.retrieve(&sally).await.unwrap(), sally.clone().into());
 
     let user_id = sally.user_id.to_string();
     let request = with_key(
@@ -227,10 +235,10 @@ async fn times_of_use_that_can_not_be_written_are_written_later() {
     house.directory.record_seen(grant, sally.id).await.unwrap();
     let mut other = SqliteConnection::connect(&house.url).await.unwrap();
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    house.directory.flush_touches().await;
+    house.directory.flush_last_used().await;
     lock.rollback().await.unwrap();
     house.until([true, true, true]).await;
-    house.directory.flush_touches().await;
+    house.directory.flush_last_used().await;
     let seen: Option<i64> = sqlx::query_scalar("SELECT last_seen_at FROM members")
         .fetch_one(&mut other)
         .await
@@ -291,7 +299,7 @@ async fn a_log_that_was_removed_costs_nothing_if_the_server_is_stopped() {
         .unwrap();
     let lookup = MemberLookup::UserId(sally.user_id);
     let found = storage.key_and_member(KeyDigest::of(&house.key), lookup).await;
-    assert_eq!(found.unwrap().member, Some(sally));
+    assert_eq!(found.unwrap().member, Some(sally.into()));
 }
 
 /// `serve` whose files may be of a limited size, and where it logs.
@@ -359,15 +367,19 @@ async fn a_server_whose_writes_fail_goes_on_by_itself_when_they_work_again() {
     let storage = userbridge::storage::connect(&url, Migrate::Never).await.unwrap();
     let directory = Directory::new(storage.clone());
     let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
-    let created = directory.create_organization(Admin::OPERATOR, slug, name, Once::never());
+    let created = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
     let acme = first(created.await.unwrap()).id;
     let scopes = [Scope::PublicApi].into_iter().collect();
-    let created = directory.create_api_key(Admin::OPERATOR, Some(acme), scopes, None, Once::never());
+    let created = directory.create_api_key(Admin::OPERATOR, Some(acme), scopes, None, Idempotency::never());
     let key = first(created.await.unwrap()).secret.reveal().to_owned();
     let mut bodies = Vec::new();
     for _ in 0..20 {
-        let linked = directory.link_member(Write::operator(acme), LinkRequest::default(), Once::never());
-        let user = first(linked.await.unwrap()).entry.member.user_id.to_string();
+        let linked = directory.link_member(
+            Write::operator(acme),
+            LinkRequest::default(),
+            Idempotency::never(),
+        );
+        let user = first(linked.await.unwrap()).member.user_id.to_string();
         bodies.push(json!({ "api_key": key, "user_id": user }).to_string());
     }
     storage.close().await;

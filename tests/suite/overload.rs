@@ -39,7 +39,7 @@ async fn more_look_ups_than_may_wait_are_refused_and_the_others_are_answered() {
     for error in refused {
         assert!(matches!(error, Err(ServiceError::Overloaded)), "{error:?}");
     }
-    assert_eq!(house.retrieve(&sally).await.unwrap(), sally);
+    assert_eq!(house.retrieve(&sally).await.unwrap(), sally.clone().into());
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn more_changes_than_may_wait_are_refused_and_the_others_are_made() {
     for _ in 0..MANY {
         members.push(house.member().await);
     }
-    let change = userbridge::storage::Change {
+    let change = userbridge::domain::Change {
         actor: userbridge::domain::Actor::Operator,
         at: house.directory.now(),
         source: None,

@@ -8,11 +8,12 @@ use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
 use userbridge::{
     domain::{
-        Actor, Clock as _, Event, EventKind, KeyDigest, Member, MemberLookup, MemberPatch, Organization,
-        PortalRole, Random as _, Role, Scope, Timestamp,
+        Actor, Change, Clock as _, Event, EventKind, EventQuery, Idempotency, KeyDigest, LinkRequest, Member,
+        MemberFilter, MemberLookup, MemberPatch, Organization, PortalRole, Random as _, Role, Scope,
+        Timestamp,
     },
-    service::{Credential, Directory, LinkRequest, Read, ServiceError, Write},
-    storage::{self, Change, EventQuery, MemberFilter, Migrate, Once, StoreError},
+    service::{Credential, Directory, Read, ServiceError, Write},
+    storage::{self, Migrate, OpenError},
 };
 
 use crate::support::{
@@ -37,7 +38,7 @@ async fn migrated() -> (TempDir, String) {
     (folder, url)
 }
 
-async fn error_of(url: &str, migrate: Migrate) -> StoreError {
+async fn error_of(url: &str, migrate: Migrate) -> OpenError {
     match storage::connect(url, migrate).await {
         Ok(_) => panic!("it opened"),
         Err(error) => error,
@@ -160,7 +161,7 @@ async fn a_database_of_a_newer_program_is_refused() {
     for migrate in [Migrate::Always, Migrate::OnlyEmpty, Migrate::Never] {
         let error = error_of(&url, migrate).await;
         assert!(
-            matches!(error, StoreError::SchemaTooNew { found: 9000, .. }),
+            matches!(error, OpenError::SchemaTooNew { found: 9000, .. }),
             "{error:?}"
         );
     }
@@ -201,14 +202,14 @@ async fn a_migration_that_is_not_this_programs_is_refused() {
         .await
         .unwrap();
     let error = error_of(&url, Migrate::Always).await;
-    assert!(matches!(error, StoreError::SchemaChanged(1)), "{error:?}");
+    assert!(matches!(error, OpenError::SchemaChanged(1)), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_database_that_is_not_there_is_made_only_where_that_was_asked_for() {
     let (folder, url) = database();
     let error = error_of(&url, Migrate::Never).await;
-    assert!(matches!(error, StoreError::NoDatabase), "{error:?}");
+    assert!(matches!(error, OpenError::NoDatabase), "{error:?}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     storage::connect(&url, Migrate::OnlyEmpty)
         .await
@@ -222,7 +223,7 @@ async fn a_database_that_is_not_there_is_made_only_where_that_was_asked_for() {
         .await;
     for url in ["postgres://localhost/users", "users.db", ""] {
         let error = error_of(url, Migrate::Always).await;
-        assert!(matches!(error, StoreError::UnknownEngine), "{url}: {error:?}");
+        assert!(matches!(error, OpenError::UnknownEngine), "{url}: {error:?}");
     }
 }
 
@@ -368,7 +369,10 @@ async fn a_row_that_is_not_readable_is_an_error_for_whoever_asks_for_it_alone() 
         ask(&acme.key, &broken),
         ask(&globex.key, &sound)
     );
-    assert_eq!((first.unwrap(), third.unwrap()), (sound.clone(), sound));
+    assert_eq!(
+        (first.unwrap(), third.unwrap()),
+        (sound.clone().into(), sound.into())
+    );
     assert!(matches!(second, Err(ServiceError::Internal(_))), "{second:?}");
 }
 
@@ -429,14 +433,14 @@ async fn a_revocation_that_fails_leaves_nothing_behind_and_fails_alone() {
     let count = storage.count_members(acme.organization.id, MemberFilter::default());
     assert_eq!(count.await.unwrap(), 2);
     // Alone, too, it takes from staff no more than the portal role.
-    let key = storage::MemberKey::Id(viewer.id);
+    let key = userbridge::domain::MemberRef::Id(viewer.id);
     let left = storage
         .member(acme.organization.id, key, false)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(
-        (left.access.role, left.member.profile.portal_role),
+        (left.access.role, left.profile.portal_role),
         (Some(Role::Viewer), None)
     );
 }
@@ -453,8 +457,8 @@ async fn staff(app: &TestApp, tenant: &Tenant, email: &str) -> Member {
         ..LinkRequest::default()
     };
     let grant = Write::operator(tenant.organization.id);
-    let linked = app.directory().link_member(grant, link, Once::never());
-    first(linked.await.unwrap()).entry.member
+    let linked = app.directory().link_member(grant, link, Idempotency::never());
+    first(linked.await.unwrap()).member
 }
 
 #[tokio::test]

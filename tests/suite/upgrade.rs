@@ -6,19 +6,20 @@ use sqlx::{Connection as _, SqliteConnection, migrate::Migrator, sqlite::SqliteC
 use tempfile::TempDir;
 use userbridge::{
     domain::{
-        KeyDigest, MemberEntry, MemberLookup, MemberNumber, OrganizationId, Page, PortalRole, Role,
-        TeamNumber,
+        Idempotency, KeyDigest, LinkRequest, Member, MemberFilter, MemberLookup, MemberNumber, MemberOrder,
+        MemberQuery, OrganizationId, PageRequest, PortalRole, Role, TeamNumber,
     },
-    storage::{self, MemberFilter, MemberOrder, MemberQuery, Migrate, Storage},
+    service::rules,
+    storage::{self, Migrate, Storage},
 };
 use uuid::Uuid;
 
-use crate::support::database;
+use crate::support::{database, first};
 
 const ACME: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0001;
 const GLOBEX: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0002;
 
-const ALL: Page<MemberNumber> = Page {
+const ALL: PageRequest<MemberNumber> = PageRequest {
     after: None,
     limit: 100,
 };
@@ -119,7 +120,7 @@ async fn of_the_first_version() -> (TempDir, String) {
     (folder, url)
 }
 
-async fn search(storage: &dyn Storage, organization_id: u128, part: &str) -> Vec<MemberEntry> {
+async fn search(storage: &dyn Storage, organization_id: u128, part: &str) -> Vec<Member> {
     let filter = MemberFilter {
         name_parts: vec![part.to_owned()],
         ..MemberFilter::default()
@@ -132,7 +133,7 @@ async fn list(
     organization_id: u128,
     filter: MemberFilter,
     order: MemberOrder,
-) -> Vec<MemberEntry> {
+) -> Vec<Member> {
     let query = MemberQuery {
         filter,
         order,
@@ -145,7 +146,7 @@ async fn list(
         .unwrap()
 }
 
-fn numbers(members: &[MemberEntry]) -> Vec<i64> {
+fn numbers(members: &[Member]) -> Vec<i64> {
     members.iter().map(|entry| entry.number.0).collect()
 }
 
@@ -164,9 +165,9 @@ async fn members_of_the_first_version_have_numbers_and_are_found_by_parts() {
         assert_eq!(entry.primary_team, TeamNumber::ROOT);
         assert_eq!((entry.access.role, entry.access.enabled), (None, true));
         assert_eq!(entry.origin.source.as_str(), "api");
-        assert_eq!(entry.updated_at, entry.member.created_at);
+        assert_eq!(entry.updated_at, entry.created_at);
         let all = storage
-            .links_of_user(organization(ACME), entry.member.user_id, ALL)
+            .links_of_user(organization(ACME), entry.user_id, ALL)
             .await
             .unwrap();
         assert_eq!(all, std::slice::from_ref(entry));
@@ -196,13 +197,16 @@ async fn members_of_the_first_version_have_numbers_and_are_found_by_parts() {
     );
     let gone = gone.await.unwrap().remove(0);
     assert_eq!((gone.number.0, Some(gone.updated_at)), (2, gone.revoked_at));
-    let change = userbridge::storage::Change {
+    let change = userbridge::domain::Change {
         actor: userbridge::domain::Actor::Operator,
         at: userbridge::domain::Timestamp::from_millis(10_000),
         source: None,
     };
     let restored = storage
-        .restore_member(organization(ACME), gone.member.id, change)
+        .write(
+            (organization(ACME), gone.id, change),
+            |tx, (organization, id, change)| Box::pin(rules::restore_member(tx, *organization, *id, change)),
+        )
         .await;
     assert_eq!(search(storage, ACME, "ärger").await[1], restored.unwrap());
     storage.close().await;
@@ -221,14 +225,14 @@ async fn organizations_of_the_first_version_have_a_root_team_and_working_keys() 
             (found.slug.as_str(), found.default_role, found.retention_days),
             (slug, Role::Viewer, None)
         );
-        let page = Page {
+        let page = PageRequest {
             after: None,
             limit: 10,
         };
         let teams = storage.teams(organization(id), page).await.unwrap();
         let teams: Vec<_> = teams
             .iter()
-            .map(|team| (team.number, team.key.as_str()))
+            .map(|team| (team.number, team.slug.as_str()))
             .collect();
         assert_eq!(teams, [(TeamNumber::ROOT, "root")]);
         let lookup = MemberLookup::Email(email.to_owned());
@@ -237,7 +241,7 @@ async fn organizations_of_the_first_version_have_a_root_team_and_working_keys() 
         assert!(found.member.is_some());
         let log = storage.events(
             Some(organization(id)),
-            storage::EventQuery {
+            userbridge::domain::EventQuery {
                 limit: 10,
                 ..Default::default()
             },
@@ -257,7 +261,7 @@ async fn the_next_member_of_an_old_database_has_the_next_number() {
     let storage = storage::connect(&url, Migrate::Always).await.unwrap();
     let directory = userbridge::service::Directory::new(storage.clone());
     for (id, number) in [(ACME, 5), (GLOBEX, 3)] {
-        let link = userbridge::service::LinkRequest {
+        let link = userbridge::domain::LinkRequest {
             values: userbridge::domain::MemberPatch {
                 name: Some(Some("New Ärger".parse().unwrap())),
                 ..Default::default()
@@ -266,10 +270,10 @@ async fn the_next_member_of_an_old_database_has_the_next_number() {
         };
         let grant = userbridge::service::Write::operator(organization(id));
         let linked = directory
-            .link_member(grant, link, storage::Once::never())
+            .link_member(grant, link, userbridge::domain::Idempotency::never())
             .await
             .unwrap();
-        let entry = crate::support::first(linked).entry;
+        let entry = crate::support::first(linked).member;
         assert_eq!(entry.number.0, number);
         assert!(search(&*storage, id, "new ä").await.contains(&entry));
     }
@@ -282,7 +286,7 @@ async fn an_old_database_is_not_migrated_by_those_who_may_not() {
     for migrate in [Migrate::Never, Migrate::OnlyEmpty] {
         let refused = storage::connect(&url, migrate).await.err();
         assert!(
-            matches!(refused, Some(storage::StoreError::SchemaTooOld)),
+            matches!(refused, Some(storage::OpenError::SchemaTooOld)),
             "{refused:?}"
         );
     }
@@ -311,7 +315,7 @@ async fn members_from_before_there_were_facets_are_end_users_and_keep_their_role
         let changed = sqlx::query(change).execute(&mut connection).await.unwrap();
         assert!(changed.rows_affected() > 0);
     }
-    let number_of = "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'members' AND type <> 'table'";
+    let number_of = "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'members' AND type = 'index'";
     let attached: i64 = sqlx::query_scalar(number_of)
         .fetch_one(&mut connection)
         .await
@@ -323,7 +327,7 @@ async fn members_from_before_there_were_facets_are_end_users_and_keep_their_role
     let facets: Vec<_> = live
         .iter()
         .map(|entry| {
-            let portal_role = entry.member.profile.portal_role.as_ref();
+            let portal_role = entry.profile.portal_role.as_ref();
             (portal_role.map(PortalRole::as_str), entry.access.role)
         })
         .collect();
@@ -336,21 +340,20 @@ async fn members_from_before_there_were_facets_are_end_users_and_keep_their_role
         ]
     );
     for entry in &live {
-        let lookup = MemberLookup::UserId(entry.member.user_id);
+        let lookup = MemberLookup::UserId(entry.user_id);
         let found = storage
             .key_and_member(KeyDigest::of("acme"), lookup)
             .await
             .unwrap();
-        assert_eq!(found.member.as_ref(), Some(&entry.member));
+        assert_eq!(found.member, Some(entry.clone().into()));
     }
     let erased = storage
         .member(
             organization(ACME),
-            storage::MemberKey::Number(MemberNumber(2)),
-            true,
+            &userbridge::domain::MemberRef::Number(MemberNumber(2)),
         )
         .await;
-    assert_eq!(erased.unwrap().unwrap().member.profile.portal_role, None);
+    assert_eq!(erased.unwrap().unwrap().profile.portal_role, None);
     storage.close().await;
 
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
@@ -358,7 +361,7 @@ async fn members_from_before_there_were_facets_are_end_users_and_keep_their_role
         .fetch_one(&mut connection)
         .await
         .unwrap();
-    assert!(still >= attached, "indexes and triggers stay");
+    assert!(still >= attached, "indexes stay");
     let problems: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check")
         .fetch_all(&mut connection)
         .await
@@ -382,7 +385,7 @@ async fn a_start_cut_off_before_the_search_index_was_full_is_made_up_for_by_the_
     // As a command does, which migrates nothing.
     let storage = storage::connect(&url, Migrate::Never).await.unwrap();
     let directory = userbridge::service::Directory::new(storage.clone());
-    let link = userbridge::service::LinkRequest {
+    let link = userbridge::domain::LinkRequest {
         values: userbridge::domain::MemberPatch {
             name: Some(Some("New Ärger".parse().unwrap())),
             ..Default::default()
@@ -391,7 +394,7 @@ async fn a_start_cut_off_before_the_search_index_was_full_is_made_up_for_by_the_
     };
     let grant = userbridge::service::Write::operator(organization(ACME));
     directory
-        .link_member(grant, link, storage::Once::never())
+        .link_member(grant, link, userbridge::domain::Idempotency::never())
         .await
         .unwrap();
     storage.close().await;
@@ -457,7 +460,7 @@ async fn addresses_that_were_changed_before_are_former_ones_of_the_link_that_had
     let storage = storage::connect(&url, Migrate::Always).await.unwrap();
     let directory = userbridge::service::Directory::new(storage.clone());
     let link = async |organization_id: u128, email: &str| {
-        let link = userbridge::service::LinkRequest {
+        let link = userbridge::domain::LinkRequest {
             values: userbridge::domain::MemberPatch {
                 email: Some(Some(email.parse().unwrap())),
                 ..Default::default()
@@ -465,8 +468,10 @@ async fn addresses_that_were_changed_before_are_former_ones_of_the_link_that_had
             ..Default::default()
         };
         let grant = userbridge::service::Write::operator(organization(organization_id));
-        let linked = directory.link_member(grant, link, storage::Once::never()).await;
-        let user = crate::support::first(linked.unwrap()).entry.member.user_id;
+        let linked = directory
+            .link_member(grant, link, userbridge::domain::Idempotency::never())
+            .await;
+        let user = crate::support::first(linked.unwrap()).member.user_id;
         user.as_uuid()
             .as_u128()
             .checked_sub(ACME + 200)
@@ -501,4 +506,67 @@ async fn addresses_that_were_changed_before_are_former_ones_of_the_link_that_had
         .unwrap();
     assert_eq!(since, 8000);
     connection.close().await.unwrap();
+}
+
+/// Of each organization and of the deployment: members, teams, events.
+type Counters = Vec<(Vec<u8>, i64, i64, i64)>;
+
+#[tokio::test]
+async fn counters_go_on_from_what_any_earlier_schema_has() {
+    for version in 1..=6 {
+        let (_folder, url) = of_the_first_version().await;
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        migrate_to(&mut connection, version).await;
+        sqlx::query(
+            "INSERT INTO events (organization_id, sequence, kind, actor, at, fields)
+             VALUES (zeroblob(16), 7, 'api_key.created', 'operator', 1000, 'scopes')",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        if version > 1 {
+            // Numbers that were given once are not given again.
+            let gone =
+                "UPDATE organizations SET last_team_number = 5, last_member_number = 9 WHERE slug = 'acme'";
+            sqlx::query(gone).execute(&mut connection).await.unwrap();
+        }
+        connection.close().await.unwrap();
+
+        let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+        let directory = userbridge::service::Directory::new(storage.clone());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let counters: Counters = sqlx::query_as(
+            "SELECT organization_id, members, teams, events FROM organization_counters ORDER BY organization_id",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        let (members, teams) = if version > 1 { (9, 5) } else { (4, 1) };
+        let expected = [
+            (vec![0; 16], 0, 0, 7),
+            (bytes(ACME), members, teams, 1),
+            (bytes(GLOBEX), 2, 1, 1),
+        ];
+        assert_eq!(counters, expected, "from schema {version}");
+        for (id, live) in [(ACME, 3), (GLOBEX, 1)] {
+            let count = storage.count_members(organization(id), MemberFilter::default());
+            assert_eq!(count.await.unwrap(), live, "from schema {version}");
+        }
+        let grant = userbridge::service::Write::operator(organization(ACME));
+        let team = directory.create_team(
+            grant,
+            "new".parse().unwrap(),
+            "New".parse().unwrap(),
+            Idempotency::never(),
+        );
+        assert_eq!(first(team.await.unwrap()).number, TeamNumber(teams + 1));
+        let linked = directory.link_member(grant, LinkRequest::default(), Idempotency::never());
+        assert_eq!(
+            first(linked.await.unwrap()).member.number,
+            MemberNumber(members + 1)
+        );
+        let heads = storage.heads(vec![organization(ACME)]).await.unwrap();
+        assert_eq!(heads, [(organization(ACME), 3)]);
+        storage.close().await;
+    }
 }

@@ -5,12 +5,11 @@ use tonic::Status;
 
 use crate::{
     domain::{
-        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, MemberNumber,
-        MemberPatch, PortalRole, Role, Source, TeamNumber, Timestamp,
+        AuthMethod, AvatarUrl, CompanyName, Cursor, CustomerStatus, DisplayName, Email, ExternalId,
+        LinkRequest, Locale, MemberFilter, MemberNumber, MemberOrder, MemberPatch, MemberQuery, MemberRef,
+        Origin, PortalRole, Role, Source, TeamNumber, TimeRange, Timestamp,
     },
-    rpc::{faults::Faults, page::List, proto::userbridge::directory::v1 as pb, time::bound},
-    service::LinkRequest,
-    storage::{Cursor, MemberFilter, MemberKey, MemberOrder, MemberQuery, TimeRange},
+    rpc::{page::List, proto::userbridge::directory::v1 as pb, time::bound, violations::Violations},
 };
 
 /// Most teams of one member.
@@ -20,13 +19,14 @@ const MAX_TEAMS: usize = 100;
 const MAX_PARTS: usize = 100;
 
 /// The fields that a mask may name.
-const MUTABLE: [&str; 12] = [
+const MUTABLE: [&str; 13] = [
     "email",
     "name",
     "avatar_url",
     "portal_role",
     "company_name",
     "customer_status",
+    "locale",
     "role",
     "enabled",
     "auth_method",
@@ -40,55 +40,66 @@ const MUTABLE: [&str; 12] = [
 /// `INVALID_ARGUMENT` with every fault, those that were noted before too.
 pub(super) fn link_request(
     request: pb::LinkMemberRequest,
-    mut faults: Faults,
+    mut violations: Violations,
 ) -> Result<LinkRequest, Status> {
     if request.user_id.is_none() && request.external_id.is_none() && request.email.is_none() {
-        faults.add(
+        violations.add(
             "email",
             "at least one of user_id, external_id and email is required",
         );
     }
     if request.external_id.is_some() && request.source.is_none() {
-        faults.add("source", "is required with external_id");
+        violations.add("source", "is required with external_id");
     }
-    let user_id = request.user_id.and_then(|id| faults.id("user_id", &id));
-    let source = optional(&mut faults, "source", request.source, Source::new);
-    let external_id = optional(&mut faults, "external_id", request.external_id, ExternalId::new);
-    let role = role(&mut faults, "role", request.role);
-    let auth_method = auth_method(&mut faults, "auth_method", request.auth_method);
+    let user_id = request.user_id.and_then(|id| violations.id("user_id", &id));
+    let source = optional(&mut violations, "source", request.source, Source::new);
+    let external_id = optional(
+        &mut violations,
+        "external_id",
+        request.external_id,
+        ExternalId::new,
+    );
+    let role = role(&mut violations, "role", request.role);
+    let auth_method = auth_method(&mut violations, "auth_method", request.auth_method);
     let values = MemberPatch {
-        email: optional(&mut faults, "email", request.email, Email::new).map(Some),
-        name: optional(&mut faults, "name", request.name, DisplayName::new).map(Some),
-        avatar_url: optional(&mut faults, "avatar_url", request.avatar_url, AvatarUrl::new).map(Some),
-        portal_role: optional(&mut faults, "portal_role", request.portal_role, PortalRole::new).map(Some),
+        email: optional(&mut violations, "email", request.email, Email::new).map(Some),
+        name: optional(&mut violations, "name", request.name, DisplayName::new).map(Some),
+        avatar_url: optional(&mut violations, "avatar_url", request.avatar_url, AvatarUrl::new).map(Some),
+        portal_role: optional(
+            &mut violations,
+            "portal_role",
+            request.portal_role,
+            PortalRole::new,
+        )
+        .map(Some),
         company_name: optional(
-            &mut faults,
+            &mut violations,
             "company_name",
             request.company_name,
             CompanyName::new,
         )
         .map(Some),
         customer_status: optional(
-            &mut faults,
+            &mut violations,
             "customer_status",
             request.customer_status,
             CustomerStatus::new,
         )
         .map(Some),
+        locale: optional(&mut violations, "locale", request.locale, Locale::new).map(Some),
         role: role.map(Some),
         enabled: None,
         auth_method: auth_method.map(Some),
         external_id: None,
-        teams: Some(teams(&mut faults, "teams", request.teams)).filter(|teams| !teams.is_empty()),
+        teams: Some(teams(&mut violations, "teams", request.teams)).filter(|teams| !teams.is_empty()),
         primary_team: request
             .primary_team
-            .and_then(|number| team(&mut faults, "primary_team", number)),
+            .and_then(|number| team(&mut violations, "primary_team", number)),
     };
     let source = source.unwrap_or_default();
-    faults.finish(Some(LinkRequest {
+    violations.finish(Some(LinkRequest {
         user_id,
-        source,
-        external_id,
+        origin: Origin { source, external_id },
         values,
         only_without_role: request.only_without_role,
         staff: request.staff,
@@ -98,30 +109,30 @@ pub(super) fn link_request(
 /// # Errors
 ///
 /// `INVALID_ARGUMENT`: it names no member, or the name is bad.
-pub(super) fn member_key(by: Option<pb::get_member_request::By>) -> Result<MemberKey, Status> {
+pub(super) fn member_key(by: Option<pb::get_member_request::By>) -> Result<MemberRef, Status> {
     use pb::get_member_request::By;
-    let mut faults = Faults::default();
+    let mut violations = Violations::default();
     let key = match by {
-        Some(By::Id(id)) => faults.id("id", &id).map(MemberKey::Id),
-        Some(By::UserId(id)) => faults.id("user_id", &id).map(MemberKey::UserId),
-        Some(By::Email(email)) => faults.check("email", Email::new(email)).map(MemberKey::Email),
-        Some(By::Number(number)) => Some(MemberKey::Number(MemberNumber(number))),
+        Some(By::Id(id)) => violations.id("id", &id).map(MemberRef::Id),
+        Some(By::UserId(id)) => violations.id("user_id", &id).map(MemberRef::UserId),
+        Some(By::Email(email)) => violations.check("email", Email::new(email)).map(MemberRef::Email),
+        Some(By::Number(number)) => Some(MemberRef::Number(MemberNumber(number))),
         Some(By::ExternalId(external)) => {
-            let source = faults.check("external_id.source", Source::new(external.source));
-            let id = faults.check("external_id.id", ExternalId::new(external.id));
+            let source = violations.check("external_id.source", Source::new(external.source));
+            let id = violations.check("external_id.id", ExternalId::new(external.id));
             source
                 .zip(id)
-                .map(|(source, id)| MemberKey::ExternalId(source, id))
+                .map(|(source, id)| MemberRef::ExternalId(source, id))
         }
         None => {
-            faults.add(
+            violations.add(
                 "by",
                 "one of id, user_id, email, number and external_id is required",
             );
             None
         }
     };
-    faults.finish(key)
+    violations.finish(key)
 }
 
 /// The part of a list that is asked for: everything in which two pages of one list may differ.
@@ -153,21 +164,21 @@ pub(super) fn list_query(
     window: &Window,
     list: &List,
 ) -> Result<MemberQuery, Status> {
-    let mut faults = Faults::default();
-    let limit = faults.page_size(window.page_size);
-    let cursor: Option<(i64, Option<String>)> = list.cursor(&window.page_token, &mut faults);
-    let skip = faults.check(
+    let mut violations = Violations::default();
+    let limit = violations.page_size(window.page_size);
+    let cursor: Option<(i64, Option<String>)> = list.cursor(&window.page_token, &mut violations);
+    let skip = violations.check(
         "skip",
         u64::try_from(window.skip).map_err(|_| "must not be less than 0"),
     );
     if request.roles.len() > Role::ALL.len() + 1 {
-        faults.add("roles", format_args!("must be at most {}", Role::ALL.len() + 1));
+        violations.add("roles", format_args!("must be at most {}", Role::ALL.len() + 1));
     }
     let roles = request
         .roles
         .iter()
         .enumerate()
-        .map(|(index, number)| role(&mut faults, &format!("roles[{index}]"), *number))
+        .map(|(index, number)| role(&mut violations, &format!("roles[{index}]"), *number))
         .collect();
     let (order, descending) = match &request.order_by[..] {
         "" | "created_at" => (MemberOrder::Number, false),
@@ -175,7 +186,7 @@ pub(super) fn list_query(
         "name" => (MemberOrder::Name, false),
         "name desc" => (MemberOrder::Name, true),
         _ => {
-            faults.add(
+            violations.add(
                 "order_by",
                 "must be created_at or name, each optionally with ` desc`",
             );
@@ -185,30 +196,37 @@ pub(super) fn list_query(
     let filter = MemberFilter {
         roles,
         end_user: request.end_user,
-        team: request.team.and_then(|number| team(&mut faults, "team", number)),
+        team: request
+            .team
+            .and_then(|number| team(&mut violations, "team", number)),
         enabled: request.enabled,
-        source: optional(&mut faults, "source", request.source, Source::new),
-        email_parts: parts(&mut faults, "email_parts", request.email_parts, Email::MAX_CHARS),
+        source: optional(&mut violations, "source", request.source, Source::new),
+        email_parts: parts(
+            &mut violations,
+            "email_parts",
+            request.email_parts,
+            Email::MAX_CHARS,
+        ),
         name_parts: parts(
-            &mut faults,
+            &mut violations,
             "name_parts",
             request.name_parts,
             DisplayName::MAX_CHARS,
         ),
         created: TimeRange {
-            from: bound_of(&mut faults, "created_from", request.created_from),
-            until: bound_of(&mut faults, "created_until", request.created_until),
+            from: bound_of(&mut violations, "created_from", request.created_from),
+            until: bound_of(&mut violations, "created_until", request.created_until),
         },
         seen: TimeRange {
-            from: bound_of(&mut faults, "seen_from", request.seen_from),
-            until: bound_of(&mut faults, "seen_until", request.seen_until),
+            from: bound_of(&mut violations, "seen_from", request.seen_from),
+            until: bound_of(&mut violations, "seen_until", request.seen_until),
         },
     };
     let after = cursor.map(|(number, name)| Cursor {
         number: MemberNumber(number),
         name,
     });
-    faults.finish(Some(MemberQuery {
+    violations.finish(Some(MemberQuery {
         filter,
         order,
         descending,
@@ -218,15 +236,15 @@ pub(super) fn list_query(
     }))
 }
 
-/// What a mask names, with the values of the message. Faults are noted; then the patch is not to be used.
-pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Faults) -> MemberPatch {
+/// What a mask names, with the values of the message. Violations are noted; then the patch is not to be used.
+pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, violations: &mut Violations) -> MemberPatch {
     let paths = mask.map(|mask| mask.paths).unwrap_or_default();
     if paths.is_empty() {
-        faults.add("update_mask", "must name at least one field");
+        violations.add("update_mask", "must name at least one field");
     }
     // A path may be as long as a message, so it is not repeated.
     if paths.iter().any(|path| !MUTABLE.contains(&path.as_str())) {
-        faults.add(
+        violations.add(
             "update_mask",
             format_args!("must name none but {}", MUTABLE.join(", ")),
         );
@@ -234,48 +252,53 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Fa
     let named = |field: &str| paths.iter().any(|path| path == field);
     let mut patch = MemberPatch::default();
     if named("email") {
-        patch.email = faults.check_optional("member.email", member.email, Email::new);
+        patch.email = violations.check_optional("member.email", member.email, Email::new);
     }
     if named("name") {
-        patch.name = faults.check_optional("member.name", member.name, DisplayName::new);
+        patch.name = violations.check_optional("member.name", member.name, DisplayName::new);
     }
     if named("avatar_url") {
-        patch.avatar_url = faults.check_optional("member.avatar_url", member.avatar_url, AvatarUrl::new);
+        patch.avatar_url = violations.check_optional("member.avatar_url", member.avatar_url, AvatarUrl::new);
     }
     if named("portal_role") {
         if member.portal_role.is_none() && named("role") && member.role == i32::from(pb::Role::Unspecified) {
-            faults.add("update_mask", "must not clear both portal_role and role");
+            violations.add("update_mask", "must not clear both portal_role and role");
         }
-        patch.portal_role = faults.check_optional("member.portal_role", member.portal_role, PortalRole::new);
+        patch.portal_role =
+            violations.check_optional("member.portal_role", member.portal_role, PortalRole::new);
     }
     if named("company_name") {
         patch.company_name =
-            faults.check_optional("member.company_name", member.company_name, CompanyName::new);
+            violations.check_optional("member.company_name", member.company_name, CompanyName::new);
     }
     if named("customer_status") {
-        patch.customer_status = faults.check_optional(
+        patch.customer_status = violations.check_optional(
             "member.customer_status",
             member.customer_status,
             CustomerStatus::new,
         );
     }
+    if named("locale") {
+        patch.locale = violations.check_optional("member.locale", member.locale, Locale::new);
+    }
     if named("role") {
-        patch.role = Some(role(faults, "member.role", member.role));
+        patch.role = Some(role(violations, "member.role", member.role));
     }
     if named("enabled") {
         patch.enabled = Some(member.enabled);
     }
     if named("auth_method") {
-        patch.auth_method = Some(auth_method(faults, "member.auth_method", member.auth_method));
+        patch.auth_method = Some(auth_method(violations, "member.auth_method", member.auth_method));
     }
     if named("external_id") {
-        patch.external_id = faults.check_optional("member.external_id", member.external_id, ExternalId::new);
+        patch.external_id =
+            violations.check_optional("member.external_id", member.external_id, ExternalId::new);
     }
     if named("teams") {
-        patch.teams = Some(teams(faults, "member.teams", member.teams));
+        patch.teams = Some(teams(violations, "member.teams", member.teams));
     }
     if named("primary_team") {
-        patch.primary_team = team(faults, "member.primary_team", member.primary_team);
+        patch.primary_team = team(violations, "member.primary_team", member.primary_team);
     }
     patch
 }
@@ -283,9 +306,9 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, faults: &mut Fa
 /// The version of an etag: `Some(None)` for any, None and a fault for an etag that no member can have, such as another
 /// way to write a number that some member has.
 #[expect(clippy::option_option, reason = "any and bad are two things")]
-pub(super) fn version(etag: &str, faults: &mut Faults) -> Option<Option<i64>> {
+pub(super) fn version(etag: &str, violations: &mut Violations) -> Option<Option<i64>> {
     let etag = Some(etag).filter(|etag| !etag.is_empty());
-    faults.check_optional("etag", etag, |etag| {
+    violations.check_optional("etag", etag, |etag| {
         let version = etag.parse().ok();
         version
             .filter(|version: &i64| version.to_string() == etag)
@@ -294,7 +317,7 @@ pub(super) fn version(etag: &str, faults: &mut Faults) -> Option<Option<i64>> {
 }
 
 /// A role; None for the unspecified one, and for an unknown one, with a fault.
-pub(in crate::rpc) fn role(faults: &mut Faults, field: &str, number: i32) -> Option<Role> {
+pub(in crate::rpc) fn role(violations: &mut Violations, field: &str, number: i32) -> Option<Role> {
     match pb::Role::try_from(number) {
         Ok(pb::Role::Unspecified) => None,
         Ok(pb::Role::Owner) => Some(Role::Owner),
@@ -303,19 +326,19 @@ pub(in crate::rpc) fn role(faults: &mut Faults, field: &str, number: i32) -> Opt
         Ok(pb::Role::Viewer) => Some(Role::Viewer),
         Ok(pb::Role::RestrictedViewer) => Some(Role::RestrictedViewer),
         Err(_) => {
-            faults.add(field, "is no role");
+            violations.add(field, "is no role");
             None
         }
     }
 }
 
-fn auth_method(faults: &mut Faults, field: &str, number: i32) -> Option<AuthMethod> {
+fn auth_method(violations: &mut Violations, field: &str, number: i32) -> Option<AuthMethod> {
     match pb::AuthMethod::try_from(number) {
         Ok(pb::AuthMethod::Unspecified) => None,
         Ok(pb::AuthMethod::Password) => Some(AuthMethod::Password),
         Ok(pb::AuthMethod::Oidc) => Some(AuthMethod::Oidc),
         Err(_) => {
-            faults.add(field, "is no way to sign in");
+            violations.add(field, "is no way to sign in");
             None
         }
     }
@@ -323,54 +346,58 @@ fn auth_method(faults: &mut Faults, field: &str, number: i32) -> Option<AuthMeth
 
 /// A field's value if it is there and good; a fault if it is bad.
 fn optional<T, E: std::fmt::Display>(
-    faults: &mut Faults,
+    violations: &mut Violations,
     field: &str,
     value: Option<String>,
     new: impl FnOnce(String) -> Result<T, E>,
 ) -> Option<T> {
-    faults.check_optional(field, value, new).flatten()
+    violations.check_optional(field, value, new).flatten()
 }
 
-fn parts(faults: &mut Faults, field: &str, parts: Vec<String>, max: usize) -> Vec<String> {
+fn parts(violations: &mut Violations, field: &str, parts: Vec<String>, max: usize) -> Vec<String> {
     if parts.len() > MAX_PARTS {
-        faults.add(field, format_args!("must be at most {MAX_PARTS}"));
+        violations.add(field, format_args!("must be at most {MAX_PARTS}"));
         return Vec::new();
     }
     for (index, part) in parts.iter().enumerate() {
         let field = format!("{field}[{index}]");
         if part.is_empty() || part.chars().nth(max).is_some() {
-            faults.add(&field, format_args!("must be 1 to {max} characters"));
+            violations.add(&field, format_args!("must be 1 to {max} characters"));
         }
         if part.chars().any(char::is_control) {
-            faults.add(&field, "must not have control characters");
+            violations.add(&field, "must not have control characters");
         }
     }
     parts
 }
 
-fn team(faults: &mut Faults, field: &str, number: i64) -> Option<TeamNumber> {
+fn team(violations: &mut Violations, field: &str, number: i64) -> Option<TeamNumber> {
     if number < 1 {
-        faults.add(field, "must be a team's number, 1 or more");
+        violations.add(field, "must be a team's number, 1 or more");
         return None;
     }
     Some(TeamNumber(number))
 }
 
 /// Ascending, each once.
-fn teams(faults: &mut Faults, field: &str, numbers: Vec<i64>) -> Vec<TeamNumber> {
+fn teams(violations: &mut Violations, field: &str, numbers: Vec<i64>) -> Vec<TeamNumber> {
     if numbers.len() > MAX_TEAMS {
-        faults.add(field, format_args!("must be at most {MAX_TEAMS}"));
+        violations.add(field, format_args!("must be at most {MAX_TEAMS}"));
         return Vec::new();
     }
     let mut teams: Vec<_> = numbers
         .into_iter()
-        .filter_map(|number| team(faults, field, number))
+        .filter_map(|number| team(violations, field, number))
         .collect();
     teams.sort_unstable();
     teams.dedup();
     teams
 }
 
-fn bound_of(faults: &mut Faults, field: &str, time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
-    faults.check_optional(field, time, bound).flatten()
+fn bound_of(
+    violations: &mut Violations,
+    field: &str,
+    time: Option<prost_types::Timestamp>,
+) -> Option<Timestamp> {
+    violations.check_optional(field, time, bound).flatten()
 }

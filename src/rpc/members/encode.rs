@@ -3,22 +3,21 @@
 use prost::Message as _;
 
 use crate::{
-    domain::{AuthMethod, HeldAddress, MemberEntry, Role},
+    domain::{Association, AuthMethod, HeldAddress, LinkOutcome, Linked, Member, Page, Role},
     rpc::{
         events,
         page::{List, MAX_BYTES},
         proto::userbridge::directory::v1 as pb,
         time::timestamp,
     },
-    service::{ExportPage, Exported},
-    storage::{Association, LinkOutcome, Linked},
+    service::Exported,
 };
 
-pub(super) fn member(entry: MemberEntry) -> pb::Member {
-    let profile = entry.member.profile;
+pub(super) fn member(entry: Member) -> pb::Member {
+    let profile = entry.profile;
     pb::Member {
-        id: entry.member.id.to_string(),
-        user_id: entry.member.user_id.to_string(),
+        id: entry.id.to_string(),
+        user_id: entry.user_id.to_string(),
         number: entry.number.0,
         email: profile.email.map(Into::into),
         name: profile.name.map(Into::into),
@@ -26,6 +25,7 @@ pub(super) fn member(entry: MemberEntry) -> pb::Member {
         portal_role: profile.portal_role.map(Into::into),
         company_name: profile.company_name.map(Into::into),
         customer_status: profile.customer_status.map(Into::into),
+        locale: profile.locale.map(Into::into),
         role: role(entry.access.role).into(),
         enabled: entry.access.enabled,
         auth_method: auth_method(entry.access.auth_method).into(),
@@ -33,7 +33,7 @@ pub(super) fn member(entry: MemberEntry) -> pb::Member {
         external_id: entry.origin.external_id.map(Into::into),
         teams: entry.teams.iter().map(|team| team.0).collect(),
         primary_team: entry.primary_team.0,
-        created_at: Some(timestamp(entry.member.created_at)),
+        created_at: Some(timestamp(entry.created_at)),
         updated_at: Some(timestamp(entry.updated_at)),
         last_seen_at: entry.last_seen_at.map(timestamp),
         revoked_at: entry.revoked_at.map(timestamp),
@@ -46,24 +46,24 @@ pub(super) fn linked(linked: Linked) -> pb::LinkMemberResponse {
     let outcome = match linked.outcome {
         LinkOutcome::Created => pb::LinkOutcome::Created,
         LinkOutcome::Updated => pb::LinkOutcome::Updated,
-        LinkOutcome::Found => pb::LinkOutcome::Found,
+        LinkOutcome::Unchanged => pb::LinkOutcome::Found,
     };
     pb::LinkMemberResponse {
-        member: Some(member(linked.entry)),
+        member: Some(member(linked.member)),
         outcome: outcome.into(),
     }
 }
 
 /// As many entries of a page as fit into one answer.
-pub(super) fn exported(page: ExportPage, list: &List) -> pb::ExportMemberResponse {
+pub(super) fn exported(page: Page<Exported>, list: &List) -> pb::ExportMemberResponse {
     let mut response = pb::ExportMemberResponse::default();
     let mut left = MAX_BYTES;
     let (mut more, mut reached) = (page.more, None);
-    for entry in page.entries {
+    for entry in page.items {
         let place = entry.place();
         let mut next = pb::ExportMemberResponse::default();
         match entry {
-            Exported::Link(entry) => next.members.push(member(entry)),
+            Exported::Link(link) => next.members.push(member(link)),
             Exported::Address(address) => next.addresses.push(held_address(address)),
             Exported::Event(event) => next.events.push(events::event(event)),
         }

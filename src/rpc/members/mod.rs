@@ -13,16 +13,15 @@ use self::{
     encode::{association, exported, linked, member},
 };
 use super::{
-    LateDirectory, auth,
-    faults::Faults,
+    DirectoryCell, auth,
     page::{self, List},
     proto::userbridge::directory::v1 as pb,
     time::timestamp,
+    violations::Violations,
 };
 use crate::{
-    domain::{MemberId, UserId},
+    domain::{Idempotency, Idempotent, Linked, MemberId, MemberOrder, UserId},
     service::ExportPlace,
-    storage::{Answer, Linked, MemberOrder, Once},
 };
 
 /// Most ids of one `BatchGetMembers`.
@@ -30,11 +29,11 @@ const MAX_BATCH: usize = 500;
 
 /// The directory of members.
 pub(super) struct Members {
-    directory: LateDirectory,
+    directory: DirectoryCell,
 }
 
 impl Members {
-    pub(super) const fn new(directory: LateDirectory) -> Self {
+    pub(super) const fn new(directory: DirectoryCell) -> Self {
         Self { directory }
     }
 }
@@ -47,22 +46,22 @@ impl pb::member_service_server::MemberService for Members {
     ) -> Result<Response<pb::LinkMemberResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = auth::write(directory, &request).await?;
-        let mut faults = Faults::default();
+        let mut violations = Violations::default();
         let token = auth::token(
             request.metadata(),
             grant.actor(),
             "LinkMember",
             request.get_ref(),
-            &mut faults,
+            &mut violations,
         );
-        let link = link_request(request.into_inner(), faults)?;
-        let once = Once {
-            token,
+        let link = link_request(request.into_inner(), violations)?;
+        let once = Idempotency {
+            key: token,
             encode: |value: &Linked| linked(value.clone()).encode_to_vec(),
         };
         let response = match directory.link_member(grant, link, once).await? {
-            Answer::New(value) => linked(value),
-            Answer::Repeated(answer) => auth::repeated(&answer)?,
+            Idempotent::Fresh(value) => linked(value),
+            Idempotent::Replayed(answer) => auth::repeated(&answer)?,
         };
         Ok(Response::new(response))
     }
@@ -88,17 +87,17 @@ impl pb::member_service_server::MemberService for Members {
         let directory = self.directory.get()?;
         let grant = auth::read(directory, &request).await?;
         let request = request.into_inner();
-        let mut faults = Faults::default();
+        let mut violations = Violations::default();
         if !(1..=MAX_BATCH).contains(&request.ids.len()) {
-            faults.add("ids", format_args!("must be 1 to {MAX_BATCH} ids"));
+            violations.add("ids", format_args!("must be 1 to {MAX_BATCH} ids"));
         }
         let ids: Vec<_> = request
             .ids
             .iter()
             .enumerate()
-            .filter_map(|(index, id)| faults.id::<MemberId>(&format!("ids[{index}]"), id))
+            .filter_map(|(index, id)| violations.id::<MemberId>(&format!("ids[{index}]"), id))
             .collect();
-        let ids = faults.finish(Some(ids))?;
+        let ids = violations.finish(Some(ids))?;
         let batch = directory
             .members_by_id(grant, ids, request.include_revoked)
             .await?;
@@ -154,16 +153,16 @@ impl pb::member_service_server::MemberService for Members {
         let directory = self.directory.get()?;
         let grant = auth::write(directory, &request).await?;
         let request = request.into_inner();
-        let mut faults = Faults::default();
-        let id = faults.id::<MemberId>("id", &request.id);
+        let mut violations = Violations::default();
+        let id = violations.id::<MemberId>("id", &request.id);
         let patch = patch(
             request.member.unwrap_or_default(),
             request.update_mask,
-            &mut faults,
+            &mut violations,
         );
-        let version = version(&request.etag, &mut faults);
+        let version = version(&request.etag, &mut violations);
         let (id, patch, version) =
-            faults.finish(id.zip(version).map(|(id, version)| (id, patch, version)))?;
+            violations.finish(id.zip(version).map(|(id, version)| (id, patch, version)))?;
         let entry = directory.update_member(grant, id, patch, version).await?;
         Ok(Response::new(pb::UpdateMemberResponse {
             member: Some(member(entry)),
@@ -176,10 +175,10 @@ impl pb::member_service_server::MemberService for Members {
     ) -> Result<Response<pb::RevokeMemberResponse>, Status> {
         let directory = self.directory.get()?;
         let grant = auth::write(directory, &request).await?;
-        let mut faults = Faults::default();
-        let id = faults.id::<MemberId>("id", &request.get_ref().id);
-        let version = version(&request.get_ref().etag, &mut faults);
-        let (id, version) = faults.finish(id.zip(version))?;
+        let mut violations = Violations::default();
+        let id = violations.id::<MemberId>("id", &request.get_ref().id);
+        let version = version(&request.get_ref().etag, &mut violations);
+        let (id, version) = violations.finish(id.zip(version))?;
         let entry = directory.revoke_member(grant, id, version).await?;
         Ok(Response::new(pb::RevokeMemberResponse {
             member: Some(member(entry)),
@@ -221,13 +220,13 @@ impl pb::member_service_server::MemberService for Members {
         let directory = self.directory.get()?;
         let grant = auth::read(directory, &request).await?;
         let mut request = request.into_inner();
-        let mut faults = Faults::default();
-        let limit = faults.page_size(std::mem::take(&mut request.page_size));
+        let mut violations = Violations::default();
+        let limit = violations.page_size(std::mem::take(&mut request.page_size));
         let page_token = std::mem::take(&mut request.page_token);
         let list = List::new("ExportMember", Some(grant.organization()), &request);
-        let after: Option<ExportPlace> = list.cursor(&page_token, &mut faults);
-        let user = faults.id::<UserId>("user_id", &request.user_id);
-        let user = faults.finish(user)?;
+        let after: Option<ExportPlace> = list.cursor(&page_token, &mut violations);
+        let user = violations.id::<UserId>("user_id", &request.user_id);
+        let user = violations.finish(user)?;
         let page = directory
             .export_user(grant, user, after.unwrap_or_default(), limit)
             .await?;
@@ -271,13 +270,13 @@ impl pb::member_service_server::MemberService for Members {
 }
 
 fn member_id(text: &str) -> Result<MemberId, Status> {
-    let mut faults = Faults::default();
-    let id = faults.id("id", text);
-    faults.finish(id)
+    let mut violations = Violations::default();
+    let id = violations.id("id", text);
+    violations.finish(id)
 }
 
 fn user_id(text: &str) -> Result<UserId, Status> {
-    let mut faults = Faults::default();
-    let id = faults.id("user_id", text);
-    faults.finish(id)
+    let mut violations = Violations::default();
+    let id = violations.id("user_id", text);
+    violations.finish(id)
 }

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{error::engine, writer::Truncation};
+use super::{error::store_error, writer::Truncation};
 use crate::storage::StoreError;
 
 /// How many pages of 4 KiB wait in the log until they are moved: SQLite's own default.
@@ -57,7 +57,9 @@ impl Checkpointer {
             // As the writer has it.
             .command_buffer_size(0)
             .disable_statement_logging();
-        let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
+        let connection = SqliteConnection::connect_with(&options)
+            .await
+            .map_err(store_error)?;
         let turn = Arc::new(Mutex::new(()));
         let (close, closing) = watch::channel(false);
         let (empty, requests) = mpsc::unbounded_channel();

@@ -2,7 +2,7 @@
 
 use sqlx::error::ErrorKind;
 
-use crate::storage::{Conflict, Outage, StoreError};
+use crate::{domain::Outage, storage::StoreError};
 
 // Primary result codes: the low byte of extended ones (sqlite.org/rescode.html).
 const BUSY: i32 = 5;
@@ -16,21 +16,20 @@ const PROTOCOL: i32 = 15;
 const NOTADB: i32 = 26;
 
 /// What an error of the engine means to the layers above.
-pub(super) fn engine(error: sqlx::Error) -> StoreError {
+pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     match (outage(&error), error) {
         (Some(outage), _) => StoreError::Unavailable(outage),
-        (None, sqlx::Error::PoolClosed) => StoreError::Closed,
-        (None, sqlx::Error::PoolTimedOut) => StoreError::Overloaded,
+        (None, sqlx::Error::ColumnDecode { index, .. }) => {
+            StoreError::Corrupt(index.trim_matches('"').to_owned())
+        }
         (None, other) => StoreError::Engine(Box::new(other)),
     }
 }
 
-/// As [`engine`], for a statement that breaks this rule of uniqueness when it breaks one.
-pub(super) fn unique(error: sqlx::Error, conflict: Conflict) -> StoreError {
-    match error.as_database_error().map(sqlx::error::DatabaseError::kind) {
-        Some(ErrorKind::UniqueViolation) => StoreError::Conflict(conflict),
-        _ => engine(error),
-    }
+/// Whether a statement would have broken a rule of uniqueness.
+pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|error| error.kind() == ErrorKind::UniqueViolation)
 }
 
 /// What is wrong with the file or the machine, if that is why it failed. A damaged page (`SQLITE_CORRUPT`) is none: who

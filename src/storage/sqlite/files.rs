@@ -15,11 +15,11 @@ use sqlx::{
 };
 
 use super::{
-    error::{engine, is_no_database},
+    error::{is_no_database, store_error},
     migrate::{APPLICATION_ID, FIRST_MIGRATION},
     settings::Settings,
 };
-use crate::storage::{Migrate, StoreError};
+use crate::storage::{Migrate, OpenError};
 
 /// Only the server's own user reads the file. SQLite gives `-wal` and `-shm` the mode of the file.
 const MODE: u32 = 0o600;
@@ -29,19 +29,19 @@ pub(super) async fn prepare(
     url: &str,
     migrate: Migrate,
     settings: &Settings,
-) -> Result<SqliteConnectOptions, StoreError> {
+) -> Result<SqliteConnectOptions, OpenError> {
     let options = parse(url)?;
     let path = options.get_filename().to_owned();
     if !path.exists() {
         if migrate == Migrate::Never {
-            return Err(StoreError::NoDatabase);
+            return Err(OpenError::NoDatabase);
         }
         create(&path)?;
     }
     // SQLite names the files beside it after what a link leads to.
     let path = path
         .canonicalize()
-        .map_err(|source| StoreError::CannotOpen { path, source })?;
+        .map_err(|source| OpenError::CannotOpen { path, source })?;
     require_access(&path)?;
     let options = options.filename(&path).busy_timeout(settings.busy_timeout);
     require_own(&options).await?;
@@ -56,8 +56,8 @@ pub(super) async fn prepare(
 }
 
 /// A URL that names a file to be written. SQLite would also take memory, and a temporary file where there is no name.
-fn parse(url: &str) -> Result<SqliteConnectOptions, StoreError> {
-    let options = SqliteConnectOptions::from_str(url).map_err(|_| StoreError::NoFile)?;
+fn parse(url: &str) -> Result<SqliteConnectOptions, OpenError> {
+    let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::NoFile)?;
     let name = options.get_filename().to_string_lossy().into_owned();
     let is_odd = url.split_once('?').is_some_and(|(_, query)| {
         query
@@ -65,12 +65,12 @@ fn parse(url: &str) -> Result<SqliteConnectOptions, StoreError> {
             .any(|setting| matches!(setting, "mode=memory" | "mode=ro") || setting.starts_with("immutable="))
     });
     if name.is_empty() || name == ":memory:" || name.starts_with("file:") || is_odd {
-        return Err(StoreError::NoFile);
+        return Err(OpenError::NoFile);
     }
     Ok(options.create_if_missing(false))
 }
 
-fn create(path: &Path) -> Result<(), StoreError> {
+fn create(path: &Path) -> Result<(), OpenError> {
     let created = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -82,7 +82,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(source) => {
             let path = path.to_owned();
-            Err(StoreError::CannotOpen { path, source })
+            Err(OpenError::CannotOpen { path, source })
         }
     }
 }
@@ -90,7 +90,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
 /// That this process may write the file and those beside it. SQLite would open them all the same, and make files beside the
 /// database that nobody may write, which keep it read-only also when it is writable again. They are not opened to find
 /// out: closing a file ends all the locks that this process has on it.
-fn require_access(path: &Path) -> Result<(), StoreError> {
+fn require_access(path: &Path) -> Result<(), OpenError> {
     let beside = ["-wal", "-shm"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -98,7 +98,7 @@ fn require_access(path: &Path) -> Result<(), StoreError> {
     });
     let beside = beside.iter().map(PathBuf::as_path).filter(|path| path.exists());
     for path in path.parent().into_iter().chain([path]).chain(beside) {
-        access(path, Access::READ_OK | Access::WRITE_OK).map_err(|error| StoreError::CannotOpen {
+        access(path, Access::READ_OK | Access::WRITE_OK).map_err(|error| OpenError::CannotOpen {
             path: path.to_owned(),
             source: error.into(),
         })?;
@@ -107,14 +107,14 @@ fn require_access(path: &Path) -> Result<(), StoreError> {
 }
 
 /// That the file is ours, or empty. It is looked at without the settings that would write to it.
-async fn require_own(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+async fn require_own(options: &SqliteConnectOptions) -> Result<(), OpenError> {
     let options = options.clone().disable_statement_logging();
     let mut connection = SqliteConnection::connect_with(&options)
         .await
         .map_err(open_error)?;
     let own = is_own(&mut connection).await.map_err(open_error);
     connection.close().await.map_err(open_error)?;
-    if own? { Ok(()) } else { Err(StoreError::Foreign) }
+    if own? { Ok(()) } else { Err(OpenError::Foreign) }
 }
 
 async fn is_own(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
@@ -143,11 +143,11 @@ async fn is_own(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> 
     Ok(first.map_or(tables == 1, |checksum| checksum == FIRST_MIGRATION.as_slice()))
 }
 
-fn open_error(error: sqlx::Error) -> StoreError {
+fn open_error(error: sqlx::Error) -> OpenError {
     if is_no_database(&error) {
-        StoreError::NotADatabase
+        OpenError::NotADatabase
     } else {
-        engine(error)
+        store_error(error).into()
     }
 }
 

@@ -4,68 +4,70 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use sqlx::{Row as _, sqlite::SqliteRow};
-use uuid::Uuid;
 
 use super::{
-    error::engine,
-    members::MemberRow,
-    row::{owner_of, time},
+    error::store_error,
+    members::{self, JsonMember},
 };
 use crate::{
-    domain::{ApiKey, ApiKeyId, Timestamp},
-    storage::{Found, StoreError},
+    domain::{ApiKey, ApiKeyId, OrganizationId, Timestamp},
+    storage::{KeyAndMember, StoreError, values::organization_of},
 };
 
 /// The slot of a `lookup`, its key `k` and its member `m` if there is one: a [`FoundRow`].
-pub(super) const FOUND: &str = "json_array(
-    lookup.slot, hex(k.id), hex(k.organization_id), k.scopes, k.hint, k.created_at, k.expires_at, k.revoked_at,
-    k.last_used_at,
-    CASE WHEN m.row IS NOT NULL THEN json_array(
-        hex(m.id), hex(m.user_id), m.email, m.name, m.avatar_url, m.portal_role, m.company_name, m.customer_status,
-        m.created_at
-    ) END
-)";
+pub(super) fn found() -> String {
+    format!(
+        "json_array(
+             lookup.slot, hex(k.id), hex(k.organization_id), k.scopes, k.hint, k.created_at, k.expires_at,
+             k.superseded_at, k.revoked_at, k.last_used_at, CASE WHEN m.row IS NOT NULL THEN {} END
+         )",
+        members::json()
+    )
+}
 
-/// A row of [`FOUND`].
+/// A row of [`found`].
 #[derive(Deserialize)]
 pub(super) struct FoundRow<'a> {
     pub(super) slot: usize,
-    id: Uuid,
-    organization_id: Uuid,
+    id: ApiKeyId,
+    organization_id: OrganizationId,
     scopes: &'a str,
     #[serde(borrow)]
     hint: Cow<'a, str>,
-    created_at: i64,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
-    last_used_at: Option<i64>,
-    member: Option<MemberRow>,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    superseded_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+    member: Option<JsonMember>,
 }
 
 impl<'a> FoundRow<'a> {
     /// All rows of the one text that an answer consists of.
     pub(super) fn all(answer: &'a SqliteRow) -> Result<Vec<Self>, StoreError> {
-        let text = answer.try_get(0).map_err(engine)?;
-        serde_json::from_str(text).map_err(|_| StoreError::Corrupt("look-up"))
+        let text = answer.try_get(0).map_err(store_error)?;
+        serde_json::from_str(text).map_err(|_| StoreError::Corrupt("look-up".to_owned()))
     }
 }
 
-impl TryFrom<FoundRow<'_>> for Found {
+impl TryFrom<FoundRow<'_>> for KeyAndMember {
     type Error = StoreError;
 
     fn try_from(row: FoundRow<'_>) -> Result<Self, StoreError> {
+        let scopes = row.scopes.parse();
         Ok(Self {
             key: Some(ApiKey {
-                id: ApiKeyId::from_uuid(row.id),
-                organization_id: owner_of(row.organization_id.as_bytes())?,
-                scopes: row.scopes.parse().map_err(|_| StoreError::Corrupt("scope"))?,
+                id: row.id,
+                organization_id: organization_of(row.organization_id),
+                scopes: scopes.map_err(|_| StoreError::Corrupt("scopes".to_owned()))?,
                 hint: row.hint.into_owned(),
-                created_at: Timestamp::from_millis(row.created_at),
-                expires_at: time(row.expires_at),
-                revoked_at: time(row.revoked_at),
-                last_used_at: time(row.last_used_at),
+                created_at: row.created_at,
+                expires_at: row.expires_at,
+                superseded_at: row.superseded_at,
+                revoked_at: row.revoked_at,
+                last_used_at: row.last_used_at,
             }),
-            member: row.member.map(TryInto::try_into).transpose()?,
+            member: row.member.map(|member| member.0),
         })
     }
 }

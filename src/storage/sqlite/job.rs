@@ -1,14 +1,14 @@
 //! Changes that wait for the writer: what runs inside its transaction, and hears how that ended.
 
-use std::pin::Pin;
-
+use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
-use crate::storage::{Outage, StoreError};
-
-/// Work inside a transaction.
-pub(super) type Work<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
+use super::transaction::SqliteTransaction;
+use crate::{
+    domain::Outage,
+    storage::{StoreError, Verdict, Work},
+};
 
 /// How a job ended inside its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub(super) enum Ran {
     Broken(Outage),
 }
 
-impl<T> From<&Result<T, StoreError>> for Ran {
-    fn from(result: &Result<T, StoreError>) -> Self {
+impl Ran {
+    pub(super) const fn of<T>(result: &Result<T, StoreError>) -> Self {
         match result {
             Ok(_) => Self::Made,
             Err(StoreError::Unavailable(outage)) => Self::Broken(*outage),
@@ -58,7 +58,7 @@ pub(super) trait Job: Send {
     fn is_abandoned(&self) -> bool;
 
     /// Makes the change and keeps its result.
-    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, Ran>;
+    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Ran>;
 
     /// After a failure, the changes that failed together as jobs of their own, to be tried again: most may not fail alone.
     fn split(&mut self) -> Vec<Box<dyn Job>> {
@@ -69,51 +69,38 @@ pub(super) trait Job: Send {
     fn finish(self: Box<Self>, failure: Option<Failure>);
 }
 
-/// A job made of a closure.
-pub(super) struct Pending<F, T> {
-    work: Option<F>,
-    result: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
+/// A rule that waits.
+pub(super) struct Pending {
+    work: Box<dyn Work>,
+    reply: oneshot::Sender<Result<(), StoreError>>,
 }
 
-impl<F, T> Pending<F, T> {
-    pub(super) const fn new(work: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self {
-            work: Some(work),
-            result: None,
-            reply,
-        }
+impl Pending {
+    pub(super) const fn new(work: Box<dyn Work>, reply: oneshot::Sender<Result<(), StoreError>>) -> Self {
+        Self { work, reply }
     }
 }
 
-impl<F, T> Job for Pending<F, T>
-where
-    F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Result<T, StoreError>> + Send,
-    T: Send,
-{
+impl Job for Pending {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
-    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, Ran> {
+    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Ran> {
         Box::pin(async move {
-            let Some(work) = self.work.take() else {
-                return Ran::Failed;
-            };
-            let result = work(connection).await;
-            let ran = Ran::from(&result);
-            self.result = Some(result);
-            ran
+            let mut transaction = SqliteTransaction::new(connection);
+            let verdict = self.work.run(&mut transaction).await;
+            match (transaction.outage(), verdict) {
+                (Some(outage), _) => Ran::Broken(outage),
+                (None, Verdict::Commit) => Ran::Made,
+                (None, Verdict::Undo) => Ran::Failed,
+            }
         })
     }
 
     fn finish(self: Box<Self>, failure: Option<Failure>) {
-        let result = match (self.result, failure) {
-            // Also if it failed by itself: of a connection that broke it is not known what it last read.
-            (_, Some(failure)) => Err(failure.into()),
-            (Some(result), None) => result,
-            (None, None) => Err(StoreError::Closed),
-        };
+        // The work itself knows what came of it, unless nothing did.
+        let result = failure.map_or(Ok(()), |failure| Err(failure.into()));
         // A caller that went away does not mind.
         let _ = self.reply.send(result);
     }

@@ -20,15 +20,15 @@ use tokio::{
 };
 
 use super::{
-    error::{engine, outage},
-    found::{FOUND, FoundRow},
+    batch::{Batched, MAX_BATCH},
+    error::{outage, store_error},
+    found::{FoundRow, found},
     outage::{Outages, Side},
     settings::Settings,
-    slots::{MAX_SLOTS, Slotted},
 };
 use crate::{
-    domain::{KeyDigest, MemberLookup},
-    storage::{Condition, Found, Outage, StoreError},
+    domain::{Condition, KeyDigest, MemberLookup, Outage},
+    storage::{KeyAndMember, StoreError},
 };
 
 /// How much of the file this connection keeps in memory, once it has read it: by reckoning, the inner pages of the
@@ -38,11 +38,11 @@ const CACHE_KIB: u32 = 32 * 1024;
 /// Slot, digest, and one of user id and address. Only an end user is found. All that is found comes as one text: sqlx
 /// hands rows over one by one, and copies each column into memory of its own. A key of a deleted organization is revoked,
 /// so this need not look at organizations.
-static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
-    Slotted::new(
+static LOOKUP: LazyLock<Batched> = LazyLock::new(|| {
+    Batched::new(
         &format!(
             "WITH lookup (slot, digest, user_id, email) AS (VALUES {{slots}})
-             SELECT json_group_array({FOUND})
+             SELECT json_group_array({})
              FROM lookup
              JOIN api_keys AS k ON k.digest = lookup.digest
              LEFT JOIN members AS m ON m.row = CASE
@@ -54,7 +54,8 @@ static LOOKUP: LazyLock<Slotted> = LazyLock::new(|| {
                      SELECT row FROM members
                      WHERE organization_id = k.organization_id AND email = lookup.email AND revoked_at IS NULL
                  )
-             END AND m.portal_role IS NOT NULL"
+             END AND m.portal_role IS NOT NULL",
+            found()
         ),
         3,
     )
@@ -74,7 +75,7 @@ enum Message {
 struct Lookup {
     digest: KeyDigest,
     member: Option<MemberLookup>,
-    reply: oneshot::Sender<Result<Found, StoreError>>,
+    reply: oneshot::Sender<Result<KeyAndMember, StoreError>>,
 }
 
 impl LookupQueue {
@@ -87,7 +88,9 @@ impl LookupQueue {
         let options = options
             .pragma("cache_size", format!("-{CACHE_KIB}"))
             .disable_statement_logging();
-        let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
+        let connection = SqliteConnection::connect_with(&options)
+            .await
+            .map_err(store_error)?;
         let (queue, messages) = mpsc::channel(settings.lookup_queue);
         let reader = Reader {
             outages: Outages::new(Side::Reads, options.get_filename(), condition),
@@ -106,7 +109,7 @@ impl LookupQueue {
         &self,
         digest: KeyDigest,
         member: Option<MemberLookup>,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<KeyAndMember, StoreError> {
         let (reply, result) = oneshot::channel();
         self.queue
             .try_send(Message::Lookup(Lookup {
@@ -140,13 +143,13 @@ struct Reader {
 
 impl Reader {
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        let mut batch = Vec::with_capacity(MAX_SLOTS);
+        let mut batch = Vec::with_capacity(MAX_BATCH);
         // When to try without being asked. It is waited for in an outage only.
         let mut attempt = pin!(sleep(std::time::Duration::ZERO));
         loop {
             let is_ill = self.outages.current().is_some();
             tokio::select! {
-                count = messages.recv_many(&mut batch, MAX_SLOTS) => {
+                count = messages.recv_many(&mut batch, MAX_BATCH) => {
                     if count == 0 {
                         break;
                     }
@@ -265,7 +268,7 @@ fn reply(lookups: Vec<Lookup>, rows: Vec<FoundRow<'_>>) {
     }
     for lookup in lookups.into_iter().flatten() {
         // No row: there is no such key.
-        let _ = lookup.reply.send(Ok(Found::default()));
+        let _ = lookup.reply.send(Ok(KeyAndMember::default()));
     }
 }
 
@@ -292,7 +295,7 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("users.db").display());
         connect(&url, Migrate::Always).await.unwrap().close().await;
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        for lookups in [1, MAX_SLOTS] {
+        for lookups in [1, MAX_BATCH] {
             let (sql, _) = LOOKUP.fitting(lookups);
             let explain = format!("EXPLAIN QUERY PLAN {sql}");
             let plan: Vec<String> = sqlx::query(AssertSqlSafe(explain))

@@ -8,8 +8,8 @@ use sqlx::{
     sqlite::SqliteConnectOptions,
 };
 
-use super::{error::engine, members::fill_search};
-use crate::storage::{Migrate, StoreError};
+use super::{error::store_error, members::fill_search};
+use crate::storage::{Migrate, OpenError, StoreError};
 
 /// Embedded in the program. An applied migration is never edited: its checksum is in every database.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -29,55 +29,61 @@ pub(super) static FIRST_MIGRATION: LazyLock<Vec<u8>> = LazyLock::new(|| {
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Migrates or checks the file. What was cut off has not happened.
-pub(super) async fn run(options: &SqliteConnectOptions, migrate: Migrate) -> Result<(), StoreError> {
+pub(super) async fn run(options: &SqliteConnectOptions, migrate: Migrate) -> Result<(), OpenError> {
     let options = options.clone().busy_timeout(PATIENCE);
-    let mut connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
+    let mut connection = SqliteConnection::connect_with(&options)
+        .await
+        .map_err(store_error)?;
     let result = migrate_or_check(&mut connection, migrate).await;
-    connection.close().await.map_err(engine)?;
+    connection.close().await.map_err(store_error)?;
     result
 }
 
-async fn migrate_or_check(connection: &mut SqliteConnection, migrate: Migrate) -> Result<(), StoreError> {
+async fn migrate_or_check(connection: &mut SqliteConnection, migrate: Migrate) -> Result<(), OpenError> {
     let found = applied(connection).await?;
     let known = newest();
     match migrate {
-        _ if found > known => Err(StoreError::SchemaTooNew { found, known }),
+        _ if found > known => Err(OpenError::SchemaTooNew { found, known }),
         Migrate::Always => {
             up(connection).await?;
-            fill_search(connection).await
+            Ok(fill_search(connection).await?)
         }
         Migrate::OnlyEmpty if found == 0 => up(connection).await,
-        Migrate::OnlyEmpty | Migrate::Never if found < known => Err(StoreError::SchemaTooOld),
+        Migrate::OnlyEmpty | Migrate::Never if found < known => Err(OpenError::SchemaTooOld),
         Migrate::OnlyEmpty | Migrate::Never => Ok(()),
     }
 }
 
 /// All in one transaction that begins with the lock: of several programs that start on one file, one migrates, and the
 /// others wait for it and find nothing left to do. It always writes, so a file that can't be written is refused here.
-async fn up(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(engine)?;
+async fn up(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(store_error)?;
     MIGRATIONS.run(&mut *transaction).await.map_err(migrate_error)?;
     sqlx::query(AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}")))
         .execute(&mut *transaction)
         .await
-        .map_err(engine)?;
-    transaction.commit().await.map_err(engine)
+        .map_err(store_error)?;
+    transaction.commit().await.map_err(store_error)?;
+    Ok(())
 }
 
 /// The newest version in the database; 0 if it has none.
-async fn applied(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+async fn applied(connection: &mut SqliteConnection) -> Result<i64, OpenError> {
     let tables: i64 =
         sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
             .fetch_one(&mut *connection)
             .await
-            .map_err(engine)?;
+            .map_err(store_error)?;
     if tables == 0 {
         return Ok(0);
     }
     sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
         .fetch_one(connection)
         .await
-        .map_err(engine)
+        .map_err(|error| store_error(error).into())
 }
 
 fn newest() -> i64 {
@@ -88,14 +94,14 @@ fn newest() -> i64 {
         .unwrap_or_default()
 }
 
-fn migrate_error(error: MigrateError) -> StoreError {
+fn migrate_error(error: MigrateError) -> OpenError {
     match error {
-        MigrateError::VersionMissing(found) => StoreError::SchemaTooNew {
+        MigrateError::VersionMissing(found) => OpenError::SchemaTooNew {
             found,
             known: newest(),
         },
-        MigrateError::VersionMismatch(version) => StoreError::SchemaChanged(version),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => engine(error),
-        other => StoreError::Engine(Box::new(other)),
+        MigrateError::VersionMismatch(version) => OpenError::SchemaChanged(version),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => store_error(error).into(),
+        other => StoreError::Engine(Box::new(other)).into(),
     }
 }

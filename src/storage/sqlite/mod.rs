@@ -3,13 +3,15 @@
 //! Ways into the file, each for its own kind of work: `lookup` answers the hot path, `writer` makes every change, `reads`
 //! reads everything else, and `checkpoint` moves what was written to where it stays.
 
-mod answers;
 mod api_keys;
+mod batch;
 mod checkpoint;
+mod columns;
 mod error;
 mod events;
 mod files;
 mod found;
+mod idempotency;
 mod job;
 mod lookup;
 mod members;
@@ -18,11 +20,10 @@ mod organizations;
 mod outage;
 mod reads;
 mod revoke;
-mod row;
 mod settings;
 mod shares;
-mod slots;
 mod teams;
+mod transaction;
 mod writer;
 
 use async_trait::async_trait;
@@ -32,8 +33,11 @@ use tokio::{
     time::{Duration, Instant, sleep},
 };
 
-use self::{checkpoint::Checkpointer, error::engine, lookup::LookupQueue, reads::Reads, writer::WriteQueue};
-use super::{Condition, Migrate, Storage, StoreError};
+use self::{
+    checkpoint::Checkpointer, error::store_error, lookup::LookupQueue, reads::Reads, writer::WriteQueue,
+};
+use super::{Migrate, OpenError, Storage, StoreError, Work};
+use crate::domain::Condition;
 
 pub use self::settings::Settings;
 
@@ -59,7 +63,7 @@ impl SqliteStorage {
     /// # Errors
     ///
     /// As [`super::connect`] says.
-    pub async fn open(url: &str, migrate: Migrate) -> Result<Self, StoreError> {
+    pub async fn open(url: &str, migrate: Migrate) -> Result<Self, OpenError> {
         Self::open_with(url, migrate, Settings::default()).await
     }
 
@@ -68,7 +72,7 @@ impl SqliteStorage {
     /// # Errors
     ///
     /// As [`super::connect`] says.
-    pub async fn open_with(url: &str, migrate: Migrate, settings: Settings) -> Result<Self, StoreError> {
+    pub async fn open_with(url: &str, migrate: Migrate, settings: Settings) -> Result<Self, OpenError> {
         let options = files::prepare(url, migrate, &settings).await?;
         migrate::run(&options, migrate).await?;
         let (sender, condition) = watch::channel(Condition::default());
@@ -78,7 +82,7 @@ impl SqliteStorage {
         }
         let writes = WriteQueue::start(writer_options, &settings, sender.clone()).await?;
         let readers = options.clone().read_only(true);
-        let anchor = anchor(&readers).await.map_err(engine)?;
+        let anchor = anchor(&readers).await.map_err(store_error)?;
         let reads = Reads::new(&readers, &condition);
         Ok(Self {
             lookups: LookupQueue::start(readers, &settings, sender).await?,
@@ -103,6 +107,15 @@ async fn anchor(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx
 
 #[async_trait]
 impl Storage for SqliteStorage {
+    async fn transact(&self, work: Box<dyn Work>) -> Result<(), StoreError> {
+        self.writes.transact(work).await
+    }
+
+    async fn purge(&self) {
+        // What was overwritten in the file is still in the write-ahead log until it is emptied.
+        self.checkpoints.empty().await;
+    }
+
     async fn compact(&self) -> Result<(), StoreError> {
         let _turn = self.checkpoints.turn().await;
         self.writes.vacuum().await?;

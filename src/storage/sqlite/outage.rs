@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use crate::storage::{Condition, Outage};
+use crate::domain::{Condition, Outage};
 
 /// One line of the log in this time, however often something fails.
 const SAID_EVERY: Duration = Duration::from_secs(30);

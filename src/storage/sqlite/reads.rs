@@ -8,16 +8,20 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    Connection as _, FromRow, Sqlite, SqliteConnection,
+    query::QueryAs,
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow},
+};
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{
-    error::engine,
+    error::store_error,
     shares::{Limits, Place, Shares},
 };
 use crate::{
-    domain::OrganizationId,
-    storage::{Condition, Outage, StoreError},
+    domain::{Condition, OrganizationId, Outage},
+    storage::StoreError,
 };
 
 /// Reads that take some milliseconds at most.
@@ -139,7 +143,10 @@ impl Lane {
             reading.reader = Some(Reader::open(&reading.lane.options).await?);
             Ok(reading)
         });
-        opening.await.map_err(|_| StoreError::Closed)?.map_err(engine)
+        opening
+            .await
+            .map_err(|_| StoreError::Closed)?
+            .map_err(store_error)
     }
 
     async fn close(&self) {
@@ -185,6 +192,34 @@ impl Reading {
     pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         let reader = self.reader.as_mut().ok_or(StoreError::Closed)?;
         Ok(&mut reader.connection)
+    }
+
+    /// Reads one row, and ends.
+    pub(super) async fn optional<T>(
+        mut self,
+        query: QueryAs<'_, Sqlite, T, SqliteArguments>,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        let found = query.fetch_optional(self.connection()?).await;
+        let found = found.map_err(store_error)?;
+        self.end();
+        Ok(found)
+    }
+
+    /// Reads all rows, and ends.
+    pub(super) async fn all<T>(
+        mut self,
+        query: QueryAs<'_, Sqlite, T, SqliteArguments>,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        let found = query.fetch_all(self.connection()?).await;
+        let found = found.map_err(store_error)?;
+        self.end();
+        Ok(found)
     }
 
     /// Ends a read of which nothing runs any more. Its connection is for the next one.
@@ -239,7 +274,7 @@ mod tests {
         sqlx::query_scalar(sql)
             .fetch_one(reading.connection()?)
             .await
-            .map_err(engine)
+            .map_err(store_error)
     }
 
     async fn select(reading: Result<Reading, StoreError>) -> Result<i64, StoreError> {
@@ -248,7 +283,7 @@ mod tests {
             .fetch_one(reading.connection()?)
             .await;
         reading.end();
-        one.map_err(engine)
+        one.map_err(store_error)
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! Revocations that wait together, made by three statements however many they are: an integrator's `delete` is on the hot
-//! path. The rule is that of [`crate::storage::MemberStore::revoke_user`]: an end user's link ends; staff keep link and role
+//! Revocations that wait together, found, made and told by one text of statements each, however many they are: an
+//! integrator's `delete` is on the hot path. The rule is that of [`crate::storage::MemberStore::revoke_user`]: an end user's link ends; staff keep link and role
 //! and only cease to be end users.
 //!
 //! What a statement has changed before it fails is undone with all of its transaction or savepoint. So those that change
@@ -8,24 +8,24 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use super::{
-    error::engine,
-    job::{Failure, Job, Ran, Work},
-    slots::Slotted,
+    batch::Batched,
+    error::store_error,
+    job::{Failure, Job, Ran},
 };
 use crate::{
-    domain::{Actor, EventKind, OrganizationId, Timestamp, UserId},
-    storage::{Change, StoreError},
+    domain::{Change, EventKind, MemberId, OrganizationId, Timestamp, UserId},
+    storage::StoreError,
 };
 
 /// Organization and user. What is found, [`Link`]s, comes as one text: sqlx hands rows over one by one.
-static FIND: LazyLock<Slotted> = LazyLock::new(|| {
-    Slotted::new(
+static FIND: LazyLock<Batched> = LazyLock::new(|| {
+    Batched::new(
         "WITH wanted (slot, organization_id, user_id) AS (VALUES {slots})
          SELECT json_group_array(json_array(w.slot, m.row, hex(m.id), m.role))
          FROM wanted AS w CROSS JOIN members AS m
@@ -36,8 +36,8 @@ static FIND: LazyLock<Slotted> = LazyLock::new(|| {
 });
 
 /// Row. One statement for both: a row is written once whatever changes in it.
-static REVOKE: LazyLock<Slotted> = LazyLock::new(|| {
-    Slotted::new(
+static REVOKE: LazyLock<Batched> = LazyLock::new(|| {
+    Batched::new(
         "WITH revoked (slot, row) AS (VALUES {slots})
          UPDATE OR FAIL members SET
              revoked_at = CASE WHEN role IS NULL THEN ? END,
@@ -48,13 +48,35 @@ static REVOKE: LazyLock<Slotted> = LazyLock::new(|| {
     )
 });
 
-/// Organization, member, user, actor, kind, fields. Each organization counts on from its last event.
-static APPEND: LazyLock<Slotted> = LazyLock::new(|| {
-    Slotted::new(
+/// Row, for each of two statements. Who was nothing but an end user is counted as one without a role.
+static COUNT: LazyLock<Batched> = LazyLock::new(|| {
+    Batched::new(
+        "WITH revoked (slot, row) AS (VALUES {slots})
+         UPDATE OR FAIL organization_counters SET events = events + r.count
+         FROM (
+             SELECT organization_id, count(*) AS count FROM members
+             WHERE row IN (SELECT row FROM revoked) GROUP BY organization_id
+         ) AS r
+         WHERE organization_counters.organization_id = r.organization_id;
+         WITH revoked (slot, row) AS (VALUES {slots})
+         UPDATE OR FAIL member_counts SET live = live - r.count
+         FROM (
+             SELECT organization_id, count(*) AS count FROM members
+             WHERE row IN (SELECT row FROM revoked) AND role IS NULL GROUP BY organization_id
+         ) AS r
+         WHERE member_counts.organization_id = r.organization_id AND member_counts.role = ''",
+        1,
+    )
+});
+
+/// Organization, member, user, actor, kind, fields. The counters have counted these events already.
+static APPEND: LazyLock<Batched> = LazyLock::new(|| {
+    Batched::new(
         "WITH revoked (slot, organization_id, member_id, user_id, actor, kind, fields) AS (VALUES {slots})
          INSERT OR FAIL INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
          SELECT organization_id,
-             (SELECT coalesce(max(sequence), 0) FROM events AS e WHERE e.organization_id = r.organization_id)
+             (SELECT events FROM organization_counters AS c WHERE c.organization_id = r.organization_id)
+                 - count(*) OVER (PARTITION BY organization_id)
                  + row_number() OVER (PARTITION BY organization_id ORDER BY slot),
              kind, member_id, user_id, actor, ?, fields
          FROM revoked AS r WHERE organization_id IS NOT NULL",
@@ -81,7 +103,7 @@ pub(super) struct Revocations {
 struct Link {
     slot: usize,
     row: i64,
-    member: Uuid,
+    member: MemberId,
     role: Option<String>,
 }
 
@@ -112,6 +134,7 @@ impl Revocations {
         let links = self.find(connection).await?;
         if !links.is_empty() {
             revoke(connection, at, &links).await?;
+            count(connection, &links).await?;
             self.append(connection, at, &links).await?;
         }
         let mut made = vec![false; self.waiting.len()];
@@ -128,12 +151,12 @@ impl Revocations {
         for slot in 0..slots {
             let revocation = self.waiting.get(slot);
             query = query
-                .bind(revocation.map(|revocation| &revocation.organization.as_uuid().as_bytes()[..]))
-                .bind(revocation.map(|revocation| &revocation.user.as_uuid().as_bytes()[..]));
+                .bind(revocation.map(|revocation| revocation.organization))
+                .bind(revocation.map(|revocation| revocation.user));
         }
-        let text: String = query.fetch_one(connection).await.map_err(engine)?;
+        let text: String = query.fetch_one(connection).await.map_err(store_error)?;
         let mut links: Vec<Link> =
-            serde_json::from_str(&text).map_err(|_| StoreError::Corrupt("revocation"))?;
+            serde_json::from_str(&text).map_err(|_| StoreError::Corrupt("revocation".to_owned()))?;
         links.sort_by_key(|link| link.slot);
         // Of several that ask for the same, the first one does it.
         let mut rows = HashSet::with_capacity(links.len());
@@ -154,15 +177,19 @@ impl Revocations {
             let link = links.get(slot);
             let revocation = link.map(|link| &self.waiting[link.slot]);
             query = query
-                .bind(revocation.map(|revocation| &revocation.organization.as_uuid().as_bytes()[..]))
-                .bind(link.map(|link| &link.member.as_bytes()[..]))
-                .bind(revocation.map(|revocation| &revocation.user.as_uuid().as_bytes()[..]))
-                .bind(revocation.map(|revocation| Actor::to_string(&revocation.change.actor)))
-                .bind(link.map(|link| link.event().0.as_str()))
+                .bind(revocation.map(|revocation| revocation.organization))
+                .bind(link.map(|link| link.member))
+                .bind(revocation.map(|revocation| revocation.user))
+                .bind(revocation.map(|revocation| revocation.change.actor))
+                .bind(link.map(|link| link.event().0))
                 .bind(link.map(|link| link.event().1));
         }
-        let query = query.bind(at.as_millis());
-        let appended = query.execute(connection).await.map_err(engine)?.rows_affected();
+        let query = query.bind(at);
+        let appended = query
+            .execute(connection)
+            .await
+            .map_err(store_error)?
+            .rows_affected();
         is_each(appended, links)
     }
 }
@@ -174,16 +201,31 @@ async fn revoke(connection: &mut SqliteConnection, at: Timestamp, links: &[Link]
     for slot in 0..slots {
         query = query.bind(links.get(slot).map(|link| link.row));
     }
-    let query = query.bind(at.as_millis()).bind(at.as_millis());
-    let revoked = query.execute(connection).await.map_err(engine)?.rows_affected();
+    let query = query.bind(at).bind(at);
+    let revoked = query
+        .execute(connection)
+        .await
+        .map_err(store_error)?
+        .rows_affected();
     is_each(revoked, links)
+}
+
+async fn count(connection: &mut SqliteConnection, links: &[Link]) -> Result<(), StoreError> {
+    let (sql, slots) = COUNT.fitting(links.len());
+    // Safe: the statement is a constant and the numbers of its slots.
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for slot in (0..slots).chain(0..slots) {
+        query = query.bind(links.get(slot).map(|link| link.row));
+    }
+    query.execute(connection).await.map_err(store_error)?;
+    Ok(())
 }
 
 fn is_each(changed: u64, links: &[Link]) -> Result<(), StoreError> {
     if changed == links.len() as u64 {
         Ok(())
     } else {
-        Err(StoreError::Corrupt("revocation"))
+        Err(StoreError::Corrupt("revocation".to_owned()))
     }
 }
 
@@ -192,10 +234,10 @@ impl Job for Revocations {
         self.waiting.iter().all(|revocation| revocation.reply.is_closed())
     }
 
-    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> Work<'a, Ran> {
+    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Ran> {
         Box::pin(async move {
             self.result = self.make(connection).await;
-            let ran = Ran::from(&self.result);
+            let ran = Ran::of(&self.result);
             if let (Ran::Failed, Err(error)) = (ran, &self.result) {
                 tracing::error!(%error, revocations = self.waiting.len(), "revocations failed");
             }

@@ -19,18 +19,18 @@ use tokio::{
 };
 
 use super::{
+    batch::MAX_BATCH,
     checkpoint::MOST_PAGES,
-    error::{engine, outage},
-    job::{Failure, Job, Pending, Ran, Work},
+    error::{outage, store_error},
+    job::{Failure, Job, Pending, Ran},
     migrate::APPLICATION_ID,
     outage::{Files, Outages, Side},
     revoke::{Revocation, Revocations},
     settings::Settings,
-    slots::MAX_SLOTS,
 };
 use crate::{
-    domain::{OrganizationId, UserId},
-    storage::{Change, Condition, Outage, StoreError},
+    domain::{Change, Condition, OrganizationId, Outage, UserId},
+    storage::{OpenError, StoreError, Work},
 };
 
 /// How much of the file this connection keeps in memory, once it has read it.
@@ -68,16 +68,18 @@ impl WriteQueue {
         options: SqliteConnectOptions,
         settings: &Settings,
         condition: watch::Sender<Condition>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         let options = options
             .pragma("cache_size", format!("-{CACHE_KIB}"))
             .pragma("wal_autocheckpoint", MOST_PAGES.to_string())
             // Without a queue: in one, a command for a thread that has died waits for ever.
             .command_buffer_size(0)
             .disable_statement_logging();
-        let connection = SqliteConnection::connect_with(&options).await.map_err(engine)?;
+        let connection = SqliteConnection::connect_with(&options)
+            .await
+            .map_err(store_error)?;
         let path = options.get_filename();
-        let files = Files::of(path).map_err(|source| StoreError::CannotOpen {
+        let files = Files::of(path).map_err(|source| OpenError::CannotOpen {
             path: path.to_owned(),
             source,
         })?;
@@ -99,12 +101,8 @@ impl WriteQueue {
         })
     }
 
-    /// Makes a change in a transaction and returns when it is on disk. If `work` fails, nothing of it has happened.
-    pub(super) async fn submit<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Result<T, StoreError>> + Send + 'static,
-        T: Send + 'static,
-    {
+    /// Runs the work in a transaction and returns when it is on disk, or undone because the work says so.
+    pub(super) async fn transact(&self, work: Box<dyn Work>) -> Result<(), StoreError> {
         let (reply, result) = oneshot::channel();
         self.send(Message::Change(Box::new(Pending::new(work, reply))))?;
         result.await.unwrap_or(Err(StoreError::Closed))
@@ -202,11 +200,11 @@ enum Abort {
 
 impl Writer {
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        let mut batch = Vec::with_capacity(MAX_SLOTS);
+        let mut batch = Vec::with_capacity(MAX_BATCH);
         let mut look = pin!(sleep(LOOK_EVERY));
         loop {
             tokio::select! {
-                count = messages.recv_many(&mut batch, MAX_SLOTS) => {
+                count = messages.recv_many(&mut batch, MAX_BATCH) => {
                     if count == 0 {
                         break;
                     }
@@ -391,7 +389,7 @@ impl Writer {
                 self.outages.begin(outage, error);
             }
         }
-        result.map_err(engine)
+        result.map_err(store_error)
     }
 }
 

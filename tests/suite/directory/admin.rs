@@ -3,7 +3,7 @@
 use prost_types::{Duration, FieldMask, Timestamp};
 use tonic::Code;
 use userbridge::{
-    domain::{Clock as _, Page, Scope},
+    domain::{Clock as _, PageRequest, Scope},
     service::Admin,
 };
 
@@ -470,7 +470,7 @@ async fn when_a_key_was_used_is_written_down_later() {
     let key = app.deployment_key(&[Scope::Admin]).await;
     let last_used = async || {
         // The operator's look uses no key.
-        let page = Page {
+        let page = PageRequest {
             after: None,
             limit: 1,
         };
@@ -479,7 +479,7 @@ async fn when_a_key_was_used_is_written_down_later() {
             .api_keys(Admin::OPERATOR, None, page)
             .await
             .unwrap();
-        keys[0].last_used_at
+        keys.items[0].last_used_at
     };
     assert_eq!(last_used().await, None);
     let request = with_key(ListApiKeysRequest::default(), &key);
@@ -487,7 +487,7 @@ async fn when_a_key_was_used_is_written_down_later() {
     // The server writes it down by itself too, and may be about to.
     let written = async {
         while last_used().await.is_none() {
-            app.directory().flush_touches().await;
+            app.directory().flush_last_used().await;
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };

@@ -190,8 +190,8 @@ async fn a_watcher_hears_of_what_another_process_writes() {
     let mut stream = watch(&app, &key, i64::try_from(before).unwrap()).await;
     let acme = app.directory().clone();
     let other = app.storage().await;
-    let elsewhere = userbridge::service::Directory::new(other.clone());
-    let page = userbridge::domain::Page {
+    let elsewhere = userbridge::service::Directory::new(other.0.clone());
+    let page = userbridge::domain::PageRequest {
         after: None,
         limit: 1,
     };
@@ -199,11 +199,12 @@ async fn a_watcher_hears_of_what_another_process_writes() {
         .organizations(userbridge::service::Admin::OPERATOR, page)
         .await
         .unwrap()
+        .items
         .remove(0);
     let grant = userbridge::service::Write::operator(organization.id);
-    let request = userbridge::service::LinkRequest::default();
+    let request = userbridge::domain::LinkRequest::default();
     elsewhere
-        .link_member(grant, request, userbridge::storage::Once::never())
+        .link_member(grant, request, userbridge::domain::Idempotency::never())
         .await
         .unwrap();
     other.close().await;

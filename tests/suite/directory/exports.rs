@@ -190,7 +190,7 @@ async fn answers_of_the_largest_members_stay_within_what_clients_take() {
     in_the_file(
         &app,
         "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99)
-         INSERT INTO teams (organization_id, number, key, name, created_at)
+         INSERT INTO teams (organization_id, number, slug, name, created_at)
          SELECT id, 9223372036854775708 + i, 't' || i, 'T', 0 FROM n CROSS JOIN organizations",
     )
     .await;

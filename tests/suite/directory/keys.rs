@@ -4,10 +4,9 @@
 use prost_types::Timestamp;
 use tonic::{Code, Request, service::Routes};
 use userbridge::{
-    domain::{KeyDigest, OrganizationId, Scope, TeamName},
+    domain::{Idempotency, IdempotencyKey, KeyDigest, OrganizationId, Scope, TeamName},
     rpc::Services,
     service::{Admin, Credential, Directory, Write},
-    storage::{Once, Token},
 };
 
 use super::{assert_status, faults, once, upkeep::World};
@@ -37,7 +36,7 @@ impl Keys {
         let scopes = [Scope::Admin].into_iter().collect();
         let admin = world
             .directory
-            .create_api_key(Admin::OPERATOR, None, scopes, None, Once::never());
+            .create_api_key(Admin::OPERATOR, None, scopes, None, Idempotency::never());
         let admin = first(admin.await.unwrap()).secret.reveal().to_owned();
         Self {
             world,
@@ -221,8 +220,8 @@ async fn answered(directory: &Directory, organization: OrganizationId, count: u1
     let mut made = tokio::task::JoinSet::new();
     for index in 0..count {
         let key = format!("team-{index}");
-        let once = Once {
-            token: Some(Token {
+        let once = Idempotency {
+            key: Some(IdempotencyKey {
                 api_key,
                 key: key.clone(),
                 request: [0; 32],
@@ -244,7 +243,7 @@ async fn kept_answers_go_after_a_day_though_nobody_calls_again() {
     let world = World::new().await;
     // More than are removed at once.
     answered(&world.directory, world.acme, 300).await;
-    assert_eq!(world.directory.remove_old_answers().await.unwrap(), 0);
+    assert_eq!(world.directory.remove_old_responses().await.unwrap(), 0);
     world.clock.pass(24 * HOUR);
     // The upkeep of a server removes them by itself.
     let none_left = async {
@@ -252,7 +251,7 @@ async fn kept_answers_go_after_a_day_though_nobody_calls_again() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
-    let upkeep = world.directory.clone().upkeep(none_left);
+    let upkeep = world.directory.clone().maintenance(none_left);
     tokio::time::timeout(std::time::Duration::from_secs(30), upkeep)
         .await
         .unwrap();

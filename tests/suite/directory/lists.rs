@@ -129,7 +129,7 @@ async fn a_range_is_exact_for_fractions_of_a_millisecond() {
     app.members().record_seen(seen).await.unwrap();
     let member = loop {
         // The server writes it down by itself too, and may be about to.
-        app.directory().flush_touches().await;
+        app.directory().flush_last_used().await;
         let member = find(&app, By::Id(id.clone()), &key).await.unwrap();
         if member.last_seen_at.is_some() {
             break member;

@@ -2,9 +2,11 @@
 
 use tonic::Code;
 use userbridge::{
-    domain::{EventKind, MemberId, MemberPatch, Organization, Scope, TeamNumber},
-    service::{LinkRequest, Read, Write},
-    storage::{EventQuery, MemberKey, Once},
+    domain::{
+        EventKind, EventQuery, Idempotency, LinkRequest, MemberId, MemberPatch, MemberRef, Organization,
+        Scope, TeamNumber,
+    },
+    service::{Read, Write},
 };
 
 use super::{assert_status, faults, once};
@@ -36,7 +38,7 @@ fn set(number: i64, members: &[MemberId]) -> SetTeamMembersRequest {
 /// Teams, main team and version of a member.
 async fn state(app: &TestApp, organization: &Organization, member: MemberId) -> (Vec<i64>, i64, i64) {
     let grant = Read::operator(organization.id);
-    let found = app.directory().member(grant, MemberKey::Id(member), true).await;
+    let found = app.directory().member(grant, MemberRef::Id(member), true).await;
     let entry = found.unwrap();
     let teams = entry.teams.iter().map(|team| team.0).collect();
     (teams, entry.primary_team.0, entry.version)
@@ -232,8 +234,8 @@ async fn a_deleted_team_leaves_no_trace_in_its_members() {
         };
         let linked = app
             .directory()
-            .link_member(Write::operator(acme.id), link, Once::never());
-        members.push(crate::support::first(linked.await.unwrap()).entry.member.id);
+            .link_member(Write::operator(acme.id), link, Idempotency::never());
+        members.push(crate::support::first(linked.await.unwrap()).member.id);
     }
     let grant = Write::operator(acme.id);
     app.directory()

@@ -1,5 +1,6 @@
 //! What takes time: members seen, members due to be erased, watches whose key has died. The clock is the test's.
 
+use crate::support::rules::Rules;
 use std::{
     sync::{
         Arc,
@@ -13,10 +14,11 @@ use tempfile::TempDir;
 use tokio_stream::StreamExt as _;
 use userbridge::{
     domain::{
-        Actor, Clock, EventKind, MemberEntry, MemberPatch, OrganizationId, OsRandom, Role, Scope, Timestamp,
+        Actor, Change, Clock, EventKind, EventQuery, Idempotency, LinkRequest, Member, MemberPatch,
+        MemberRef, OrganizationId, OrganizationPatch, OsRandom, Role, Scope, Timestamp,
     },
-    service::{Admin, Credential, Directory, LinkRequest, Read, ServiceError, Write},
-    storage::{self, Change, EventQuery, MemberKey, Migrate, Once, OrganizationPatch, Storage, StoreError},
+    service::{Admin, Credential, Directory, Read, ServiceError, Write},
+    storage::{self, Migrate, Storage},
 };
 
 use crate::support::{database, first};
@@ -58,7 +60,7 @@ impl World {
         let directory = Directory::with(storage.clone(), Arc::new(clock.clone()), Arc::new(OsRandom));
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
         let acme = directory
-            .create_organization(Admin::OPERATOR, slug, name, Once::never())
+            .create_organization(Admin::OPERATOR, slug, name, Idempotency::never())
             .await
             .unwrap();
         Self {
@@ -74,11 +76,11 @@ impl World {
     /// How many answers are kept.
     pub(super) async fn answers(&self) -> i64 {
         let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
-        let count = sqlx::query_scalar("SELECT count(*) FROM answers");
+        let count = sqlx::query_scalar("SELECT count(*) FROM idempotency_keys");
         count.fetch_one(&mut connection).await.unwrap()
     }
 
-    async fn person(&self, name: &str) -> MemberEntry {
+    async fn person(&self, name: &str) -> Member {
         let link = LinkRequest {
             values: MemberPatch {
                 name: Some(Some(name.parse().unwrap())),
@@ -88,29 +90,29 @@ impl World {
         };
         let linked = self
             .directory
-            .link_member(Write::operator(self.acme), link, Once::never());
-        first(linked.await.unwrap()).entry
+            .link_member(Write::operator(self.acme), link, Idempotency::never());
+        first(linked.await.unwrap()).member
     }
 
-    async fn revoked(&self, name: &str) -> MemberEntry {
+    async fn revoked(&self, name: &str) -> Member {
         let entry = self.person(name).await;
         let revoked = self
             .directory
-            .revoke_member(Write::operator(self.acme), entry.member.id, None);
+            .revoke_member(Write::operator(self.acme), entry.id, None);
         revoked.await.unwrap()
     }
 
-    async fn now(&self, entry: &MemberEntry) -> MemberEntry {
-        let key = MemberKey::Id(entry.member.id);
+    async fn now(&self, entry: &Member) -> Member {
+        let key = MemberRef::Id(entry.id);
         self.directory
             .member(Read::operator(self.acme), key, true)
             .await
             .unwrap()
     }
 
-    async fn seen(&self, entry: &MemberEntry) {
+    async fn seen(&self, entry: &Member) {
         let grant = Write::operator(self.acme);
-        self.directory.record_seen(grant, entry.member.id).await.unwrap();
+        self.directory.record_seen(grant, entry.id).await.unwrap();
     }
 
     async fn keep_for(&self, days: Option<u16>) {
@@ -136,8 +138,8 @@ impl World {
             .events(Read::operator(self.acme), query)
             .await
             .unwrap();
-        assert!(events.iter().all(|event| event.actor == Actor::Retention));
-        events.len()
+        assert!(events.items.iter().all(|event| event.actor == Actor::Retention));
+        events.items.len()
     }
 }
 
@@ -148,9 +150,9 @@ async fn being_seen_is_written_some_moments_later_and_once_a_minute() {
     world.clock.pass(5);
     world.seen(&sally).await;
     assert_eq!(world.now(&sally).await, sally);
-    world.directory.flush_touches().await;
+    world.directory.flush_last_used().await;
     let first = world.directory.now();
-    let expected = MemberEntry {
+    let expected = Member {
         last_seen_at: Some(first),
         ..sally.clone()
     };
@@ -158,12 +160,12 @@ async fn being_seen_is_written_some_moments_later_and_once_a_minute() {
     for _ in 0..3 {
         world.clock.pass(MINUTE / 4);
         world.seen(&sally).await;
-        world.directory.flush_touches().await;
+        world.directory.flush_last_used().await;
     }
     assert_eq!(world.now(&sally).await, expected);
     world.clock.pass(MINUTE / 4);
     world.seen(&sally).await;
-    world.directory.flush_touches().await;
+    world.directory.flush_last_used().await;
     assert_eq!(world.now(&sally).await.last_seen_at, Some(world.directory.now()));
     // Of several moments that wait, the last one is written.
     let tom = world.person("Tom").await;
@@ -171,16 +173,16 @@ async fn being_seen_is_written_some_moments_later_and_once_a_minute() {
         world.clock.pass(10);
         world.seen(&tom).await;
     }
-    world.directory.flush_touches().await;
+    world.directory.flush_last_used().await;
     assert_eq!(world.now(&tom).await.last_seen_at, Some(world.directory.now()));
     // A member that goes before it is written is passed over.
     world.clock.pass(MINUTE);
     world.seen(&tom).await;
     let revoked = world
         .directory
-        .revoke_member(Write::operator(world.acme), tom.member.id, None);
+        .revoke_member(Write::operator(world.acme), tom.id, None);
     let revoked = revoked.await.unwrap();
-    world.directory.flush_touches().await;
+    world.directory.flush_last_used().await;
     assert_eq!(world.now(&tom).await, revoked);
 }
 
@@ -195,7 +197,7 @@ async fn what_waits_is_written_when_the_upkeep_ends() {
     for person in &people {
         world.seen(person).await;
     }
-    world.directory.clone().upkeep(std::future::ready(())).await;
+    world.directory.clone().maintenance(std::future::ready(())).await;
     for person in &people {
         assert_eq!(world.now(person).await.last_seen_at, Some(world.directory.now()));
     }
@@ -215,7 +217,7 @@ async fn nobody_is_erased_unless_the_organization_says_when() {
     assert_eq!(world.directory.erase_due().await.unwrap(), 1);
     let erased = world.now(&sally).await;
     assert_eq!(
-        (erased.member.profile.name, erased.erased_at),
+        (erased.profile.name, erased.erased_at),
         (None, Some(world.directory.now()))
     );
     assert_eq!(world.now(&late).await, late);
@@ -257,7 +259,7 @@ async fn the_people_of_a_deleted_organization_are_erased_when_their_time_has_com
         ..MemberPatch::default()
     };
     let grant = Write::operator(world.acme);
-    let owner = world.directory.update_member(grant, live.member.id, owner, None);
+    let owner = world.directory.update_member(grant, live.id, owner, None);
     owner.await.unwrap();
     world.clock.pass(DAY);
     world
@@ -269,7 +271,7 @@ async fn the_people_of_a_deleted_organization_are_erased_when_their_time_has_com
     let (slug, name) = ("globex".parse().unwrap(), "Globex".parse().unwrap());
     let globex = world
         .directory
-        .create_organization(Admin::OPERATOR, slug, name, Once::never());
+        .create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
     let globex = first(globex.await.unwrap()).id;
     let world = World {
         acme: globex,
@@ -291,7 +293,7 @@ async fn the_people_of_a_deleted_organization_are_erased_when_their_time_has_com
     .unwrap();
     assert_eq!(erased.len(), 3);
     for member in [gone, live] {
-        assert!(erased.contains(&member.member.id.as_uuid().as_bytes().to_vec()));
+        assert!(erased.contains(&member.id.as_uuid().as_bytes().to_vec()));
     }
 }
 
@@ -304,7 +306,7 @@ async fn one_who_can_not_be_erased_stops_neither_the_others_nor_the_end() {
         people.push(world.revoked(&format!("Member {index}")).await);
     }
     world.clock.pass(DAY);
-    let broken = &people[3].member.id;
+    let broken = &people[3].id;
     let trigger = format!(
         "CREATE TRIGGER broken BEFORE UPDATE ON members WHEN hex(old.id) = '{:X}'
          BEGIN SELECT RAISE (ABORT, 'broken'); END",
@@ -336,27 +338,24 @@ async fn retention_looks_again_before_it_erases() {
         .retention_due(world.directory.now(), 100, 0)
         .await
         .unwrap();
-    assert_eq!(due, [(world.acme, sally.member.id)]);
+    assert_eq!(due, [(world.acme, sally.id)]);
+    let rules = Rules(world.storage.clone());
     let erase = || {
         let change = Change {
             actor: Actor::Retention,
             at: world.directory.now(),
             source: None,
         };
-        world.storage.erase_member(world.acme, sally.member.id, change)
+        rules.erase_member(world.acme, sally.id, change)
     };
     world.keep_for(Some(2)).await;
     let kept = erase().await;
-    assert!(matches!(kept, Err(StoreError::NotFound(_))), "{kept:?}");
+    assert!(matches!(kept, Err(ServiceError::NotFound(_))), "{kept:?}");
     let grant = Write::operator(world.acme);
-    let restored = world
-        .directory
-        .restore_member(grant, sally.member.id)
-        .await
-        .unwrap();
+    let restored = world.directory.restore_member(grant, sally.id).await.unwrap();
     world.keep_for(Some(0)).await;
     let kept = erase().await;
-    assert!(matches!(kept, Err(StoreError::NotFound(_))), "{kept:?}");
+    assert!(matches!(kept, Err(ServiceError::NotFound(_))), "{kept:?}");
     assert_eq!(world.now(&sally).await, restored);
 }
 
@@ -372,7 +371,7 @@ async fn a_server_that_stops_does_not_wait_for_everybody_to_be_erased() {
     let first = async move {
         commits.changed().await.unwrap();
     };
-    world.directory.clone().upkeep(first).await;
+    world.directory.clone().maintenance(first).await;
     assert!((1..150).contains(&world.erased().await));
     // The next one does the rest.
     world.directory.erase_due().await.unwrap();
@@ -383,10 +382,13 @@ async fn a_server_that_stops_does_not_wait_for_everybody_to_be_erased() {
 async fn a_watch_ends_within_a_minute_after_its_key_died() {
     let world = World::new().await;
     let scopes = [Scope::DirectoryRead].into_iter().collect();
-    let created =
-        world
-            .directory
-            .create_api_key(Admin::OPERATOR, Some(world.acme), scopes, None, Once::never());
+    let created = world.directory.create_api_key(
+        Admin::OPERATOR,
+        Some(world.acme),
+        scopes,
+        None,
+        Idempotency::never(),
+    );
     let created = first(created.await.unwrap());
     let credential = Credential {
         key: created.secret.digest(),

@@ -1,16 +1,17 @@
 //! A script of everything that can be done with a directory, the same whenever it runs: ids, secrets and times depend on
 //! the step and on nothing else.
 
+use crate::support::rules::Rules;
 use std::{pin::Pin, time::Duration};
 
 use futures_util::future::join_all;
 use userbridge::{
-    domain::{Actor, AuthMethod, MemberLookup, MemberPatch, Page, Role, Scope, TeamNumber, Timestamp},
-    service::{Admin, Expiry, LinkRequest, ServiceError},
-    storage::{
-        Answer, Change, EventQuery, MemberFilter, MemberKey, MemberOrder, MemberQuery, Once,
-        OrganizationPatch,
+    domain::{
+        Actor, AuthMethod, Change, EventQuery, Idempotency, Idempotent, LinkRequest, MemberFilter,
+        MemberLookup, MemberOrder, MemberPatch, MemberQuery, MemberRef, OrganizationPatch, PageRequest, Role,
+        Scope, TeamNumber, Timestamp,
     },
+    service::{Admin, Expiry, ServiceError},
 };
 
 use super::world::{Part, World, one};
@@ -131,10 +132,10 @@ fn organizations() -> Vec<Named> {
                         old,
                         Duration::from_hours(1),
                         Expiry::Kept,
-                        Once::never(),
+                        Idempotency::never(),
                     )
                     .await;
-                if let Ok(Answer::New(made)) = &rotated {
+                if let Ok(Idempotent::Fresh(made)) = &rotated {
                     w.name_key("rotated", made);
                 }
                 one(rotated)
@@ -161,7 +162,7 @@ fn organizations() -> Vec<Named> {
 fn people() -> Vec<Named> {
     vec![
         ("link ann, an owner", |w| {
-            Box::pin(w.link("ann", "acme", staff(Role::Owner), Once::never()))
+            Box::pin(w.link("ann", "acme", staff(Role::Owner), Idempotency::never()))
         }),
         ("link bob", |w| {
             Box::pin(w.link("bob", "acme", MemberPatch::default(), w.repeatable("bob")))
@@ -179,7 +180,7 @@ fn people() -> Vec<Named> {
                     ..LinkRequest::default()
                 };
                 let grant = w.write("globex");
-                one(w.directory.link_member(grant, link, Once::never()).await)
+                one(w.directory.link_member(grant, link, Idempotency::never()).await)
             })
         }),
         ("link four at once", |w| {
@@ -230,13 +231,19 @@ fn people() -> Vec<Named> {
         ("seen", |w| {
             Box::pin(async move {
                 let seen = vec![(w.organization("acme"), w.member("ann"), w.directory.now())];
-                one(w.storage.record_seen(seen).await.map_err(ServiceError::from))
+                one(Rules(w.storage.clone())
+                    .record_seen(seen)
+                    .await
+                    .map_err(ServiceError::from))
             })
         }),
         ("a key used", |w| {
             Box::pin(async move {
                 let uses = vec![(Some(w.organization("acme")), w.key("writer").0, w.directory.now())];
-                one(w.storage.record_key_use(uses).await.map_err(ServiceError::from))
+                one(Rules(w.storage.clone())
+                    .record_key_use(uses)
+                    .await
+                    .map_err(ServiceError::from))
             })
         }),
     ]
@@ -313,9 +320,9 @@ fn reads() -> Vec<Named> {
             Box::pin(async move {
                 let by_id = w
                     .directory
-                    .member(w.read("acme"), MemberKey::Id(w.member("carl")), true)
+                    .member(w.read("acme"), MemberRef::Id(w.member("carl")), true)
                     .await;
-                let email = MemberKey::Email("carl@example.com".parse().unwrap());
+                let email = MemberRef::Email("carl@example.com".parse().unwrap());
                 let by_email = w.directory.member(w.read("acme"), email, false).await;
                 several([one(by_id), one(by_email)])
             })
@@ -340,8 +347,8 @@ fn reads() -> Vec<Named> {
         }),
         ("organizations, teams and keys", |w| {
             Box::pin(async move {
-                fn page<K>() -> Page<K> {
-                    Page {
+                fn page<K>() -> PageRequest<K> {
+                    PageRequest {
                         after: None,
                         limit: 100,
                     }
@@ -424,7 +431,7 @@ fn afterwards() -> Vec<Named> {
             Box::pin(async move { one(w.directory.erase_due().await) })
         }),
         ("forget old answers", |w| {
-            Box::pin(async move { one(w.directory.remove_old_answers().await) })
+            Box::pin(async move { one(w.directory.remove_old_responses().await) })
         }),
         ("compact", |w| {
             Box::pin(async move { one(w.storage.compact().await.map_err(ServiceError::from)) })
@@ -436,7 +443,7 @@ fn afterwards() -> Vec<Named> {
             })
         }),
         ("link zoe", |w| {
-            Box::pin(w.link("zoe", "acme", MemberPatch::default(), Once::never()))
+            Box::pin(w.link("zoe", "acme", MemberPatch::default(), Idempotency::never()))
         }),
         ("find zoe", |w| {
             Box::pin(async move {

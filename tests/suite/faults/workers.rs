@@ -20,9 +20,9 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt as _},
 };
 use userbridge::{
-    domain::{KeyDigest, MemberLookup, Scope},
-    service::{Admin, Directory, LinkRequest, Read, ServiceError, Write},
-    storage::{self, MemberFilter, MemberQuery, Migrate, Once, Storage},
+    domain::{Idempotency, KeyDigest, LinkRequest, MemberFilter, MemberLookup, MemberQuery, Scope},
+    service::{Admin, Directory, Read, ServiceError, Write},
+    storage::{self, Migrate, Storage},
 };
 
 use crate::support::{database, first};
@@ -109,10 +109,10 @@ impl World {
         let storage = storage::connect(&url, Migrate::Always).await.unwrap();
         let directory = Directory::new(storage.clone());
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
-        let made = directory.create_organization(Admin::OPERATOR, slug, name, Once::never());
+        let made = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
         let acme = first(made.await.unwrap()).id;
         let scopes = [Scope::PublicApi].into_iter().collect();
-        let made = directory.create_api_key(Admin::OPERATOR, Some(acme), scopes, None, Once::never());
+        let made = directory.create_api_key(Admin::OPERATOR, Some(acme), scopes, None, Idempotency::never());
         let key = first(made.await.unwrap()).secret.digest();
         Self {
             reaper,
@@ -130,7 +130,7 @@ impl World {
     async fn link(&self) -> Result<(), ServiceError> {
         let linked = self
             .directory
-            .link_member(self.grant, LinkRequest::default(), Once::never());
+            .link_member(self.grant, LinkRequest::default(), Idempotency::never());
         ends(linked).await.map(|_| ())
     }
 

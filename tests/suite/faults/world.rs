@@ -14,11 +14,11 @@ use std::{
 use futures_util::future::join_all;
 use userbridge::{
     domain::{
-        ApiKeyId, Clock, KeyDigest, MemberEntry, MemberId, MemberPatch, OrganizationId, Random, Scope,
-        Timestamp, UserId,
+        ApiKeyId, Association, Clock, Idempotency, IdempotencyKey, Idempotent, KeyDigest, LinkRequest,
+        Linked, MemberId, MemberPatch, OrganizationId, OrganizationPatch, Random, Scope, Timestamp, UserId,
     },
-    service::{Admin, Area, CreatedApiKey, Directory, LinkRequest, Read, ServiceError, Write},
-    storage::{Answer, Association, Linked, Once, OrganizationPatch, Storage, Token},
+    service::{Admin, Area, CreatedApiKey, Directory, Read, ServiceError, Write},
+    storage::Storage,
 };
 
 /// What a step did, or one of several things that it did.
@@ -152,9 +152,9 @@ impl World {
         let (slug, full) = (name.parse().unwrap(), format!("The {name}").parse().unwrap());
         let made = self
             .directory
-            .create_organization(grant, slug, full, Once::never())
+            .create_organization(grant, slug, full, Idempotency::never())
             .await;
-        if let Ok(Answer::New(made)) = &made {
+        if let Ok(Idempotent::Fresh(made)) = &made {
             let mut names = self.names.organizations.borrow_mut();
             names.entry(name).or_insert(made.id);
         }
@@ -171,9 +171,9 @@ impl World {
         let scopes = scopes.iter().copied().collect();
         let made = self
             .directory
-            .create_api_key(Admin::OPERATOR, organization, scopes, None, Once::never())
+            .create_api_key(Admin::OPERATOR, organization, scopes, None, Idempotency::never())
             .await;
-        if let Ok(Answer::New(made)) = &made {
+        if let Ok(Idempotent::Fresh(made)) = &made {
             self.name_key(name, made);
         }
         one(made)
@@ -189,7 +189,7 @@ impl World {
         name: &'static str,
         organization: &str,
         values: MemberPatch,
-        once: Once<Linked>,
+        once: Idempotency<Linked>,
     ) -> Vec<Part> {
         let link = LinkRequest {
             values: MemberPatch {
@@ -203,8 +203,8 @@ impl World {
             .directory
             .link_member(self.write(organization), link, once)
             .await;
-        if let Ok(Answer::New(linked)) = &linked {
-            let MemberEntry { member, .. } = &linked.entry;
+        if let Ok(Idempotent::Fresh(linked)) = &linked {
+            let member = &linked.member;
             let mut names = self.names.members.borrow_mut();
             names.entry(name).or_insert((member.id, member.user_id));
         }
@@ -220,7 +220,7 @@ impl World {
             // What a link draws does not depend on the others.
             self.random.seed(self.clock.now(), index);
             let mut parts = self
-                .link(name, organization, MemberPatch::default(), Once::never())
+                .link(name, organization, MemberPatch::default(), Idempotency::never())
                 .await;
             let user = self.names.members.borrow().get(name).map(|(_, user)| *user);
             parts.pop().map(|part| Part { index, user, ..part })
@@ -233,12 +233,12 @@ impl World {
         self.directory.associations(&caller, self.user(name)).await
     }
 
-    pub(super) fn repeatable<T>(&self, key: &str) -> Once<T>
+    pub(super) fn repeatable<T>(&self, key: &str) -> Idempotency<T>
     where
         T: Debug,
     {
-        Once {
-            token: Some(Token {
+        Idempotency {
+            key: Some(IdempotencyKey {
                 api_key: self.key("writer").0,
                 key: key.to_owned(),
                 request: [7; 32],

@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use userbridge::{
-    domain::{AuthMethod, MemberPatch, Role, TeamKey, TeamName},
-    service::{LinkRequest, Read, Write},
-    storage::{MemberKey, Once},
+    domain::{AuthMethod, Idempotency, LinkRequest, MemberPatch, MemberRef, Role, TeamName, TeamSlug},
+    service::{Read, Write},
 };
 
 use super::{Acme, TAKEN, UNAUTHORIZED, USERS, assert_answer, assert_invalid, assert_same, ids, no_user};
@@ -36,10 +35,10 @@ fn form(email: &str) -> String {
 
 async fn team(acme: &Acme, key: &str) {
     let grant = Write::operator(acme.organization.id);
-    let (key, name) = (TeamKey::new(key).unwrap(), TeamName::new(key).unwrap());
+    let (key, name) = (TeamSlug::new(key).unwrap(), TeamName::new(key).unwrap());
     acme.app
         .directory()
-        .create_team(grant, key, name, Once::never())
+        .create_team(grant, key, name, Idempotency::never())
         .await
         .unwrap();
 }
@@ -80,7 +79,7 @@ async fn a_user_is_created_as_told(app: TestApp) {
             &json!(1)
         )
     );
-    let number = |id| MemberKey::Number(userbridge::domain::MemberNumber(id));
+    let number = |id| MemberRef::Number(userbridge::domain::MemberNumber(id));
     let grant = Read::operator(acme.organization.id);
     for (id, method) in [(1, "password"), (2, "oidc")] {
         let entry = acme
@@ -91,7 +90,7 @@ async fn a_user_is_created_as_told(app: TestApp) {
             .unwrap();
         assert_eq!(entry.access.auth_method.map(AuthMethod::as_str), Some(method));
         assert_eq!(entry.origin.source.as_str(), "feedier");
-        assert_eq!(entry.member.profile.portal_role, None, "staff is no end user");
+        assert_eq!(entry.profile.portal_role, None, "staff is no end user");
     }
     let made = acme
         .create("email=boss@example.com&role=admin&auth_method=oidc&team_id=%2B1")
@@ -224,8 +223,10 @@ async fn no_two_addresses_look_the_same(app: TestApp) {
 async fn a_user_without_name_and_address_has_an_empty_name(app: TestApp) {
     let acme = Acme::of(app).await;
     let link = LinkRequest {
-        source: "crm".parse().unwrap(),
-        external_id: Some("7".parse().unwrap()),
+        origin: userbridge::domain::Origin {
+            source: "crm".parse().unwrap(),
+            external_id: Some("7".parse().unwrap()),
+        },
         values: MemberPatch {
             role: Some(Some(Role::Viewer)),
             ..MemberPatch::default()
@@ -235,7 +236,7 @@ async fn a_user_without_name_and_address_has_an_empty_name(app: TestApp) {
     let grant = Write::operator(acme.organization.id);
     acme.app
         .directory()
-        .link_member(grant, link, Once::never())
+        .link_member(grant, link, Idempotency::never())
         .await
         .unwrap();
     let user = acme.retrieve(1).await.json();
@@ -258,9 +259,9 @@ async fn an_end_user_is_given_a_role(app: TestApp) {
         (&json!(1), &json!("Sally Doe"), &json!("editor"))
     );
     let grant = Read::operator(acme.organization.id);
-    let key = MemberKey::Number(sally.number);
+    let key = MemberRef::Number(sally.number);
     let entry = acme.app.directory().member(grant, key, false).await.unwrap();
-    assert_eq!(entry.member.id, sally.member.id, "it is the same link");
+    assert_eq!(entry.id, sally.id, "it is the same link");
     assert_answer(
         &acme
             .create("email=sally@example.com&role=editor&auth_method=oidc")
@@ -429,7 +430,7 @@ async fn an_owner_reads_as_an_admin_and_stays_an_owner(app: TestApp) {
     let answer = acme.update(1, "name=Owner&role=admin").await;
     assert_eq!((answer.status, &answer.json()["role"]), (200, &json!("admin")));
     let role = async || {
-        let key = MemberKey::Number(userbridge::domain::MemberNumber(1));
+        let key = MemberRef::Number(userbridge::domain::MemberNumber(1));
         let grant = Read::operator(acme.organization.id);
         let entry = acme.app.directory().member(grant, key, false).await.unwrap();
         entry.access.role
@@ -470,10 +471,10 @@ async fn ids_of_teams_are_those_of_the_organization(app: TestApp) {
     let globex = acme.app.organization("globex").await;
     let grant = Write::operator(globex.id);
     for key in ["a", "b", "c"] {
-        let (key, name) = (TeamKey::new(key).unwrap(), TeamName::new(key).unwrap());
+        let (key, name) = (TeamSlug::new(key).unwrap(), TeamName::new(key).unwrap());
         acme.app
             .directory()
-            .create_team(grant, key, name, Once::never())
+            .create_team(grant, key, name, Idempotency::never())
             .await
             .unwrap();
     }

@@ -29,7 +29,7 @@ async fn only_live_members_with_a_role_are_listed(app: TestApp) {
     let grant = Write::operator(acme.organization.id);
     acme.app
         .directory()
-        .revoke_member(grant, gone.member.id, None)
+        .revoke_member(grant, gone.id, None)
         .await
         .unwrap();
     let page = acme.get(USERS).await;

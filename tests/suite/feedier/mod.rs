@@ -14,9 +14,8 @@ mod story;
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::Value;
 use userbridge::{
-    domain::{Email, MemberEntry, MemberPatch, Organization, Role, Scope},
-    service::{LinkRequest, Write},
-    storage::Once,
+    domain::{Email, Idempotency, LinkRequest, Member, MemberPatch, Organization, Role, Scope},
+    service::Write,
 };
 
 use crate::support::{Answer, TestApp, first};
@@ -74,7 +73,7 @@ impl Acme {
     }
 
     /// A member, made by the operator.
-    async fn member(&self, email: &str, name: Option<&str>, role: Option<Role>) -> MemberEntry {
+    async fn member(&self, email: &str, name: Option<&str>, role: Option<Role>) -> Member {
         let values = MemberPatch {
             email: Some(Some(Email::new(email).unwrap())),
             name: name.map(|name| Some(name.parse().unwrap())),
@@ -86,8 +85,11 @@ impl Acme {
             ..LinkRequest::default()
         };
         let grant = Write::operator(self.organization.id);
-        let linked = self.app.directory().link_member(grant, link, Once::never());
-        first(linked.await.unwrap()).entry
+        let linked = self
+            .app
+            .directory()
+            .link_member(grant, link, Idempotency::never());
+        first(linked.await.unwrap()).member
     }
 
     /// Viewers `user1@acme.example.com` and so on.

@@ -5,9 +5,8 @@ use std::process::Command;
 
 use tokio::task::spawn_blocking;
 use userbridge::{
-    domain::{Role, TeamKey, TeamName},
+    domain::{Idempotency, Role, TeamName, TeamSlug},
     service::Write,
-    storage::Once,
 };
 
 use super::Acme;
@@ -96,10 +95,10 @@ async fn the_documented_curl_lines_give_the_documented_answers() {
     for form in [Form::Embedded, Form::Apart] {
         let acme = Acme::of(TestApp::start(form).await).await;
         let grant = Write::operator(acme.organization.id);
-        let (key, name) = (TeamKey::new("sales").unwrap(), TeamName::new("Sales").unwrap());
+        let (key, name) = (TeamSlug::new("sales").unwrap(), TeamName::new("Sales").unwrap());
         acme.app
             .directory()
-            .create_team(grant, key, name, Once::never())
+            .create_team(grant, key, name, Idempotency::never())
             .await
             .unwrap();
         // 25 admins for the list, and as many others as it takes for the next id to be the documented one.

@@ -2,9 +2,8 @@
 
 use serde_json::json;
 use userbridge::{
-    domain::Scope,
+    domain::{EventQuery, MemberRef, Scope},
     service::Read,
-    storage::{EventQuery, MemberKey},
 };
 
 use super::{Acme, USERS, ids};
@@ -154,7 +153,7 @@ async fn an_end_user_who_was_given_a_role_stays_one(app: TestApp) {
     let seen = acme.app.retrieve_json(retrieve.clone()).await.json();
     assert_eq!(
         (&seen["id"], &seen["portal_role"]),
-        (&json!(sally.member.id.to_string()), &json!("end_user"))
+        (&json!(sally.id.to_string()), &json!("end_user"))
     );
     // To ProductBridge's the person is gone when deleted there, to Feedier's is what it was.
     let delete = json!({ "api_key": public, "user_id": seen["user_id"] }).to_string();
@@ -173,7 +172,7 @@ async fn an_end_user_becomes_a_user_and_is_deleted_by_the_other_dialect(app: Tes
     assert_eq!(made.status, 201);
     let body = json!({ "api_key": public, "email": "sally@example.com" }).to_string();
     let seen = acme.app.retrieve_json(body).await.json();
-    assert_eq!(seen["id"], sally.member.id.to_string());
+    assert_eq!(seen["id"], sally.id.to_string());
     assert_eq!(acme.delete(1).await.status, 204);
     let delete = json!({ "api_key": public, "user_id": seen["user_id"] }).to_string();
     assert_eq!(acme.app.delete_json(delete).await.status, 404, "it is one link");
@@ -181,7 +180,7 @@ async fn an_end_user_becomes_a_user_and_is_deleted_by_the_other_dialect(app: Tes
     let entry = acme
         .app
         .directory()
-        .member(grant, MemberKey::Number(sally.number), true)
+        .member(grant, MemberRef::Number(sally.number), true)
         .await
         .unwrap();
     assert!(entry.revoked_at.is_some(), "and the row stays");

@@ -16,14 +16,12 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use userbridge::{
     domain::{
-        Clock, Email, MemberEntry, MemberId, MemberNumber, MemberPatch, OrganizationId, OsRandom, Page,
-        PortalRole, Role, Timestamp, UserId,
+        Change, Clock, Conflict, Email, EventQuery, Idempotency, LinkOutcome, LinkRequest, Member,
+        MemberFilter, MemberId, MemberNumber, MemberOrder, MemberPatch, MemberQuery, MemberRef,
+        OrganizationId, OsRandom, PageRequest, PortalRole, Resource, Role, Timestamp, UserId,
     },
-    service::{Admin, Directory, LinkRequest, Read, ServiceError, Write},
-    storage::{
-        self, Change, Conflict, EventQuery, LinkOutcome, MemberFilter, MemberKey, MemberOrder, MemberQuery,
-        Migrate, Missing, Once, Storage,
-    },
+    service::{Admin, Directory, Read, ServiceError, Write},
+    storage::{self, Migrate, Storage},
 };
 
 use self::plain::{Call, Outcome, Person, Plain, State};
@@ -116,7 +114,7 @@ impl StateMachineTest for Real {
                     Admin::OPERATOR,
                     slug.parse().unwrap(),
                     slug.parse().unwrap(),
-                    Once::never(),
+                    Idempotency::never(),
                 );
                 organizations.push(first(created.await.unwrap()).id);
             }
@@ -160,11 +158,15 @@ impl Real {
 
     async fn link(&mut self, organization: usize, link: LinkRequest) -> Outcome {
         let grant = Write::operator(self.organizations[organization]);
-        let linked = match self.directory.link_member(grant, link, Once::never()).await {
+        let linked = match self
+            .directory
+            .link_member(grant, link, Idempotency::never())
+            .await
+        {
             Err(error) => return refused(&error),
             Ok(answer) => first(answer),
         };
-        let member = &linked.entry.member;
+        let member = &linked.member;
         if linked.outcome == LinkOutcome::Created {
             self.members[organization].push(member.id);
             if !self.users.contains(&member.user_id) {
@@ -198,8 +200,10 @@ impl Real {
                     user_id: user.map(|who| self.user(who)),
                     only_without_role: false,
                     staff: false,
-                    source: "zendesk".parse().unwrap(),
-                    external_id: external_id.map(|id| id.to_string().parse().unwrap()),
+                    origin: userbridge::domain::Origin {
+                        source: "zendesk".parse().unwrap(),
+                        external_id: external_id.map(|id| id.to_string().parse().unwrap()),
+                    },
                     values: MemberPatch {
                         email: address.map(|number| Some(email(number))),
                         name: new_name.map(|number| Some(name(number).parse().unwrap())),
@@ -265,7 +269,7 @@ impl Real {
                 if revoked {
                     Outcome::Done
                 } else {
-                    Outcome::Missing(Missing::User)
+                    Outcome::Resource(Resource::User)
                 }
             }
             Call::Restore { organization, who } => {
@@ -287,7 +291,7 @@ impl Real {
         let organization = self.organizations[organization];
         let found = self
             .storage
-            .member(organization, MemberKey::Id(id), true)
+            .member(organization, &MemberRef::Id(id))
             .await
             .unwrap();
         Some(found.map_or(0, |entry| entry.version - 1))
@@ -301,24 +305,21 @@ impl Real {
             let people = &model.organizations[index].people;
             assert_eq!(self.members[index].len(), people.len());
             for (place, person) in people.iter().enumerate() {
-                let number = MemberKey::Number(MemberNumber(i64::try_from(place).unwrap() + 1));
+                let number = MemberRef::Number(MemberNumber(i64::try_from(place).unwrap() + 1));
                 let entry = self.directory.member(grant, number.clone(), true).await.unwrap();
-                assert_eq!(entry.member.id, self.members[index][place]);
+                assert_eq!(entry.id, self.members[index][place]);
                 assert_eq!(seen(&entry), person_of(person));
                 let live = self.directory.member(grant, number, false).await;
                 assert_eq!(live.is_ok(), person.state == State::Live);
                 // One user of the model is one user of the directory.
-                assert_eq!(
-                    *users.entry(person.user).or_insert(entry.member.user_id),
-                    entry.member.user_id
-                );
-                assert_eq!(self.users[person.user], entry.member.user_id);
+                assert_eq!(*users.entry(person.user).or_insert(entry.user_id), entry.user_id);
+                assert_eq!(self.users[person.user], entry.user_id);
                 if let (State::Live, Some(address)) = (person.state, person.email) {
                     let found = self
                         .directory
-                        .member(grant, MemberKey::Email(email(address)), false)
+                        .member(grant, MemberRef::Email(email(address)), false)
                         .await;
-                    assert_eq!(found.unwrap().member.id, entry.member.id);
+                    assert_eq!(found.unwrap().id, entry.id);
                 }
             }
             self.compare_lists(grant, people).await;
@@ -327,14 +328,15 @@ impl Real {
                 ..EventQuery::default()
             };
             let log = self.directory.events(grant, query).await.unwrap();
-            assert_eq!(log.len(), model.organizations[index].events + 1);
+            assert_eq!(log.items.len(), model.organizations[index].events + 1);
             assert!(
-                log.iter()
+                log.items
+                    .iter()
                     .map(|event| event.sequence)
-                    .eq(1..=i64::try_from(log.len()).unwrap())
+                    .eq(1..=i64::try_from(log.items.len()).unwrap())
             );
         }
-        let page = Page {
+        let page = PageRequest {
             after: None,
             limit: 10,
         };
@@ -343,6 +345,7 @@ impl Real {
                 .organizations(Admin::OPERATOR, page)
                 .await
                 .unwrap()
+                .items
                 .len(),
             2
         );
@@ -426,8 +429,8 @@ struct Seen {
     state: State,
 }
 
-fn seen(entry: &MemberEntry) -> Seen {
-    let profile = entry.member.profile.clone();
+fn seen(entry: &Member) -> Seen {
+    let profile = entry.profile.clone();
     Seen {
         email: profile.email.map(Into::into),
         name: profile.name.map(Into::into),
@@ -464,7 +467,7 @@ fn done<T>(result: Result<T, ServiceError>) -> Outcome {
 
 fn refused(error: &ServiceError) -> Outcome {
     match error {
-        ServiceError::NotFound(missing) => Outcome::Missing(*missing),
+        ServiceError::NotFound(missing) => Outcome::Resource(*missing),
         ServiceError::Conflict(Conflict::Member) => Outcome::Conflict,
         ServiceError::Precondition(precondition) => Outcome::Precondition(*precondition),
         ServiceError::VersionMismatch => Outcome::Stale,

@@ -6,10 +6,7 @@ use proptest::{
     prop_oneof,
     sample::{Index, select},
 };
-use userbridge::{
-    domain::Role,
-    storage::{LinkOutcome, Missing, Precondition},
-};
+use userbridge::domain::{LinkOutcome, Precondition, Resource, Role};
 
 /// A call.
 #[derive(Clone, Debug)]
@@ -121,7 +118,7 @@ pub(super) enum Outcome {
     #[default]
     Done,
     Linked(LinkOutcome),
-    Missing(Missing),
+    Resource(Resource),
     Conflict,
     Stale,
     Precondition(Precondition),
@@ -254,7 +251,7 @@ impl Organization {
             person.user == user && person.state == State::Live && person.portal_role.is_some()
         };
         let person = self.people.iter_mut().find(is_end_user);
-        let person = person.ok_or(Outcome::Missing(Missing::User))?;
+        let person = person.ok_or(Outcome::Resource(Resource::User))?;
         if person.role.is_none() {
             (person.state, person.until) = (State::Revoked, now);
         } else {
@@ -266,7 +263,7 @@ impl Organization {
 
     fn find(&self, who: Index) -> Result<usize, Outcome> {
         if self.people.is_empty() {
-            Err(Outcome::Missing(Missing::Member))
+            Err(Outcome::Resource(Resource::Member))
         } else {
             Ok(who.index(self.people.len()))
         }
@@ -277,7 +274,7 @@ impl Organization {
         match self.people[place].state {
             State::Live if stale => Err(Outcome::Stale),
             State::Live => Ok(place),
-            State::Revoked | State::Erased => Err(Outcome::Missing(Missing::Member)),
+            State::Revoked | State::Erased => Err(Outcome::Resource(Resource::Member)),
         }
     }
 }
@@ -301,7 +298,7 @@ impl Plain {
                 role,
             } => {
                 let user = match user {
-                    Some(_) if self.users == 0 => return Err(Outcome::Missing(Missing::User)),
+                    Some(_) if self.users == 0 => return Err(Outcome::Resource(Resource::User)),
                     Some(who) => Some(who.index(self.users)),
                     None => None,
                 };
@@ -357,7 +354,7 @@ impl Plain {
             }
             Call::RevokeUser { organization, user } => {
                 if self.users == 0 {
-                    return Err(Outcome::Missing(Missing::User));
+                    return Err(Outcome::Resource(Resource::User));
                 }
                 let user = user.index(self.users);
                 self.organizations[*organization].revoke_user(user, self.now)
@@ -411,7 +408,7 @@ impl Plain {
             return Ok(if changed {
                 LinkOutcome::Updated
             } else {
-                LinkOutcome::Found
+                LinkOutcome::Unchanged
             });
         }
         let user = user.or_else(|| self.leads_to(organization, values.email?));

@@ -1,9 +1,8 @@
 //! Who may ask.
 
 use userbridge::{
-    domain::{Clock as _, Page, Scope, Timestamp},
+    domain::{Clock as _, Idempotency, PageRequest, Scope, Timestamp},
     service::{Admin, Expiry},
-    storage::Once,
 };
 
 use super::{INVALID_KEY, NO_USER, NOBODY, SALLY, USER_NOT_FOUND, body};
@@ -88,7 +87,7 @@ async fn keys_that_open_nothing_answer_alike(app: TestApp) {
 }
 
 async fn revoke(app: &TestApp, organization: &userbridge::domain::Organization) {
-    let page = Page {
+    let page = PageRequest {
         after: None,
         limit: 10,
     };
@@ -97,6 +96,7 @@ async fn revoke(app: &TestApp, organization: &userbridge::domain::Organization) 
         .api_keys(Admin::OPERATOR, organization, page)
         .await
         .unwrap()
+        .items
     {
         directory
             .revoke_api_key(Admin::OPERATOR, organization, key.id)
@@ -200,7 +200,7 @@ async fn a_key_is_dead_the_moment_it_is_revoked(app: TestApp) {
 
 async fn a_rotated_key_and_its_successor_both_work_while_they_overlap(app: TestApp) {
     let acme = app.tenant("acme").await;
-    let page = Page {
+    let page = PageRequest {
         after: None,
         limit: 1,
     };
@@ -209,6 +209,7 @@ async fn a_rotated_key_and_its_successor_both_work_while_they_overlap(app: TestA
         .api_keys(Admin::OPERATOR, Some(acme.organization.id), page)
         .await
         .unwrap()
+        .items
         .remove(0);
     let hour = std::time::Duration::from_secs(3600);
     let new = app
@@ -219,7 +220,7 @@ async fn a_rotated_key_and_its_successor_both_work_while_they_overlap(app: TestA
             old.id,
             hour,
             Expiry::Kept,
-            Once::never(),
+            Idempotency::never(),
         )
         .await;
     let new = first(new.unwrap());
@@ -237,7 +238,7 @@ async fn a_rotated_key_and_its_successor_both_work_while_they_overlap(app: TestA
             new.key.id,
             std::time::Duration::ZERO,
             Expiry::Kept,
-            Once::never(),
+            Idempotency::never(),
         )
         .await;
     let newest = first(newest.unwrap());

@@ -1,15 +1,13 @@
 //! The answers of the vendor's framework, as they were recorded, replayed against the gateway.
 
+use crate::support::rules::LinkMember;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use userbridge::{
-    domain::{Actor, Origin, Profile, Scope, Timestamp},
-    storage::{Change, LinkMember, Once},
-};
+use userbridge::domain::{Actor, Change, Idempotency, Origin, Profile, Scope, Timestamp};
 
 use crate::support::{Answer, TestApp, gateway_tests, patch};
 
@@ -114,6 +112,7 @@ async fn seed(app: &TestApp) {
             portal_role: Some("end_user".parse().unwrap()),
             company_name: Some("Acme Inc".parse().unwrap()),
             customer_status: Some("paying".parse().unwrap()),
+            locale: None,
         }),
     };
     let change = Change {
@@ -121,7 +120,7 @@ async fn seed(app: &TestApp) {
         at: Timestamp::from_millis(1_775_030_400_000),
         source: None,
     };
-    let linked = storage.link_member(organization.id, sally, Once::never(), change);
+    let linked = storage.link_member(organization.id, sally, Idempotency::never(), change);
     linked.await.unwrap();
     storage.close().await;
 }

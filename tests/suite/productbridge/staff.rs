@@ -1,9 +1,8 @@
 //! Members who have a role.
 
 use userbridge::{
-    domain::{EventKind, Member, MemberPatch, Role},
-    service::{LinkRequest, Read, Write},
-    storage::{EventQuery, MemberKey, Once},
+    domain::{EventKind, EventQuery, Idempotency, LinkRequest, Member, MemberPatch, MemberRef, Role},
+    service::{Read, Write},
 };
 
 use super::{NO_USER, NOBODY, SALLY, USER_NOT_FOUND, body};
@@ -27,8 +26,8 @@ async fn staff(app: &TestApp, tenant: &Tenant, role: Role, end_user: bool) -> Me
         ..LinkRequest::default()
     };
     let grant = Write::operator(tenant.organization.id);
-    let linked = app.directory().link_member(grant, link, Once::never());
-    first(linked.await.unwrap()).entry.member
+    let linked = app.directory().link_member(grant, link, Idempotency::never());
+    first(linked.await.unwrap()).member
 }
 
 async fn who_is_only_staff_answers_like_nobody(app: TestApp) {
@@ -67,16 +66,23 @@ async fn deleting_staff_leaves_the_member_and_the_role(app: TestApp) {
     let grant = Read::operator(acme.organization.id);
     let left = app
         .directory()
-        .member(grant, MemberKey::Id(sally.id), false)
+        .member(grant, MemberRef::Id(sally.id), false)
         .await
         .unwrap();
     assert_eq!((left.access.role, left.revoked_at), (Some(Role::Editor), None));
-    assert_eq!(left.member.profile.portal_role, None);
+    assert_eq!(left.profile.portal_role, None);
     let query = EventQuery {
         limit: 100,
         ..EventQuery::default()
     };
-    let event = app.directory().events(grant, query).await.unwrap().pop().unwrap();
+    let event = app
+        .directory()
+        .events(grant, query)
+        .await
+        .unwrap()
+        .items
+        .pop()
+        .unwrap();
     assert_eq!(
         (event.kind, event.member_id),
         (EventKind::MemberUpdated, Some(sally.id))
@@ -94,7 +100,7 @@ async fn deleting_the_last_owner_leaves_the_owner(app: TestApp) {
         let grant = Read::operator(acme.organization.id);
         let left = app
             .directory()
-            .member(grant, MemberKey::Id(owner.id), false)
+            .member(grant, MemberRef::Id(owner.id), false)
             .await;
         assert!(left.unwrap().access.is_enabled_owner());
     }

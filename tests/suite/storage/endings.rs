@@ -1,46 +1,49 @@
 //! The end of a link: revoked, restored, erased; and the owner who stays.
 
+use crate::support::rules::LinkMember;
 use userbridge::{
-    domain::{EventKind, MemberEntry, MemberPatch, Role},
-    storage::{Conflict, LinkMember, MemberFilter, MemberKey, Missing, Precondition, StoreError},
+    domain::{
+        Conflict, EventKind, Member, MemberFilter, MemberPatch, MemberRef, Precondition, Resource, Role,
+    },
+    service::ServiceError,
 };
 
 use super::{
-    bench::Bench,
+    fixture::Fixture,
     people::{DAY, address, assert_fails, by_email, later, origin, set, values},
 };
 
 const SALLY: &str = "sally@acme.example.com";
 const TOM: &str = "tom@acme.example.com";
 
-pub(super) async fn a_revoked_member_is_found_only_where_it_is_asked_for(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn a_revoked_member_is_found_only_where_it_is_asked_for(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     let link = LinkMember {
         origin: origin("zendesk", "z-1"),
-        ..bench.link_with(values! { email: set(SALLY), name: set("Sally") })
+        ..fixture.link_with(values! { email: set(SALLY), name: set("Sally") })
     };
-    let live = bench.link_as(acme, link).await.unwrap().entry;
-    let revoked = bench.revoke(acme, &live).await.unwrap();
+    let live = fixture.link_as(acme, link).await.unwrap().member;
+    let revoked = fixture.revoke(acme, &live).await.unwrap();
     assert!(revoked.revoked_at.is_some() && revoked.version > live.version);
-    assert_eq!(revoked.member, live.member);
-    let event = bench.last_event(acme).await;
+    assert_eq!((revoked.id, &revoked.profile), (live.id, &live.profile));
+    let event = fixture.last_event(acme).await;
     assert_eq!(
         (event.kind, event.at),
         (EventKind::MemberRevoked, revoked.revoked_at.unwrap())
     );
-    let (id, number) = (MemberKey::Id(live.member.id), MemberKey::Number(live.number));
+    let (id, number) = (MemberRef::Id(live.id), MemberRef::Number(live.number));
     for key in [id, number] {
-        assert_eq!(bench.finds(acme, key.clone()).await, None);
-        let found = bench.storage().member(acme, key, true).await.unwrap();
+        assert_eq!(fixture.finds(acme, key.clone()).await, None);
+        let found = fixture.storage().member(acme, key, true).await.unwrap();
         assert_eq!(found.as_ref(), Some(&revoked));
     }
     for key in [
-        MemberKey::UserId(live.member.user_id),
+        MemberRef::UserId(live.user_id),
         by_email(SALLY),
-        MemberKey::ExternalId("zendesk".parse().unwrap(), "z-1".parse().unwrap()),
+        MemberRef::ExternalId("zendesk".parse().unwrap(), "z-1".parse().unwrap()),
     ] {
         for include_revoked in [false, true] {
-            let found = bench
+            let found = fixture
                 .storage()
                 .member(acme, key.clone(), include_revoked)
                 .await
@@ -60,31 +63,28 @@ pub(super) async fn a_revoked_member_is_found_only_where_it_is_asked_for(bench: 
             ..MemberFilter::default()
         },
     ] {
-        assert_eq!(bench.filtered(acme, filter).await, []);
+        assert_eq!(fixture.filtered(acme, filter).await, []);
     }
     assert_fails!(
-        bench.revoke(acme, &live).await,
-        StoreError::NotFound(Missing::Member)
+        fixture.revoke(acme, &live).await,
+        ServiceError::NotFound(Resource::Member)
     );
 }
 
-pub(super) async fn members_by_id_are_found_whether_live_or_revoked_as_asked(bench: Bench) {
+pub(super) async fn members_by_id_are_found_whether_live_or_revoked_as_asked(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
-    let live = bench.person(acme, address(SALLY)).await;
-    let revoked = bench.person(acme, address(TOM)).await;
-    let revoked = bench.revoke(acme, &revoked).await.unwrap();
-    let other = bench.person(globex, address(SALLY)).await;
-    let unknown = bench.link_with(MemberPatch::default()).id;
-    let ids = vec![unknown, revoked.member.id, other.member.id, live.member.id];
-    let ask = async |ids, include_revoked| {
-        let mut found = bench
-            .storage()
-            .members_by_id(acme, ids, include_revoked)
-            .await
-            .unwrap();
+    let live = fixture.person(acme, address(SALLY)).await;
+    let revoked = fixture.person(acme, address(TOM)).await;
+    let revoked = fixture.revoke(acme, &revoked).await.unwrap();
+    let other = fixture.person(globex, address(SALLY)).await;
+    let unknown = fixture.link_with(MemberPatch::default()).id;
+    let ids = vec![unknown, revoked.id, other.id, live.id];
+    let ask = async |ids: Vec<_>, include_revoked: bool| {
+        let mut found = fixture.storage().members_by_id(acme, &ids).await.unwrap();
+        found.retain(|member| include_revoked || member.is_live());
         found.sort_by_key(|entry| entry.number);
         found
     };
@@ -92,25 +92,25 @@ pub(super) async fn members_by_id_are_found_whether_live_or_revoked_as_asked(ben
     assert_eq!(ask(ids, true).await, [live, revoked]);
     assert_eq!(ask(Vec::new(), true).await, []);
     let many = (0..500)
-        .map(|_| bench.link_with(MemberPatch::default()).id)
+        .map(|_| fixture.link_with(MemberPatch::default()).id)
         .collect();
     assert_eq!(ask(many, true).await, []);
 }
 
-pub(super) async fn a_restored_member_is_what_it_was(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn a_restored_member_is_what_it_was(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     let link = LinkMember {
         origin: origin("zendesk", "z-1"),
-        ..bench.link_with(values! { email: set(SALLY), name: set("Sally"), role: Some(Role::Editor) })
+        ..fixture.link_with(values! { email: set(SALLY), name: set("Sally"), role: Some(Role::Editor) })
     };
-    let live = bench.link_as(acme, link).await.unwrap().entry;
+    let live = fixture.link_as(acme, link).await.unwrap().member;
     assert_fails!(
-        bench.restore(acme, &live).await,
-        StoreError::Precondition(Precondition::MemberNotRevoked)
+        fixture.restore(acme, &live).await,
+        ServiceError::Precondition(Precondition::MemberNotRevoked)
     );
-    let revoked = bench.revoke(acme, &live).await.unwrap();
-    let restored = bench.restore(acme, &live).await.unwrap();
-    let expected = MemberEntry {
+    let revoked = fixture.revoke(acme, &live).await.unwrap();
+    let restored = fixture.restore(acme, &live).await.unwrap();
+    let expected = Member {
         version: restored.version,
         updated_at: restored.updated_at,
         // It did not have its address in between.
@@ -119,46 +119,42 @@ pub(super) async fn a_restored_member_is_what_it_was(bench: Bench) {
     };
     assert_eq!(restored, expected);
     assert!(restored.version > revoked.version);
-    assert_eq!(bench.last_event(acme).await.kind, EventKind::MemberRestored);
+    assert_eq!(fixture.last_event(acme).await.kind, EventKind::MemberRestored);
     for key in [
-        MemberKey::Id(live.member.id),
-        MemberKey::UserId(live.member.user_id),
+        MemberRef::Id(live.id),
+        MemberRef::UserId(live.user_id),
         by_email(SALLY),
-        MemberKey::ExternalId("zendesk".parse().unwrap(), "z-1".parse().unwrap()),
+        MemberRef::ExternalId("zendesk".parse().unwrap(), "z-1".parse().unwrap()),
     ] {
-        assert_eq!(bench.finds(acme, key).await, Some(live.member.id));
+        assert_eq!(fixture.finds(acme, key).await, Some(live.id));
     }
     let filter = MemberFilter {
         name_parts: vec!["ALL".to_owned()],
         ..MemberFilter::default()
     };
-    assert_eq!(bench.filtered(acme, filter).await, [restored]);
+    assert_eq!(fixture.filtered(acme, filter).await, [restored]);
 }
 
-pub(super) async fn a_member_is_not_restored_once_somebody_has_its_place(bench: Bench) {
+pub(super) async fn a_member_is_not_restored_once_somebody_has_its_place(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
     // The address, the external id, the user.
     for (index, taking) in [0, 1, 2].into_iter().enumerate() {
         let email = format!("{index}@acme.example.com");
         let link = LinkMember {
             origin: origin("zendesk", &email),
-            ..bench.link_with(address(&email))
+            ..fixture.link_with(address(&email))
         };
-        let old = bench.link_as(acme, link).await.unwrap().entry;
-        let old = bench.revoke(acme, &old).await.unwrap();
-        let tom = bench
+        let old = fixture.link_as(acme, link).await.unwrap().member;
+        let old = fixture.revoke(acme, &old).await.unwrap();
+        let tom = fixture
             .person(globex, address(&format!("tom{index}@globex.example.com")))
             .await;
         let new = LinkMember {
-            user_id: Some(if taking == 2 {
-                old.member.user_id
-            } else {
-                tom.member.user_id
-            }),
-            ..bench.link_with(if taking == 0 {
+            user_id: Some(if taking == 2 { old.user_id } else { tom.user_id }),
+            ..fixture.link_with(if taking == 0 {
                 address(&email)
             } else {
                 MemberPatch::default()
@@ -172,42 +168,42 @@ pub(super) async fn a_member_is_not_restored_once_somebody_has_its_place(bench: 
             },
             ..new
         };
-        let new = bench.link_as(acme, new).await.unwrap().entry;
+        let new = fixture.link_as(acme, new).await.unwrap().member;
         assert_fails!(
-            bench.restore(acme, &old).await,
-            StoreError::Conflict(Conflict::Member)
+            fixture.restore(acme, &old).await,
+            ServiceError::Conflict(Conflict::Member)
         );
-        assert_eq!(bench.now(acme, &old).await, old);
-        bench.revoke(acme, &new).await.unwrap();
-        bench.restore(acme, &old).await.unwrap();
+        assert_eq!(fixture.now(acme, &old).await, old);
+        fixture.revoke(acme, &new).await.unwrap();
+        fixture.restore(acme, &old).await.unwrap();
     }
-    let stranger = bench.person(globex, address(SALLY)).await;
+    let stranger = fixture.person(globex, address(SALLY)).await;
     assert_fails!(
-        bench.restore(acme, &stranger).await,
-        StoreError::NotFound(Missing::Member)
+        fixture.restore(acme, &stranger).await,
+        ServiceError::NotFound(Resource::Member)
     );
 }
 
-pub(super) async fn a_member_is_restored_within_the_retention_time(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    bench.keep_for(acme, Some(30)).await;
-    let sally = bench.person(acme, address(SALLY)).await;
-    let revoked_at = bench.revoke(acme, &sally).await.unwrap().revoked_at.unwrap();
+pub(super) async fn a_member_is_restored_within_the_retention_time(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    fixture.keep_for(acme, Some(30)).await;
+    let sally = fixture.person(acme, address(SALLY)).await;
+    let revoked_at = fixture.revoke(acme, &sally).await.unwrap().revoked_at.unwrap();
     let end = later(revoked_at, 30 * DAY);
     assert_fails!(
-        bench.restore_at(acme, &sally, end).await,
-        StoreError::Precondition(Precondition::RetentionPassed)
+        fixture.restore_at(acme, &sally, end).await,
+        ServiceError::Precondition(Precondition::RetentionPassed)
     );
     assert_fails!(
-        bench.restore_at(acme, &sally, later(end, 1000 * DAY)).await,
-        StoreError::Precondition(Precondition::RetentionPassed)
+        fixture.restore_at(acme, &sally, later(end, 1000 * DAY)).await,
+        ServiceError::Precondition(Precondition::RetentionPassed)
     );
-    let restored = bench.restore_at(acme, &sally, later(end, -1)).await.unwrap();
+    let restored = fixture.restore_at(acme, &sally, later(end, -1)).await.unwrap();
     assert_eq!(restored.revoked_at, None);
     // Without a retention time there is no end.
-    bench.keep_for(acme, None).await;
-    bench.revoke(acme, &sally).await.unwrap();
-    bench
+    fixture.keep_for(acme, None).await;
+    fixture.revoke(acme, &sally).await.unwrap();
+    fixture
         .restore_at(acme, &sally, later(end, 1000 * DAY))
         .await
         .unwrap();

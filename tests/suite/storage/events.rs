@@ -1,46 +1,48 @@
 //! The event log: one row for each change, none for anything else.
 
-use userbridge::{
-    domain::{
-        Actor, AvatarUrl, CompanyName, CustomerStatus, Email, Event, EventKind, Page, PortalRole, Profile,
-        Scope,
-    },
-    storage::{Change, EventQuery},
+use tokio::task::JoinSet;
+use userbridge::domain::{
+    Actor, AvatarUrl, Change, CompanyName, CustomerStatus, Email, Event, EventKind, EventQuery, PageRequest,
+    PortalRole, Profile, Scope,
 };
 
-use super::bench::{Bench, NewMember, all};
+use super::{
+    fixture::{Fixture, NewMember, all},
+    people::{address, set, values},
+};
+use crate::support::rules::LinkMember;
 
 const SALLY: &str = "sally@acme.example.com";
 
 #[expect(clippy::too_many_lines, reason = "one change of each kind, in their order")]
-pub(super) async fn every_change_is_one_event(bench: Bench) {
-    let organization = bench.new_organization("acme");
+pub(super) async fn every_change_is_one_event(fixture: Fixture) {
+    let organization = fixture.new_organization("acme");
     let acme = organization.id;
-    let created = bench.change();
-    bench
+    let created = fixture.change();
+    fixture
         .create_organization(organization, created.clone())
         .await
         .unwrap();
-    let key = bench.new_key(acme, &[Scope::PublicApi]);
-    let key_created = bench.change();
-    bench
+    let key = fixture.new_key(acme, &[Scope::PublicApi]);
+    let key_created = fixture.change();
+    fixture
         .create_api_key(acme, key.clone(), key_created.clone())
         .await
         .unwrap();
-    let new_key = bench.new_key(acme, &[Scope::PublicApi]);
-    let rotated = bench.change();
-    bench
-        .rotate_api_key(acme, key.key.id, bench.tick(), new_key.clone(), rotated.clone())
+    let new_key = fixture.new_key(acme, &[Scope::PublicApi]);
+    let rotated = fixture.change();
+    fixture
+        .rotate_api_key(acme, key.key.id, fixture.tick(), new_key.clone(), rotated.clone())
         .await
         .unwrap();
-    let key_revoked = bench.change();
-    bench
+    let key_revoked = fixture.change();
+    fixture
         .revoke_api_key(acme, key.key.id, key_revoked.clone())
         .await
         .unwrap();
-    let linked = bench.change();
-    let sally = bench
-        .link_member(acme, bench.new_member(SALLY), linked.clone())
+    let linked = fixture.change();
+    let sally = fixture
+        .link_member(acme, fixture.new_member(SALLY), linked.clone())
         .await
         .unwrap();
     let full = NewMember {
@@ -51,18 +53,19 @@ pub(super) async fn every_change_is_one_event(bench: Bench) {
             portal_role: Some(PortalRole::default()),
             company_name: Some(CompanyName::new("Acme").unwrap()),
             customer_status: Some(CustomerStatus::new("paying").unwrap()),
+            locale: Some("pt-BR".parse().unwrap()),
         },
-        ..bench.new_member(SALLY)
+        ..fixture.new_member(SALLY)
     };
-    let tom_linked = bench.change();
-    let tom = bench.link_member(acme, full, tom_linked.clone()).await.unwrap();
-    let revoked = bench.change();
-    bench
+    let tom_linked = fixture.change();
+    let tom = fixture.link_member(acme, full, tom_linked.clone()).await.unwrap();
+    let revoked = fixture.change();
+    fixture
         .revoke_member(acme, sally.user_id, revoked.clone())
         .await
         .unwrap();
-    let deleted = bench.change();
-    bench.delete_organization(acme, deleted.clone()).await.unwrap();
+    let deleted = fixture.change();
+    fixture.delete_organization(acme, deleted.clone()).await.unwrap();
 
     let event = |kind, change: Change, fields: &[&str]| Event {
         sequence: 0,
@@ -94,6 +97,7 @@ pub(super) async fn every_change_is_one_event(bench: Bench) {
         "portal_role",
         "company_name",
         "customer_status",
+        "locale",
         "source",
     ];
     let expected = [
@@ -117,7 +121,7 @@ pub(super) async fn every_change_is_one_event(bench: Bench) {
         of_member(&sally, event(EventKind::MemberRevoked, revoked, &["revoked_at"])),
         event(EventKind::OrganizationDeleted, deleted, &["deleted_at"]),
     ];
-    let log = bench.log_of(acme).await;
+    let log = fixture.log_of(acme).await;
     // Each organization counts its own, without gaps.
     assert!(log.iter().map(|event| event.sequence).eq(1..=9));
     let log: Vec<_> = log
@@ -127,68 +131,83 @@ pub(super) async fn every_change_is_one_event(bench: Bench) {
     assert_eq!(log, expected);
 }
 
-pub(super) async fn a_change_that_fails_is_no_event(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let key = bench.public_key(acme).await;
-    bench.link(acme, SALLY).await;
-    let tom = bench.link(acme, "tom@acme.example.com").await;
-    let log = bench.log_of(acme).await;
+pub(super) async fn a_change_that_fails_is_no_event(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let key = fixture.public_key(acme).await;
+    fixture.link(acme, SALLY).await;
+    let tom = fixture.link(acme, "tom@acme.example.com").await;
+    let log = fixture.log_of(acme).await;
 
-    let second = bench.new_organization("acme");
+    let second = fixture.new_organization("acme");
     let refused = second.id;
-    assert!(bench.create_organization(second, bench.change()).await.is_err());
-    let second = bench.new_key(acme, &[Scope::PublicApi]);
     assert!(
-        bench
-            .create_api_key(acme, second.clone(), bench.change())
+        fixture
+            .create_organization(second, fixture.change())
+            .await
+            .is_err()
+    );
+    let second = fixture.new_key(acme, &[Scope::PublicApi]);
+    assert!(
+        fixture
+            .create_api_key(acme, second.clone(), fixture.change())
             .await
             .is_err()
     );
     let unknown = second.key.id;
     assert!(
-        bench
-            .rotate_api_key(acme, unknown, bench.tick(), second, bench.change())
-            .await
-            .is_err()
-    );
-    assert!(!bench.revoke_api_key(acme, unknown, bench.change()).await.unwrap());
-    // A link that is there is found, and nothing changes.
-    bench.try_link(acme, SALLY).await.unwrap();
-    assert!(bench.link_user(acme, tom.user_id, SALLY).await.is_err());
-    assert!(
-        bench
-            .link_user(acme, bench.user_id(), "x@acme.example.com")
+        fixture
+            .rotate_api_key(acme, unknown, fixture.tick(), second, fixture.change())
             .await
             .is_err()
     );
     assert!(
-        !bench
-            .revoke_member(acme, bench.user_id(), bench.change())
+        !fixture
+            .revoke_api_key(acme, unknown, fixture.change())
             .await
             .unwrap()
     );
-    assert!(!bench.delete_organization(refused, bench.change()).await.unwrap());
-    assert!(bench.try_link(refused, SALLY).await.is_err());
+    // A link that is there is found, and nothing changes.
+    fixture.try_link(acme, SALLY).await.unwrap();
+    assert!(fixture.link_user(acme, tom.user_id, SALLY).await.is_err());
+    assert!(
+        fixture
+            .link_user(acme, fixture.user_id(), "x@acme.example.com")
+            .await
+            .is_err()
+    );
+    assert!(
+        !fixture
+            .revoke_member(acme, fixture.user_id(), fixture.change())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !fixture
+            .delete_organization(refused, fixture.change())
+            .await
+            .unwrap()
+    );
+    assert!(fixture.try_link(refused, SALLY).await.is_err());
 
-    assert_eq!(bench.log_of(acme).await, log);
-    assert_eq!(bench.log_of(refused).await, []);
-    assert_eq!(bench.stored(&key).await, key.key);
+    assert_eq!(fixture.log_of(acme).await, log);
+    assert_eq!(fixture.log_of(refused).await, []);
+    assert_eq!(fixture.stored(&key).await, key.key);
 }
 
-pub(super) async fn an_event_says_who_did_it(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let key = bench.public_key(acme).await;
-    let sally = bench.link(acme, SALLY).await;
+pub(super) async fn an_event_says_who_did_it(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let key = fixture.public_key(acme).await;
+    let sally = fixture.link(acme, SALLY).await;
     let change = Change {
         actor: Actor::ApiKey(key.key.id),
-        at: bench.tick(),
+        at: fixture.tick(),
         source: None,
     };
-    bench
+    fixture
         .revoke_member(acme, sally.user_id, change.clone())
         .await
         .unwrap();
-    let log = bench.log_of(acme).await;
+    let log = fixture.log_of(acme).await;
     let last = log.last().unwrap();
     assert_eq!((last.actor, last.at), (change.actor, change.at));
     assert!(
@@ -198,24 +217,30 @@ pub(super) async fn an_event_says_who_did_it(bench: Bench) {
     );
 }
 
-pub(super) async fn events_come_in_order_and_only_ones_own(bench: Bench) {
+pub(super) async fn events_come_in_order_and_only_ones_own(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
     for index in 0..5 {
         let email = format!("{index}@acme.example.com");
-        bench.link(acme, &email).await;
-        let user = bench.link(globex, &email).await.user_id;
-        bench.revoke_member(globex, user, bench.change()).await.unwrap();
+        fixture.link(acme, &email).await;
+        let user = fixture.link(globex, &email).await.user_id;
+        fixture
+            .revoke_member(globex, user, fixture.change())
+            .await
+            .unwrap();
     }
-    let log = bench.events(acme, all()).await.unwrap();
+    let log = fixture.events(acme, all()).await.unwrap();
     assert_eq!(log.len(), 6);
     assert!(log.iter().all(|event| event.organization_id == Some(acme)));
     let mut seen = Vec::new();
     loop {
         let after = seen.last().map(|event: &Event| event.sequence);
-        let page = bench.events(acme, Page { after, limit: 4 }).await.unwrap();
+        let page = fixture
+            .events(acme, PageRequest { after, limit: 4 })
+            .await
+            .unwrap();
         assert!(page.len() <= 4);
         if page.is_empty() {
             break;
@@ -223,15 +248,18 @@ pub(super) async fn events_come_in_order_and_only_ones_own(bench: Bench) {
         seen.extend(page);
     }
     assert_eq!(seen, log);
-    let other = bench.log_of(globex).await;
+    let other = fixture.log_of(globex).await;
     assert!(other.iter().map(|event| event.sequence).eq(1..=11));
 }
 
-pub(super) async fn events_are_read_by_user_and_by_kind(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let sally = bench.link(acme, SALLY).await.user_id;
-    bench.link(acme, "tom@acme.example.com").await;
-    bench.revoke_member(acme, sally, bench.change()).await.unwrap();
+pub(super) async fn events_are_read_by_user_and_by_kind(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let sally = fixture.link(acme, SALLY).await.user_id;
+    fixture.link(acme, "tom@acme.example.com").await;
+    fixture
+        .revoke_member(acme, sally, fixture.change())
+        .await
+        .unwrap();
     let read = async |user, kinds: &[EventKind], after| {
         let query = EventQuery {
             after,
@@ -239,7 +267,7 @@ pub(super) async fn events_are_read_by_user_and_by_kind(bench: Bench) {
             user,
             kinds: kinds.to_vec(),
         };
-        let events = bench.storage().events(Some(acme), query).await.unwrap();
+        let events = fixture.storage().events(Some(acme), query).await.unwrap();
         events.iter().map(|event| event.sequence).collect::<Vec<_>>()
     };
     let (linked, revoked) = (EventKind::MemberLinked, EventKind::MemberRevoked);
@@ -251,10 +279,60 @@ pub(super) async fn events_are_read_by_user_and_by_kind(bench: Bench) {
     assert_eq!(read(None, &[EventKind::TeamDeleted], 0).await, [0; 0]);
 }
 
-pub(super) async fn a_commit_is_told_to_those_who_follow_the_log(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let mut commits = bench.commits();
+pub(super) async fn a_commit_is_told_to_those_who_follow_the_log(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let mut commits = fixture.commits();
     commits.mark_unchanged();
-    bench.link(acme, SALLY).await;
+    fixture.link(acme, SALLY).await;
     assert!(commits.has_changed().unwrap());
+}
+
+pub(super) async fn every_organization_counts_its_events_without_gaps_while_many_write(fixture: Fixture) {
+    let organizations = [
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
+        fixture.organization("initech").await,
+    ];
+    let mut writers = JoinSet::new();
+    for index in 0..90_usize {
+        let (fixture, organization) = (fixture.clone(), organizations[index % 3]);
+        writers.spawn(async move {
+            let email = format!("{index}@acme.example.com");
+            let entry = fixture.person(organization, address(&email)).await;
+            let unknown = LinkMember {
+                user_id: Some(fixture.user_id()),
+                ..fixture.link_with(address(&email))
+            };
+            // One that fails in between takes no number.
+            fixture.link_as(organization, unknown).await.unwrap_err();
+            fixture
+                .update(organization, &entry, values! { name: set("Name") })
+                .await
+                .unwrap();
+            match index % 9 {
+                0..3 => {
+                    fixture.erase(organization, &entry).await.unwrap();
+                }
+                3..6 => {
+                    fixture.revoke(organization, &entry).await.unwrap();
+                    fixture.restore(organization, &entry).await.unwrap();
+                }
+                _ => {}
+            }
+        });
+    }
+    writers.join_all().await;
+    for organization in organizations {
+        let log = fixture.log_of(organization).await;
+        assert_eq!(log.len(), 1 + 30 * 2 + 10 * 2 + 10 * 2);
+        assert!(
+            log.iter()
+                .map(|event| event.sequence)
+                .eq(1..=i64::try_from(log.len()).unwrap())
+        );
+        assert!(
+            log.iter()
+                .all(|event| event.organization_id == Some(organization))
+        );
+    }
 }

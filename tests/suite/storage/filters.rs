@@ -1,17 +1,18 @@
 //! Filters of lists, each by itself and all together.
 
+use crate::support::rules::LinkMember;
 use proptest::{
     prelude::{Strategy, any},
     strategy::ValueTree as _,
     test_runner::TestRunner,
 };
-use userbridge::{
-    domain::{DisplayName, Email, MemberEntry, OrganizationId, Role, Source, TeamNumber, Timestamp},
-    storage::{LinkMember, MemberFilter, MemberQuery, Once, TimeRange},
+use userbridge::domain::{
+    DisplayName, Email, Idempotency, Member, MemberFilter, MemberQuery, OrganizationId, Role, Source,
+    TeamNumber, TimeRange, Timestamp,
 };
 
 use super::{
-    bench::Bench,
+    fixture::Fixture,
     lists::{orders, pages, sort},
     people::{later, numbers, origin, values},
 };
@@ -34,12 +35,12 @@ const NAMES: [Option<&str>; 6] = [
 ];
 
 /// Members who differ in everything that a filter asks for.
-async fn crowd(bench: &Bench, organization: OrganizationId) -> Vec<MemberEntry> {
-    let change = bench.change();
+async fn crowd(fixture: &Fixture, organization: OrganizationId) -> Vec<Member> {
+    let change = fixture.change();
     let (key, name) = ("support".parse().unwrap(), "Support".parse().unwrap());
-    let team = bench
+    let team = fixture
         .storage()
-        .create_team(organization, key, name, Once::never(), change);
+        .create_team(organization, key, name, Idempotency::never(), change);
     let team = first(team.await.unwrap()).number;
     let mut members = Vec::new();
     for index in 0..36_usize {
@@ -61,22 +62,22 @@ async fn crowd(bench: &Bench, organization: OrganizationId) -> Vec<MemberEntry> 
         };
         let link = LinkMember {
             origin: origin(["portal", "zendesk", "api"][index % 3], &index.to_string()),
-            ..bench.link_with(values)
+            ..fixture.link_with(values)
         };
-        let mut entry = bench.link_as(organization, link).await.unwrap().entry;
+        let mut entry = fixture.link_as(organization, link).await.unwrap().member;
         if index % 7 == 3 {
-            entry = bench
+            entry = fixture
                 .update(organization, &entry, values! { enabled: false })
                 .await
                 .unwrap();
         }
         if index % 3 == 1 {
-            let seen = vec![(organization, entry.member.id, bench.tick())];
-            bench.storage().record_seen(seen).await.unwrap();
+            let seen = vec![(organization, entry.id, fixture.tick())];
+            fixture.storage().record_seen(seen).await.unwrap();
         }
-        entry = bench.now(organization, &entry).await;
+        entry = fixture.now(organization, &entry).await;
         if index % 11 == 5 {
-            bench.revoke(organization, &entry).await.unwrap();
+            fixture.revoke(organization, &entry).await.unwrap();
         } else {
             members.push(entry);
         }
@@ -85,7 +86,7 @@ async fn crowd(bench: &Bench, organization: OrganizationId) -> Vec<MemberEntry> 
 }
 
 /// What the filter says, in plain words.
-fn lets_through(filter: &MemberFilter, entry: &MemberEntry) -> bool {
+fn lets_through(filter: &MemberFilter, entry: &Member) -> bool {
     let within = |range: TimeRange, at: Option<Timestamp>| match at {
         None => range == TimeRange::default(),
         Some(at) => range.from.is_none_or(|from| at >= from) && range.until.is_none_or(|until| at < until),
@@ -95,7 +96,7 @@ fn lets_through(filter: &MemberFilter, entry: &MemberEntry) -> bool {
         parts.is_empty()
             || text.is_some_and(|text| parts.iter().any(|part| text.contains(&part.to_lowercase())))
     };
-    let profile = &entry.member.profile;
+    let profile = &entry.profile;
     (filter.roles.is_empty() || filter.roles.contains(&entry.access.role))
         && filter
             .end_user
@@ -110,18 +111,18 @@ fn lets_through(filter: &MemberFilter, entry: &MemberEntry) -> bool {
             .is_none_or(|source| entry.origin.source == *source)
         && part_of(&filter.email_parts, profile.email.as_ref().map(Email::as_str))
         && part_of(&filter.name_parts, profile.name.as_ref().map(DisplayName::as_str))
-        && within(filter.created, Some(entry.member.created_at))
+        && within(filter.created, Some(entry.created_at))
         && within(filter.seen, entry.last_seen_at)
 }
 
-pub(super) async fn each_filter_lets_through_what_it_says(bench: Bench) {
+pub(super) async fn each_filter_lets_through_what_it_says(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
-    let members = crowd(&bench, acme).await;
-    crowd(&bench, globex).await;
-    let middle = members[12].member.created_at;
+    let members = crowd(&fixture, acme).await;
+    crowd(&fixture, globex).await;
+    let middle = members[12].created_at;
     let parts = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
     let source = |source: &str| Some(source.parse::<Source>().unwrap());
     let (from, until) = (Some(middle), Some(later(middle, 200)));
@@ -196,12 +197,16 @@ pub(super) async fn each_filter_lets_through_what_it_says(bench: Bench) {
             .cloned()
             .collect();
         assert_eq!(!expected.is_empty(), any, "{filter:?}");
-        assert_eq!(bench.filtered(acme, filter.clone()).await, expected, "{filter:?}");
+        assert_eq!(
+            fixture.filtered(acme, filter.clone()).await,
+            expected,
+            "{filter:?}"
+        );
     }
 }
 
-fn filters(members: &[MemberEntry]) -> impl Strategy<Value = MemberFilter> + use<> {
-    let times: Vec<_> = members.iter().map(|entry| entry.member.created_at).collect();
+fn filters(members: &[Member]) -> impl Strategy<Value = MemberFilter> + use<> {
+    let times: Vec<_> = members.iter().map(|entry| entry.created_at).collect();
     let role = proptest::sample::select(vec![
         None,
         Some(Role::Owner),
@@ -248,9 +253,9 @@ fn filters(members: &[MemberEntry]) -> impl Strategy<Value = MemberFilter> + use
         )
 }
 
-pub(super) async fn any_filter_lists_what_it_counts_in_any_order_and_page_by_page(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let members = crowd(&bench, acme).await;
+pub(super) async fn any_filter_lists_what_it_counts_in_any_order_and_page_by_page(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let members = crowd(&fixture, acme).await;
     let (orders, filters) = (orders(), filters(&members));
     let mut runner = TestRunner::deterministic();
     for case in 0..160 {
@@ -262,7 +267,7 @@ pub(super) async fn any_filter_lists_what_it_counts_in_any_order_and_page_by_pag
             .cloned()
             .collect();
         sort(&mut expected, order, descending);
-        let total = bench.filtered(acme, filter.clone()).await.len();
+        let total = fixture.filtered(acme, filter.clone()).await.len();
         assert_eq!(total, expected.len(), "{filter:?}");
         let query = MemberQuery {
             filter: filter.clone(),
@@ -272,7 +277,7 @@ pub(super) async fn any_filter_lists_what_it_counts_in_any_order_and_page_by_pag
             ..MemberQuery::default()
         };
         assert_eq!(
-            numbers(&pages(&bench, acme, query.clone()).await),
+            numbers(&pages(&fixture, acme, query.clone()).await),
             numbers(&expected),
             "{query:?}"
         );
@@ -282,7 +287,7 @@ pub(super) async fn any_filter_lists_what_it_counts_in_any_order_and_page_by_pag
             limit: u32::MAX,
             ..query
         };
-        let skipped = bench.list(acme, skipped).await;
+        let skipped = fixture.list(acme, skipped).await;
         assert_eq!(numbers(&skipped), numbers(&expected)[skip.min(expected.len())..]);
     }
 }

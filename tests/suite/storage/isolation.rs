@@ -2,63 +2,63 @@
 
 use userbridge::{
     domain::{MemberLookup, Scope},
-    storage::StoreError,
+    service::ServiceError,
 };
 
-use super::bench::{Bench, all};
+use super::fixture::{Fixture, all};
 
 const SALLY: &str = "sally@acme.example.com";
 
-pub(super) async fn what_another_organization_has_is_not_found(bench: Bench) {
+pub(super) async fn what_another_organization_has_is_not_found(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
-    let key = bench.public_key(acme).await;
-    let sally = bench.link(acme, SALLY).await;
-    let (log, own_log) = (bench.log_of(globex).await, bench.log_of(acme).await);
+    let key = fixture.public_key(acme).await;
+    let sally = fixture.link(acme, SALLY).await;
+    let (log, own_log) = (fixture.log_of(globex).await, fixture.log_of(acme).await);
 
     let by_id = MemberLookup::UserId(sally.user_id);
     let by_email = MemberLookup::Email(SALLY.to_owned());
-    assert_eq!(bench.member(globex, by_id.clone()).await.unwrap(), None);
-    assert_eq!(bench.member(globex, by_email).await.unwrap(), None);
-    assert_eq!(bench.members(globex, all()).await.unwrap(), []);
-    assert_eq!(bench.api_keys(globex, all()).await.unwrap(), []);
+    assert_eq!(fixture.member(globex, by_id.clone()).await.unwrap(), None);
+    assert_eq!(fixture.member(globex, by_email).await.unwrap(), None);
+    assert_eq!(fixture.members(globex, all()).await.unwrap(), []);
+    assert_eq!(fixture.api_keys(globex, all()).await.unwrap(), []);
     assert!(
-        !bench
-            .revoke_member(globex, sally.user_id, bench.change())
+        !fixture
+            .revoke_member(globex, sally.user_id, fixture.change())
             .await
             .unwrap()
     );
     assert!(
-        !bench
-            .revoke_api_key(globex, key.key.id, bench.change())
+        !fixture
+            .revoke_api_key(globex, key.key.id, fixture.change())
             .await
             .unwrap()
     );
-    let new = bench.new_key(globex, &[Scope::PublicApi]);
-    let rotated = bench
-        .rotate_api_key(globex, key.key.id, bench.tick(), new, bench.change())
+    let new = fixture.new_key(globex, &[Scope::PublicApi]);
+    let rotated = fixture
+        .rotate_api_key(globex, key.key.id, fixture.tick(), new, fixture.change())
         .await;
-    assert!(matches!(rotated, Err(StoreError::NotFound(_))), "{rotated:?}");
+    assert!(matches!(rotated, Err(ServiceError::NotFound(_))), "{rotated:?}");
 
     // And nothing of it has left a trace.
-    assert_eq!(bench.log_of(globex).await, log);
-    assert_eq!(bench.log_of(acme).await, own_log);
-    assert_eq!(bench.stored(&key).await, key.key);
-    assert_eq!(bench.member(acme, by_id).await.unwrap(), Some(sally));
+    assert_eq!(fixture.log_of(globex).await, log);
+    assert_eq!(fixture.log_of(acme).await, own_log);
+    assert_eq!(fixture.stored(&key).await, key.key);
+    assert_eq!(fixture.member(acme, by_id).await.unwrap(), Some(sally));
 }
 
-pub(super) async fn revoking_in_one_organization_leaves_the_other(bench: Bench) {
+pub(super) async fn revoking_in_one_organization_leaves_the_other(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
-    let here = bench.link(acme, SALLY).await;
-    let there = bench.link(globex, SALLY).await;
+    let here = fixture.link(acme, SALLY).await;
+    let there = fixture.link(globex, SALLY).await;
     assert!(
-        bench
-            .revoke_member(acme, here.user_id, bench.change())
+        fixture
+            .revoke_member(acme, here.user_id, fixture.change())
             .await
             .unwrap()
     );
@@ -66,38 +66,38 @@ pub(super) async fn revoking_in_one_organization_leaves_the_other(bench: Bench) 
         MemberLookup::UserId(here.user_id),
         MemberLookup::Email(SALLY.to_owned()),
     ] {
-        assert_eq!(bench.member(acme, lookup.clone()).await.unwrap(), None);
-        let left = bench.member(globex, lookup).await.unwrap();
+        assert_eq!(fixture.member(acme, lookup.clone()).await.unwrap(), None);
+        let left = fixture.member(globex, lookup).await.unwrap();
         assert_eq!(left.as_ref(), Some(&there));
     }
 }
 
-pub(super) async fn a_lookup_by_key_stays_in_the_organization_of_the_key(bench: Bench) {
+pub(super) async fn a_lookup_by_key_stays_in_the_organization_of_the_key(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
-    let (here_key, there_key) = (bench.public_key(acme).await, bench.public_key(globex).await);
-    let here = bench.link(acme, SALLY).await;
-    let only_there = bench.link(globex, "tom@globex.example.com").await;
-    let there = bench.link(globex, SALLY).await;
+    let (here_key, there_key) = (fixture.public_key(acme).await, fixture.public_key(globex).await);
+    let here = fixture.link(acme, SALLY).await;
+    let only_there = fixture.link(globex, "tom@globex.example.com").await;
+    let there = fixture.link(globex, SALLY).await;
     for lookup in [
         MemberLookup::UserId(here.user_id),
         MemberLookup::Email(SALLY.to_owned()),
     ] {
-        let found = bench
+        let found = fixture
             .key_and_member(here_key.digest, lookup.clone())
             .await
             .unwrap();
-        assert_eq!(found.member.as_ref(), Some(&here));
-        let found = bench.key_and_member(there_key.digest, lookup).await.unwrap();
-        assert_eq!(found.member.as_ref(), Some(&there));
+        assert_eq!(found.member.as_ref(), Some(&here.clone().into()));
+        let found = fixture.key_and_member(there_key.digest, lookup).await.unwrap();
+        assert_eq!(found.member.as_ref(), Some(&there.clone().into()));
     }
     for lookup in [
         MemberLookup::UserId(only_there.user_id),
         MemberLookup::Email("tom@globex.example.com".to_owned()),
     ] {
-        let found = bench.key_and_member(here_key.digest, lookup).await.unwrap();
+        let found = fixture.key_and_member(here_key.digest, lookup).await.unwrap();
         assert_eq!((found.key, found.member), (Some(here_key.key.clone()), None));
     }
 }

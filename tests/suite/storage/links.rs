@@ -1,24 +1,28 @@
 //! Linking: who is found, who is made, and what of them changes.
 
+use crate::support::rules::LinkMember;
 use tokio::task::JoinSet;
 use userbridge::{
-    domain::{AuthMethod, EventKind, MemberNumber, MemberPatch, Origin, Role, TeamNumber},
-    storage::{Conflict, LinkMember, LinkOutcome, MemberFilter, MemberKey, Missing, StoreError},
+    domain::{
+        AuthMethod, Conflict, EventKind, LinkOutcome, MemberFilter, MemberNumber, MemberPatch, MemberRef,
+        Origin, Resource, Role, TeamNumber,
+    },
+    service::ServiceError,
 };
 
 use super::{
-    bench::Bench,
+    fixture::Fixture,
     people::{address, assert_fails, by_email, origin, set, values},
 };
 
 const SALLY: &str = "sally@acme.example.com";
 const TOM: &str = "tom@acme.example.com";
 
-pub(super) async fn a_first_link_creates_all_that_was_said(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn a_first_link_creates_all_that_was_said(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     let link = LinkMember {
         origin: origin("zendesk", "z-1"),
-        ..bench.link_with(values! {
+        ..fixture.link_with(values! {
             email: set(SALLY),
             name: set("Sally"),
             role: Some(Role::Editor),
@@ -27,30 +31,27 @@ pub(super) async fn a_first_link_creates_all_that_was_said(bench: Bench) {
             primary_team: TeamNumber::ROOT,
         })
     };
-    let linked = bench.link_as(acme, link.clone()).await.unwrap();
+    let linked = fixture.link_as(acme, link.clone()).await.unwrap();
     assert_eq!(linked.outcome, LinkOutcome::Created);
-    let entry = linked.entry;
-    assert_eq!(
-        (entry.member.id, entry.member.user_id),
-        (link.id, link.new_user_id)
-    );
+    let entry = linked.member;
+    assert_eq!((entry.id, entry.user_id), (link.id, link.new_user_id));
     assert_eq!(entry.access.role, Some(Role::Editor));
     assert_eq!(entry.access.auth_method, Some(AuthMethod::Oidc));
     assert!(entry.access.enabled);
     assert_eq!(entry.origin, link.origin);
     assert_eq!(entry.teams, [TeamNumber::ROOT]);
     assert_eq!((entry.number, entry.version), (MemberNumber(1), 1));
-    assert_eq!(entry.updated_at, entry.member.created_at);
+    assert_eq!(entry.updated_at, entry.created_at);
     assert_eq!(
         (entry.last_seen_at, entry.revoked_at, entry.erased_at),
         (None, None, None)
     );
-    assert_eq!(bench.now(acme, &entry).await, entry);
-    let event = bench.last_event(acme).await;
+    assert_eq!(fixture.now(acme, &entry).await, entry);
+    let event = fixture.last_event(acme).await;
     assert_eq!(event.kind, EventKind::MemberLinked);
     assert_eq!(
         (event.member_id, event.user_id),
-        (Some(entry.member.id), Some(entry.member.user_id))
+        (Some(entry.id), Some(entry.user_id))
     );
     for field in [
         "email",
@@ -68,50 +69,50 @@ pub(super) async fn a_first_link_creates_all_that_was_said(bench: Bench) {
     }
 }
 
-pub(super) async fn a_repeated_link_finds_what_is_there_and_writes_no_event(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn a_repeated_link_finds_what_is_there_and_writes_no_event(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     let all = || {
         values! { email: set(SALLY), name: set("Sally"), portal_role: set("partner"), role: Some(Role::Viewer) }
     };
-    let first = bench.person(acme, all()).await;
-    let log = bench.log_of(acme).await;
+    let first = fixture.person(acme, all()).await;
+    let log = fixture.log_of(acme).await;
     for values in [
         all(),
         address(SALLY),
         values! { email: set(SALLY), name: set("Sally") },
     ] {
-        let again = bench.link_with(values);
-        let again = bench.link_as(acme, again).await.unwrap();
-        assert_eq!((again.outcome, &again.entry), (LinkOutcome::Found, &first));
+        let again = fixture.link_with(values);
+        let again = fixture.link_as(acme, again).await.unwrap();
+        assert_eq!((again.outcome, &again.member), (LinkOutcome::Unchanged, &first));
     }
-    assert_eq!(bench.log_of(acme).await, log);
+    assert_eq!(fixture.log_of(acme).await, log);
 }
 
-pub(super) async fn a_link_with_other_values_updates_only_those(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let first = bench
+pub(super) async fn a_link_with_other_values_updates_only_those(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let first = fixture
         .person(
             acme,
             values! { email: set(SALLY), name: set("Sally"), company_name: set("Acme") },
         )
         .await;
-    let again = bench.link_with(values! {
+    let again = fixture.link_with(values! {
         email: set(SALLY),
         name: set("Sally Doe"),
         company_name: set("Acme"),
         role: Some(Role::Admin),
     });
-    let again = bench.link_as(acme, again).await.unwrap();
+    let again = fixture.link_as(acme, again).await.unwrap();
     assert_eq!(again.outcome, LinkOutcome::Updated);
     let mut expected = first.clone();
-    expected.member.profile.name = set("Sally Doe");
+    expected.profile.name = set("Sally Doe");
     expected.access.role = Some(Role::Admin);
-    expected.version = again.entry.version;
-    expected.updated_at = again.entry.updated_at;
-    assert_eq!(again.entry, expected);
-    assert!(again.entry.version > first.version && again.entry.updated_at > first.updated_at);
-    assert_eq!(bench.now(acme, &first).await, again.entry);
-    let event = bench.last_event(acme).await;
+    expected.version = again.member.version;
+    expected.updated_at = again.member.updated_at;
+    assert_eq!(again.member, expected);
+    assert!(again.member.version > first.version && again.member.updated_at > first.updated_at);
+    assert_eq!(fixture.now(acme, &first).await, again.member);
+    let event = fixture.last_event(acme).await;
     assert_eq!(
         (event.kind, &event.fields[..]),
         (
@@ -121,19 +122,19 @@ pub(super) async fn a_link_with_other_values_updates_only_those(bench: Bench) {
     );
 }
 
-pub(super) async fn a_link_is_found_by_user_then_by_external_id_then_by_address(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let by_user = bench.person(acme, MemberPatch::default()).await;
+pub(super) async fn a_link_is_found_by_user_then_by_external_id_then_by_address(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let by_user = fixture.person(acme, MemberPatch::default()).await;
     let by_external = LinkMember {
         origin: origin("zendesk", "z-1"),
-        ..bench.link_with(MemberPatch::default())
+        ..fixture.link_with(MemberPatch::default())
     };
-    let by_external = bench.link_as(acme, by_external).await.unwrap().entry;
-    let by_email = bench.person(acme, address(SALLY)).await;
+    let by_external = fixture.link_as(acme, by_external).await.unwrap().member;
+    let by_email = fixture.person(acme, address(SALLY)).await;
     let ask = async |user_id, with_external: bool, values| {
         let link = LinkMember {
             user_id,
-            ..bench.link_with(values)
+            ..fixture.link_with(values)
         };
         let link = LinkMember {
             origin: if with_external {
@@ -143,35 +144,35 @@ pub(super) async fn a_link_is_found_by_user_then_by_external_id_then_by_address(
             },
             ..link
         };
-        bench.link_as(acme, link).await
+        fixture.link_as(acme, link).await
     };
     let found = ask(None, false, address(SALLY)).await.unwrap();
-    assert_eq!((found.outcome, found.entry), (LinkOutcome::Found, by_email));
+    assert_eq!((found.outcome, found.member), (LinkOutcome::Unchanged, by_email));
     // The external id goes before the address, which then belongs to another.
     assert_fails!(
         ask(None, true, address(SALLY)).await,
-        StoreError::Conflict(Conflict::Member)
+        ServiceError::Conflict(Conflict::Member)
     );
     let found = ask(None, true, values! { name: set("Zed") }).await.unwrap();
     assert_eq!(found.outcome, LinkOutcome::Updated);
-    assert_eq!(found.entry.member.id, by_external.member.id);
+    assert_eq!(found.member.id, by_external.id);
     // The user goes before both.
-    let user = Some(by_user.member.user_id);
+    let user = Some(by_user.user_id);
     assert_fails!(
         ask(user, true, values! { name: set("Una") }).await,
-        StoreError::Conflict(Conflict::Member)
+        ServiceError::Conflict(Conflict::Member)
     );
     assert_fails!(
         ask(user, false, address(SALLY)).await,
-        StoreError::Conflict(Conflict::Member)
+        ServiceError::Conflict(Conflict::Member)
     );
     let found = ask(user, false, values! { email: set(TOM) }).await.unwrap();
     assert_eq!(found.outcome, LinkOutcome::Updated);
-    assert_eq!(found.entry.member.id, by_user.member.id);
+    assert_eq!(found.member.id, by_user.id);
     // What failed has changed nothing.
-    assert_eq!(bench.now(acme, &by_user).await.member.profile.name, None);
+    assert_eq!(fixture.now(acme, &by_user).await.profile.name, None);
     assert_eq!(
-        bench
+        fixture
             .storage()
             .count_members(acme, MemberFilter::default())
             .await
@@ -180,52 +181,51 @@ pub(super) async fn a_link_is_found_by_user_then_by_external_id_then_by_address(
     );
 }
 
-pub(super) async fn an_external_id_belongs_to_its_source_and_its_organization(bench: Bench) {
+pub(super) async fn an_external_id_belongs_to_its_source_and_its_organization(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
     let link = async |organization, source: &str| {
         let link = LinkMember {
             origin: origin(source, "42"),
-            ..bench.link_with(MemberPatch::default())
+            ..fixture.link_with(MemberPatch::default())
         };
-        bench.link_as(organization, link).await.unwrap()
+        fixture.link_as(organization, link).await.unwrap()
     };
     let here = link(acme, "zendesk").await;
     for other in [link(acme, "freshdesk").await, link(globex, "zendesk").await] {
         assert_eq!(other.outcome, LinkOutcome::Created);
-        assert_ne!(other.entry.member.user_id, here.entry.member.user_id);
+        assert_ne!(other.member.user_id, here.member.user_id);
     }
-    assert_eq!(link(acme, "zendesk").await.entry, here.entry);
-    let key = |source: &str| MemberKey::ExternalId(source.parse().unwrap(), "42".parse().unwrap());
-    assert_eq!(
-        bench.finds(acme, key("zendesk")).await,
-        Some(here.entry.member.id)
-    );
-    assert_eq!(bench.finds(acme, key("portal")).await, None);
-    // Once its member is revoked, it is free.
-    bench.revoke(acme, &here.entry).await.unwrap();
-    assert_eq!(bench.finds(acme, key("zendesk")).await, None);
+    assert_eq!(link(acme, "zendesk").await.member, here.member);
+    let key = |source: &str| MemberRef::ExternalId(source.parse().unwrap(), "42".parse().unwrap());
+    assert_eq!(fixture.finds(acme, key("zendesk")).await, Some(here.member.id));
+    assert_eq!(fixture.finds(acme, key("portal")).await, None);
+    // Idempotency its member is revoked, it is free.
+    fixture.revoke(acme, &here.member).await.unwrap();
+    assert_eq!(fixture.finds(acme, key("zendesk")).await, None);
     assert_eq!(link(acme, "zendesk").await.outcome, LinkOutcome::Created);
 }
 
-pub(super) async fn a_link_that_is_there_gets_an_external_id_if_it_has_none(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let first = bench.person(acme, address(SALLY)).await;
+pub(super) async fn a_link_that_is_there_gets_an_external_id_if_it_has_none(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let first = fixture.person(acme, address(SALLY)).await;
     let link = LinkMember {
         origin: origin("zendesk", "z-1"),
-        ..bench.link_with(address(SALLY))
+        ..fixture.link_with(address(SALLY))
     };
-    let again = bench.link_as(acme, link).await.unwrap();
+    let again = fixture.link_as(acme, link).await.unwrap();
     assert_eq!(again.outcome, LinkOutcome::Updated);
-    assert_eq!(again.entry.member.id, first.member.id);
-    let key = MemberKey::ExternalId("zendesk".parse().unwrap(), "z-1".parse().unwrap());
-    assert_eq!(bench.finds(acme, key).await, Some(first.member.id));
+    assert_eq!(again.member.id, first.id);
+    let key = MemberRef::ExternalId("zendesk".parse().unwrap(), "z-1".parse().unwrap());
+    assert_eq!(fixture.finds(acme, key).await, Some(first.id));
 }
 
-pub(super) async fn a_source_alone_changes_nothing_and_an_external_id_of_another_is_not_taken(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn a_source_alone_changes_nothing_and_an_external_id_of_another_is_not_taken(
+    fixture: Fixture,
+) {
+    let acme = fixture.organization("acme").await;
     let link = async |source: &str, external_id: Option<&str>| {
         let origin = Origin {
             source: source.parse().unwrap(),
@@ -233,18 +233,18 @@ pub(super) async fn a_source_alone_changes_nothing_and_an_external_id_of_another
         };
         let link = LinkMember {
             origin,
-            ..bench.link_with(address(SALLY))
+            ..fixture.link_with(address(SALLY))
         };
-        let linked = bench.link_as(acme, link).await.unwrap();
-        let external_id = linked.entry.origin.external_id.map(String::from);
-        (linked.outcome, linked.entry.origin.source.into(), external_id)
+        let linked = fixture.link_as(acme, link).await.unwrap();
+        let external_id = linked.member.origin.external_id.map(String::from);
+        (linked.outcome, linked.member.origin.source.into(), external_id)
     };
     let state = |outcome, source: &str, external_id: Option<&str>| {
         (outcome, source.to_owned(), external_id.map(str::to_owned))
     };
     for (source, external_id, expected) in [
         ("portal", None, state(LinkOutcome::Created, "portal", None)),
-        ("zendesk", None, state(LinkOutcome::Found, "portal", None)),
+        ("zendesk", None, state(LinkOutcome::Unchanged, "portal", None)),
         (
             "zendesk",
             Some("z-1"),
@@ -253,9 +253,13 @@ pub(super) async fn a_source_alone_changes_nothing_and_an_external_id_of_another
         (
             "freshdesk",
             Some("f-1"),
-            state(LinkOutcome::Found, "zendesk", Some("z-1")),
+            state(LinkOutcome::Unchanged, "zendesk", Some("z-1")),
         ),
-        ("portal", None, state(LinkOutcome::Found, "zendesk", Some("z-1"))),
+        (
+            "portal",
+            None,
+            state(LinkOutcome::Unchanged, "zendesk", Some("z-1")),
+        ),
         (
             "zendesk",
             Some("z-2"),
@@ -264,7 +268,7 @@ pub(super) async fn a_source_alone_changes_nothing_and_an_external_id_of_another
     ] {
         assert_eq!(link(source, external_id).await, expected);
     }
-    let fields: Vec<_> = bench
+    let fields: Vec<_> = fixture
         .log_of(acme)
         .await
         .into_iter()
@@ -276,107 +280,104 @@ pub(super) async fn a_source_alone_changes_nothing_and_an_external_id_of_another
     );
 }
 
-pub(super) async fn an_address_finds_its_user_across_organizations(bench: Bench) {
+pub(super) async fn an_address_finds_its_user_across_organizations(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
-    let here = bench
+    let here = fixture
         .person(acme, values! { email: set(SALLY), name: set("Sally") })
         .await;
-    let there = bench.person(globex, address(SALLY)).await;
-    assert_eq!(there.member.user_id, here.member.user_id);
-    assert_ne!(there.member.id, here.member.id);
+    let there = fixture.person(globex, address(SALLY)).await;
+    assert_eq!(there.user_id, here.user_id);
+    assert_ne!(there.id, here.id);
     // The profile does not come along.
-    assert_eq!(there.member.profile.name, None);
+    assert_eq!(there.profile.name, None);
     // Nor does what happens to one happen to the other.
-    bench.revoke(acme, &here).await.unwrap();
-    assert_eq!(bench.finds(globex, by_email(SALLY)).await, Some(there.member.id));
-    assert_eq!(bench.now(globex, &there).await, there);
+    fixture.revoke(acme, &here).await.unwrap();
+    assert_eq!(fixture.finds(globex, by_email(SALLY)).await, Some(there.id));
+    assert_eq!(fixture.now(globex, &there).await, there);
 }
 
-pub(super) async fn what_a_link_refers_to_must_be_there(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let log = bench.log_of(acme).await;
+pub(super) async fn what_a_link_refers_to_must_be_there(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let log = fixture.log_of(acme).await;
     let unknown = LinkMember {
-        user_id: Some(bench.user_id()),
-        ..bench.link_with(address(SALLY))
+        user_id: Some(fixture.user_id()),
+        ..fixture.link_with(address(SALLY))
     };
     assert_fails!(
-        bench.link_as(acme, unknown).await,
-        StoreError::NotFound(Missing::User)
+        fixture.link_as(acme, unknown).await,
+        ServiceError::NotFound(Resource::User)
     );
     for values in [
         values! { email: set(SALLY), teams: vec![TeamNumber(7)] },
         values! { email: set(SALLY), primary_team: TeamNumber(7) },
     ] {
-        let link = bench.link_with(values);
+        let link = fixture.link_with(values);
         assert_fails!(
-            bench.link_as(acme, link).await,
-            StoreError::NotFound(Missing::Team)
+            fixture.link_as(acme, link).await,
+            ServiceError::NotFound(Resource::Team)
         );
     }
-    let nowhere = bench.new_organization("nowhere").id;
-    let link = bench.link_with(address(SALLY));
+    let nowhere = fixture.new_organization("nowhere").id;
+    let link = fixture.link_with(address(SALLY));
     assert_fails!(
-        bench.link_as(nowhere, link).await,
-        StoreError::NotFound(Missing::Organization)
+        fixture.link_as(nowhere, link).await,
+        ServiceError::NotFound(Resource::Organization)
     );
-    assert_eq!(bench.log_of(acme).await, log);
+    assert_eq!(fixture.log_of(acme).await, log);
     // Nothing of them is left: not the address, not a number.
-    let sally = bench.person(acme, address(SALLY)).await;
+    let sally = fixture.person(acme, address(SALLY)).await;
     assert_eq!(sally.number, MemberNumber(1));
 }
 
-pub(super) async fn numbers_count_each_organizations_members_and_are_never_used_again(bench: Bench) {
+pub(super) async fn numbers_count_each_organizations_members_and_are_never_used_again(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
     let mut numbers = Vec::new();
     for index in 0..3 {
-        let entry = bench
+        let entry = fixture
             .person(acme, address(&format!("{index}@acme.example.com")))
             .await;
         numbers.push(entry.number.0);
         if index == 2 {
             // The last one goes, with all that there was about it.
-            bench.erase(acme, &entry).await.unwrap();
+            fixture.erase(acme, &entry).await.unwrap();
         }
-        bench
+        fixture
             .person(globex, address(&format!("{index}@acme.example.com")))
             .await;
     }
     assert_eq!(numbers, [1, 2, 3]);
-    let next = bench.person(acme, address(SALLY)).await;
+    let next = fixture.person(acme, address(SALLY)).await;
     assert_eq!(next.number, MemberNumber(4));
-    bench.revoke(acme, &next).await.unwrap();
-    let again = bench.person(acme, address(SALLY)).await;
-    assert_eq!(
-        (again.number, again.member.user_id),
-        (MemberNumber(5), next.member.user_id)
-    );
-    let bench = bench.reopened().await;
-    assert_eq!(bench.person(acme, address(TOM)).await.number, MemberNumber(6));
-    assert_eq!(bench.person(globex, address(TOM)).await.number, MemberNumber(4));
+    fixture.revoke(acme, &next).await.unwrap();
+    let again = fixture.person(acme, address(SALLY)).await;
+    assert_eq!((again.number, again.user_id), (MemberNumber(5), next.user_id));
+    let fixture = fixture.reopened().await;
+    assert_eq!(fixture.person(acme, address(TOM)).await.number, MemberNumber(6));
+    assert_eq!(fixture.person(globex, address(TOM)).await.number, MemberNumber(4));
 }
 
-pub(super) async fn of_many_equal_links_at_once_one_creates_and_the_others_find(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn of_many_equal_links_at_once_one_creates_and_the_others_find(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     let mut racers = JoinSet::new();
     for index in 0..40 {
-        let bench = bench.clone();
+        let fixture = fixture.clone();
         racers.spawn(async move {
             let link = LinkMember {
                 origin: origin("zendesk", "z-1"),
                 // Some know the address as well.
-                ..bench.link_with(if index % 2 == 0 {
+                ..fixture.link_with(if index % 2 == 0 {
                     address(SALLY)
                 } else {
                     MemberPatch::default()
                 })
             };
-            bench.link_as(acme, link).await.unwrap()
+            fixture.link_as(acme, link).await.unwrap()
         });
     }
     let linked = racers.join_all().await;
@@ -384,13 +385,9 @@ pub(super) async fn of_many_equal_links_at_once_one_creates_and_the_others_find(
         .iter()
         .filter(|linked| linked.outcome == LinkOutcome::Created);
     assert_eq!(created.count(), 1);
-    assert!(
-        linked
-            .iter()
-            .all(|one| one.entry.member.id == linked[0].entry.member.id)
-    );
+    assert!(linked.iter().all(|one| one.member.id == linked[0].member.id));
     assert_eq!(
-        bench
+        fixture
             .storage()
             .count_members(acme, MemberFilter::default())
             .await

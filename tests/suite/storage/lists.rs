@@ -2,13 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use userbridge::{
-    domain::{MemberEntry, OrganizationId},
-    storage::{Cursor, MemberFilter, MemberOrder, MemberQuery},
-};
+use userbridge::domain::{Cursor, Member, MemberFilter, MemberOrder, MemberQuery, OrganizationId};
 
 use super::{
-    bench::Bench,
+    fixture::Fixture,
     people::{address, names, numbers, set, values},
 };
 
@@ -22,11 +19,11 @@ pub(super) fn orders() -> [(MemberOrder, bool); 4] {
 }
 
 /// By name byte for byte, nobody's name first; then by number.
-pub(super) fn sort(members: &mut [MemberEntry], order: MemberOrder, descending: bool) {
+pub(super) fn sort(members: &mut [Member], order: MemberOrder, descending: bool) {
     members.sort_by(|one, other| {
-        let name = |entry: &MemberEntry| match order {
+        let name = |entry: &Member| match order {
             MemberOrder::Number => None,
-            MemberOrder::Name => entry.member.profile.name.clone().map(String::from),
+            MemberOrder::Name => entry.profile.name.clone().map(String::from),
         };
         let ordering = (name(one), one.number).cmp(&(name(other), other.number));
         if descending { ordering.reverse() } else { ordering }
@@ -34,25 +31,25 @@ pub(super) fn sort(members: &mut [MemberEntry], order: MemberOrder, descending: 
 }
 
 /// Where the page after this member begins.
-fn after(entry: &MemberEntry, order: MemberOrder) -> Cursor {
+fn after(entry: &Member, order: MemberOrder) -> Cursor {
     Cursor {
         number: entry.number,
         name: match order {
             MemberOrder::Number => None,
-            MemberOrder::Name => entry.member.profile.name.clone().map(Into::into),
+            MemberOrder::Name => entry.profile.name.clone().map(Into::into),
         },
     }
 }
 
 /// All pages.
 pub(super) async fn pages(
-    bench: &Bench,
+    fixture: &Fixture,
     organization: OrganizationId,
     mut query: MemberQuery,
-) -> Vec<MemberEntry> {
+) -> Vec<Member> {
     let mut all = Vec::new();
     loop {
-        let page = bench.list(organization, query.clone()).await;
+        let page = fixture.list(organization, query.clone()).await;
         assert!(page.len() <= query.limit as usize);
         let Some(last) = page.last() else { return all };
         query.after = Some(after(last, query.order));
@@ -60,11 +57,11 @@ pub(super) async fn pages(
     }
 }
 
-pub(super) async fn members_without_a_name_come_first_and_equal_names_by_number(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn members_without_a_name_come_first_and_equal_names_by_number(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     for name in ["b", "-", "a", "B", "ä", "b", "-", "a"] {
         let name = (name != "-").then(|| name.parse().unwrap());
-        bench.person(acme, values! { name: name }).await;
+        fixture.person(acme, values! { name: name }).await;
     }
     let ask = async |descending| {
         let query = MemberQuery {
@@ -73,7 +70,7 @@ pub(super) async fn members_without_a_name_come_first_and_equal_names_by_number(
             limit: 3,
             ..MemberQuery::default()
         };
-        pages(&bench, acme, query).await
+        pages(&fixture, acme, query).await
     };
     let found = ask(false).await;
     assert_eq!(names(&found), ["-", "-", "B", "a", "a", "b", "b", "ä"]);
@@ -83,15 +80,15 @@ pub(super) async fn members_without_a_name_come_first_and_equal_names_by_number(
     assert_eq!(backwards, found);
 }
 
-pub(super) async fn pages_are_whole_while_members_come_and_go(bench: Bench) {
+pub(super) async fn pages_are_whole_while_members_come_and_go(fixture: Fixture) {
     for (case, (order, descending)) in orders().into_iter().enumerate() {
         for search in [false, true] {
-            let acme = bench.organization(&format!("acme-{case}-{search}")).await;
+            let acme = fixture.organization(&format!("acme-{case}-{search}")).await;
             let mut stay = BTreeSet::new();
             let mut go = Vec::new();
             for index in 0..40 {
                 let name = format!("Member {:02}", index * 17 % 40 / 2);
-                let entry = bench.person(acme, values! { name: set(&name) }).await;
+                let entry = fixture.person(acme, values! { name: set(&name) }).await;
                 if index % 3 == 0 {
                     go.push(entry);
                 } else {
@@ -110,20 +107,20 @@ pub(super) async fn pages_are_whole_while_members_come_and_go(bench: Bench) {
             };
             let mut seen = Vec::new();
             loop {
-                let page = bench.list(acme, query.clone()).await;
+                let page = fixture.list(acme, query.clone()).await;
                 let Some(last) = page.last() else { break };
                 query.after = Some(after(last, order));
                 // The one that the next page begins after may go as well.
                 if let Some(position) = go.iter().position(|entry| entry.number == last.number) {
-                    bench.revoke(acme, &go.remove(position)).await.unwrap();
+                    fixture.revoke(acme, &go.remove(position)).await.unwrap();
                 }
                 seen.extend(numbers(&page));
                 if let Some(gone) = go.pop() {
-                    bench.revoke(acme, &gone).await.unwrap();
+                    fixture.revoke(acme, &gone).await.unwrap();
                 }
                 let come = format!("Member {:02} new", seen.len() % 40);
                 if seen.len() < 40 {
-                    bench.person(acme, values! { name: set(&come) }).await;
+                    fixture.person(acme, values! { name: set(&come) }).await;
                 }
             }
             let once: BTreeSet<_> = seen.iter().copied().collect();
@@ -133,24 +130,24 @@ pub(super) async fn pages_are_whole_while_members_come_and_go(bench: Bench) {
     }
 }
 
-pub(super) async fn lists_are_of_one_organization(bench: Bench) {
+pub(super) async fn lists_are_of_one_organization(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
-    let here = bench
+    let here = fixture
         .person(
             acme,
             values! { email: set("sally@acme.example.com"), name: set("Sally") },
         )
         .await;
-    bench
+    fixture
         .person(
             globex,
             values! { email: set("sally@acme.example.com"), name: set("Sally") },
         )
         .await;
-    bench.person(globex, address("tom@acme.example.com")).await;
+    fixture.person(globex, address("tom@acme.example.com")).await;
     for (order, descending) in orders() {
         for parts in [vec![], vec!["sally".to_owned()], vec!["sa".to_owned()]] {
             let filter = MemberFilter {
@@ -164,15 +161,15 @@ pub(super) async fn lists_are_of_one_organization(bench: Bench) {
                 limit: 9,
                 ..MemberQuery::default()
             };
-            assert_eq!(bench.list(acme, query).await, std::slice::from_ref(&here));
+            assert_eq!(fixture.list(acme, query).await, std::slice::from_ref(&here));
         }
     }
-    let nowhere = bench.new_organization("nowhere").id;
+    let nowhere = fixture.new_organization("nowhere").id;
     for parts in [vec![], vec!["sally".to_owned()], vec!["sa".to_owned()]] {
         let filter = MemberFilter {
             name_parts: parts,
             ..MemberFilter::default()
         };
-        assert_eq!(bench.filtered(nowhere, filter).await, []);
+        assert_eq!(fixture.filtered(nowhere, filter).await, []);
     }
 }

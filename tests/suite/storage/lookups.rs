@@ -2,43 +2,41 @@
 
 use std::time::Duration;
 
+use crate::support::rules::NewApiKey;
 use tokio::{task::JoinSet, time::timeout};
-use userbridge::{
-    domain::{KeyDigest, Member, MemberLookup},
-    storage::NewApiKey,
-};
+use userbridge::domain::{KeyDigest, Member, MemberLookup};
 
-use super::bench::Bench;
+use super::fixture::Fixture;
 
 const SALLY: &str = "sally@acme.example.com";
 
-pub(super) async fn a_lookup_by_key_finds_the_key_and_the_member(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let key = bench.public_key(acme).await;
-    let sally = bench.link(acme, SALLY).await;
+pub(super) async fn a_lookup_by_key_finds_the_key_and_the_member(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let key = fixture.public_key(acme).await;
+    let sally = fixture.link(acme, SALLY).await;
     for lookup in [
         MemberLookup::UserId(sally.user_id),
         MemberLookup::Email(SALLY.to_owned()),
     ] {
-        let found = bench.key_and_member(key.digest, lookup.clone()).await.unwrap();
+        let found = fixture.key_and_member(key.digest, lookup.clone()).await.unwrap();
         assert_eq!(
             (found.key, found.member),
-            (Some(key.key.clone()), Some(sally.clone()))
+            (Some(key.key.clone()), Some(sally.clone().into()))
         );
-        let found = bench
+        let found = fixture
             .key_and_member(KeyDigest::of("pb_other"), lookup)
             .await
             .unwrap();
         assert_eq!((found.key, found.member), (None, None));
     }
     // A dead key is found too: what it may do is for the caller to decide.
-    let change = bench.change();
-    bench
+    let change = fixture.change();
+    fixture
         .revoke_api_key(acme, key.key.id, change.clone())
         .await
         .unwrap();
     let lookup = MemberLookup::UserId(sally.user_id);
-    let found = bench.key_and_member(key.digest, lookup).await.unwrap();
+    let found = fixture.key_and_member(key.digest, lookup).await.unwrap();
     assert_eq!(found.key.unwrap().revoked_at, Some(change.at));
 }
 
@@ -49,12 +47,12 @@ struct Crowd {
 }
 
 impl Crowd {
-    async fn new(bench: &Bench) -> Self {
+    async fn new(fixture: &Fixture) -> Self {
         let mut keys = vec![(KeyDigest::of("pb_unknown"), None)];
         let mut members = Vec::new();
         for (index, slug) in ["acme", "globex"].into_iter().enumerate() {
-            let organization = bench.organization(slug).await;
-            let key = bench.public_key(organization).await;
+            let organization = fixture.organization(slug).await;
+            let key = fixture.public_key(organization).await;
             keys.push((key.digest, Some(key)));
             for person in 0..8 {
                 // Half of them are in both.
@@ -63,7 +61,7 @@ impl Crowd {
                 } else {
                     format!("{person}@{slug}.example.com")
                 };
-                members.push((index + 1, bench.link(organization, &email).await));
+                members.push((index + 1, fixture.link(organization, &email).await));
             }
         }
         Self { keys, members }
@@ -85,8 +83,8 @@ impl Crowd {
     }
 }
 
-pub(super) async fn many_lookups_at_once_each_get_their_own_answer(bench: Bench) {
-    let crowd = Crowd::new(&bench).await;
+pub(super) async fn many_lookups_at_once_each_get_their_own_answer(fixture: Fixture) {
+    let crowd = Crowd::new(&fixture).await;
     let mut asked = JoinSet::new();
     // More than fit one statement, and every question several times over.
     for round in 0..4 {
@@ -101,14 +99,14 @@ pub(super) async fn many_lookups_at_once_each_get_their_own_answer(bench: Bench)
                     } else {
                         MemberLookup::UserId(of.user_id)
                     };
-                    let bench = bench.clone();
+                    let fixture = fixture.clone();
                     asked.spawn(async move {
                         if round == 3 {
-                            let found = bench.api_key_by_digest(digest).await.unwrap();
+                            let found = fixture.api_key_by_digest(digest).await.unwrap();
                             return found == expected_key;
                         }
-                        let found = bench.key_and_member(digest, lookup).await.unwrap();
-                        found.key == expected_key && found.member == expected
+                        let found = fixture.key_and_member(digest, lookup).await.unwrap();
+                        found.key == expected_key && found.member == expected.map(Into::into)
                     });
                 }
             }
@@ -119,51 +117,51 @@ pub(super) async fn many_lookups_at_once_each_get_their_own_answer(bench: Bench)
     assert_eq!(answers.iter().filter(|right| !**right).count(), 0);
 }
 
-pub(super) async fn a_lookup_sees_every_change_that_was_acknowledged_before(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let key = bench.public_key(acme).await;
+pub(super) async fn a_lookup_sees_every_change_that_was_acknowledged_before(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let key = fixture.public_key(acme).await;
     let mut tasks = JoinSet::new();
     for worker in 0..8 {
-        let bench = bench.clone();
+        let fixture = fixture.clone();
         let digest = key.digest;
         tasks.spawn(async move {
             let email = format!("{worker}@acme.example.com");
             for _ in 0..10 {
-                let member = bench.link(acme, &email).await;
+                let member = fixture.link(acme, &email).await;
                 let by_email = MemberLookup::Email(email.clone());
-                let found = bench.key_and_member(digest, by_email.clone()).await.unwrap();
-                assert_eq!(found.member.as_ref(), Some(&member));
+                let found = fixture.key_and_member(digest, by_email.clone()).await.unwrap();
+                assert_eq!(found.member, Some(member.clone().into()));
                 assert_eq!(
-                    bench.member(acme, by_email.clone()).await.unwrap(),
+                    fixture.member(acme, by_email.clone()).await.unwrap(),
                     Some(member.clone())
                 );
-                bench
-                    .revoke_member(acme, member.user_id, bench.change())
+                fixture
+                    .revoke_member(acme, member.user_id, fixture.change())
                     .await
                     .unwrap();
-                let found = bench.key_and_member(digest, by_email.clone()).await.unwrap();
+                let found = fixture.key_and_member(digest, by_email.clone()).await.unwrap();
                 assert_eq!(found.member, None);
-                assert_eq!(bench.member(acme, by_email).await.unwrap(), None);
+                assert_eq!(fixture.member(acme, by_email).await.unwrap(), None);
             }
         });
     }
     tasks.join_all().await;
 }
 
-pub(super) async fn lookups_whose_callers_went_away_harm_nobody(bench: Bench) {
-    let crowd = Crowd::new(&bench).await;
+pub(super) async fn lookups_whose_callers_went_away_harm_nobody(fixture: Fixture) {
+    let crowd = Crowd::new(&fixture).await;
     let mut asked = JoinSet::new();
     for index in 0..300 {
         let (owner, member) = crowd.members[index % crowd.members.len()].clone();
         let digest = crowd.keys[owner].0;
-        let bench = bench.clone();
+        let fixture = fixture.clone();
         asked.spawn(async move {
-            let answer = bench.key_and_member(digest, MemberLookup::UserId(member.user_id));
+            let answer = fixture.key_and_member(digest, MemberLookup::UserId(member.user_id));
             if index % 3 == 0 {
                 // Asks, and leaves at the first chance.
                 let _ = timeout(Duration::ZERO, answer).await;
             } else {
-                assert_eq!(answer.await.unwrap().member, Some(member));
+                assert_eq!(answer.await.unwrap().member, Some(member.into()));
             }
         });
     }

@@ -1,18 +1,19 @@
-//! What every storage engine must do, written against the traits alone.
+//! What every storage engine must do, and what every rule does on each of them.
 //!
-//! To add a case: an `async fn(bench: Bench)` in the file of its subject, and its name in `conformance!`. To add an
-//! engine: a [`bench::Engine`] and a line at the end of this page. A case that an engine can't keep is named there, with the
+//! To add a case: an `async fn(fixture: Fixture)` in the file of its subject, and its name in `conformance!`. To add an
+//! engine: a [`fixture::Engine`] and a line at the end of this page. A case that an engine can't keep is named there, with the
 //! reason.
 
 mod addresses;
-mod answers;
 mod api_keys;
-mod bench;
 mod endings;
 mod erasures;
 mod events;
 mod facets;
 mod filters;
+mod fixture;
+mod hot_paths;
+mod idempotency;
 mod isolation;
 mod lifecycle;
 mod links;
@@ -23,11 +24,11 @@ mod numbered;
 mod organizations;
 mod owners;
 mod people;
-mod repeats;
 mod searches;
+mod teams;
 mod updates;
 
-use self::bench::{Bench, Sqlite};
+use self::fixture::{Fixture, Sqlite};
 use crate::support::skip;
 
 /// Runs every case on an engine.
@@ -180,15 +181,14 @@ macro_rules! conformance {
                     a_renamed_member_is_found_by_its_new_name_only,
                     any_of_several_parts_is_enough,
                 ]
-                repeats: [
+                idempotency: [
                     a_repeated_request_gets_the_first_answer_as_it_was,
                     an_idempotency_key_is_good_for_one_request_of_one_caller_in_one_organization,
                     an_answer_is_forgotten_after_a_day,
                     a_request_that_failed_has_no_answer,
                     of_many_equal_requests_at_once_one_is_done,
                     a_repetition_about_an_erased_member_is_refused_for_a_day,
-                    every_organization_counts_its_events_without_gaps_while_many_write,
-                    events_are_picked_by_user_and_by_kind,
+                    old_responses_are_removed_whoever_they_were_for,
                 ]
                 isolation: [
                     what_another_organization_has_is_not_found,
@@ -208,13 +208,20 @@ macro_rules! conformance {
                     events_come_in_order_and_only_ones_own,
                     events_are_read_by_user_and_by_kind,
                     a_commit_is_told_to_those_who_follow_the_log,
+                    every_organization_counts_its_events_without_gaps_while_many_write,
                 ]
-                answers: [
-                    a_repeated_request_gets_the_first_answer_for_a_day,
-                    old_answers_are_removed_whoever_they_were_for,
-                    a_token_is_of_one_key_in_one_organization,
-                    a_request_that_failed_is_not_answered_again,
-                    of_many_repetitions_at_once_one_is_new,
+                hot_paths: [
+                    an_integrators_delete_does_what_the_rules_do,
+                    a_lookup_by_key_finds_what_the_rules_find,
+                ]
+                teams: [
+                    a_team_has_the_next_number_and_a_slug_of_its_own,
+                    of_many_teams_made_at_once_each_has_a_number_of_its_own,
+                    a_renamed_team_keeps_all_else,
+                    the_members_of_a_team_are_those_who_were_named,
+                    a_team_that_is_deleted_takes_nobody_with_it,
+                    a_revoked_member_keeps_its_teams_until_they_are_deleted,
+                    a_team_of_another_organization_is_not_there,
                 ]
                 lifecycle: [
                     changes_made_at_once_fail_alone,
@@ -237,8 +244,8 @@ macro_rules! cases {
                 if let Some((_, why)) = super::EXEMPT.iter().find(|(case, _)| *case == stringify!($case)) {
                     return super::skip(why);
                 }
-                let bench = super::Bench::new::<super::ThisEngine>().await;
-                super::super::$file::$case(bench).await;
+                let fixture = super::Fixture::new::<super::ThisEngine>().await;
+                super::super::$file::$case(fixture).await;
             })+
         })+
     };

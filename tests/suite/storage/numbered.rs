@@ -1,12 +1,12 @@
 //! Numbered pages, the counts they need, and links of those without a role alone.
 
 use userbridge::{
-    domain::{OrganizationId, Role},
-    storage::{Conflict, MemberFilter, MemberOrder, MemberQuery, StoreError},
+    domain::{Conflict, MemberFilter, MemberOrder, MemberQuery, OrganizationId, Role},
+    service::ServiceError,
 };
 
 use super::{
-    bench::Bench,
+    fixture::Fixture,
     people::{address, assert_fails, set, values},
 };
 
@@ -21,7 +21,7 @@ const ROLES: [Option<Role>; 6] = [
 ];
 
 /// That every set of roles is counted as it is listed.
-async fn assert_counted(bench: &Bench, organization: OrganizationId) {
+async fn assert_counted(fixture: &Fixture, organization: OrganizationId) {
     for set in 0..1_u32 << ROLES.len() {
         let roles = ROLES
             .into_iter()
@@ -31,16 +31,19 @@ async fn assert_counted(bench: &Bench, organization: OrganizationId) {
             roles: roles.map(|(_, role)| role).collect(),
             ..MemberFilter::default()
         };
-        let listed = bench.filtered(organization, filter.clone()).await.len();
-        let counted = bench.storage().count_members(organization, filter.clone()).await;
+        let listed = fixture.filtered(organization, filter.clone()).await.len();
+        let counted = fixture
+            .storage()
+            .count_members(organization, filter.clone())
+            .await;
         assert_eq!(counted.unwrap(), u64::try_from(listed).unwrap(), "{filter:?}");
     }
 }
 
-pub(super) async fn what_is_counted_is_what_is_listed_whatever_changes(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let globex = bench.organization("globex").await;
-    assert_counted(&bench, acme).await;
+pub(super) async fn what_is_counted_is_what_is_listed_whatever_changes(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let globex = fixture.organization("globex").await;
+    assert_counted(&fixture, acme).await;
     let mut members = Vec::new();
     for (index, role) in ROLES.into_iter().cycle().take(13).enumerate() {
         let values = values! {
@@ -48,53 +51,56 @@ pub(super) async fn what_is_counted_is_what_is_listed_whatever_changes(bench: Be
             portal_role: set("end_user"),
             role: role,
         };
-        members.push(bench.person(acme, values).await);
+        members.push(fixture.person(acme, values).await);
     }
-    bench.holder(globex, "other@example.com", Role::Viewer).await;
-    assert_counted(&bench, acme).await;
+    fixture.holder(globex, "other@example.com", Role::Viewer).await;
+    assert_counted(&fixture, acme).await;
     // From each role to another, to the same, and to none; a change of something else.
     for (index, member) in members.iter().enumerate() {
         let role = ROLES[(index * 5 + 2) % ROLES.len()];
-        bench.update(acme, member, values! { role: role }).await.unwrap();
-        bench
+        fixture
+            .update(acme, member, values! { role: role })
+            .await
+            .unwrap();
+        fixture
             .update(acme, member, values! { name: set("Sally") })
             .await
             .unwrap();
     }
-    assert_counted(&bench, acme).await;
+    assert_counted(&fixture, acme).await;
     let mut gone = Vec::new();
     for member in &members[..6] {
-        if bench.revoke(acme, member).await.is_ok() {
+        if fixture.revoke(acme, member).await.is_ok() {
             gone.push(member);
         }
     }
-    assert_counted(&bench, acme).await;
-    bench.restore(acme, gone[0]).await.unwrap();
-    bench.restore(acme, gone[1]).await.unwrap();
-    assert_counted(&bench, acme).await;
-    bench.erase(acme, gone[0]).await.unwrap();
-    bench.erase(acme, gone[2]).await.unwrap();
-    assert_counted(&bench, acme).await;
-    assert_counted(&bench, globex).await;
-    let user = members[12].member.user_id;
+    assert_counted(&fixture, acme).await;
+    fixture.restore(acme, gone[0]).await.unwrap();
+    fixture.restore(acme, gone[1]).await.unwrap();
+    assert_counted(&fixture, acme).await;
+    fixture.erase(acme, gone[0]).await.unwrap();
+    fixture.erase(acme, gone[2]).await.unwrap();
+    assert_counted(&fixture, acme).await;
+    assert_counted(&fixture, globex).await;
+    let user = members[12].user_id;
     assert!(
-        bench
+        fixture
             .storage()
-            .revoke_user(acme, user, bench.change())
+            .revoke_user(acme, user, fixture.change())
             .await
             .unwrap()
     );
-    assert_counted(&bench, acme).await;
+    assert_counted(&fixture, acme).await;
 }
 
-pub(super) async fn a_page_has_its_number_from_either_end(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn a_page_has_its_number_from_either_end(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     for index in 0..11 {
         let name = format!("N{}", index * 7 % 11);
         let role = ROLES[index % 3];
         let values =
             values! { email: set(&format!("user{index}@example.com")), name: set(&name), role: role };
-        bench.person(acme, values).await;
+        fixture.person(acme, values).await;
     }
     let staff = MemberFilter {
         roles: ROLES[1..].to_vec(),
@@ -118,7 +124,7 @@ pub(super) async fn a_page_has_its_number_from_either_end(bench: Bench) {
                 limit: 100,
                 ..MemberQuery::default()
             };
-            let all = bench.list(acme, query.clone()).await;
+            let all = fixture.list(acme, query.clone()).await;
             for skip in 0..=all.len() + 1 {
                 for limit in 1..5 {
                     let query = MemberQuery {
@@ -126,7 +132,7 @@ pub(super) async fn a_page_has_its_number_from_either_end(bench: Bench) {
                         limit,
                         ..query.clone()
                     };
-                    let (page, total) = bench
+                    let (page, total) = fixture
                         .storage()
                         .members_counted(acme, query.clone())
                         .await
@@ -135,47 +141,50 @@ pub(super) async fn a_page_has_its_number_from_either_end(bench: Bench) {
                     let expected: Vec<_> = all.iter().skip(skip).take(limit).cloned().collect();
                     assert_eq!(page, expected, "{query:?}");
                     assert_eq!(total, u64::try_from(all.len()).unwrap());
-                    assert_eq!(bench.list(acme, query).await, expected);
+                    assert_eq!(fixture.list(acme, query).await, expected);
                 }
             }
         }
     }
 }
 
-pub(super) async fn only_one_without_a_role_is_linked_if_that_is_asked_for(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn only_one_without_a_role_is_linked_if_that_is_asked_for(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     let only = |values| {
-        let mut link = bench.link_with(values);
+        let mut link = fixture.link_with(values);
         link.only_without_role = true;
         link
     };
     let viewer = |email: &str| values! { email: set(email), role: Some(Role::Viewer) };
-    let end_user = bench.person(acme, address("end@example.com")).await;
-    let linked = bench
+    let end_user = fixture.person(acme, address("end@example.com")).await;
+    let linked = fixture
         .link_as(acme, only(viewer("end@example.com")))
         .await
         .unwrap();
-    assert_eq!(linked.entry.member.id, end_user.member.id);
-    let before = bench.now(acme, &end_user).await;
+    assert_eq!(linked.member.id, end_user.id);
+    let before = fixture.now(acme, &end_user).await;
     for values in [viewer("end@example.com"), address("end@example.com")] {
         assert_fails!(
-            bench.link_as(acme, only(values)).await,
-            StoreError::Conflict(Conflict::Member)
+            fixture.link_as(acme, only(values)).await,
+            ServiceError::Conflict(Conflict::Member)
         );
     }
-    assert_eq!(bench.now(acme, &end_user).await, before);
+    assert_eq!(fixture.now(acme, &end_user).await, before);
     // At once, of a stranger.
     let calls: Vec<_> = (0..8)
         .map(|_| {
-            let (bench, link) = (bench.clone(), only(viewer("new@example.com")));
-            tokio::spawn(async move { bench.link_as(acme, link).await })
+            let (fixture, link) = (fixture.clone(), only(viewer("new@example.com")));
+            tokio::spawn(async move { fixture.link_as(acme, link).await })
         })
         .collect();
     let mut made = 0;
     for call in calls {
         match call.await.unwrap() {
             Ok(_) => made += 1,
-            Err(error) => assert!(matches!(error, StoreError::Conflict(Conflict::Member)), "{error}"),
+            Err(error) => assert!(
+                matches!(error, ServiceError::Conflict(Conflict::Member)),
+                "{error}"
+            ),
         }
     }
     assert_eq!(made, 1);

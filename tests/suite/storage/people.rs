@@ -1,17 +1,16 @@
 //! Members with all that is managed about them: short ways to make, change and look at one.
 
+use crate::support::rules::LinkMember;
 use userbridge::{
     domain::{
-        Email, Event, HeldAddress, MemberEntry, MemberId, MemberPatch, OrganizationId, Origin, Page, Role,
+        Change, Email, Erasure, Event, HeldAddress, Idempotency, Linked, Member, MemberFilter, MemberId,
+        MemberPatch, MemberQuery, MemberRef, OrganizationId, OrganizationPatch, Origin, PageRequest, Role,
         Timestamp, UserId,
     },
-    storage::{
-        Change, Erasure, LinkMember, Linked, MemberFilter, MemberKey, MemberQuery, Once, OrganizationPatch,
-        StoreError,
-    },
+    service::ServiceError,
 };
 
-use super::bench::Bench;
+use super::fixture::Fixture;
 use crate::support::{RANDOM, first};
 
 /// That a call failed, and how.
@@ -61,7 +60,7 @@ pub(super) fn origin(source: &str, external_id: &str) -> Origin {
     }
 }
 
-impl Bench {
+impl Fixture {
     /// A link with these values, that is not stored.
     pub(super) fn link_with(&self, values: MemberPatch) -> LinkMember {
         LinkMember {
@@ -80,91 +79,89 @@ impl Bench {
         &self,
         organization: OrganizationId,
         link: LinkMember,
-    ) -> Result<Linked, StoreError> {
+    ) -> Result<Linked, ServiceError> {
         let change = self.change();
         let answer = self
             .storage()
-            .link_member(organization, link, Once::never(), change);
+            .link_member(organization, link, Idempotency::never(), change);
         answer.await.map(first)
     }
 
     /// A new member with these values.
-    pub(super) async fn person(&self, organization: OrganizationId, values: MemberPatch) -> MemberEntry {
+    pub(super) async fn person(&self, organization: OrganizationId, values: MemberPatch) -> Member {
         let link = self.link_with(values);
-        self.link_as(organization, link).await.unwrap().entry
+        self.link_as(organization, link).await.unwrap().member
     }
 
     /// A new member with this address and this role.
-    pub(super) async fn holder(&self, organization: OrganizationId, email: &str, role: Role) -> MemberEntry {
+    pub(super) async fn holder(&self, organization: OrganizationId, email: &str, role: Role) -> Member {
         let values = values! { email: set(email), role: Some(role) };
         self.person(organization, values).await
     }
 
     /// The member as it is stored now, live or not.
-    pub(super) async fn now(&self, organization: OrganizationId, member: &MemberEntry) -> MemberEntry {
-        let key = MemberKey::Id(member.member.id);
+    pub(super) async fn now(&self, organization: OrganizationId, member: &Member) -> Member {
+        let key = MemberRef::Id(member.id);
         let found = self.storage().member(organization, key, true).await.unwrap();
         found.unwrap()
     }
 
     /// Whether a live member has the key.
-    pub(super) async fn finds(&self, organization: OrganizationId, key: MemberKey) -> Option<MemberId> {
+    pub(super) async fn finds(&self, organization: OrganizationId, key: MemberRef) -> Option<MemberId> {
         let found = self.storage().member(organization, key, false).await.unwrap();
-        found.map(|entry| entry.member.id)
+        found.map(|entry| entry.id)
     }
 
     pub(super) async fn update(
         &self,
         organization: OrganizationId,
-        member: &MemberEntry,
+        member: &Member,
         patch: MemberPatch,
-    ) -> Result<MemberEntry, StoreError> {
+    ) -> Result<Member, ServiceError> {
         let change = self.change();
         self.storage()
-            .update_member(organization, member.member.id, patch, None, change)
+            .update_member(organization, member.id, patch, None, change)
             .await
     }
 
     pub(super) async fn revoke(
         &self,
         organization: OrganizationId,
-        member: &MemberEntry,
-    ) -> Result<MemberEntry, StoreError> {
+        member: &Member,
+    ) -> Result<Member, ServiceError> {
         let change = self.change();
         self.storage()
-            .revoke_member(organization, member.member.id, None, change)
+            .revoke_member(organization, member.id, None, change)
             .await
     }
 
     pub(super) async fn restore_at(
         &self,
         organization: OrganizationId,
-        member: &MemberEntry,
+        member: &Member,
         at: Timestamp,
-    ) -> Result<MemberEntry, StoreError> {
+    ) -> Result<Member, ServiceError> {
         let change = Change { at, ..self.change() };
         self.storage()
-            .restore_member(organization, member.member.id, change)
+            .restore_member(organization, member.id, change)
             .await
     }
 
     pub(super) async fn restore(
         &self,
         organization: OrganizationId,
-        member: &MemberEntry,
-    ) -> Result<MemberEntry, StoreError> {
+        member: &Member,
+    ) -> Result<Member, ServiceError> {
         self.restore_at(organization, member, self.tick()).await
     }
 
     pub(super) async fn erase(
         &self,
         organization: OrganizationId,
-        member: &MemberEntry,
-    ) -> Result<Erasure, StoreError> {
+        member: &Member,
+    ) -> Result<Erasure, ServiceError> {
         let change = self.change();
-        self.storage()
-            .erase_member(organization, member.member.id, change)
-            .await
+        self.storage().erase_member(organization, member.id, change).await
     }
 
     /// Sets how long an organization keeps those that it revoked.
@@ -181,16 +178,12 @@ impl Bench {
     }
 
     /// A page.
-    pub(super) async fn list(&self, organization: OrganizationId, query: MemberQuery) -> Vec<MemberEntry> {
+    pub(super) async fn list(&self, organization: OrganizationId, query: MemberQuery) -> Vec<Member> {
         self.storage().members(organization, query).await.unwrap()
     }
 
     /// Everybody whom a filter lets through, and that they are as many as are counted.
-    pub(super) async fn filtered(
-        &self,
-        organization: OrganizationId,
-        filter: MemberFilter,
-    ) -> Vec<MemberEntry> {
+    pub(super) async fn filtered(&self, organization: OrganizationId, filter: MemberFilter) -> Vec<Member> {
         let query = MemberQuery {
             filter: filter.clone(),
             limit: u32::MAX,
@@ -203,10 +196,10 @@ impl Bench {
     }
 
     /// Every link of a user, read in pages of one.
-    pub(super) async fn links_of(&self, organization: OrganizationId, user: UserId) -> Vec<MemberEntry> {
-        let mut links: Vec<MemberEntry> = Vec::new();
+    pub(super) async fn links_of(&self, organization: OrganizationId, user: UserId) -> Vec<Member> {
+        let mut links: Vec<Member> = Vec::new();
         loop {
-            let page = Page {
+            let page = PageRequest {
                 after: links.last().map(|link| link.number),
                 limit: 1,
             };
@@ -222,7 +215,7 @@ impl Bench {
     pub(super) async fn addresses_of(&self, organization: OrganizationId, user: UserId) -> Vec<HeldAddress> {
         let mut addresses: Vec<HeldAddress> = Vec::new();
         loop {
-            let page = Page {
+            let page = PageRequest {
                 after: addresses.last().map(|held| (held.number, held.version)),
                 limit: 1,
             };
@@ -241,26 +234,19 @@ impl Bench {
 }
 
 /// The names of members, in their order; a dash for each without one.
-pub(super) fn names(members: &[MemberEntry]) -> Vec<&str> {
+pub(super) fn names(members: &[Member]) -> Vec<&str> {
     members
         .iter()
-        .map(|entry| {
-            entry
-                .member
-                .profile
-                .name
-                .as_ref()
-                .map_or("-", |name| name.as_str())
-        })
+        .map(|entry| entry.profile.name.as_ref().map_or("-", |name| name.as_str()))
         .collect()
 }
 
 /// The numbers of members, in their order.
-pub(super) fn numbers(members: &[MemberEntry]) -> Vec<i64> {
+pub(super) fn numbers(members: &[Member]) -> Vec<i64> {
     members.iter().map(|entry| entry.number.0).collect()
 }
 
 /// The key of this address.
-pub(super) fn by_email(email: &str) -> MemberKey {
-    MemberKey::Email(Email::new(email).unwrap())
+pub(super) fn by_email(email: &str) -> MemberRef {
+    MemberRef::Email(Email::new(email).unwrap())
 }

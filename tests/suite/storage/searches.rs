@@ -1,46 +1,43 @@
 //! Search: parts of names and addresses, whatever their letter case, and nothing but parts.
 
-use userbridge::{
-    domain::{MemberEntry, OrganizationId},
-    storage::MemberFilter,
-};
+use userbridge::domain::{Member, MemberFilter, OrganizationId};
 
 use super::{
-    bench::Bench,
+    fixture::Fixture,
     people::{address, names, set, values},
 };
 
-async fn by_name(bench: &Bench, organization: OrganizationId, part: &str) -> Vec<MemberEntry> {
+async fn by_name(fixture: &Fixture, organization: OrganizationId, part: &str) -> Vec<Member> {
     let filter = MemberFilter {
         name_parts: vec![part.to_owned()],
         ..MemberFilter::default()
     };
-    bench.filtered(organization, filter).await
+    fixture.filtered(organization, filter).await
 }
 
-async fn by_email(bench: &Bench, organization: OrganizationId, part: &str) -> Vec<MemberEntry> {
+async fn by_email(fixture: &Fixture, organization: OrganizationId, part: &str) -> Vec<Member> {
     let filter = MemberFilter {
         email_parts: vec![part.to_owned()],
         ..MemberFilter::default()
     };
-    bench.filtered(organization, filter).await
+    fixture.filtered(organization, filter).await
 }
 
-async fn named(bench: &Bench, organization: OrganizationId, names: &[&str]) {
+async fn named(fixture: &Fixture, organization: OrganizationId, names: &[&str]) {
     for name in names {
-        bench.person(organization, values! { name: set(name) }).await;
+        fixture.person(organization, values! { name: set(name) }).await;
     }
 }
 
-pub(super) async fn every_part_of_a_name_finds_it(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn every_part_of_a_name_finds_it(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     let name = "Zoë van-der Ölß 日本 😀";
-    named(&bench, acme, &["Somebody else", name, "Zo"]).await;
+    named(&fixture, acme, &["Somebody else", name, "Zo"]).await;
     let characters: Vec<char> = name.chars().collect();
     for length in 1..=characters.len() {
         for part in characters.windows(length) {
             let part: String = part.iter().collect();
-            let found = by_name(&bench, acme, &part).await;
+            let found = by_name(&fixture, acme, &part).await;
             assert!(names(&found).contains(&name), "{part:?}");
             if length > 3 {
                 assert_eq!(found.len(), 1, "{part:?}");
@@ -48,12 +45,12 @@ pub(super) async fn every_part_of_a_name_finds_it(bench: Bench) {
         }
     }
     for part in ["Zoë  van", "vander", "ë 日", "nobody"] {
-        assert_eq!(by_name(&bench, acme, part).await, [], "{part:?}");
+        assert_eq!(by_name(&fixture, acme, part).await, [], "{part:?}");
     }
 }
 
-pub(super) async fn letter_case_does_not_matter_beyond_ascii_either(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn letter_case_does_not_matter_beyond_ascii_either(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     for (name, parts) in [
         ("Ärzte ÖKO", &["ärz", "ÄRZ", "ärzte öko", "ÄR", "ö"][..]),
         (
@@ -79,28 +76,28 @@ pub(super) async fn letter_case_does_not_matter_beyond_ascii_either(bench: Bench
         ("ПЁТР Żółć", &["пёт", "ПЁТР", "żół", "ŻÓŁĆ", "Ó"]),
         ("ǅungla", &["ǆun", "Ǆun", "ǅUN"]),
     ] {
-        let entry = bench.person(acme, values! { name: set(name) }).await;
+        let entry = fixture.person(acme, values! { name: set(name) }).await;
         for part in parts {
-            let found = by_name(&bench, acme, part).await;
+            let found = by_name(&fixture, acme, part).await;
             assert!(found.contains(&entry), "{part:?} is a part of {name:?}");
         }
     }
     // A letter is not another letter.
     for part in ["arzte", "zolc", "петр"] {
-        assert_eq!(by_name(&bench, acme, part).await, [], "{part}");
+        assert_eq!(by_name(&fixture, acme, part).await, [], "{part}");
     }
-    let jurgen = bench.person(acme, address("JÜRGEN@Bücher.example")).await;
+    let jurgen = fixture.person(acme, address("JÜRGEN@Bücher.example")).await;
     for part in ["jür", "JÜ", "ü", "bÜCHER.EX", "jürgen@bücher.example"] {
         assert_eq!(
-            by_email(&bench, acme, part).await,
+            by_email(&fixture, acme, part).await,
             std::slice::from_ref(&jurgen),
             "{part}"
         );
     }
 }
 
-pub(super) async fn what_a_query_language_would_read_is_read_as_it_stands(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn what_a_query_language_would_read_is_read_as_it_stands(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     let odd = [
         "100% sure",
         "under_score",
@@ -121,15 +118,15 @@ pub(super) async fn what_a_query_language_would_read_is_read_as_it_stands(bench:
         "organization",
         "一一一",
     ];
-    named(&bench, acme, &odd).await;
+    named(&fixture, acme, &odd).await;
     named(
-        &bench,
+        &fixture,
         acme,
         &["Ann", "Tom", "1000 sure", "underXscore", "starlight"],
     )
     .await;
     for name in odd {
-        assert_eq!(names(&by_name(&bench, acme, name).await), [name]);
+        assert_eq!(names(&by_name(&fixture, acme, name).await), [name]);
     }
     for (part, expected) in [
         ("%", &["100% sure"][..]),
@@ -157,104 +154,110 @@ pub(super) async fn what_a_query_language_would_read_is_read_as_it_stands(bench:
         ("' OR ''='", &[]),
         ("一一一", &["一一一"]),
     ] {
-        assert_eq!(names(&by_name(&bench, acme, part).await), expected, "{part:?}");
+        assert_eq!(names(&by_name(&fixture, acme, part).await), expected, "{part:?}");
     }
     // Neither what stands for the organization nor the other column is part of a name.
-    bench.person(acme, address("ann-nobody@acme.example.com")).await;
-    assert_eq!(names(&by_name(&bench, acme, "nobody").await), [""; 0]);
-    assert_eq!(names(&by_email(&bench, acme, "Tom").await), [""; 0]);
+    fixture.person(acme, address("ann-nobody@acme.example.com")).await;
+    assert_eq!(names(&by_name(&fixture, acme, "nobody").await), [""; 0]);
+    assert_eq!(names(&by_email(&fixture, acme, "Tom").await), [""; 0]);
     for ordinal in ["一一丁", "一一丂", "一一七"] {
-        assert_eq!(by_name(&bench, acme, ordinal).await, []);
-        assert_eq!(by_email(&bench, acme, ordinal).await, []);
+        assert_eq!(by_name(&fixture, acme, ordinal).await, []);
+        assert_eq!(by_email(&fixture, acme, ordinal).await, []);
     }
 }
 
-pub(super) async fn the_longest_part_that_there_can_be_is_found(bench: Bench) {
-    let acme = bench.organization("acme").await;
+pub(super) async fn the_longest_part_that_there_can_be_is_found(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
     let name: String = ('a'..='z').cycle().take(255).collect();
     let email = format!("{}@acme.example.com", "äx".repeat(151));
-    let entry = bench
+    let entry = fixture
         .person(acme, values! { name: set(&name), email: set(&email) })
         .await;
     assert_eq!(
-        by_name(&bench, acme, &name.to_uppercase()).await,
+        by_name(&fixture, acme, &name.to_uppercase()).await,
         std::slice::from_ref(&entry)
     );
-    assert_eq!(by_email(&bench, acme, &email.to_uppercase()).await, [entry]);
-    assert_eq!(by_name(&bench, acme, &format!("{}!", &name[1..])).await, []);
+    assert_eq!(by_email(&fixture, acme, &email.to_uppercase()).await, [entry]);
+    assert_eq!(by_name(&fixture, acme, &format!("{}!", &name[1..])).await, []);
 }
 
-pub(super) async fn members_of_other_organizations_are_never_found(bench: Bench) {
+pub(super) async fn members_of_other_organizations_are_never_found(fixture: Fixture) {
     let mut organizations = Vec::new();
     for index in 0..6 {
-        organizations.push(bench.organization(&format!("acme-{index}")).await);
+        organizations.push(fixture.organization(&format!("acme-{index}")).await);
     }
     for (index, organization) in organizations.iter().enumerate() {
         let values = values! {
             name: set(&format!("Sally {index}")),
             email: set(&format!("sally{index}@acme.example.com")),
         };
-        bench.person(*organization, values).await;
+        fixture.person(*organization, values).await;
     }
     for (index, organization) in organizations.iter().enumerate() {
         for part in ["sally", "Sa", "y"] {
-            let found = by_name(&bench, *organization, part).await;
+            let found = by_name(&fixture, *organization, part).await;
             assert_eq!(names(&found), [format!("Sally {index}")]);
-            assert_eq!(by_email(&bench, *organization, part).await, found);
+            assert_eq!(by_email(&fixture, *organization, part).await, found);
         }
         let other = format!("sally{}", (index + 1) % 6);
-        assert_eq!(by_email(&bench, *organization, &other).await, []);
+        assert_eq!(by_email(&fixture, *organization, &other).await, []);
     }
 }
 
-pub(super) async fn a_renamed_member_is_found_by_its_new_name_only(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let sally = bench
+pub(super) async fn a_renamed_member_is_found_by_its_new_name_only(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let sally = fixture
         .person(
             acme,
             values! { name: set("Sally Doe"), email: set("sally@acme.example.com") },
         )
         .await;
-    let tom = bench
+    let tom = fixture
         .update(acme, &sally, values! { name: set("Tom Poe") })
         .await
         .unwrap();
-    assert_eq!(by_name(&bench, acme, "sally").await, []);
-    assert_eq!(by_name(&bench, acme, "tom").await, std::slice::from_ref(&tom));
-    assert_eq!(by_email(&bench, acme, "sally").await, std::slice::from_ref(&tom));
-    let tom = bench
+    assert_eq!(by_name(&fixture, acme, "sally").await, []);
+    assert_eq!(by_name(&fixture, acme, "tom").await, std::slice::from_ref(&tom));
+    assert_eq!(
+        by_email(&fixture, acme, "sally").await,
+        std::slice::from_ref(&tom)
+    );
+    let tom = fixture
         .update(acme, &tom, address("tom@acme.example.com"))
         .await
         .unwrap();
-    assert_eq!(by_email(&bench, acme, "sally").await, []);
-    assert_eq!(by_email(&bench, acme, "tom@").await, std::slice::from_ref(&tom));
+    assert_eq!(by_email(&fixture, acme, "sally").await, []);
+    assert_eq!(by_email(&fixture, acme, "tom@").await, std::slice::from_ref(&tom));
     // By linking again as well.
-    let link = bench.link_with(values! { email: set("tom@acme.example.com"), name: set("Thomas Poe") });
-    let thomas = bench.link_as(acme, link).await.unwrap().entry;
-    assert_eq!(by_name(&bench, acme, "tom").await, []);
+    let link = fixture.link_with(values! { email: set("tom@acme.example.com"), name: set("Thomas Poe") });
+    let thomas = fixture.link_as(acme, link).await.unwrap().member;
+    assert_eq!(by_name(&fixture, acme, "tom").await, []);
     assert_eq!(
-        by_name(&bench, acme, "thomas").await,
+        by_name(&fixture, acme, "thomas").await,
         std::slice::from_ref(&thomas)
     );
-    let nobody = bench.update(acme, &thomas, values! { name: None }).await.unwrap();
-    assert_eq!(by_name(&bench, acme, "thomas").await, []);
+    let nobody = fixture
+        .update(acme, &thomas, values! { name: None })
+        .await
+        .unwrap();
+    assert_eq!(by_name(&fixture, acme, "thomas").await, []);
     // Neither form of erasing or reviving leaves an old name.
-    bench.revoke(acme, &nobody).await.unwrap();
-    assert_eq!(by_email(&bench, acme, "tom@").await, []);
-    let restored = bench.restore(acme, &nobody).await.unwrap();
+    fixture.revoke(acme, &nobody).await.unwrap();
+    assert_eq!(by_email(&fixture, acme, "tom@").await, []);
+    let restored = fixture.restore(acme, &nobody).await.unwrap();
     assert_eq!(
-        by_email(&bench, acme, "tom@").await,
+        by_email(&fixture, acme, "tom@").await,
         std::slice::from_ref(&restored)
     );
-    bench.erase(acme, &restored).await.unwrap();
+    fixture.erase(acme, &restored).await.unwrap();
     for part in ["tom@", "@", "acme"] {
-        assert_eq!(by_email(&bench, acme, part).await, []);
+        assert_eq!(by_email(&fixture, acme, part).await, []);
     }
 }
 
-pub(super) async fn any_of_several_parts_is_enough(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    named(&bench, acme, &["Ann Lee", "Bob Ray", "Cid Lee"]).await;
+pub(super) async fn any_of_several_parts_is_enough(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    named(&fixture, acme, &["Ann Lee", "Bob Ray", "Cid Lee"]).await;
     for (parts, expected) in [
         (&["ann", "bob"][..], &["Ann Lee", "Bob Ray"][..]),
         (&["ann", "b"], &["Ann Lee", "Bob Ray"]),
@@ -266,6 +269,10 @@ pub(super) async fn any_of_several_parts_is_enough(bench: Bench) {
             name_parts: parts.iter().map(|part| (*part).to_owned()).collect(),
             ..MemberFilter::default()
         };
-        assert_eq!(names(&bench.filtered(acme, filter).await), expected, "{parts:?}");
+        assert_eq!(
+            names(&fixture.filtered(acme, filter).await),
+            expected,
+            "{parts:?}"
+        );
     }
 }

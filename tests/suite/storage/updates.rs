@@ -1,13 +1,17 @@
 //! Changes of a member: what is named changes, nothing else does.
 
+use crate::support::rules::LinkMember;
 use tokio::task::JoinSet;
 use userbridge::{
-    domain::{AuthMethod, EventKind, MemberEntry, MemberId, MemberPatch, OrganizationId, Role, TeamNumber},
-    storage::{Conflict, LinkMember, Missing, StoreError},
+    domain::{
+        AuthMethod, Conflict, EventKind, Member, MemberId, MemberPatch, OrganizationId, Resource, Role,
+        TeamNumber,
+    },
+    service::ServiceError,
 };
 
 use super::{
-    bench::Bench,
+    fixture::Fixture,
     people::{address, assert_fails, by_email, origin, set, values},
 };
 use crate::support::RANDOM;
@@ -16,10 +20,10 @@ const SALLY: &str = "sally@acme.example.com";
 const TOM: &str = "tom@acme.example.com";
 
 /// A member of whom everything is known.
-async fn full(bench: &Bench, organization: OrganizationId) -> MemberEntry {
+async fn full(fixture: &Fixture, organization: OrganizationId) -> Member {
     let link = LinkMember {
         origin: origin("zendesk", "z-1"),
-        ..bench.link_with(values! {
+        ..fixture.link_with(values! {
             email: set(SALLY),
             name: set("Sally"),
             avatar_url: set("https://acme.example.com/sally.png"),
@@ -31,7 +35,7 @@ async fn full(bench: &Bench, organization: OrganizationId) -> MemberEntry {
             teams: vec![TeamNumber::ROOT],
         })
     };
-    bench.link_as(organization, link).await.unwrap().entry
+    fixture.link_as(organization, link).await.unwrap().member
 }
 
 /// One new value for each field.
@@ -54,11 +58,11 @@ fn each_field() -> Vec<(&'static str, MemberPatch)> {
     ]
 }
 
-pub(super) async fn an_update_changes_the_named_field_and_no_other(bench: Bench) {
+pub(super) async fn an_update_changes_the_named_field_and_no_other(fixture: Fixture) {
     for (index, (field, patch)) in each_field().into_iter().enumerate() {
-        let acme = bench.organization(&format!("acme-{index}")).await;
-        let before = full(&bench, acme).await;
-        let after = bench.update(acme, &before, patch.clone()).await.unwrap();
+        let acme = fixture.organization(&format!("acme-{index}")).await;
+        let before = full(&fixture, acme).await;
+        let after = fixture.update(acme, &before, patch.clone()).await.unwrap();
         let mut expected = before.clone();
         patch.apply(&mut expected);
         if field == "email" {
@@ -68,17 +72,17 @@ pub(super) async fn an_update_changes_the_named_field_and_no_other(bench: Bench)
         expected.updated_at = after.updated_at;
         assert_eq!(after, expected, "{field}");
         assert!(after.version > before.version && after.updated_at > before.updated_at);
-        assert_eq!(bench.now(acme, &before).await, after, "{field}");
-        let event = bench.last_event(acme).await;
+        assert_eq!(fixture.now(acme, &before).await, after, "{field}");
+        let event = fixture.last_event(acme).await;
         assert_eq!(event.kind, EventKind::MemberUpdated);
         assert_eq!(event.fields, [field]);
-        assert_eq!(event.member_id, Some(before.member.id));
+        assert_eq!(event.member_id, Some(before.id));
     }
 }
 
-pub(super) async fn what_may_be_absent_can_be_cleared(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let before = full(&bench, acme).await;
+pub(super) async fn what_may_be_absent_can_be_cleared(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let before = full(&fixture, acme).await;
     let clear = values! {
         email: None,
         name: None,
@@ -89,8 +93,8 @@ pub(super) async fn what_may_be_absent_can_be_cleared(bench: Bench) {
         auth_method: None,
         external_id: None,
     };
-    let after = bench.update(acme, &before, clear).await.unwrap();
-    let profile = &after.member.profile;
+    let after = fixture.update(acme, &before, clear).await.unwrap();
+    let profile = &after.profile;
     assert_eq!(
         (&profile.email, &profile.name, &profile.avatar_url),
         (&None, &None, &None)
@@ -98,81 +102,81 @@ pub(super) async fn what_may_be_absent_can_be_cleared(bench: Bench) {
     assert_eq!((&profile.company_name, &profile.customer_status), (&None, &None));
     assert_eq!((after.access.role, after.access.auth_method), (None, None));
     assert_eq!(after.origin.external_id, None);
-    assert_eq!(profile.portal_role, before.member.profile.portal_role);
-    assert_eq!(bench.now(acme, &before).await, after);
+    assert_eq!(profile.portal_role, before.profile.portal_role);
+    assert_eq!(fixture.now(acme, &before).await, after);
     // The address and the external id are free for somebody else.
     let tom = LinkMember {
         origin: origin("zendesk", "z-1"),
-        ..bench.link_with(address(TOM))
+        ..fixture.link_with(address(TOM))
     };
-    let tom = bench.link_as(acme, tom).await.unwrap().entry;
-    assert_ne!(tom.member.id, before.member.id);
-    bench.update(acme, &tom, address(SALLY)).await.unwrap();
+    let tom = fixture.link_as(acme, tom).await.unwrap().member;
+    assert_ne!(tom.id, before.id);
+    fixture.update(acme, &tom, address(SALLY)).await.unwrap();
 }
 
-pub(super) async fn an_update_that_changes_nothing_leaves_no_trace(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let before = full(&bench, acme).await;
-    let log = bench.log_of(acme).await;
+pub(super) async fn an_update_that_changes_nothing_leaves_no_trace(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let before = full(&fixture, acme).await;
+    let log = fixture.log_of(acme).await;
     for patch in [
         MemberPatch::default(),
         address(SALLY),
         values! { name: set("Sally"), role: Some(Role::Editor), enabled: true, teams: vec![TeamNumber::ROOT] },
     ] {
-        assert_eq!(bench.update(acme, &before, patch).await.unwrap(), before);
+        assert_eq!(fixture.update(acme, &before, patch).await.unwrap(), before);
     }
-    assert_eq!(bench.now(acme, &before).await, before);
-    assert_eq!(bench.log_of(acme).await, log);
+    assert_eq!(fixture.now(acme, &before).await, before);
+    assert_eq!(fixture.log_of(acme).await, log);
 }
 
-pub(super) async fn an_update_of_another_version_changes_nothing(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let first = full(&bench, acme).await;
-    let second = bench
+pub(super) async fn an_update_of_another_version_changes_nothing(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let first = full(&fixture, acme).await;
+    let second = fixture
         .update(acme, &first, values! { name: set("Second") })
         .await
         .unwrap();
-    let log = bench.log_of(acme).await;
+    let log = fixture.log_of(acme).await;
     for version in [first.version, second.version + 1, 0, -1, i64::MAX] {
         let patch = values! { name: set("Third") };
-        let (id, change) = (first.member.id, bench.change());
-        let update = bench
+        let (id, change) = (first.id, fixture.change());
+        let update = fixture
             .storage()
             .update_member(acme, id, patch, Some(version), change.clone());
-        assert_fails!(update.await, StoreError::VersionMismatch);
+        assert_fails!(update.await, ServiceError::VersionMismatch);
         // Even if it would change nothing.
         let nothing = MemberPatch::default();
-        let update = bench
+        let update = fixture
             .storage()
             .update_member(acme, id, nothing, Some(version), change.clone());
-        assert_fails!(update.await, StoreError::VersionMismatch);
-        let revoke = bench.storage().revoke_member(acme, id, Some(version), change);
-        assert_fails!(revoke.await, StoreError::VersionMismatch);
+        assert_fails!(update.await, ServiceError::VersionMismatch);
+        let revoke = fixture.storage().revoke_member(acme, id, Some(version), change);
+        assert_fails!(revoke.await, ServiceError::VersionMismatch);
     }
-    assert_eq!(bench.now(acme, &first).await, second);
-    assert_eq!(bench.log_of(acme).await, log);
+    assert_eq!(fixture.now(acme, &first).await, second);
+    assert_eq!(fixture.log_of(acme).await, log);
     let patch = values! { name: set("Third") };
     let update =
-        bench
+        fixture
             .storage()
-            .update_member(acme, first.member.id, patch, Some(second.version), bench.change());
+            .update_member(acme, first.id, patch, Some(second.version), fixture.change());
     let third = update.await.unwrap();
-    let revoke = bench
+    let revoke = fixture
         .storage()
-        .revoke_member(acme, first.member.id, Some(third.version), bench.change());
+        .revoke_member(acme, first.id, Some(third.version), fixture.change());
     assert!(revoke.await.unwrap().version > third.version);
 }
 
-pub(super) async fn of_many_updates_of_one_version_at_once_one_happens(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    let sally = full(&bench, acme).await;
+pub(super) async fn of_many_updates_of_one_version_at_once_one_happens(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let sally = full(&fixture, acme).await;
     let mut racers = JoinSet::new();
     for index in 0..30 {
-        let (bench, id, version) = (bench.clone(), sally.member.id, sally.version);
+        let (fixture, id, version) = (fixture.clone(), sally.id, sally.version);
         racers.spawn(async move {
             let patch = values! { name: set(&format!("Sally {index}")) };
-            let change = bench.change();
-            bench
+            let change = fixture.change();
+            fixture
                 .storage()
                 .update_member(acme, id, patch, Some(version), change)
                 .await
@@ -182,92 +186,92 @@ pub(super) async fn of_many_updates_of_one_version_at_once_one_happens(bench: Be
     assert_eq!(won.len(), 1);
     assert!(
         lost.iter()
-            .all(|one| matches!(one, Err(StoreError::VersionMismatch)))
+            .all(|one| matches!(one, Err(ServiceError::VersionMismatch)))
     );
-    assert_eq!(bench.now(acme, &sally).await, *won[0].as_ref().unwrap());
+    assert_eq!(fixture.now(acme, &sally).await, *won[0].as_ref().unwrap());
 }
 
-pub(super) async fn an_address_is_changed_only_to_a_free_one(bench: Bench) {
+pub(super) async fn an_address_is_changed_only_to_a_free_one(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
-    let sally = full(&bench, acme).await;
-    let tom = bench.person(acme, address(TOM)).await;
-    bench.person(globex, address("ann@acme.example.com")).await;
-    let log = bench.log_of(acme).await;
+    let sally = full(&fixture, acme).await;
+    let tom = fixture.person(acme, address(TOM)).await;
+    fixture.person(globex, address("ann@acme.example.com")).await;
+    let log = fixture.log_of(acme).await;
     assert_fails!(
-        bench.update(acme, &tom, address(SALLY)).await,
-        StoreError::Conflict(Conflict::Member)
+        fixture.update(acme, &tom, address(SALLY)).await,
+        ServiceError::Conflict(Conflict::Member)
     );
-    assert_eq!(bench.now(acme, &tom).await, tom);
-    assert_eq!(bench.log_of(acme).await, log);
+    assert_eq!(fixture.now(acme, &tom).await, tom);
+    assert_eq!(fixture.log_of(acme).await, log);
     // What is taken elsewhere is free here.
-    bench
+    fixture
         .update(acme, &tom, address("ann@acme.example.com"))
         .await
         .unwrap();
-    assert_eq!(bench.finds(acme, by_email(TOM)).await, None);
-    bench.revoke(acme, &sally).await.unwrap();
-    bench.update(acme, &tom, address(SALLY)).await.unwrap();
-    assert_eq!(bench.finds(acme, by_email(SALLY)).await, Some(tom.member.id));
+    assert_eq!(fixture.finds(acme, by_email(TOM)).await, None);
+    fixture.revoke(acme, &sally).await.unwrap();
+    fixture.update(acme, &tom, address(SALLY)).await.unwrap();
+    assert_eq!(fixture.finds(acme, by_email(SALLY)).await, Some(tom.id));
 }
 
-pub(super) async fn an_external_id_is_changed_only_to_a_free_one(bench: Bench) {
-    let acme = bench.organization("acme").await;
-    full(&bench, acme).await;
+pub(super) async fn an_external_id_is_changed_only_to_a_free_one(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    full(&fixture, acme).await;
     let tom = LinkMember {
         origin: origin("zendesk", "z-2"),
-        ..bench.link_with(address(TOM))
+        ..fixture.link_with(address(TOM))
     };
-    let tom = bench.link_as(acme, tom).await.unwrap().entry;
+    let tom = fixture.link_as(acme, tom).await.unwrap().member;
     let taken = values! { external_id: set("z-1") };
     assert_fails!(
-        bench.update(acme, &tom, taken).await,
-        StoreError::Conflict(Conflict::Member)
+        fixture.update(acme, &tom, taken).await,
+        ServiceError::Conflict(Conflict::Member)
     );
     let ann = LinkMember {
         origin: origin("freshdesk", "f-1"),
-        ..bench.link_with(MemberPatch::default())
+        ..fixture.link_with(MemberPatch::default())
     };
-    let ann = bench.link_as(acme, ann).await.unwrap().entry;
+    let ann = fixture.link_as(acme, ann).await.unwrap().member;
     // Another source counts by itself.
-    bench
+    fixture
         .update(acme, &ann, values! { external_id: set("z-1") })
         .await
         .unwrap();
 }
 
-pub(super) async fn only_a_live_member_of_the_organization_is_updated(bench: Bench) {
+pub(super) async fn only_a_live_member_of_the_organization_is_updated(fixture: Fixture) {
     let (acme, globex) = (
-        bench.organization("acme").await,
-        bench.organization("globex").await,
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
     );
-    let sally = full(&bench, acme).await;
+    let sally = full(&fixture, acme).await;
     let patch = || values! { name: set("Nobody") };
     assert_fails!(
-        bench.update(globex, &sally, patch()).await,
-        StoreError::NotFound(Missing::Member)
+        fixture.update(globex, &sally, patch()).await,
+        ServiceError::NotFound(Resource::Member)
     );
-    let unknown = MemberId::new(bench.tick(), RANDOM).unwrap();
-    let update = bench
+    let unknown = MemberId::new(fixture.tick(), RANDOM).unwrap();
+    let update = fixture
         .storage()
-        .update_member(acme, unknown, patch(), None, bench.change());
-    assert_fails!(update.await, StoreError::NotFound(Missing::Member));
+        .update_member(acme, unknown, patch(), None, fixture.change());
+    assert_fails!(update.await, ServiceError::NotFound(Resource::Member));
     for team in [
         values! { teams: vec![TeamNumber::ROOT, TeamNumber(9)] },
         values! { primary_team: TeamNumber(9) },
     ] {
         assert_fails!(
-            bench.update(acme, &sally, team).await,
-            StoreError::NotFound(Missing::Team)
+            fixture.update(acme, &sally, team).await,
+            ServiceError::NotFound(Resource::Team)
         );
     }
-    assert_eq!(bench.now(acme, &sally).await, sally);
-    bench.revoke(acme, &sally).await.unwrap();
+    assert_eq!(fixture.now(acme, &sally).await, sally);
+    fixture.revoke(acme, &sally).await.unwrap();
     assert_fails!(
-        bench.update(acme, &sally, patch()).await,
-        StoreError::NotFound(Missing::Member)
+        fixture.update(acme, &sally, patch()).await,
+        ServiceError::NotFound(Resource::Member)
     );
-    assert_eq!(bench.log_of(globex).await.len(), 1);
+    assert_eq!(fixture.log_of(globex).await.len(), 1);
 }

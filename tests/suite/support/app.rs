@@ -1,6 +1,6 @@
 //! A server in this process, with one method for each endpoint.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use reqwest::{
     Body, Method, RequestBuilder,
@@ -15,12 +15,12 @@ use tonic::{
 };
 use userbridge::{
     domain::{
-        Actor, ApiKey, ApiKeyId, Clock as _, Email, KeyDigest, Member, MemberPatch, Organization,
-        OrganizationName, Profile, Scope, Slug, Timestamp, UserId,
+        Actor, ApiKey, ApiKeyId, Change, Clock as _, Email, Idempotency, Idempotent, KeyDigest, LinkRequest,
+        Member, MemberPatch, Organization, OrganizationName, Profile, Scope, Slug, Timestamp, UserId,
     },
     server::{Config, Server},
-    service::{Admin, Directory, LinkRequest, WatchLimits, Write},
-    storage::{self, Change, Migrate, NewApiKey, Once, Storage},
+    service::{Admin, Directory, WatchLimits, Write},
+    storage::{self, Migrate},
 };
 use userbridge_gateway::{
     Upstream,
@@ -34,6 +34,7 @@ use super::{
         DeleteRequest, PingRequest, PingResponse, RetrieveRequest, User, retrieve_request::By,
         user_service_client::UserServiceClient,
     },
+    rules::{NewApiKey, Rules},
 };
 
 /// Where the JSON gateway is.
@@ -157,10 +158,9 @@ impl TestApp {
     }
 
     /// The storage below the server, opened a second time: as another process on the same file has it.
-    pub(crate) async fn storage(&self) -> Arc<dyn Storage> {
-        storage::connect(&self.database_url, Migrate::Never)
-            .await
-            .unwrap()
+    pub(crate) async fn storage(&self) -> Rules {
+        let storage = storage::connect(&self.database_url, Migrate::Never).await;
+        Rules(storage.unwrap())
     }
 
     /// An organization.
@@ -169,7 +169,7 @@ impl TestApp {
         let slug = Slug::new(slug).unwrap();
         let created = self
             .directory()
-            .create_organization(Admin::OPERATOR, slug, name, Once::never());
+            .create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
         first(created.await.unwrap())
     }
 
@@ -193,9 +193,13 @@ impl TestApp {
     async fn key_of(&self, organization: Option<&Organization>, scopes: &[Scope]) -> String {
         let organization = organization.map(|organization| organization.id);
         let scopes = scopes.iter().copied().collect();
-        let created =
-            self.directory()
-                .create_api_key(Admin::OPERATOR, organization, scopes, None, Once::never());
+        let created = self.directory().create_api_key(
+            Admin::OPERATOR,
+            organization,
+            scopes,
+            None,
+            Idempotency::never(),
+        );
         first(created.await.unwrap()).secret.reveal().to_owned()
     }
 
@@ -207,7 +211,9 @@ impl TestApp {
         scopes: &[Scope],
         expires_at: Option<Timestamp>,
     ) -> ApiKeyId {
-        let at = CLOCK.now();
+        // One that has expired was made before.
+        let at = expires_at.map_or(CLOCK.now(), |end| end.min(CLOCK.now()));
+        let at = Timestamp::from_millis(at.as_millis() - 1);
         let id = ApiKeyId::new(at, RANDOM).unwrap();
         let new = NewApiKey {
             key: ApiKey {
@@ -217,6 +223,7 @@ impl TestApp {
                 hint: "pb_tests".to_owned(),
                 created_at: at,
                 expires_at,
+                superseded_at: None,
                 revoked_at: None,
                 last_used_at: None,
             },
@@ -229,7 +236,7 @@ impl TestApp {
         };
         let storage = self.storage().await;
         storage
-            .create_api_key(Some(organization.id), new, Once::never(), change)
+            .create_api_key(Some(organization.id), new, Idempotency::never(), change)
             .await
             .unwrap();
         storage.close().await;
@@ -259,8 +266,8 @@ impl TestApp {
             ..LinkRequest::default()
         };
         let grant = Write::operator(organization.id);
-        let linked = self.directory().link_member(grant, link, Once::never());
-        first(linked.await.unwrap()).entry.member
+        let linked = self.directory().link_member(grant, link, Idempotency::never());
+        first(linked.await.unwrap()).member
     }
 
     // JSON.
@@ -348,15 +355,16 @@ pub(crate) fn patch(profile: Profile) -> MemberPatch {
         portal_role: profile.portal_role.map(Some),
         company_name: profile.company_name.map(Some),
         customer_status: profile.customer_status.map(Some),
+        locale: profile.locale.map(Some),
         ..MemberPatch::default()
     }
 }
 
 /// The answer to a request that is not repeated.
-pub(crate) fn first<T>(answer: storage::Answer<T>) -> T {
+pub(crate) fn first<T>(answer: Idempotent<T>) -> T {
     match answer {
-        storage::Answer::New(value) => value,
-        storage::Answer::Repeated(_) => unreachable!("nothing is repeated"),
+        Idempotent::Fresh(value) => value,
+        Idempotent::Replayed(_) => unreachable!("nothing is repeated"),
     }
 }
 

@@ -5,6 +5,7 @@ mod app;
 mod gateway;
 pub(crate) mod process;
 pub(crate) mod proto;
+pub(crate) mod rules;
 mod skip;
 pub(crate) mod wire;
 

@@ -2,13 +2,10 @@
 
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{
-    row::{ENTRY_COLUMNS, entry_from_row},
-    search::Search,
-};
+use super::{row::COLUMNS, search::Search};
 use crate::{
-    domain::{MemberEntry, OrganizationId, Role},
-    storage::{MemberFilter, MemberOrder, MemberQuery, StoreError, TimeRange, sqlite::error::engine},
+    domain::{Member, MemberFilter, MemberOrder, MemberQuery, OrganizationId, Role, TimeRange},
+    storage::{StoreError, sqlite::error::store_error},
 };
 
 /// One page.
@@ -16,13 +13,13 @@ pub(super) async fn page(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     query: MemberQuery,
-) -> Result<Vec<MemberEntry>, StoreError> {
+) -> Result<Vec<Member>, StoreError> {
     let search = search(&mut *connection, organization, &query.filter).await?;
     let mut sql = page_statement(organization, query, search.as_ref());
-    let rows = sql.build().fetch_all(connection).await.map_err(engine)?;
-    rows.iter()
-        .map(|row| entry_from_row(row).map(|stored| stored.entry))
-        .collect()
+    sql.build_query_as()
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)
 }
 
 fn page_statement(
@@ -30,7 +27,7 @@ fn page_statement(
     query: MemberQuery,
     search: Option<&Search>,
 ) -> QueryBuilder<Sqlite> {
-    let mut sql = statement(ENTRY_COLUMNS, organization, &query.filter, search);
+    let mut sql = statement(&COLUMNS, organization, &query.filter, search);
     let direction = if query.descending { " DESC" } else { "" };
     let beyond = if query.descending { " < " } else { " > " };
     // Matches come out of the index in the order of their rows, which is that of the numbers.
@@ -46,9 +43,9 @@ fn page_statement(
                 sql.push(" AND s.rowid")
                     .push(beyond)
                     .push("(SELECT row FROM members WHERE organization_id = ");
-                sql.push_bind(id(organization))
+                sql.push_bind(organization)
                     .push(" AND number = ")
-                    .push_bind(after.number.0)
+                    .push_bind(after.number)
                     .push(")");
             }
             sql.push(" ORDER BY s.rowid").push(direction);
@@ -58,7 +55,7 @@ fn page_statement(
                 sql.push(" AND ")
                     .push(number)
                     .push(beyond)
-                    .push_bind(after.number.0);
+                    .push_bind(after.number);
             }
             sql.push(" ORDER BY ").push(number).push(direction);
         }
@@ -67,7 +64,7 @@ fn page_statement(
                 sql.push(" AND (m.sort_name, m.number)").push(beyond).push("(");
                 sql.push_bind(after.name.unwrap_or_default())
                     .push(", ")
-                    .push_bind(after.number.0)
+                    .push_bind(after.number)
                     .push(")");
             }
             sql.push(" ORDER BY m.sort_name")
@@ -99,11 +96,11 @@ pub(super) async fn count(
         .build_query_scalar()
         .fetch_one(connection)
         .await
-        .map_err(engine)?;
+        .map_err(store_error)?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
-/// How many there are of some roles, or of all: from the counts that triggers keep.
+/// How many there are of some roles, or of all: from the counts that every change keeps.
 async fn count_roles(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
@@ -111,7 +108,7 @@ async fn count_roles(
 ) -> Result<u64, StoreError> {
     let mut sql =
         QueryBuilder::new("SELECT coalesce(sum(live), 0) FROM member_counts WHERE organization_id = ");
-    sql.push_bind(id(organization));
+    sql.push_bind(organization);
     if !roles.is_empty() {
         let mut list = sql.separated(", ");
         list.push_unseparated(" AND role IN (");
@@ -124,7 +121,7 @@ async fn count_roles(
         .build_query_scalar()
         .fetch_one(connection)
         .await
-        .map_err(engine)?;
+        .map_err(store_error)?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
@@ -137,10 +134,10 @@ async fn search(
         return Ok(None);
     }
     let ordinal: Option<i64> = sqlx::query_scalar("SELECT ordinal FROM organizations WHERE id = $1")
-        .bind(id(organization))
+        .bind(organization)
         .fetch_optional(connection)
         .await
-        .map_err(engine)?;
+        .map_err(store_error)?;
     Ok(Search::new(filter, ordinal.unwrap_or_default()))
 }
 
@@ -172,7 +169,7 @@ fn statement(
         }
     };
     sql.push("m.organization_id = ")
-        .push_bind(id(organization))
+        .push_bind(organization)
         .push(" AND m.revoked_at IS NULL");
     for (column, parts) in search.map(|search| &search.scan[..]).unwrap_or_default() {
         sql.push(" AND (");
@@ -192,14 +189,14 @@ fn statement(
     if let Some(team) = filter.team {
         if search.is_none() {
             sql.push(" AND t.organization_id = ")
-                .push_bind(id(organization))
+                .push_bind(organization)
                 .push(" AND t.team = ")
-                .push_bind(team.0);
+                .push_bind(team);
         } else {
             sql.push(
                 " AND EXISTS (SELECT 1 FROM team_members WHERE organization_id = m.organization_id AND team = ",
             )
-            .push_bind(team.0)
+            .push_bind(team)
             .push(" AND member = m.number)");
         }
     }
@@ -207,7 +204,7 @@ fn statement(
         sql.push(" AND m.enabled = ").push_bind(enabled);
     }
     if let Some(source) = &filter.source {
-        sql.push(" AND m.source = ").push_bind(source.as_str().to_owned());
+        sql.push(" AND m.source = ").push_bind(source.clone());
     }
     range(&mut sql, "m.created_at", filter.created);
     range(&mut sql, "m.last_seen_at", filter.seen);
@@ -225,7 +222,7 @@ fn roles(sql: &mut QueryBuilder<Sqlite>, roles: &[Option<Role>]) {
         }
         ([role], false) => {
             sql.push(" AND m.role IS NOT NULL AND m.role = ")
-                .push_bind(role.as_str());
+                .push_bind(**role);
         }
         (some, none) => {
             sql.push(if none {
@@ -240,7 +237,7 @@ fn roles(sql: &mut QueryBuilder<Sqlite>, roles: &[Option<Role>]) {
                 let mut list = sql.separated(", ");
                 list.push_unseparated("+m.role IN (");
                 for role in some {
-                    list.push_bind(role.as_str());
+                    list.push_bind(**role);
                 }
                 list.push_unseparated(")");
             }
@@ -251,21 +248,11 @@ fn roles(sql: &mut QueryBuilder<Sqlite>, roles: &[Option<Role>]) {
 
 fn range(sql: &mut QueryBuilder<Sqlite>, column: &str, range: TimeRange) {
     if let Some(from) = range.from {
-        sql.push(" AND ")
-            .push(column)
-            .push(" >= ")
-            .push_bind(from.as_millis());
+        sql.push(" AND ").push(column).push(" >= ").push_bind(from);
     }
     if let Some(until) = range.until {
-        sql.push(" AND ")
-            .push(column)
-            .push(" < ")
-            .push_bind(until.as_millis());
+        sql.push(" AND ").push(column).push(" < ").push_bind(until);
     }
-}
-
-fn id(organization: OrganizationId) -> Vec<u8> {
-    organization.as_uuid().as_bytes().to_vec()
 }
 
 /// Which indexes a page is read from. A page must not depend on how many members there are before it.
@@ -275,8 +262,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{MemberNumber, TeamNumber},
-        storage::{Cursor, Migrate, connect},
+        domain::{Cursor, MemberNumber, TeamNumber},
+        storage::{Migrate, connect},
     };
 
     async fn database() -> (tempfile::TempDir, SqlitePool) {

@@ -1,117 +1,125 @@
 //! Members, and the users behind them.
 
 mod addresses;
-mod change;
-mod link;
 mod list;
 mod row;
 mod search;
+mod writes;
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Connection as _, QueryBuilder};
+use sqlx::{
+    AssertSqlSafe, Connection as _, FromRow, Row as _, Sqlite,
+    query::QueryAs,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
-use super::{SqliteStorage, answers, error::engine, row::uuid};
+use super::{SqliteStorage, error::store_error, reads::Reading};
 use crate::{
     domain::{
-        EventKind, HeldAddress, KeyDigest, MemberEntry, MemberId, MemberLookup, MemberNumber, MemberPatch,
-        OrganizationId, Page, Role, Timestamp, UserId,
+        Association, Change, HeldAddress, KeyDigest, Member, MemberFilter, MemberId, MemberLookup,
+        MemberNumber, MemberQuery, MemberRef, Organization, OrganizationId, PageRequest, Timestamp, UserId,
     },
     storage::{
-        Answer, Association, Change, Erasure, Found, LinkMember, Linked, MemberFilter, MemberKey,
-        MemberQuery, MemberStore, Once, StoreError,
+        KeyAndMember, MemberStore, StoreError,
+        sqlite::columns::{ORGANIZATION, json_ids},
     },
 };
 
-pub(super) use {row::MemberRow, search::fill as fill_search};
+pub(super) use {
+    row::{JsonMember, json},
+    search::fill as fill_search,
+};
+
+/// The member that a reference names.
+fn find(
+    organization: OrganizationId,
+    member: &MemberRef,
+) -> QueryAs<'static, Sqlite, Member, SqliteArguments> {
+    let condition = match member {
+        MemberRef::Id(_) => "m.id = $2",
+        MemberRef::Number(_) => "m.number = $2",
+        MemberRef::UserId(_) => "m.user_id = $2 AND m.revoked_at IS NULL",
+        MemberRef::Email(_) => "m.email = $2 AND m.revoked_at IS NULL",
+        MemberRef::ExternalId(..) => "m.source = $2 AND m.external_id = $3 AND m.revoked_at IS NULL",
+    };
+    let sql = format!(
+        "SELECT {} FROM members AS m WHERE m.organization_id = $1 AND {condition}",
+        *row::COLUMNS
+    );
+    // Safe: it is put together from constants.
+    let query = sqlx::query_as(AssertSqlSafe(sql)).bind(organization);
+    match member {
+        MemberRef::Id(id) => query.bind(*id),
+        MemberRef::Number(number) => query.bind(*number),
+        MemberRef::UserId(id) => query.bind(*id),
+        MemberRef::Email(email) => query.bind(email.clone()),
+        MemberRef::ExternalId(source, id) => query.bind(source.clone()).bind(id.clone()),
+    }
+}
+
+impl FromRow<'_, SqliteRow> for Association {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            organization: Organization::from_row(row)?,
+            member_id: row.try_get("member_id")?,
+            role: row.try_get("role")?,
+        })
+    }
+}
+
+impl SqliteStorage {
+    /// Begins a read of an organization: a short one, if it is that.
+    async fn read(&self, organization: OrganizationId, is_short: bool) -> Result<Reading, StoreError> {
+        if is_short {
+            self.reads.short(Some(organization)).await
+        } else {
+            self.reads.long(Some(organization)).await
+        }
+    }
+}
 
 #[async_trait]
 impl MemberStore for SqliteStorage {
-    async fn link_member(
+    async fn key_and_member(
         &self,
-        organization: OrganizationId,
-        link: LinkMember,
-        once: Once<Linked>,
-        change: Change,
-    ) -> Result<Answer<Linked>, StoreError> {
-        self.writes
-            .submit(move |connection| {
-                Box::pin(async move {
-                    if let Some(answer) =
-                        answers::find(connection, Some(organization), &once, change.at).await?
-                    {
-                        return Ok(Answer::Repeated(answer));
-                    }
-                    let linked = link::link(connection, organization, link, &change).await?;
-                    answers::keep(connection, Some(organization), &once, &linked, change.at).await?;
-                    Ok(Answer::New(linked))
-                })
-            })
-            .await
-    }
-
-    async fn key_and_member(&self, digest: KeyDigest, lookup: MemberLookup) -> Result<Found, StoreError> {
+        digest: KeyDigest,
+        lookup: MemberLookup,
+    ) -> Result<KeyAndMember, StoreError> {
         self.lookups.find(digest, Some(lookup)).await
     }
 
     async fn member(
         &self,
         organization: OrganizationId,
-        key: MemberKey,
-        include_revoked: bool,
-    ) -> Result<Option<MemberEntry>, StoreError> {
-        let mut reading = self.reads.short(Some(organization)).await?;
-        let found = change::find(reading.connection()?, organization, &key).await?;
-        reading.end();
-        let entry = found.map(|stored| stored.entry);
-        Ok(entry.filter(|entry| include_revoked || entry.revoked_at.is_none()))
+        member: &MemberRef,
+    ) -> Result<Option<Member>, StoreError> {
+        let reading = self.reads.short(Some(organization)).await?;
+        reading.optional(find(organization, member)).await
     }
 
     async fn members_by_id(
         &self,
         organization: OrganizationId,
-        ids: Vec<MemberId>,
-        include_revoked: bool,
-    ) -> Result<Vec<MemberEntry>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut sql = QueryBuilder::new("SELECT ");
-        sql.push(row::ENTRY_COLUMNS)
-            .push(" FROM members AS m WHERE m.organization_id = ");
-        sql.push_bind(organization.as_uuid().as_bytes().to_vec())
-            .push(" AND m.id IN (");
-        let mut list = sql.separated(", ");
-        for id in ids {
-            list.push_bind(id.as_uuid().as_bytes().to_vec());
-        }
-        sql.push(")");
-        if !include_revoked {
-            sql.push(" AND m.revoked_at IS NULL");
-        }
-        let mut reading = self.reads.short(Some(organization)).await?;
-        // Each number of ids is another statement: not worth keeping.
-        let rows = sql
-            .build()
-            .persistent(false)
-            .fetch_all(reading.connection()?)
-            .await
-            .map_err(engine)?;
-        reading.end();
-        rows.iter()
-            .map(|row| row::entry_from_row(row).map(|stored| stored.entry))
-            .collect()
+        ids: &[MemberId],
+    ) -> Result<Vec<Member>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM json_each($2) AS wanted
+             CROSS JOIN members AS m ON m.organization_id = $1 AND m.id = unhex(wanted.value)",
+            *row::COLUMNS
+        );
+        // Safe: it is put together from constants.
+        let query = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(organization)
+            .bind(json_ids(ids.iter().map(MemberId::as_uuid)));
+        self.reads.short(Some(organization)).await?.all(query).await
     }
 
     async fn members(
         &self,
         organization: OrganizationId,
         query: MemberQuery,
-    ) -> Result<Vec<MemberEntry>, StoreError> {
-        let mut reading = if query.is_short() {
-            self.reads.short(Some(organization)).await?
-        } else {
-            self.reads.long(Some(organization)).await?
-        };
+    ) -> Result<Vec<Member>, StoreError> {
+        let mut reading = self.read(organization, query.is_short()).await?;
         let members = list::page(reading.connection()?, organization, query).await?;
         reading.end();
         Ok(members)
@@ -121,17 +129,14 @@ impl MemberStore for SqliteStorage {
         &self,
         organization: OrganizationId,
         query: MemberQuery,
-    ) -> Result<(Vec<MemberEntry>, u64), StoreError> {
-        let mut reading = if query.is_short() && query.filter.is_of_roles() {
-            self.reads.short(Some(organization)).await?
-        } else {
-            self.reads.long(Some(organization)).await?
-        };
-        let mut snapshot = reading.connection()?.begin().await.map_err(engine)?;
+    ) -> Result<(Vec<Member>, u64), StoreError> {
+        let is_short = query.is_short() && query.filter.is_of_roles();
+        let mut reading = self.read(organization, is_short).await?;
+        let mut snapshot = reading.connection()?.begin().await.map_err(store_error)?;
         let total = list::count(&mut snapshot, organization, &query.filter).await?;
         let (query, reversed) = query.from_nearer_end(total);
         let mut members = list::page(&mut snapshot, organization, query).await?;
-        snapshot.commit().await.map_err(engine)?;
+        snapshot.commit().await.map_err(store_error)?;
         reading.end();
         if reversed {
             members.reverse();
@@ -144,42 +149,10 @@ impl MemberStore for SqliteStorage {
         organization: OrganizationId,
         filter: MemberFilter,
     ) -> Result<u64, StoreError> {
-        let mut reading = if filter.is_of_roles() {
-            self.reads.short(Some(organization)).await?
-        } else {
-            self.reads.long(Some(organization)).await?
-        };
+        let mut reading = self.read(organization, filter.is_of_roles()).await?;
         let count = list::count(reading.connection()?, organization, &filter).await?;
         reading.end();
         Ok(count)
-    }
-
-    async fn update_member(
-        &self,
-        organization: OrganizationId,
-        member: MemberId,
-        patch: MemberPatch,
-        version: Option<i64>,
-        change: Change,
-    ) -> Result<MemberEntry, StoreError> {
-        self.writes
-            .submit(move |connection| {
-                Box::pin(async move {
-                    let stored = change::live(connection, organization, member, version).await?;
-                    let mut entry = stored.entry.clone();
-                    patch.apply(&mut entry);
-                    if entry == stored.entry {
-                        return Ok(entry);
-                    }
-                    let kind = EventKind::MemberUpdated;
-                    Ok(
-                        change::save(connection, organization, &stored, entry, kind, &change)
-                            .await?
-                            .0,
-                    )
-                })
-            })
-            .await
     }
 
     async fn revoke_user(
@@ -191,99 +164,34 @@ impl MemberStore for SqliteStorage {
         self.writes.revoke(organization, user, change).await
     }
 
-    async fn revoke_member(
-        &self,
-        organization: OrganizationId,
-        member: MemberId,
-        version: Option<i64>,
-        change: Change,
-    ) -> Result<MemberEntry, StoreError> {
-        self.writes
-            .submit(move |connection| {
-                Box::pin(async move {
-                    let stored = change::live(connection, organization, member, version).await?;
-                    let entry = MemberEntry {
-                        revoked_at: Some(change.at),
-                        ..stored.entry.clone()
-                    };
-                    let kind = EventKind::MemberRevoked;
-                    Ok(
-                        change::save(connection, organization, &stored, entry, kind, &change)
-                            .await?
-                            .0,
-                    )
-                })
-            })
-            .await
-    }
-
-    async fn restore_member(
-        &self,
-        organization: OrganizationId,
-        member: MemberId,
-        change: Change,
-    ) -> Result<MemberEntry, StoreError> {
-        self.writes
-            .submit(move |connection| {
-                Box::pin(async move { change::restore(connection, organization, member, &change).await })
-            })
-            .await
-    }
-
-    async fn erase_member(
-        &self,
-        organization: OrganizationId,
-        member: MemberId,
-        change: Change,
-    ) -> Result<Erasure, StoreError> {
-        let erasure = self
-            .writes
-            .submit(move |connection| {
-                Box::pin(async move { change::erase(connection, organization, member, &change).await })
-            })
-            .await?;
-        // What was overwritten in the file is still in the write-ahead log until it is emptied.
-        self.checkpoints.empty().await;
-        Ok(erasure)
-    }
-
     async fn links_of_user(
         &self,
         organization: OrganizationId,
         user: UserId,
-        page: Page<MemberNumber>,
-    ) -> Result<Vec<MemberEntry>, StoreError> {
+        page: PageRequest<MemberNumber>,
+    ) -> Result<Vec<Member>, StoreError> {
         let sql = format!(
             "SELECT {} FROM members AS m WHERE m.user_id = $1 AND m.organization_id = $2 AND m.number > $3
              ORDER BY m.number LIMIT $4",
-            row::ENTRY_COLUMNS
+            *row::COLUMNS
         );
-        let mut reading = self.reads.short(Some(organization)).await?;
         // Safe: it is put together from constants.
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(&user.as_uuid().as_bytes()[..])
-            .bind(&organization.as_uuid().as_bytes()[..])
-            .bind(page.after.map_or(0, |number| number.0))
-            .bind(page.limit)
-            .fetch_all(reading.connection()?)
-            .await
-            .map_err(engine)?;
-        reading.end();
-        rows.iter()
-            .map(|row| row::entry_from_row(row).map(|stored| stored.entry))
-            .collect()
+        let query = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(user)
+            .bind(organization)
+            .bind(page.after.unwrap_or(MemberNumber(0)))
+            .bind(page.limit);
+        self.reads.short(Some(organization)).await?.all(query).await
     }
 
     async fn addresses_of_user(
         &self,
         organization: OrganizationId,
         user: UserId,
-        page: Page<(MemberNumber, i64)>,
+        page: PageRequest<(MemberNumber, i64)>,
     ) -> Result<Vec<HeldAddress>, StoreError> {
-        let mut reading = self.reads.short(Some(organization)).await?;
-        let found = addresses::of_user(reading.connection()?, organization, user, page).await?;
-        reading.end();
-        Ok(found)
+        let query = addresses::of_user(organization, user, &page);
+        self.reads.short(Some(organization)).await?.all(query).await
     }
 
     async fn associations(
@@ -291,57 +199,15 @@ impl MemberStore for SqliteStorage {
         user: UserId,
         only: Option<OrganizationId>,
     ) -> Result<Vec<Association>, StoreError> {
-        let mut reading = self.reads.short(only).await?;
-        let links: Vec<(Vec<u8>, Vec<u8>, Option<String>)> = sqlx::query_as(
-            "SELECT m.organization_id, m.id, m.role FROM members AS m
-             WHERE m.user_id = $1 AND m.revoked_at IS NULL AND ($2 IS NULL OR m.organization_id = $2)",
-        )
-        .bind(&user.as_uuid().as_bytes()[..])
-        .bind(only.as_ref().map(|id| &id.as_uuid().as_bytes()[..]))
-        .fetch_all(reading.connection()?)
-        .await
-        .map_err(engine)?;
-        reading.end();
-        let mut associations = Vec::with_capacity(links.len());
-        for (organization, member, role) in links {
-            let organization = OrganizationId::from_uuid(uuid(&organization, "organization id")?);
-            let role = role.map(|name| name.parse::<Role>()).transpose();
-            // None: the organization is deleted.
-            if let Some(organization) =
-                crate::storage::OrganizationStore::organization(self, organization).await?
-            {
-                associations.push(Association {
-                    organization,
-                    member_id: MemberId::from_uuid(uuid(&member, "member id")?),
-                    role: role.map_err(|_| StoreError::Corrupt("role"))?,
-                });
-            }
-        }
-        associations.sort_by(|one, other| one.organization.slug.cmp(&other.organization.slug));
-        Ok(associations)
-    }
-
-    async fn record_seen(&self, seen: Vec<(OrganizationId, MemberId, Timestamp)>) -> Result<(), StoreError> {
-        self.writes
-            .submit(move |connection| {
-                Box::pin(async move {
-                    for (organization, member, at) in seen {
-                        sqlx::query(
-                            "UPDATE members SET last_seen_at = $3
-                             WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
-                               AND (last_seen_at IS NULL OR last_seen_at < $3)",
-                        )
-                        .bind(&organization.as_uuid().as_bytes()[..])
-                        .bind(&member.as_uuid().as_bytes()[..])
-                        .bind(at.as_millis())
-                        .execute(&mut *connection)
-                        .await
-                        .map_err(engine)?;
-                    }
-                    Ok(())
-                })
-            })
-            .await
+        let sql = format!(
+            "SELECT {ORGANIZATION}, m.id AS member_id, m.role
+             FROM members AS m CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
+             WHERE m.user_id = $1 AND m.revoked_at IS NULL AND ($2 IS NULL OR m.organization_id = $2)
+             ORDER BY o.slug"
+        );
+        // Safe: it is put together from constants.
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(user).bind(only);
+        self.reads.short(only).await?.all(query).await
     }
 
     async fn retention_due(
@@ -351,10 +217,9 @@ impl MemberStore for SqliteStorage {
         skip: u32,
     ) -> Result<Vec<(OrganizationId, MemberId)>, StoreError> {
         const DAY: i64 = 24 * 60 * 60 * 1000;
-        let mut reading = self.reads.long(None).await?;
         // Each half by an index of its own: the revoked members, and those who were live when their organization was
         // deleted.
-        let due: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        let query = sqlx::query_as(
             "SELECT o.id, m.id FROM organizations AS o
              CROSS JOIN members AS m ON m.organization_id = o.id
              WHERE o.retention_days IS NOT NULL AND m.revoked_at <= $1 - o.retention_days * $2
@@ -366,19 +231,10 @@ impl MemberStore for SqliteStorage {
                AND m.revoked_at IS NULL AND m.erased_at IS NULL
              LIMIT $3 OFFSET $4",
         )
-        .bind(now.as_millis())
+        .bind(now)
         .bind(DAY)
         .bind(limit)
-        .bind(skip)
-        .fetch_all(reading.connection()?)
-        .await
-        .map_err(engine)?;
-        reading.end();
-        due.into_iter()
-            .map(|(organization, member)| {
-                let organization = OrganizationId::from_uuid(uuid(&organization, "organization id")?);
-                Ok((organization, MemberId::from_uuid(uuid(&member, "member id")?)))
-            })
-            .collect()
+        .bind(skip);
+        self.reads.long(None).await?.all(query).await
     }
 }

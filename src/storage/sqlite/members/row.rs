@@ -1,123 +1,218 @@
-//! Rows to members.
+//! The columns of a member: the one place that lists them, for every statement that reads or writes one.
 
-use serde::Deserialize;
-use sqlx::{Row as _, sqlite::SqliteRow};
-use uuid::Uuid;
+use std::{fmt, sync::LazyLock};
+
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
+use sqlx::{AssertSqlSafe, FromRow, Row as _, sqlite::SqliteRow};
 
 use crate::{
-    domain::{
-        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, Member,
-        MemberEntry, MemberId, MemberNumber, Origin, PortalRole, Profile, Role, Source, TeamNumber,
-        Timestamp, UserId,
-    },
-    storage::{
-        StoreError,
-        sqlite::{
-            error::engine,
-            row::{text, time, uuid},
-        },
-    },
+    domain::{Access, Member, OrganizationId, Origin, Profile, PublicMember, TeamNumber},
+    storage::sqlite::columns::{Columns, Statement, columns},
 };
 
-/// The columns that [`entry_from_row`] reads, of `members AS m`.
-pub(super) const ENTRY_COLUMNS: &str = "m.id, m.user_id, m.email, m.name, m.avatar_url, m.portal_role, \
-     m.company_name, m.customer_status, m.created_at, m.row, m.number, m.role, m.enabled, m.auth_method, m.source, \
-     m.external_id, m.primary_team, m.updated_at, m.last_seen_at, m.revoked_at, m.erased_at, m.version, \
-     (SELECT group_concat(t.team, ' ' ORDER BY t.team) FROM team_members AS t \
-      WHERE t.organization_id = m.organization_id AND t.member = m.number), \
-     m.email_since";
+/// What an organization knows of a user. The hot path reads them too, as elements of a JSON array in this order.
+macro_rules! profile {
+    ($($column:ident),+ $(,)?) => {
+        columns!(Profile { $($column),+ });
 
-/// A member and the row that it is in.
-pub(super) struct Stored {
-    pub(super) row: i64,
-    pub(super) entry: MemberEntry,
+        fn profile_of<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Profile, A::Error> {
+            Ok(Profile { $($column: element(array)?),+ })
+        }
+    };
 }
 
-/// What a row says of a [`Member`]: the first of [`ENTRY_COLUMNS`], or a JSON array of the same.
-#[derive(Deserialize)]
-pub(in crate::storage::sqlite) struct MemberRow {
-    id: Uuid,
-    user_id: Uuid,
-    email: Option<String>,
-    name: Option<String>,
-    avatar_url: Option<String>,
-    portal_role: Option<String>,
-    company_name: Option<String>,
-    customer_status: Option<String>,
-    created_at: i64,
+profile!(
+    email,
+    name,
+    avatar_url,
+    portal_role,
+    company_name,
+    customer_status,
+    locale
+);
+columns!(Access {
+    role,
+    enabled,
+    auth_method
+});
+columns!(Origin { source, external_id });
+
+/// Who it is: this never changes.
+const IDENTITY: [&str; 4] = ["id", "user_id", "number", "created_at"];
+
+/// What else changes, beside the columns of the parts.
+const STATE: [&str; 7] = [
+    "email_since",
+    "primary_team",
+    "updated_at",
+    "last_seen_at",
+    "revoked_at",
+    "erased_at",
+    "version",
+];
+
+/// All that changes, in the order in which [`bind_changing`] binds it.
+fn changing() -> impl Iterator<Item = &'static str> {
+    [Profile::NAMES, Access::NAMES, Origin::NAMES, &STATE]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
-impl MemberRow {
-    fn of(row: &SqliteRow) -> Result<Self, StoreError> {
-        let column = |index: usize| row.try_get(index).map_err(engine);
+fn bind_changing<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
+    let statement = member.profile.bind(statement);
+    let statement = member.access.bind(statement);
+    let statement = member.origin.bind(statement);
+    statement
+        .bind(member.email_since)
+        .bind(member.primary_team)
+        .bind(member.updated_at)
+        .bind(member.last_seen_at)
+        .bind(member.revoked_at)
+        .bind(member.erased_at)
+        .bind(member.version)
+}
+
+/// What a [`Member`] is read from, of `members AS m`.
+pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    let columns: Vec<_> = IDENTITY
+        .into_iter()
+        .chain(changing())
+        .map(|column| format!("m.{column}"))
+        .collect();
+    format!(
+        "{}, (SELECT group_concat(t.team, ' ' ORDER BY t.team) FROM team_members AS t \
+         WHERE t.organization_id = m.organization_id AND t.member = m.number) AS teams",
+        columns.join(", ")
+    )
+});
+
+impl FromRow<'_, SqliteRow> for Member {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let teams: Option<&str> = row.try_get("teams")?;
+        let teams = teams.unwrap_or_default().split_whitespace();
+        let teams = teams
+            .map(|team| team.parse().map(TeamNumber))
+            .collect::<Result<_, _>>();
         Ok(Self {
-            id: uuid(row.try_get(0).map_err(engine)?, "member id")?,
-            user_id: uuid(row.try_get(1).map_err(engine)?, "user id")?,
-            email: column(2)?,
-            name: column(3)?,
-            avatar_url: column(4)?,
-            portal_role: column(5)?,
-            company_name: column(6)?,
-            customer_status: column(7)?,
-            created_at: row.try_get(8).map_err(engine)?,
+            id: row.try_get("id")?,
+            user_id: row.try_get("user_id")?,
+            number: row.try_get("number")?,
+            created_at: row.try_get("created_at")?,
+            profile: Profile::from_row(row)?,
+            access: Access::from_row(row)?,
+            origin: Origin::from_row(row)?,
+            email_since: row.try_get("email_since")?,
+            primary_team: row.try_get("primary_team")?,
+            updated_at: row.try_get("updated_at")?,
+            last_seen_at: row.try_get("last_seen_at")?,
+            revoked_at: row.try_get("revoked_at")?,
+            erased_at: row.try_get("erased_at")?,
+            version: row.try_get("version")?,
+            teams: teams.map_err(|error: std::num::ParseIntError| sqlx::Error::ColumnDecode {
+                index: "teams".to_owned(),
+                source: error.into(),
+            })?,
         })
     }
 }
 
-impl TryFrom<MemberRow> for Member {
-    type Error = StoreError;
+/// Adds a live member to the rows and to the count of its role, and returns the row's number and the organization's in the
+/// search index.
+pub(super) fn insert(organization: OrganizationId, member: &Member) -> Statement<'static> {
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        let columns: Vec<_> = IDENTITY.into_iter().chain(changing()).collect();
+        let values: Vec<_> = (3..)
+            .take(columns.len())
+            .map(|number| format!("${number}"))
+            .collect();
+        format!(
+            "INSERT INTO member_counts (organization_id, role, live) VALUES ($1, $2, 1)
+                 ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
+             INSERT INTO members (organization_id, {}) VALUES ($1, {})
+                 RETURNING row, (SELECT ordinal FROM organizations WHERE id = $1)",
+            columns.join(", "),
+            values.join(", ")
+        )
+    });
+    // Safe: it is put together from constants.
+    let statement = sqlx::query(AssertSqlSafe(INSERT.as_str()))
+        .bind(organization)
+        .bind(counted_role(member))
+        .bind(member.id)
+        .bind(member.user_id)
+        .bind(member.number)
+        .bind(member.created_at);
+    bind_changing(member, statement)
+}
 
-    fn try_from(row: MemberRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: MemberId::from_uuid(row.id),
-            user_id: UserId::from_uuid(row.user_id),
-            profile: Profile {
-                email: text(row.email, "email", Email::new)?,
-                name: text(row.name, "name", DisplayName::new)?,
-                avatar_url: text(row.avatar_url, "avatar URL", AvatarUrl::new)?,
-                portal_role: text(row.portal_role, "portal role", PortalRole::new)?,
-                company_name: text(row.company_name, "company name", CompanyName::new)?,
-                customer_status: text(row.customer_status, "customer status", CustomerStatus::new)?,
-            },
-            created_at: Timestamp::from_millis(row.created_at),
-        })
+/// Changes a member's row and returns what [`insert`] does.
+pub(super) fn update(organization: OrganizationId, member: &Member) -> Statement<'static> {
+    static UPDATE: LazyLock<String> = LazyLock::new(|| {
+        let columns: Vec<_> = (3..)
+            .zip(changing())
+            .map(|(number, column)| format!("{column} = ${number}"))
+            .collect();
+        format!(
+            "UPDATE members SET {} WHERE organization_id = $1 AND number = $2
+             RETURNING row, (SELECT ordinal FROM organizations WHERE id = $1)",
+            columns.join(", ")
+        )
+    });
+    // Safe: it is put together from constants.
+    let statement = sqlx::query(AssertSqlSafe(UPDATE.as_str()))
+        .bind(organization)
+        .bind(member.number);
+    bind_changing(member, statement)
+}
+
+/// As what a live member is counted: its role, or nothing.
+pub(super) fn counted_role(member: &Member) -> &'static str {
+    member.access.role.map_or("", crate::domain::Role::as_str)
+}
+
+/// A [`PublicMember`] of `members AS m` as a JSON array: a [`JsonMember`].
+pub(in crate::storage::sqlite) fn json() -> String {
+    let profile: Vec<_> = Profile::NAMES
+        .iter()
+        .map(|column| format!("m.{column}"))
+        .collect();
+    format!(
+        "json_array(hex(m.id), hex(m.user_id), m.created_at, {})",
+        profile.join(", ")
+    )
+}
+
+/// What [`json`] says.
+pub(in crate::storage::sqlite) struct JsonMember(pub(in crate::storage::sqlite) PublicMember);
+
+impl<'de> Deserialize<'de> for JsonMember {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Array;
+
+        impl<'de> Visitor<'de> for Array {
+            type Value = JsonMember;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member's columns")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<JsonMember, A::Error> {
+                Ok(JsonMember(PublicMember {
+                    id: element(&mut array)?,
+                    user_id: element(&mut array)?,
+                    created_at: element(&mut array)?,
+                    profile: profile_of(&mut array)?,
+                }))
+            }
+        }
+
+        deserializer.deserialize_seq(Array)
     }
 }
 
-/// The entry in a row of [`ENTRY_COLUMNS`].
-pub(super) fn entry_from_row(row: &SqliteRow) -> Result<Stored, StoreError> {
-    let column = |index: usize| row.try_get::<Option<String>, _>(index).map_err(engine);
-    let integer = |index: usize| row.try_get::<i64, _>(index).map_err(engine);
-    let moment = |index: usize| row.try_get::<Option<i64>, _>(index).map_err(engine).map(time);
-    let role = column(11)?.map(|name| name.parse::<Role>()).transpose();
-    let auth_method = column(13)?.map(|name| name.parse::<AuthMethod>()).transpose();
-    let teams = column(22)?.unwrap_or_default();
-    let teams = teams
-        .split_whitespace()
-        .map(|team| team.parse().map(TeamNumber))
-        .collect::<Result<_, _>>();
-    Ok(Stored {
-        row: integer(9)?,
-        entry: MemberEntry {
-            member: MemberRow::of(row)?.try_into()?,
-            number: MemberNumber(integer(10)?),
-            email_since: Timestamp::from_millis(integer(23)?),
-            access: Access {
-                role: role.map_err(|_| StoreError::Corrupt("role"))?,
-                enabled: integer(12)? != 0,
-                auth_method: auth_method.map_err(|_| StoreError::Corrupt("auth method"))?,
-            },
-            origin: Origin {
-                source: text(column(14)?, "source", Source::new)?.ok_or(StoreError::Corrupt("source"))?,
-                external_id: text(column(15)?, "external id", ExternalId::new)?,
-            },
-            teams: teams.map_err(|_| StoreError::Corrupt("team"))?,
-            primary_team: TeamNumber(integer(16)?),
-            updated_at: Timestamp::from_millis(integer(17)?),
-            last_seen_at: moment(18)?,
-            revoked_at: moment(19)?,
-            erased_at: moment(20)?,
-            version: integer(21)?,
-        },
-    })
+fn element<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(array: &mut A) -> Result<T, A::Error> {
+    array
+        .next_element()?
+        .ok_or_else(|| A::Error::custom("a column is missing"))
 }

@@ -8,8 +8,11 @@
 use sqlx::{Connection as _, SqliteConnection};
 
 use crate::{
-    domain::{DisplayName, Email, MemberEntry},
-    storage::{MemberFilter, StoreError, sqlite::error::engine},
+    domain::{DisplayName, Email, Member, MemberFilter},
+    storage::{
+        StoreError,
+        sqlite::{columns::Statement, error::store_error},
+    },
 };
 
 /// The shortest part that the index finds, in characters. A shorter one is looked for in each member of the
@@ -34,34 +37,29 @@ pub(super) fn fold(text: &str) -> String {
 }
 
 /// Puts a member in the index in the place of what is there about it.
-pub(super) async fn put(
-    connection: &mut SqliteConnection,
-    ordinal: i64,
-    row: i64,
-    entry: &MemberEntry,
-) -> Result<(), StoreError> {
-    let profile = &entry.member.profile;
+pub(super) fn put(ordinal: i64, row: i64, member: &Member) -> Statement<'static> {
+    let (name, email) = (&member.profile.name, &member.profile.email);
+    indexed(
+        ordinal,
+        row,
+        name.as_ref().map(DisplayName::as_str),
+        email.as_ref().map(Email::as_str),
+    )
+}
+
+fn indexed(ordinal: i64, row: i64, name: Option<&str>, email: Option<&str>) -> Statement<'static> {
     sqlx::query(
         "INSERT OR REPLACE INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)",
     )
     .bind(row)
     .bind(organization(ordinal))
-    .bind(profile.name.as_ref().map(DisplayName::as_str).map(fold))
-    .bind(profile.email.as_ref().map(Email::as_str).map(fold))
-    .execute(connection)
-    .await
-    .map_err(engine)?;
-    Ok(())
+    .bind(name.map(fold))
+    .bind(email.map(fold))
 }
 
 /// Takes a member out of the index.
-pub(super) async fn remove(connection: &mut SqliteConnection, row: i64) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM member_search WHERE rowid = $1")
-        .bind(row)
-        .execute(connection)
-        .await
-        .map_err(engine)?;
-    Ok(())
+pub(super) fn remove(row: i64) -> Statement<'static> {
+    sqlx::query("DELETE FROM member_search WHERE rowid = $1").bind(row)
 }
 
 /// Puts members in the index who are not in it: those of a database from before there was one. In steps, each of which
@@ -70,10 +68,10 @@ pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) 
     let backlog: i64 = sqlx::query_scalar("SELECT count(*) FROM search_backlog")
         .fetch_one(&mut *connection)
         .await
-        .map_err(engine)?;
+        .map_err(store_error)?;
     // Looked at first: a step waits for everybody else who writes.
     if backlog > 0 {
-        while fill_step(connection).await.map_err(engine)? {}
+        while fill_step(connection).await.map_err(store_error)? {}
     }
     Ok(())
 }
@@ -103,15 +101,9 @@ async fn fill_step(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
         .execute(&mut *transaction)
         .await?;
     for (row, ordinal, name, email) in rows {
-        sqlx::query(
-            "INSERT OR REPLACE INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(row)
-        .bind(organization(ordinal))
-        .bind(name.as_deref().map(fold))
-        .bind(email.as_deref().map(fold))
-        .execute(&mut *transaction)
-        .await?;
+        indexed(ordinal, row, name.as_deref(), email.as_deref())
+            .execute(&mut *transaction)
+            .await?;
     }
     transaction.commit().await?;
     Ok(true)

@@ -6,22 +6,22 @@
 use std::fmt::Write as _;
 
 /// The most requests in one statement.
-pub(super) const MAX_SLOTS: usize = 64;
+pub(super) const MAX_BATCH: usize = 64;
 
 /// The numbers of slots that statements come in.
-const SIZES: [usize; 4] = [1, 4, 16, MAX_SLOTS];
+const SIZES: [usize; 4] = [1, 4, 16, MAX_BATCH];
 
 /// One statement in all its sizes.
-pub(super) struct Slotted([String; SIZES.len()]);
+pub(super) struct Batched([String; SIZES.len()]);
 
-impl Slotted {
+impl Batched {
     /// `template` has the word `{slots}`, which becomes `(0, ?, ?), (1, ?, ?), ...`: the number of the slot, then its
     /// `parameters`. Other parameters are `?` as well, and come after the slots.
     pub(super) fn new(template: &str, parameters: usize) -> Self {
         Self(SIZES.map(|size| template.replace("{slots}", &rows(size, parameters))))
     }
 
-    /// The statement for this many requests, and how many slots it has. More than [`MAX_SLOTS`] don't fit.
+    /// The statement for this many requests, and how many slots it has. More than [`MAX_BATCH`] don't fit.
     pub(super) fn fitting(&'static self, requests: usize) -> (&'static str, usize) {
         let index = SIZES
             .iter()
@@ -49,8 +49,8 @@ mod tests {
 
     #[test]
     fn a_batch_takes_the_smallest_statement_that_holds_it() {
-        static PAIRS: std::sync::LazyLock<Slotted> =
-            std::sync::LazyLock::new(|| Slotted::new("VALUES {slots}", 2));
+        static PAIRS: std::sync::LazyLock<Batched> =
+            std::sync::LazyLock::new(|| Batched::new("VALUES {slots}", 2));
         assert_eq!(PAIRS.fitting(1), ("VALUES (0, ?, ?)", 1));
         assert_eq!(
             PAIRS.fitting(2).0,

@@ -1,18 +1,18 @@
-//! Work that nobody asks for: times of last use, members whose retention time has passed, and kept answers that are too
+//! Work that nobody asks for: times of last use, members whose retention time has passed, and kept responses that are too
 //! old.
 
 use std::{convert::Infallible, time::Duration};
 
 use tokio::time::interval;
 
-use super::{Directory, ServiceError, touches::FLUSH_EVERY};
+use super::{Directory, ServiceError, last_used::FLUSH_EVERY};
 use crate::domain::Actor;
 
 /// How often to look for members to erase.
 const RETENTION_EVERY: Duration = Duration::from_mins(10);
 
-/// How often to remove answers that are not given again any more.
-const ANSWERS_EVERY: Duration = Duration::from_mins(1);
+/// How often to remove responses that are not given again any more.
+const RESPONSES_EVERY: Duration = Duration::from_mins(1);
 
 /// Most members to look for at once.
 const STEP: u32 = 100;
@@ -21,13 +21,13 @@ const STEP: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl Directory {
-    /// Does the upkeep until `stop` ends, and writes down what waits then.
-    pub async fn upkeep(self, stop: impl Future<Output = ()>) {
+    /// Does what is to be done from time to time until `stop` ends, and writes down what waits then.
+    pub async fn maintenance(self, stop: impl Future<Output = ()>) {
         // Side by side: there may be more to erase than times of use can wait for, or a server that stops.
         let work = async {
             tokio::join!(
-                every(FLUSH_EVERY, || self.flush_touches()),
-                every(ANSWERS_EVERY, || self.old_answers()),
+                every(FLUSH_EVERY, || self.flush_last_used()),
+                every(RESPONSES_EVERY, || self.old_responses()),
                 every(RETENTION_EVERY, || self.retention()),
             )
         };
@@ -35,14 +35,16 @@ impl Directory {
             () = stop => {}
             _ = work => {}
         }
-        self.flush_touches().await;
+        self.flush_last_used().await;
     }
 
-    async fn old_answers(&self) {
-        match self.remove_old_answers().await {
+    async fn old_responses(&self) {
+        match self.remove_old_responses().await {
             // In the second case the storage has told the log.
             Ok(_) | Err(ServiceError::Unavailable(_)) => {}
-            Err(error) => tracing::warn!(%error, "old answers could not be removed; it will be tried again"),
+            Err(error) => {
+                tracing::warn!(%error, "old responses could not be removed; it will be tried again");
+            }
         }
     }
 
@@ -74,17 +76,14 @@ impl Directory {
                 break;
             }
             for (organization, member) in due {
-                let change = self.change(Actor::Retention);
-                match self.storage.erase_member(organization, member, change).await {
+                match self.erase_as(Actor::Retention, organization, member).await {
                     Ok(_) => erased += 1,
-                    Err(error) => match ServiceError::from(error) {
-                        error @ (ServiceError::Unavailable(_) | ServiceError::Overloaded) => {
-                            return Err(error);
-                        }
-                        // In the meantime it was restored, or is to be kept longer.
-                        ServiceError::NotFound(_) => left.members += 1,
-                        error => left.add(error),
-                    },
+                    Err(error @ (ServiceError::Unavailable(_) | ServiceError::Overloaded)) => {
+                        return Err(error);
+                    }
+                    // In the meantime it was restored, or is to be kept longer.
+                    Err(ServiceError::NotFound(_)) => left.members += 1,
+                    Err(error) => left.add(error),
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -97,13 +96,8 @@ impl Directory {
     }
 
     /// Writes down the times of last use that wait.
-    pub async fn flush_touches(&self) {
-        match self
-            .touches
-            .flush(&*self.storage)
-            .await
-            .map_err(ServiceError::from)
-        {
+    pub async fn flush_last_used(&self) {
+        match self.last_used.flush(&*self.storage).await {
             // In the second case the storage has told the log.
             Ok(()) | Err(ServiceError::Unavailable(_)) => {}
             Err(error) => tracing::warn!(%error, "times of last use could not be written"),

@@ -1,5 +1,6 @@
 //! What a case works with: an empty storage, a clock that ticks, and short ways to make things.
 
+use crate::support::rules::{LinkMember, NewApiKey};
 use std::{
     ops::Deref,
     pin::Pin,
@@ -13,16 +14,15 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use userbridge::{
     domain::{
-        Actor, ApiKey, ApiKeyId, Email, Event, KeyDigest, Member, MemberId, MemberLookup, Organization,
-        OrganizationId, OrganizationName, Origin, Page, Profile, Role, Scope, Slug, Timestamp, UserId,
+        Actor, ApiKey, ApiKeyId, Change, Email, Event, EventQuery, Idempotency, KeyDigest, Linked, Member,
+        MemberId, MemberLookup, MemberQuery, MemberRef, Organization, OrganizationId, OrganizationName,
+        Origin, PageRequest, Profile, Role, Scope, Slug, Timestamp, UserId,
     },
-    storage::{
-        self, Change, EventQuery, LinkMember, Linked, MemberKey, MemberQuery, Migrate, NewApiKey, Once,
-        Storage, StoreError,
-    },
+    service::ServiceError,
+    storage::{self, Migrate, Storage},
 };
 
-use crate::support::{RANDOM, database, first, log, patch};
+use crate::support::{RANDOM, database, first, log, patch, rules::Rules};
 
 /// A storage engine: knows how to make an empty database and how to open it.
 #[async_trait(?Send)]
@@ -56,17 +56,17 @@ impl Engine for Sqlite {
 
 /// An open storage. It derefs to the storage itself.
 #[derive(Clone)]
-pub(super) struct Bench {
-    storage: Arc<dyn Storage>,
+pub(super) struct Fixture {
+    storage: Rules,
     engine: Arc<dyn Engine>,
     millis: Arc<AtomicI64>,
 }
 
-impl Deref for Bench {
-    type Target = dyn Storage;
+impl Deref for Fixture {
+    type Target = Rules;
 
     fn deref(&self) -> &Self::Target {
-        &*self.storage
+        &self.storage
     }
 }
 
@@ -91,36 +91,36 @@ pub(super) enum LinkedUser {
 }
 
 /// A call that has not begun.
-pub(super) type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+pub(super) type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
 
 /// A page that holds everything.
-pub(super) const fn all<K>() -> Page<K> {
-    Page {
+pub(super) const fn all<K>() -> PageRequest<K> {
+    PageRequest {
         after: None,
         limit: u32::MAX,
     }
 }
 
-impl Bench {
+impl Fixture {
     pub(super) async fn new<E: Engine + 'static>() -> Self {
         log();
         let engine = Arc::new(E::new());
         Self {
-            storage: engine.open().await,
+            storage: Rules(engine.open().await),
             engine,
             millis: Arc::new(AtomicI64::new(1_775_030_400_000)),
         }
     }
 
-    /// The storage, where a method of the bench has the same name.
-    pub(super) fn storage(&self) -> &dyn Storage {
-        &*self.storage
+    /// The storage, where a method of the fixture has the same name.
+    pub(super) fn storage(&self) -> &Rules {
+        &self.storage
     }
 
     /// Opens the same database once more.
     pub(super) async fn reopened(&self) -> Self {
         Self {
-            storage: self.engine.open().await,
+            storage: Rules(self.engine.open().await),
             ..self.clone()
         }
     }
@@ -154,6 +154,7 @@ impl Bench {
             default_role: Role::Viewer,
             retention_days: None,
             created_at,
+            deleted_at: None,
         }
     }
 
@@ -179,6 +180,7 @@ impl Bench {
                 hint: "pb_01234".to_owned(),
                 created_at,
                 expires_at: None,
+                superseded_at: None,
                 revoked_at: None,
                 last_used_at: None,
             },
@@ -214,12 +216,12 @@ impl Bench {
         &self,
         organization: OrganizationId,
         email: &str,
-    ) -> Result<Member, StoreError> {
+    ) -> Result<Member, ServiceError> {
         self.link_member(organization, self.new_member(email), self.change())
             .await
     }
 
-    /// As [`Bench::try_link`], of which nothing is in the way.
+    /// As [`Fixture::try_link`], of which nothing is in the way.
     pub(super) async fn link(&self, organization: OrganizationId, email: &str) -> Member {
         self.try_link(organization, email).await.unwrap()
     }
@@ -230,7 +232,7 @@ impl Bench {
         organization: OrganizationId,
         user: UserId,
         email: &str,
-    ) -> Result<Member, StoreError> {
+    ) -> Result<Member, ServiceError> {
         let new = NewMember {
             user: LinkedUser::Known(user),
             ..self.new_member(email)
@@ -246,14 +248,14 @@ impl Bench {
 
 /// Short forms of the storage's own methods, which they hide: for organizations, requests that are not repeated, and
 /// members of which only what integrators see matters.
-impl Bench {
+impl Fixture {
     pub(super) async fn create_organization(
         &self,
         organization: Organization,
         change: Change,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), ServiceError> {
         self.storage
-            .create_organization(organization, Once::never(), change)
+            .create_organization(organization, Idempotency::never(), change)
             .await
             .map(|_| ())
     }
@@ -263,9 +265,9 @@ impl Bench {
         organization: OrganizationId,
         key: NewApiKey,
         change: Change,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), ServiceError> {
         self.storage
-            .create_api_key(Some(organization), key, Once::never(), change)
+            .create_api_key(Some(organization), key, Idempotency::never(), change)
             .await
             .map(|_| ())
     }
@@ -277,14 +279,14 @@ impl Bench {
         old_expires_at: Timestamp,
         new: NewApiKey,
         change: Change,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), ServiceError> {
         self.storage
             .rotate_api_key(
                 Some(organization),
                 old,
                 old_expires_at,
                 new,
-                Once::never(),
+                Idempotency::never(),
                 change,
             )
             .await
@@ -296,16 +298,16 @@ impl Bench {
         organization: OrganizationId,
         key: ApiKeyId,
         change: Change,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, ServiceError> {
         self.storage.revoke_api_key(Some(organization), key, change).await
     }
 
     pub(super) async fn api_keys(
         &self,
         organization: OrganizationId,
-        page: Page<ApiKeyId>,
-    ) -> Result<Vec<ApiKey>, StoreError> {
-        self.storage.api_keys(Some(organization), page).await
+        page: PageRequest<ApiKeyId>,
+    ) -> Result<Vec<ApiKey>, ServiceError> {
+        Ok(self.storage.api_keys(Some(organization), page).await?)
     }
 
     /// Links somebody and says how that came about.
@@ -330,7 +332,7 @@ impl Bench {
         };
         let answer = self
             .storage
-            .link_member(organization, link, Once::never(), change);
+            .link_member(organization, link, Idempotency::never(), change);
         Box::pin(async move { answer.await.map(first) })
     }
 
@@ -342,39 +344,39 @@ impl Bench {
         change: Change,
     ) -> Call<'_, Member> {
         let linked = self.linked(organization, new, change);
-        Box::pin(async move { Ok(linked.await?.entry.member) })
+        Box::pin(async move { Ok(linked.await?.member) })
     }
 
     pub(super) async fn member(
         &self,
         organization: OrganizationId,
         lookup: MemberLookup,
-    ) -> Result<Option<Member>, StoreError> {
+    ) -> Result<Option<Member>, ServiceError> {
         let key = match lookup {
-            MemberLookup::UserId(user) => MemberKey::UserId(user),
+            MemberLookup::UserId(user) => MemberRef::UserId(user),
             MemberLookup::Email(email) => match Email::new(email) {
-                Ok(email) => MemberKey::Email(email),
+                Ok(email) => MemberRef::Email(email),
                 Err(_) => return Ok(None),
             },
         };
         let found = self.storage.member(organization, key, false).await?;
-        Ok(found.map(|entry| entry.member))
+        Ok(found)
     }
 
     /// All live members.
     pub(super) async fn members(
         &self,
         organization: OrganizationId,
-        page: Page<storage::Cursor>,
-    ) -> Result<Vec<Member>, StoreError> {
-        let Page { after, limit } = page;
+        page: PageRequest<userbridge::domain::Cursor>,
+    ) -> Result<Vec<Member>, ServiceError> {
+        let PageRequest { after, limit } = page;
         let query = MemberQuery {
             after,
             limit,
             ..MemberQuery::default()
         };
         let found = self.storage.members(organization, query).await?;
-        Ok(found.into_iter().map(|entry| entry.member).collect())
+        Ok(found)
     }
 
     pub(super) async fn revoke_member(
@@ -382,21 +384,21 @@ impl Bench {
         organization: OrganizationId,
         user: UserId,
         change: Change,
-    ) -> Result<bool, StoreError> {
-        self.storage.revoke_user(organization, user, change).await
+    ) -> Result<bool, ServiceError> {
+        Ok(self.storage.revoke_user(organization, user, change).await?)
     }
 
     pub(super) async fn events(
         &self,
         organization: OrganizationId,
-        page: Page<i64>,
-    ) -> Result<Vec<Event>, StoreError> {
+        page: PageRequest<i64>,
+    ) -> Result<Vec<Event>, ServiceError> {
         let query = EventQuery {
             after: page.after.unwrap_or_default(),
             limit: page.limit,
             ..EventQuery::default()
         };
-        self.storage.events(Some(organization), query).await
+        Ok(self.storage.events(Some(organization), query).await?)
     }
 }
 

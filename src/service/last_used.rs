@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
+use super::{ServiceError, rules::Rule};
 use crate::{
-    domain::{ApiKey, ApiKeyId, MemberEntry, MemberId, OrganizationId, Timestamp},
-    storage::{Storage, StoreError},
+    domain::{ApiKey, ApiKeyId, Member, MemberId, OrganizationId, Timestamp},
+    storage::Storage,
 };
 
 /// A member's time is written at most this often.
@@ -29,16 +30,16 @@ const MOST: usize = 100_000;
 
 /// Times that wait to be written.
 #[derive(Debug, Default)]
-pub(super) struct Touches {
+pub(super) struct LastUsed {
     seen: Mutex<HashMap<(OrganizationId, MemberId), Timestamp>>,
     used: Mutex<HashMap<(Option<OrganizationId>, ApiKeyId), Timestamp>>,
 }
 
-impl Touches {
+impl LastUsed {
     /// The member was active now.
-    pub(super) fn seen(&self, organization: OrganizationId, entry: &MemberEntry, now: Timestamp) {
-        if is_due(entry.last_seen_at, SEEN_EVERY, now) {
-            lock(&self.seen).insert((organization, entry.member.id), now);
+    pub(super) fn seen(&self, organization: OrganizationId, member: &Member, now: Timestamp) {
+        if is_due(member.last_seen_at, SEEN_EVERY, now) {
+            lock(&self.seen).insert((organization, member.id), now);
         }
     }
 
@@ -51,48 +52,50 @@ impl Touches {
 
     /// Writes down what waits. What can't be written at present waits on; what can't for another reason is dropped, and
     /// noted again by the next use.
-    pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<(), StoreError> {
-        let seen: Vec<_> = std::mem::take(&mut *lock(&self.seen))
-            .into_iter()
-            .map(|((organization, member), at)| (organization, member, at))
-            .collect();
-        let used: Vec<_> = std::mem::take(&mut *lock(&self.used))
-            .into_iter()
-            .map(|((organization, key), at)| (organization, key, at))
-            .collect();
-        let mut result = Ok(());
-        for some in seen.chunks(AT_ONCE) {
-            if let Err(error) = storage.record_seen(some.to_vec()).await {
-                if is_passing(&error) {
-                    let some = some
-                        .iter()
-                        .map(|&(organization, member, at)| ((organization, member), at));
-                    keep(&self.seen, some);
+    pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<(), ServiceError> {
+        let seen = flush(&self.seen, storage, |tx, times| {
+            Box::pin(async move {
+                for ((organization, member), at) in times {
+                    tx.record_seen(*organization, *member, *at).await?;
                 }
-                result = Err(error);
-            }
-        }
-        for some in used.chunks(AT_ONCE) {
-            if let Err(error) = storage.record_key_use(some.to_vec()).await {
-                if is_passing(&error) {
-                    let some = some
-                        .iter()
-                        .map(|&(organization, key, at)| ((organization, key), at));
-                    keep(&self.used, some);
+                Ok(())
+            })
+        });
+        let seen = seen.await;
+        let used = flush(&self.used, storage, |tx, times| {
+            Box::pin(async move {
+                for ((organization, key), at) in times {
+                    tx.record_key_use(*organization, *key, *at).await?;
                 }
-                result = Err(error);
-            }
-        }
-        result
+                Ok(())
+            })
+        });
+        used.await.and(seen)
     }
 }
 
+/// Writes down some times in steps, and returns the last error.
+async fn flush<K: Clone + Eq + Hash + Send + Sync + 'static>(
+    waiting: &Mutex<HashMap<K, Timestamp>>,
+    storage: &dyn Storage,
+    write: Rule<Vec<(K, Timestamp)>, ()>,
+) -> Result<(), ServiceError> {
+    let times: Vec<_> = std::mem::take(&mut *lock(waiting)).into_iter().collect();
+    let mut result = Ok(());
+    for some in times.chunks(AT_ONCE) {
+        if let Err(error) = storage.write(some.to_vec(), write).await {
+            if is_passing(&error) {
+                keep(waiting, some.iter().cloned());
+            }
+            result = Err(error);
+        }
+    }
+    result
+}
+
 /// Whether it may work the next time.
-const fn is_passing(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::Overloaded
-    )
+const fn is_passing(error: &ServiceError) -> bool {
+    matches!(error, ServiceError::Unavailable(_) | ServiceError::Overloaded)
 }
 
 /// Puts times back that were not written. Later ones that came in the meantime stay.

@@ -1,4 +1,4 @@
-//! The faults of a request: each is noted, and all are answered together.
+//! The violations of a request: each is noted, and all are answered together.
 
 use std::fmt::Display;
 
@@ -13,14 +13,14 @@ const MAX_PAGE: i32 = 500;
 /// Entries of a page where the caller does not say.
 const DEFAULT_PAGE: u32 = 50;
 
-/// Most faults that one answer tells: the answer has to fit into HTTP/2's header fields.
+/// Most violations that one answer tells: the answer has to fit into HTTP/2's header fields.
 const MAX_FAULTS: usize = 32;
 
-/// Faults noted so far.
+/// Violations noted so far.
 #[derive(Default)]
-pub(super) struct Faults(Vec<FieldViolation>);
+pub(super) struct Violations(Vec<FieldViolation>);
 
-impl Faults {
+impl Violations {
     /// Notes a fault. Those beyond the first [`MAX_FAULTS`] are not told.
     pub(super) fn add(&mut self, field: &str, description: impl Display) {
         if self.0.len() >= MAX_FAULTS {
@@ -73,7 +73,7 @@ impl Faults {
         }
     }
 
-    /// The value that was put together, unless there are faults.
+    /// The value that was put together, unless there are violations.
     ///
     /// # Errors
     ///

@@ -1,0 +1,217 @@
+//! Linking: find the live link that is there, or make one.
+
+use super::{addresses::user_of, change::save};
+use crate::{
+    domain::{
+        Access, Change, Conflict, EventKind, Idempotency, Idempotent, LinkOutcome, LinkRequest, Linked,
+        Member, MemberId, MemberRef, OrganizationId, Profile, Resource, Subject, TeamNumber, UserId,
+    },
+    service::{
+        Directory, ServiceError, Write,
+        rules::{Transaction, live_organization, team, write_once},
+    },
+};
+
+/// What is new if a link is.
+#[derive(Clone, Copy, Debug)]
+pub struct NewIds {
+    /// The link's.
+    pub member: MemberId,
+    /// The user's, if that is new as well.
+    pub user: UserId,
+}
+
+impl Directory {
+    /// Links a user to an organization, or finds and updates the live link that is there: by `user_id`, else by source and
+    /// external id, else by address.
+    ///
+    /// Without a link and without `user_id`, the address leads to a user: to the one who has it on a live link, of several
+    /// to the one whose link has had it longest; else to the one who had it last, unless that one has a live link
+    /// under another address. A user who has a live link here already is not linked again. Then, and where there is no
+    /// such user, a new one is linked.
+    ///
+    /// # Errors
+    ///
+    /// [`Resource::Organization`]. [`Resource::User`]: no user has `user_id`. [`Resource::Team`].
+    /// [`Conflict::Member`]: another live member has the user, the address or the external id; or it has a role,
+    /// and only one without is to be linked. [`crate::domain::Precondition::LastOwner`].
+    /// [`crate::domain::Precondition::IdempotencyKeyReused`]. [`crate::domain::Precondition::MemberErased`]: it is a
+    /// repetition, and the member that it linked was erased since.
+    pub async fn link_member(
+        &self,
+        grant: Write,
+        request: LinkRequest,
+        idempotency: Idempotency<Linked>,
+    ) -> Result<Idempotent<Linked>, ServiceError> {
+        let organization = grant.organization;
+        let change = self.change_from(grant.actor, Some(request.origin.source.clone()));
+        let new = NewIds {
+            member: MemberId::new(change.at, &*self.random)?,
+            user: UserId::new(&*self.random)?,
+        };
+        let (at, input) = (change.at, (organization, request, new, change));
+        write_once(
+            &*self.storage,
+            Some(organization),
+            idempotency,
+            at,
+            input,
+            |tx, (organization, request, new, change)| {
+                Box::pin(link_member(tx, *organization, request, *new, change))
+            },
+        )
+        .await
+    }
+}
+
+/// The rule of [`Directory::link_member`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn link_member(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    request: &LinkRequest,
+    new: NewIds,
+    change: &Change,
+) -> Result<Linked, ServiceError> {
+    let mut request = request.clone();
+    let existing = existing(tx, organization, &request).await?;
+    if request.staff && request.values.role.flatten().is_none() {
+        let role = match existing.as_ref().and_then(|member| member.access.role) {
+            Some(role) => role,
+            None => live_organization(tx, organization).await?.default_role,
+        };
+        request.values.role = Some(Some(role));
+    }
+    match existing {
+        Some(member) if request.only_without_role && member.access.role.is_some() => {
+            Err(Conflict::Member.into())
+        }
+        Some(member) => refresh(tx, organization, member, request, change).await,
+        None => create(tx, organization, request, new, change).await,
+    }
+}
+
+async fn existing(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    request: &LinkRequest,
+) -> Result<Option<Member>, ServiceError> {
+    let by_user = request.user_id.map(MemberRef::UserId);
+    let external_id = request.origin.external_id.clone();
+    let by_external_id = external_id.map(|id| MemberRef::ExternalId(request.origin.source.clone(), id));
+    let by_email = request.values.email.clone().flatten().map(MemberRef::Email);
+    for reference in [by_user, by_external_id, by_email].into_iter().flatten() {
+        let found = tx.stored_member(organization, &reference).await?;
+        // A link of another user than the one who is named is no link of this user.
+        let found = found.filter(|member| request.user_id.is_none_or(|user| user == member.user_id));
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+async fn refresh(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    before: Member,
+    request: LinkRequest,
+    change: &Change,
+) -> Result<Linked, ServiceError> {
+    let mut after = before.clone();
+    request.values.or_end_user(&after).apply(&mut after);
+    // The source of a member is what linked it first, and its external id means nothing without it. So a source alone
+    // changes nothing; an external id replaces one of the same source; and a member without any takes both.
+    let same_source = request.origin.source == after.origin.source;
+    if request.origin.external_id.is_some() && (same_source || after.origin.external_id.is_none()) {
+        after.origin = request.origin;
+    }
+    if after == before {
+        return Ok(Linked {
+            member: after,
+            outcome: LinkOutcome::Unchanged,
+        });
+    }
+    let (member, _) = save(tx, organization, &before, after, EventKind::MemberUpdated, change).await?;
+    Ok(Linked {
+        member,
+        outcome: LinkOutcome::Updated,
+    })
+}
+
+async fn create(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    request: LinkRequest,
+    new: NewIds,
+    change: &Change,
+) -> Result<Linked, ServiceError> {
+    live_organization(tx, organization).await?;
+    let user_id = find_or_add_user(tx, organization, &request, new.user, change).await?;
+    let mut member = Member {
+        id: new.member,
+        user_id,
+        profile: Profile::default(),
+        created_at: change.at,
+        number: tx.next_member_number(organization).await?,
+        email_since: change.at,
+        access: Access::default(),
+        origin: request.origin,
+        teams: Vec::new(),
+        primary_team: TeamNumber::ROOT,
+        updated_at: change.at,
+        last_seen_at: None,
+        revoked_at: None,
+        erased_at: None,
+        version: 1,
+    };
+    request.values.or_end_user(&member).apply(&mut member);
+    if member.primary_team != TeamNumber::ROOT {
+        team(tx, organization, member.primary_team).await?;
+    }
+    for number in &member.teams {
+        team(tx, organization, *number).await?;
+    }
+    tx.insert_member(organization, &member).await?;
+    let subject = Subject::Member(member.id, user_id);
+    let fields = Member::changes(None, &member);
+    tx.append_event(
+        Some(organization),
+        EventKind::MemberLinked,
+        subject,
+        &fields,
+        change,
+    )
+    .await?;
+    Ok(Linked {
+        member,
+        outcome: LinkOutcome::Created,
+    })
+}
+
+/// The user to link: the one who is named, the one whom the address leads to, or a new one.
+async fn find_or_add_user(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    request: &LinkRequest,
+    new: UserId,
+    change: &Change,
+) -> Result<UserId, ServiceError> {
+    if let Some(user) = request.user_id {
+        return if tx.user_exists(user).await? {
+            Ok(user)
+        } else {
+            Err(Resource::User.into())
+        };
+    }
+    if let Some(email) = request.values.email.as_ref().and_then(Option::as_ref)
+        && let Some(user) = user_of(tx, organization, email).await?
+    {
+        return Ok(user);
+    }
+    tx.insert_user(new, change.at).await?;
+    Ok(new)
+}

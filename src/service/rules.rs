@@ -1,0 +1,60 @@
+//! The rules of every change, and what they have in common.
+//!
+//! A rule is a function of a transaction and of what it is given, and may run more than once. It reads, decides and writes;
+//! if it fails, nothing of it has happened. Who may ask for it, what time it is and which ids are new is for its caller.
+//! Here are all of them, for tests that run each on every engine.
+
+use futures_util::future::BoxFuture;
+
+use super::{Directory, ServiceError};
+pub use super::{
+    api_keys::{Successor, create_api_key, revoke_api_key, rotate_api_key},
+    idempotency::write_once,
+    members::{NewIds, erase_member, link_member, restore_member, revoke_member, update_member},
+    organizations::{create_organization, delete_organization, update_organization},
+    teams::{create_team, delete_team, rename_team, set_team_members},
+};
+use crate::domain::{Organization, OrganizationId, Resource, Team, TeamNumber};
+pub use crate::storage::Transaction;
+
+/// A rule with what it is given.
+pub type Rule<I, T> = for<'t> fn(&'t mut dyn Transaction, &'t I) -> BoxFuture<'t, Result<T, ServiceError>>;
+
+impl Directory {
+    /// Makes a change by a rule and returns when it is on disk.
+    pub(super) async fn write<I, T>(&self, input: I, rule: Rule<I, T>) -> Result<T, ServiceError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.storage.write(input, rule).await
+    }
+}
+
+/// A live organization.
+///
+/// # Errors
+///
+/// [`Resource::Organization`].
+pub(super) async fn live_organization(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+) -> Result<Organization, ServiceError> {
+    let found = tx.stored_organization(organization).await?;
+    let found = found.filter(|found| found.deleted_at.is_none());
+    found.ok_or(Resource::Organization.into())
+}
+
+/// A team.
+///
+/// # Errors
+///
+/// [`Resource::Team`].
+pub(super) async fn team(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    team: TeamNumber,
+) -> Result<Team, ServiceError> {
+    let found = tx.stored_team(organization, team).await?;
+    found.ok_or(Resource::Team.into())
+}

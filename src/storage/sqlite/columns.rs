@@ -1,0 +1,120 @@
+//! Rows to domain values, by the names of their columns.
+
+use sqlx::{
+    FromRow, Row as _, Sqlite,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use crate::{
+    domain::{ApiKey, Event, MemberNumber, Organization, Team},
+    storage::values::organization_of,
+};
+
+/// A statement whose parameters are being bound.
+pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// A struct whose fields are columns of the same names.
+pub(super) trait Columns {
+    /// In the order in which [`Self::bind`] binds them.
+    const NAMES: &'static [&'static str];
+
+    /// Binds a value for each column.
+    fn bind<'q>(&self, statement: Statement<'q>) -> Statement<'q>;
+}
+
+/// Says that fields of a struct are columns. All of its fields: then it is also read from a row.
+macro_rules! columns {
+    ($type:ident { $($column:ident),+ $(,)? }) => {
+        impl $crate::storage::sqlite::columns::Columns for $type {
+            const NAMES: &'static [&'static str] = &[$(stringify!($column)),+];
+
+            fn bind<'q>(
+                &self,
+                statement: $crate::storage::sqlite::columns::Statement<'q>,
+            ) -> $crate::storage::sqlite::columns::Statement<'q> {
+                statement$(.bind(self.$column.clone()))+
+            }
+        }
+
+        impl sqlx::FromRow<'_, sqlx::sqlite::SqliteRow> for $type {
+            fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Self, sqlx::Error> {
+                use sqlx::Row as _;
+                Ok(Self { $($column: row.try_get(stringify!($column))?),+ })
+            }
+        }
+    };
+}
+pub(super) use columns;
+
+columns!(Team {
+    number,
+    slug,
+    name,
+    created_at
+});
+
+/// The columns of `organizations AS o` that an [`Organization`] is read from.
+pub(super) const ORGANIZATION: &str =
+    "o.id, o.slug, o.name, o.default_role, o.retention_days, o.created_at, o.deleted_at";
+
+columns!(Organization {
+    id,
+    slug,
+    name,
+    default_role,
+    retention_days,
+    created_at,
+    deleted_at
+});
+
+/// The columns of `api_keys AS k` that an [`ApiKey`] is read from.
+pub(super) const API_KEY: &str = "k.id, k.organization_id, k.scopes, k.hint, k.created_at, k.expires_at, \
+     k.superseded_at, k.revoked_at, k.last_used_at";
+
+impl FromRow<'_, SqliteRow> for ApiKey {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            organization_id: organization_of(row.try_get("organization_id")?),
+            scopes: row.try_get("scopes")?,
+            hint: row.try_get("hint")?,
+            created_at: row.try_get("created_at")?,
+            expires_at: row.try_get("expires_at")?,
+            superseded_at: row.try_get("superseded_at")?,
+            revoked_at: row.try_get("revoked_at")?,
+            last_used_at: row.try_get("last_used_at")?,
+        })
+    }
+}
+
+impl FromRow<'_, SqliteRow> for Event {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let fields: String = row.try_get("fields")?;
+        Ok(Self {
+            sequence: row.try_get("sequence")?,
+            organization_id: organization_of(row.try_get("organization_id")?),
+            kind: row.try_get("kind")?,
+            member_id: row.try_get("member_id")?,
+            user_id: row.try_get("user_id")?,
+            api_key_id: row.try_get("api_key_id")?,
+            team: row.try_get("team")?,
+            actor: row.try_get("actor")?,
+            source: row.try_get("source")?,
+            at: row.try_get("at")?,
+            fields: fields.split_whitespace().map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// Numbers as a JSON array: a list of any length in one parameter, read by `json_each`.
+pub(super) fn json_numbers(numbers: &[MemberNumber]) -> String {
+    let numbers: Vec<_> = numbers.iter().map(|number| number.0.to_string()).collect();
+    format!("[{}]", numbers.join(","))
+}
+
+/// Ids as a JSON array of texts that `unhex` reads.
+pub(super) fn json_ids<'a>(ids: impl Iterator<Item = &'a uuid::Uuid>) -> String {
+    let ids: Vec<_> = ids.map(|id| format!("\"{}\"", id.simple())).collect();
+    format!("[{}]", ids.join(","))
+}

@@ -1,0 +1,245 @@
+//! Changes of members: the row, what is found by it, and what is counted.
+
+use async_trait::async_trait;
+
+use super::{addresses, row, search};
+use crate::{
+    domain::{
+        Change, Conflict, Email, EventKind, HeldAddress, Member, MemberId, MemberNumber, MemberRef,
+        OrganizationId, Role, TeamNumber, Timestamp, UserId,
+    },
+    storage::{
+        AddressHolders, LiveLink, MemberWrites, StoreError,
+        sqlite::{
+            columns::{json_ids, json_numbers},
+            transaction::SqliteTransaction,
+        },
+    },
+};
+
+#[async_trait]
+impl MemberWrites for SqliteTransaction<'_> {
+    async fn stored_member(
+        &mut self,
+        organization: OrganizationId,
+        member: &MemberRef,
+    ) -> Result<Option<Member>, StoreError> {
+        self.optional(super::find(organization, member)).await
+    }
+
+    async fn live_numbers(
+        &mut self,
+        organization: OrganizationId,
+        members: &[MemberId],
+    ) -> Result<Vec<MemberNumber>, StoreError> {
+        let query = sqlx::query_scalar(
+            "SELECT m.number FROM json_each($2) AS wanted
+             CROSS JOIN members AS m ON m.organization_id = $1 AND m.id = unhex(wanted.value)
+             WHERE m.revoked_at IS NULL ORDER BY m.number",
+        );
+        let members = json_ids(members.iter().map(MemberId::as_uuid));
+        self.all(query.bind(organization).bind(members)).await
+    }
+
+    async fn has_other_owner(
+        &mut self,
+        organization: OrganizationId,
+        besides: MemberNumber,
+    ) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar(
+            "SELECT EXISTS (
+                 SELECT 1 FROM members
+                 WHERE organization_id = $1 AND role = $2 AND role IS NOT NULL AND revoked_at IS NULL AND enabled = 1
+                   AND number <> $3
+             )",
+        );
+        self.value(query.bind(organization).bind(Role::Owner).bind(besides))
+            .await
+    }
+
+    async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber, StoreError> {
+        let query = sqlx::query_scalar(
+            "UPDATE organization_counters SET members = members + 1 WHERE organization_id = $1 RETURNING members",
+        );
+        self.value(query.bind(organization)).await
+    }
+
+    async fn insert_member(
+        &mut self,
+        organization: OrganizationId,
+        member: &Member,
+    ) -> Result<(), StoreError> {
+        let (row, ordinal) = self.member_row(row::insert(organization, member)).await?;
+        self.set_teams(organization, member.number, &[], &member.teams)
+            .await?;
+        self.execute(search::put(ordinal, row, member)).await?;
+        Ok(())
+    }
+
+    async fn save_member(
+        &mut self,
+        organization: OrganizationId,
+        before: &Member,
+        after: &Member,
+    ) -> Result<(), StoreError> {
+        let (row, ordinal) = self.member_row(row::update(organization, after)).await?;
+        self.count(organization, before, after).await?;
+        self.set_teams(organization, after.number, &before.teams, &after.teams)
+            .await?;
+        if after.erased_at.is_some() {
+            self.execute(search::remove(row)).await?;
+        } else if (&before.profile.name, &before.profile.email) != (&after.profile.name, &after.profile.email)
+        {
+            self.execute(search::put(ordinal, row, after)).await?;
+        }
+        Ok(())
+    }
+
+    async fn touch_members(
+        &mut self,
+        organization: OrganizationId,
+        members: &[MemberNumber],
+        fields: &[&'static str],
+        change: &Change,
+    ) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "UPDATE members SET version = version + 1, updated_at = $3
+                 WHERE organization_id = $1 AND number IN (SELECT value FROM json_each($2));
+             UPDATE organization_counters SET events = events + $4 WHERE organization_id = $1;
+             INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, source, at, fields)
+                 SELECT $1,
+                     (SELECT events FROM organization_counters WHERE organization_id = $1) - $4
+                         + row_number() OVER (ORDER BY m.number),
+                     $5, m.id, m.user_id, $6, $7, $3, $8
+                 FROM members AS m
+                 WHERE m.organization_id = $1 AND m.number IN (SELECT value FROM json_each($2))",
+        )
+        .bind(organization)
+        .bind(json_numbers(members))
+        .bind(change.at)
+        .bind(i64::try_from(members.len()).unwrap_or(i64::MAX))
+        .bind(EventKind::MemberUpdated)
+        .bind(change.actor)
+        .bind(&change.source)
+        .bind(fields.join(" "));
+        self.execute(statement).await?;
+        Ok(())
+    }
+
+    async fn record_seen(
+        &mut self,
+        organization: OrganizationId,
+        member: MemberId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "UPDATE members SET last_seen_at = $3
+             WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
+               AND (last_seen_at IS NULL OR last_seen_at < $3)",
+        );
+        self.execute(statement.bind(organization).bind(member).bind(at))
+            .await?;
+        Ok(())
+    }
+
+    async fn user_exists(&mut self, user: UserId) -> Result<bool, StoreError> {
+        self.value(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE id = $1)").bind(user))
+            .await
+    }
+
+    async fn insert_user(&mut self, user: UserId, at: Timestamp) -> Result<(), StoreError> {
+        let statement = sqlx::query("INSERT INTO users (id, created_at) VALUES ($1, $2)");
+        self.execute(statement.bind(user).bind(at)).await?;
+        Ok(())
+    }
+
+    async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders, StoreError> {
+        let found = self.optional(addresses::holders(email)).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    async fn live_links(&mut self, user: UserId) -> Result<Vec<LiveLink>, StoreError> {
+        self.rows(addresses::live_links(user)).await
+    }
+
+    async fn keep_former_address(
+        &mut self,
+        organization: OrganizationId,
+        address: &HeldAddress,
+    ) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "INSERT INTO former_addresses (organization_id, member, version, email, since, until)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(organization)
+        .bind(address.number)
+        .bind(address.version)
+        .bind(&address.email)
+        .bind(address.since)
+        .bind(address.until);
+        self.execute(statement).await?;
+        Ok(())
+    }
+
+    async fn remove_former_addresses(
+        &mut self,
+        organization: OrganizationId,
+        member: MemberNumber,
+    ) -> Result<(), StoreError> {
+        let statement =
+            sqlx::query("DELETE FROM former_addresses WHERE organization_id = $1 AND member = $2");
+        self.execute(statement.bind(organization).bind(member)).await?;
+        Ok(())
+    }
+}
+
+impl SqliteTransaction<'_> {
+    /// Writes a member's row and returns its number and the organization's in the search index.
+    async fn member_row(
+        &mut self,
+        statement: crate::storage::sqlite::columns::Statement<'static>,
+    ) -> Result<(i64, i64), StoreError> {
+        let row = self.first_unique(statement, Conflict::Member).await?;
+        row.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))
+    }
+
+    /// Keeps the counts of live members.
+    async fn count(
+        &mut self,
+        organization: OrganizationId,
+        before: &Member,
+        after: &Member,
+    ) -> Result<(), StoreError> {
+        let counted = |member: &Member| member.is_live().then(|| row::counted_role(member));
+        let (out, into) = (counted(before), counted(after));
+        if out == into {
+            return Ok(());
+        }
+        let statement = sqlx::query(
+            "UPDATE member_counts SET live = live - 1 WHERE organization_id = $1 AND role = $2;
+             INSERT INTO member_counts (organization_id, role, live) SELECT $1, $3, 1 WHERE $3 IS NOT NULL
+                 ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1",
+        );
+        self.execute(statement.bind(organization).bind(out).bind(into))
+            .await?;
+        Ok(())
+    }
+
+    /// Puts a member into teams and takes it out of others. Both lists are ascending.
+    async fn set_teams(
+        &mut self,
+        organization: OrganizationId,
+        member: MemberNumber,
+        before: &[TeamNumber],
+        after: &[TeamNumber],
+    ) -> Result<(), StoreError> {
+        use crate::storage::TeamWrites as _;
+        for team in before.iter().filter(|team| !after.contains(team)) {
+            self.take_out_of_team(organization, *team, &[member]).await?;
+        }
+        for team in after.iter().filter(|team| !before.contains(team)) {
+            self.put_in_team(organization, *team, &[member]).await?;
+        }
+        Ok(())
+    }
+}

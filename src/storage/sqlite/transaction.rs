@@ -1,0 +1,139 @@
+//! A rule's transaction: a part of the writer's.
+
+use sqlx::{
+    FromRow, Sqlite, SqliteConnection,
+    query::{QueryAs, QueryScalar},
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use super::{
+    columns::Statement,
+    error::{is_unique_violation, store_error},
+};
+use crate::{
+    domain::{Conflict, Outage},
+    storage::StoreError,
+};
+
+/// What the primitives are implemented on. Statements of one text that are separated by semicolons are handed to SQLite's
+/// thread and back once.
+pub(super) struct SqliteTransaction<'c> {
+    connection: &'c mut SqliteConnection,
+    outage: Option<Outage>,
+}
+
+impl<'c> SqliteTransaction<'c> {
+    pub(super) const fn new(connection: &'c mut SqliteConnection) -> Self {
+        Self {
+            connection,
+            outage: None,
+        }
+    }
+
+    /// Why the database failed under it. SQLite may have undone the whole transaction then.
+    pub(super) const fn outage(&self) -> Option<Outage> {
+        self.outage
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
+        let done = statement.execute(&mut *self.connection).await;
+        self.noted(done).map(|done| done.rows_affected())
+    }
+
+    /// As [`Self::execute`], for a statement that breaks this rule of uniqueness when it breaks one.
+    pub(super) async fn execute_unique(
+        &mut self,
+        statement: Statement<'_>,
+        conflict: Conflict,
+    ) -> Result<u64, StoreError> {
+        let done = statement.execute(&mut *self.connection).await;
+        self.noted(unless_unique(done, conflict)?)
+            .map(|done| done.rows_affected())
+    }
+
+    /// The first row.
+    pub(super) async fn optional<T>(
+        &mut self,
+        query: QueryAs<'_, Sqlite, T, SqliteArguments>,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        let found = query.fetch_optional(&mut *self.connection).await;
+        self.noted(found)
+    }
+
+    /// The first row of a statement that breaks this rule of uniqueness when it breaks one.
+    pub(super) async fn first_unique<T>(
+        &mut self,
+        statement: Statement<'_>,
+        conflict: Conflict,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, SqliteRow>,
+    {
+        let row = statement.fetch_optional(&mut *self.connection).await;
+        let row = row.and_then(|row| row.as_ref().map(T::from_row).transpose());
+        self.noted(unless_unique(row, conflict)?)
+    }
+
+    /// All rows.
+    pub(super) async fn rows<T>(
+        &mut self,
+        query: QueryAs<'_, Sqlite, T, SqliteArguments>,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        let found = query.fetch_all(&mut *self.connection).await;
+        self.noted(found)
+    }
+
+    /// The values of all rows.
+    pub(super) async fn all<T>(
+        &mut self,
+        query: QueryScalar<'_, Sqlite, T, SqliteArguments>,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        (T,): for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+        T: Send + Unpin,
+    {
+        let found = query.fetch_all(&mut *self.connection).await;
+        self.noted(found)
+    }
+
+    /// The one value that the statement always has.
+    pub(super) async fn value<T>(
+        &mut self,
+        query: QueryScalar<'_, Sqlite, T, SqliteArguments>,
+    ) -> Result<T, StoreError>
+    where
+        (T,): for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+        T: Send + Unpin,
+    {
+        let found = query.fetch_one(&mut *self.connection).await;
+        self.noted(found)
+    }
+
+    fn noted<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        result.map_err(|error| {
+            let error = store_error(error);
+            if let StoreError::Unavailable(outage) = error {
+                self.outage = Some(outage);
+            }
+            error
+        })
+    }
+}
+
+/// What the statement came to, unless it would have broken a rule of uniqueness.
+fn unless_unique<T>(
+    result: Result<T, sqlx::Error>,
+    conflict: Conflict,
+) -> Result<Result<T, sqlx::Error>, Conflict> {
+    match result {
+        Err(error) if is_unique_violation(&error) => Err(conflict),
+        result => Ok(result),
+    }
+}

@@ -1,0 +1,87 @@
+//! Changes: rules that run on a transaction.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+
+use super::{
+    ApiKeyWrites, EventWrites, IdempotencyWrites, MemberWrites, OrganizationWrites, Storage, StoreError,
+    TeamWrites,
+};
+
+/// What rules are made of: small reads and writes inside one transaction. Each sees what those before it wrote. After an
+/// error that is none of [`StoreError::Conflict`] the transaction is lost, whatever its rule makes of it.
+pub trait Transaction:
+    OrganizationWrites + ApiKeyWrites + MemberWrites + TeamWrites + EventWrites + IdempotencyWrites + Send
+{
+}
+
+impl<T> Transaction for T where
+    T: OrganizationWrites + ApiKeyWrites + MemberWrites + TeamWrites + EventWrites + IdempotencyWrites + Send
+{
+}
+
+/// A rule with what it is given. It borrows that, because it may run again.
+pub type Rule<I, T, E> = for<'t> fn(&'t mut dyn Transaction, &'t I) -> BoxFuture<'t, Result<T, E>>;
+
+/// What is to become of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it happens.
+    Commit,
+    /// Nothing of it happens.
+    Undo,
+}
+
+/// What an engine runs in a transaction.
+#[async_trait]
+pub trait Work: Send + Sync {
+    /// Each time it begins anew.
+    async fn run(&self, transaction: &mut dyn Transaction) -> Verdict;
+}
+
+/// A rule, and what came of its last run.
+struct Run<I, T, E> {
+    input: I,
+    rule: Rule<I, T, E>,
+    result: Arc<Mutex<Option<Result<T, E>>>>,
+}
+
+#[async_trait]
+impl<I: Send + Sync, T: Send, E: Send> Work for Run<I, T, E> {
+    async fn run(&self, transaction: &mut dyn Transaction) -> Verdict {
+        let result = (self.rule)(transaction, &self.input).await;
+        let verdict = if result.is_ok() {
+            Verdict::Commit
+        } else {
+            Verdict::Undo
+        };
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        verdict
+    }
+}
+
+impl dyn Storage + '_ {
+    /// Makes a change by a rule and returns when it is on disk. If the rule fails, nothing of it has happened.
+    ///
+    /// # Errors
+    ///
+    /// Those of the rule, and those of [`Storage::transact`].
+    pub async fn write<I, T, E>(&self, input: I, rule: Rule<I, T, E>) -> Result<T, E>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let result = Arc::default();
+        let run = Run {
+            input,
+            rule,
+            result: Arc::clone(&result),
+        };
+        self.transact(Box::new(run)).await?;
+        let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.unwrap_or_else(|| Err(StoreError::Closed.into()))
+    }
+}

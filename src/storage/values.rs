@@ -1,0 +1,95 @@
+//! Domain values as the database stores them, the same on every engine.
+//!
+//! A stored value that no domain type takes is an error of its column.
+
+use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
+use uuid::Uuid;
+
+use crate::domain::{
+    Actor, ApiKeyId, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
+    ExternalId, Locale, MemberId, MemberNumber, OrganizationId, OrganizationName, PortalRole, Role, Scopes,
+    Slug, Source, TeamName, TeamNumber, TeamSlug, Timestamp, UserId,
+};
+
+/// Stores a type as another: how it is written, and how it is read.
+macro_rules! stored {
+    ($($type:ident as $raw:ty: $write:expr, $read:expr;)+) => {$(
+        impl<DB: Database> Type<DB> for $type
+        where
+            $raw: Type<DB>,
+        {
+            fn type_info() -> DB::TypeInfo {
+                <$raw>::type_info()
+            }
+
+            fn compatible(info: &DB::TypeInfo) -> bool {
+                <$raw>::compatible(info)
+            }
+        }
+
+        impl<'q, DB: Database> Encode<'q, DB> for $type
+        where
+            $raw: Encode<'q, DB>,
+        {
+            fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                let write: fn(&Self) -> $raw = $write;
+                write(self).encode(buffer)
+            }
+        }
+
+        impl<'r, DB: Database> Decode<'r, DB> for $type
+        where
+            $raw: Decode<'r, DB>,
+        {
+            fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                let read: fn($raw) -> Result<Self, BoxDynError> = $read;
+                read(<$raw>::decode(value)?)
+            }
+        }
+    )+};
+}
+
+macro_rules! ids {
+    ($($type:ident)+) => {
+        stored! { $($type as Uuid: |id| *id.as_uuid(), |uuid| Ok(Self::from_uuid(uuid));)+ }
+    };
+}
+
+macro_rules! numbers {
+    ($($type:ident)+) => {
+        stored! { $($type as i64: |number| number.0, |number| Ok(Self(number));)+ }
+    };
+}
+
+macro_rules! texts {
+    ($($type:ident)+) => {
+        stored! { $($type as String: |text| text.as_str().to_owned(), |text| Ok(Self::new(text)?);)+ }
+    };
+}
+
+macro_rules! names {
+    ($($type:ident)+) => {
+        stored! { $($type as String: ToString::to_string, |text| Ok(text.parse()?);)+ }
+    };
+}
+
+ids! { ApiKeyId MemberId OrganizationId UserId }
+numbers! { MemberNumber TeamNumber }
+names! { Actor AuthMethod EventKind Role Scopes }
+texts! {
+    AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId Locale OrganizationName PortalRole Slug Source
+    TeamName TeamSlug
+}
+stored! {
+    Timestamp as i64: |time| time.as_millis(), |millis| Ok(Self::from_millis(millis));
+}
+
+/// The organization column of a key, an event or a kept response: the nil UUID for what belongs to no organization.
+pub(super) fn organization_column(organization: Option<OrganizationId>) -> OrganizationId {
+    organization.unwrap_or(OrganizationId::from_uuid(Uuid::nil()))
+}
+
+/// What [`organization_column`] wrote.
+pub(super) fn organization_of(column: OrganizationId) -> Option<OrganizationId> {
+    (!column.as_uuid().is_nil()).then_some(column)
+}
