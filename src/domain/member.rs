@@ -93,7 +93,7 @@ impl Default for Source {
 pub struct MemberNumber(pub i64);
 
 /// The number of a team: it counts the teams of its organization, 1 and up, and is never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 pub struct TeamNumber(pub i64);
 
 impl TeamNumber {

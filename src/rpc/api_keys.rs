@@ -1,37 +1,28 @@
 //! `userbridge.admin.v1.ApiKeyService`.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    DirectoryCell, auth,
+    DirectoryCell, idempotency,
     page::List,
     proto::userbridge::admin::v1 as pb,
     status::IN_THE_FUTURE,
     time::{moment, timestamp},
-    violations::Violations,
+    violations::{Violations, valid},
 };
 use crate::{
-    domain::{
-        ApiKey, ApiKeyId, Idempotency, Idempotent, OrganizationId, PageRequest, Scope, Scopes, Timestamp,
-    },
+    domain::{ApiKey, ApiKeyId, Idempotency, OrganizationId, Scope, Scopes, Timestamp},
     service::{CreatedApiKey, Expiry},
 };
 
 /// The longest time that a key lives on after its successor was made: 30 days.
 const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// API keys.
 pub(super) struct ApiKeys {
-    directory: DirectoryCell,
-}
-
-impl ApiKeys {
-    pub(super) const fn new(directory: DirectoryCell) -> Self {
-        Self { directory }
-    }
+    pub(super) directory: DirectoryCell,
 }
 
 #[tonic::async_trait]
@@ -40,68 +31,45 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         &self,
         request: Request<pb::CreateApiKeyRequest>,
     ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
+        let (directory, grant) = self.directory.admin(&request)?;
         let mut violations = Violations::default();
-        let token = auth::token(
-            request.metadata(),
-            grant.actor(),
-            "CreateApiKey",
-            request.get_ref(),
-            &mut violations,
-        );
+        let key = idempotency::key(&request, grant.actor(), "CreateApiKey", &mut violations);
         let request = request.into_inner();
         let organization = owner(&mut violations, &request.organization_id);
         let scopes = scopes(&mut violations, &request);
         let expires_at = expiry(&mut violations, request.expires_at, directory.now());
         let request = organization.zip(expires_at);
         let (organization, expires_at) = violations.finish(request)?;
-        let once = Idempotency {
-            key: token,
+        let idempotency = Idempotency {
+            key,
             encode: |key| without_secret(key).encode_to_vec(),
         };
-        let response = match directory
-            .create_api_key(grant, organization, scopes, expires_at, once)
-            .await?
-        {
-            Idempotent::Fresh(CreatedApiKey { key, secret }) => pb::CreateApiKeyResponse {
+        let outcome = directory
+            .create_api_key(grant, organization, scopes, expires_at, idempotency)
+            .await?;
+        idempotency::response(outcome, |CreatedApiKey { key, secret }| {
+            pb::CreateApiKeyResponse {
                 secret: secret.reveal().to_owned(),
                 ..without_secret(&key)
-            },
-            Idempotent::Replayed(answer) => auth::repeated(&answer)?,
-        };
-        Ok(Response::new(response))
+            }
+        })
     }
 
     async fn list_api_keys(
         &self,
         request: Request<pb::ListApiKeysRequest>,
     ) -> Result<Response<pb::ListApiKeysResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
-        let pb::ListApiKeysRequest {
-            organization_id,
-            page_size,
-            page_token,
-        } = request.into_inner();
+        let (directory, grant) = self.directory.admin(&request)?;
+        let mut request = request.into_inner();
         let mut violations = Violations::default();
-        let organization = owner(&mut violations, &organization_id);
-        let list = List::new(
-            "ListApiKeys",
-            organization.flatten(),
-            &pb::ListApiKeysRequest::default(),
-        );
-        let limit = violations.page_size(page_size);
-        let after: Option<String> = list.cursor(&page_token, &mut violations);
-        let after = after.and_then(|id| violations.id("page_token", &id));
+        let organization = owner(&mut violations, &mem::take(&mut request.organization_id));
+        let list = List::of("ListApiKeys", organization.flatten(), &mut request);
+        let page = list.page::<ApiKeyId>(&mut violations);
         let organization = violations.finish(organization)?;
-        let keys = directory
-            .api_keys(grant, organization, PageRequest { after, limit })
-            .await?;
-        let next = keys.end().map(|last| list.token(&last.id.to_string()));
+        let keys = directory.api_keys(grant, organization, page).await?;
         Ok(Response::new(pb::ListApiKeysResponse {
+            next_page_token: list.next(keys.end().map(|last| last.id.to_string())),
             api_keys: keys.items.iter().map(api_key).collect(),
-            next_page_token: next.unwrap_or_default(),
         }))
     }
 
@@ -109,10 +77,9 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         &self,
         request: Request<pb::GetApiKeyRequest>,
     ) -> Result<Response<pb::GetApiKeyResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
+        let (directory, grant) = self.directory.admin(&request)?;
         let pb::GetApiKeyRequest { organization_id, id } = request.get_ref();
-        let (organization, id) = name(Violations::default(), organization_id, id)?;
+        let (organization, id) = valid(|violations| name(violations, organization_id, id))?;
         let key = directory.api_key(grant, organization, id).await?;
         Ok(Response::new(pb::GetApiKeyResponse {
             api_key: Some(api_key(&key)),
@@ -123,16 +90,9 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         &self,
         request: Request<pb::RotateApiKeyRequest>,
     ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
+        let (directory, grant) = self.directory.admin(&request)?;
         let mut violations = Violations::default();
-        let token = auth::token(
-            request.metadata(),
-            grant.actor(),
-            "RotateApiKey",
-            request.get_ref(),
-            &mut violations,
-        );
+        let key = idempotency::key(&request, grant.actor(), "RotateApiKey", &mut violations);
         let request = request.into_inner();
         let overlap = violations
             .check("overlap", overlap(request.overlap.as_ref()))
@@ -149,37 +109,34 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
             None if request.never_expires => Expiry::Never,
             None => Expiry::Kept,
         };
-        let once = Idempotency {
-            key: token,
+        let idempotency = Idempotency {
+            key,
             encode: |key| rotated_without_secret(key).encode_to_vec(),
         };
-        let response = match directory
-            .rotate_api_key(grant, organization, id, overlap, expiry, once)
-            .await?
-        {
-            Idempotent::Fresh(CreatedApiKey { key, secret }) => pb::RotateApiKeyResponse {
+        let outcome = directory
+            .rotate_api_key(grant, organization, id, overlap, expiry, idempotency)
+            .await?;
+        idempotency::response(outcome, |CreatedApiKey { key, secret }| {
+            pb::RotateApiKeyResponse {
                 secret: secret.reveal().to_owned(),
                 ..rotated_without_secret(&key)
-            },
-            Idempotent::Replayed(answer) => auth::repeated(&answer)?,
-        };
-        Ok(Response::new(response))
+            }
+        })
     }
 
     async fn revoke_api_key(
         &self,
         request: Request<pb::RevokeApiKeyRequest>,
     ) -> Result<Response<pb::RevokeApiKeyResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
+        let (directory, grant) = self.directory.admin(&request)?;
         let pb::RevokeApiKeyRequest { organization_id, id } = request.get_ref();
-        let (organization, id) = name(Violations::default(), organization_id, id)?;
+        let (organization, id) = valid(|violations| name(violations, organization_id, id))?;
         directory.revoke_api_key(grant, organization, id).await?;
         Ok(Response::new(pb::RevokeApiKeyResponse {}))
     }
 }
 
-/// Whose keys: `Some(None)` for those that are bound to no organization, None and a fault for what is no id.
+/// Whose keys: `Some(None)` for those that are bound to no organization, None and a violation for what is no id.
 #[expect(clippy::option_option, reason = "none and bad are two things")]
 fn owner(violations: &mut Violations, organization: &str) -> Option<Option<OrganizationId>> {
     if organization.is_empty() {
@@ -189,17 +146,13 @@ fn owner(violations: &mut Violations, organization: &str) -> Option<Option<Organ
     }
 }
 
-/// # Errors
-///
-/// `INVALID_ARGUMENT`: one of them is no id, or there are other violations.
 fn name(
-    mut violations: Violations,
+    violations: &mut Violations,
     organization: &str,
     key: &str,
-) -> Result<(Option<OrganizationId>, ApiKeyId), Status> {
-    let organization = owner(&mut violations, organization);
-    let key = violations.id("id", key);
-    violations.finish(organization.zip(key))
+) -> Option<(Option<OrganizationId>, ApiKeyId)> {
+    let organization = owner(violations, organization);
+    organization.zip(violations.id("id", key))
 }
 
 /// Violations are noted; then the scopes are not to be used.
@@ -219,9 +172,9 @@ fn scopes(violations: &mut Violations, request: &pb::CreateApiKeyRequest) -> Sco
     scopes
 }
 
-/// When a key is to expire: `Some(None)` if that is not said, None and a fault for what is no time.
+/// When a key is to expire: `Some(None)` if that is not said, None and a violation for what is no time.
 ///
-/// A time that has passed is a fault of the request only beside others: alone it may be that of a repetition, which is
+/// A time that has passed is a violation only beside others: alone it may be that of a repetition, which is
 /// for the service to tell.
 #[expect(clippy::option_option, reason = "none and bad are two things")]
 fn expiry(

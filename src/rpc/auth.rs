@@ -1,17 +1,13 @@
 //! Who calls: what the metadata says.
 
 use http::HeaderMap;
-use sha2::{Digest as _, Sha256};
 use tonic::{Request, Status, metadata::MetadataMap};
 
-use super::violations::Violations;
+use super::DirectoryCell;
 use crate::{
-    domain::{Actor, IdempotencyKey, KeyDigest, OrganizationId, Resource},
+    domain::{KeyDigest, OrganizationId, Resource},
     service::{Access, Admin, Caller, Credential, Directory, Read, ServiceError, Write},
 };
-
-/// The longest `idempotency-key`, in characters.
-const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 /// The digest of the key in `authorization: Bearer ...` (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
 ///
@@ -40,43 +36,50 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
     caller.ok_or_else(|| ServiceError::InvalidApiKey.into())
 }
 
-/// What the key may do.
-///
-/// # Errors
-///
-/// Those of [`Directory::access_of`].
-pub(super) async fn access<T: Sync>(directory: &Directory, request: &Request<T>) -> Result<Access, Status> {
-    let organization = organization(request.metadata())?;
-    Ok(directory.access_of(caller(request)?, organization).await?)
-}
+impl DirectoryCell {
+    /// The directory, and leave to read it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Directory::grant_read_to`].
+    pub(super) async fn read<T: Sync>(&self, request: &Request<T>) -> Result<(&Directory, Read), Status> {
+        let directory = self.get()?;
+        let organization = organization(request.metadata())?;
+        let grant = directory.grant_read_to(caller(request)?, organization).await?;
+        Ok((directory, grant))
+    }
 
-/// Leave to read.
-///
-/// # Errors
-///
-/// Those of [`Directory::grant_read_to`].
-pub(super) async fn read<T: Sync>(directory: &Directory, request: &Request<T>) -> Result<Read, Status> {
-    let organization = organization(request.metadata())?;
-    Ok(directory.grant_read_to(caller(request)?, organization).await?)
-}
+    /// The directory, and leave to change it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Directory::grant_write_to`].
+    pub(super) async fn write<T: Sync>(&self, request: &Request<T>) -> Result<(&Directory, Write), Status> {
+        let directory = self.get()?;
+        let organization = organization(request.metadata())?;
+        let grant = directory.grant_write_to(caller(request)?, organization).await?;
+        Ok((directory, grant))
+    }
 
-/// Leave to change.
-///
-/// # Errors
-///
-/// Those of [`Directory::grant_write_to`].
-pub(super) async fn write<T: Sync>(directory: &Directory, request: &Request<T>) -> Result<Write, Status> {
-    let organization = organization(request.metadata())?;
-    Ok(directory.grant_write_to(caller(request)?, organization).await?)
-}
+    /// The directory, and leave to manage it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Directory::grant_admin_to`].
+    pub(super) fn admin<T>(&self, request: &Request<T>) -> Result<(&Directory, Admin), Status> {
+        let directory = self.get()?;
+        Ok((directory, directory.grant_admin_to(caller(request)?)?))
+    }
 
-/// Leave to manage.
-///
-/// # Errors
-///
-/// Those of [`Directory::grant_admin_to`].
-pub(super) fn admin<T>(directory: &Directory, request: &Request<T>) -> Result<Admin, Status> {
-    Ok(directory.grant_admin_to(caller(request)?)?)
+    /// What the key may do.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Directory::access_of`].
+    pub(super) async fn access<T: Sync>(&self, request: &Request<T>) -> Result<Access, Status> {
+        let organization = organization(request.metadata())?;
+        Ok(self.get()?.access_of(caller(request)?, organization).await?)
+    }
 }
 
 /// What a long call shows again while it lasts.
@@ -99,10 +102,10 @@ fn organization(metadata: &MetadataMap) -> Result<Option<OrganizationId>, Status
 }
 
 /// A header has several values, or one that is not printable ASCII.
-struct NotOne;
+pub(super) struct NotOne;
 
 /// The one value of a header, if it has any.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, NotOne> {
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, NotOne> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -112,45 +115,4 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, NotOn
         (Some(text), None) => Ok(Some(text)),
         _ => Err(NotOne),
     }
-}
-
-/// What tells a repetition of this request, if the caller has sent an `idempotency-key`. `method` and the encoded
-/// `request` are what a repetition must have in common. A key that is not 1 to 255 printable ASCII characters is a fault,
-/// and so are several.
-pub(super) fn token(
-    metadata: &MetadataMap,
-    actor: Actor,
-    method: &str,
-    request: &impl prost::Message,
-    violations: &mut Violations,
-) -> Option<IdempotencyKey> {
-    let Actor::ApiKey(api_key) = actor else {
-        return None;
-    };
-    let key = only(metadata.as_ref(), "idempotency-key")
-        .transpose()?
-        .ok()
-        .filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()));
-    let key = violations.check(
-        "idempotency-key",
-        key.ok_or("must be one value of 1 to 255 printable ASCII characters"),
-    )?;
-    let digest = Sha256::new()
-        .chain_update(method)
-        .chain_update([0])
-        .chain_update(request.encode_to_vec());
-    Some(IdempotencyKey {
-        api_key,
-        key: key.to_owned(),
-        request: digest.finalize().into(),
-    })
-}
-
-/// The answer that a repeated request got the first time.
-///
-/// # Errors
-///
-/// INTERNAL: it is not readable.
-pub(super) fn repeated<T: prost::Message + Default>(answer: &[u8]) -> Result<T, Status> {
-    T::decode(answer).map_err(|error| ServiceError::Internal(Box::new(error)).into())
 }

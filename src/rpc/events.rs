@@ -7,15 +7,18 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
-    DirectoryCell, auth, page::List, proto::userbridge::directory::v1 as pb, status, time::timestamp,
-    violations::Violations,
+    DirectoryCell, auth,
+    page::List,
+    proto::userbridge::directory::v1 as pb,
+    status,
+    time::timestamp,
+    violations::{Violations, valid},
 };
 use crate::domain::{Event, EventKind, EventQuery, UserId};
 
 /// Most kinds to ask for.
 const MAX_KINDS: usize = 20;
 
-/// The event log.
 pub(super) struct Events {
     directory: DirectoryCell,
     draining: watch::Receiver<bool>,
@@ -36,14 +39,11 @@ impl pb::event_service_server::EventService for Events {
         &self,
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::read(directory, &request).await?;
+        let (directory, grant) = self.directory.read(&request).await?;
         let mut request = request.into_inner();
+        let list = List::of("ListEvents", Some(grant.organization()), &mut request);
         let mut violations = Violations::default();
-        let limit = violations.page_size(std::mem::take(&mut request.page_size));
-        let page_token = std::mem::take(&mut request.page_token);
-        let list = List::new("ListEvents", Some(grant.organization()), &request);
-        let after = list.cursor(&page_token, &mut violations).unwrap_or_default();
+        let page = list.page(&mut violations);
         let user = Some(&request.user_id).filter(|id| !id.is_empty());
         let user = user.and_then(|id| violations.id::<UserId>("user_id", id));
         if request.kinds.len() > MAX_KINDS {
@@ -54,16 +54,15 @@ impl pb::event_service_server::EventService for Events {
         });
         let kinds = kinds.collect();
         let query = violations.finish(Some(EventQuery {
-            after,
-            limit,
+            after: page.after.unwrap_or_default(),
+            limit: page.limit,
             user,
             kinds,
         }))?;
         let events = directory.events(grant, query).await?;
-        let next = events.end().map(|last| list.token(&last.sequence));
         Ok(Response::new(pb::ListEventsResponse {
+            next_page_token: list.next(events.end().map(|last| last.sequence)),
             events: events.items.into_iter().map(event).collect(),
-            next_page_token: next.unwrap_or_default(),
         }))
     }
 
@@ -71,15 +70,17 @@ impl pb::event_service_server::EventService for Events {
         &self,
         request: Request<pb::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::read(directory, &request).await?;
+        let (directory, grant) = self.directory.read(&request).await?;
         let credential = auth::credential(&request)?;
         let after = request.get_ref().after_sequence;
-        let mut violations = Violations::default();
-        if after < 0 {
-            violations.add("after_sequence", "must not be negative");
-        }
-        let after = violations.finish(Some(after))?;
+        let after = valid(|violations| {
+            violations.check(
+                "after_sequence",
+                Some(after)
+                    .filter(|after| *after >= 0)
+                    .ok_or("must not be negative"),
+            )
+        })?;
         let mut draining = self.draining.clone();
         let drained = async move {
             // An error means that the server is gone.

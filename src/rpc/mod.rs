@@ -9,6 +9,7 @@ mod deadline;
 mod events;
 mod gate;
 mod health;
+mod idempotency;
 mod members;
 mod organizations;
 mod page;
@@ -138,9 +139,15 @@ impl Services {
 
     fn for_gateway(&self) -> RoutesBuilder {
         let directory = || self.directory.clone();
-        let users = UserServiceServer::new(Users::new(directory()));
-        let members = MemberServiceServer::new(Members::new(directory()));
-        let teams = TeamServiceServer::new(Teams::new(directory()));
+        let users = UserServiceServer::new(Users {
+            directory: directory(),
+        });
+        let members = MemberServiceServer::new(Members {
+            directory: directory(),
+        });
+        let teams = TeamServiceServer::new(Teams {
+            directory: directory(),
+        });
         let mut routes = RoutesBuilder::from(nowhere());
         routes
             .add_service(self.gated(users, Judged::WithMessage))
@@ -153,8 +160,12 @@ impl Services {
     fn directory(&self) -> RoutesBuilder {
         let directory = || self.directory.clone();
         let events = EventServiceServer::new(Events::new(directory(), self.draining.subscribe()));
-        let organizations = OrganizationServiceServer::new(Organizations::new(directory()));
-        let api_keys = ApiKeyServiceServer::new(ApiKeys::new(directory()));
+        let organizations = OrganizationServiceServer::new(Organizations {
+            directory: directory(),
+        });
+        let api_keys = ApiKeyServiceServer::new(ApiKeys {
+            directory: directory(),
+        });
         let mut routes = self.for_gateway();
         routes
             .add_service(self.gated(events, Judged::First(Area::Directory)))

@@ -5,17 +5,14 @@ use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
 use super::{
-    DirectoryCell, auth,
+    DirectoryCell, idempotency,
     members::{role, role_of},
     page::List,
     proto::userbridge::admin::v1 as pb,
     time::timestamp,
-    violations::Violations,
+    violations::{Violations, valid},
 };
-use crate::domain::{
-    Idempotency, Idempotent, Organization, OrganizationId, OrganizationName, OrganizationPatch,
-    OrganizationRef, PageRequest, Slug,
-};
+use crate::domain::{Idempotency, Organization, OrganizationName, OrganizationPatch, OrganizationRef, Slug};
 
 /// The longest retention time, in days.
 const MAX_RETENTION_DAYS: u16 = 36_500;
@@ -23,15 +20,8 @@ const MAX_RETENTION_DAYS: u16 = 36_500;
 /// The fields that a mask may name.
 const MUTABLE: [&str; 4] = ["slug", "name", "default_role", "retention_days"];
 
-/// The tenants.
 pub(super) struct Organizations {
-    directory: DirectoryCell,
-}
-
-impl Organizations {
-    pub(super) const fn new(directory: DirectoryCell) -> Self {
-        Self { directory }
-    }
+    pub(super) directory: DirectoryCell,
 }
 
 #[tonic::async_trait]
@@ -40,16 +30,9 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         &self,
         request: Request<pb::CreateOrganizationRequest>,
     ) -> Result<Response<pb::CreateOrganizationResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
+        let (directory, grant) = self.directory.admin(&request)?;
         let mut violations = Violations::default();
-        let token = auth::token(
-            request.metadata(),
-            grant.actor(),
-            "CreateOrganization",
-            request.get_ref(),
-            &mut violations,
-        );
+        let key = idempotency::key(&request, grant.actor(), "CreateOrganization", &mut violations);
         let pb::CreateOrganizationRequest { slug, name } = request.into_inner();
         // A slug keeps all the rules of a name, and is named where it does not.
         let name = if name.is_empty() {
@@ -59,15 +42,14 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         };
         let slug = violations.check("slug", Slug::new(slug));
         let (slug, name) = violations.finish(slug.zip(name))?;
-        let once = Idempotency {
-            key: token,
+        let idempotency = Idempotency {
+            key,
             encode: |value: &Organization| created(value.clone()).encode_to_vec(),
         };
-        let response = match directory.create_organization(grant, slug, name, once).await? {
-            Idempotent::Fresh(value) => created(value),
-            Idempotent::Replayed(answer) => auth::repeated(&answer)?,
-        };
-        Ok(Response::new(response))
+        let outcome = directory
+            .create_organization(grant, slug, name, idempotency)
+            .await?;
+        idempotency::response(outcome, created)
     }
 
     async fn get_organization(
@@ -75,20 +57,15 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         request: Request<pb::GetOrganizationRequest>,
     ) -> Result<Response<pb::GetOrganizationResponse>, Status> {
         use pb::get_organization_request::By;
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
-        let mut violations = Violations::default();
-        let key = match request.into_inner().by {
+        let (directory, grant) = self.directory.admin(&request)?;
+        let by = valid(|violations| match request.into_inner().by {
             Some(By::Id(id)) => violations.id("id", &id).map(OrganizationRef::Id),
             Some(By::Slug(slug)) => violations
                 .check("slug", Slug::new(slug))
                 .map(OrganizationRef::Slug),
-            None => {
-                violations.add("by", "one of id and slug is required");
-                None
-            }
-        };
-        let found = directory.organization(grant, violations.finish(key)?).await?;
+            None => violations.check("by", Err("one of id and slug is required")),
+        })?;
+        let found = directory.organization(grant, by).await?;
         Ok(Response::new(pb::GetOrganizationResponse {
             organization: Some(organization(found)),
         }))
@@ -98,29 +75,17 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         &self,
         request: Request<pb::ListOrganizationsRequest>,
     ) -> Result<Response<pb::ListOrganizationsResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
-        let pb::ListOrganizationsRequest {
-            page_size,
-            page_token,
-        } = request.into_inner();
-        let list = List::new(
+        let (directory, grant) = self.directory.admin(&request)?;
+        let list = List::of(
             "ListOrganizations",
             grant.organization(),
-            &pb::ListOrganizationsRequest::default(),
+            &mut request.into_inner(),
         );
-        let mut violations = Violations::default();
-        let limit = violations.page_size(page_size);
-        let after: Option<String> = list.cursor(&page_token, &mut violations);
-        let after = violations.check_optional("page_token", after, Slug::new);
-        let after = violations.finish(after)?;
-        let organizations = directory
-            .organizations(grant, PageRequest { after, limit })
-            .await?;
-        let next = organizations.end().map(|last| list.token(&last.slug.as_str()));
+        let page = valid(|violations| Some(list.page::<Slug>(violations)))?;
+        let organizations = directory.organizations(grant, page).await?;
         Ok(Response::new(pb::ListOrganizationsResponse {
+            next_page_token: list.next(organizations.end().map(|last| last.slug.as_str())),
             organizations: organizations.items.into_iter().map(organization).collect(),
-            next_page_token: next.unwrap_or_default(),
         }))
     }
 
@@ -128,17 +93,13 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         &self,
         request: Request<pb::UpdateOrganizationRequest>,
     ) -> Result<Response<pb::UpdateOrganizationResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
+        let (directory, grant) = self.directory.admin(&request)?;
         let request = request.into_inner();
-        let mut violations = Violations::default();
-        let id = violations.id::<OrganizationId>("id", &request.id);
-        let patch = patch(
-            request.organization.unwrap_or_default(),
-            request.update_mask,
-            &mut violations,
-        );
-        let (id, patch) = violations.finish(id.map(|id| (id, patch)))?;
+        let (id, patch) = valid(|violations| {
+            let id = violations.id("id", &request.id);
+            let values = request.organization.unwrap_or_default();
+            id.zip(Some(patch(values, request.update_mask, violations)))
+        })?;
         let updated = directory.update_organization(grant, id, patch).await?;
         Ok(Response::new(pb::UpdateOrganizationResponse {
             organization: Some(organization(updated)),
@@ -149,13 +110,9 @@ impl pb::organization_service_server::OrganizationService for Organizations {
         &self,
         request: Request<pb::DeleteOrganizationRequest>,
     ) -> Result<Response<pb::DeleteOrganizationResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::admin(directory, &request)?;
-        let mut violations = Violations::default();
-        let id = violations.id("id", &request.get_ref().id);
-        directory
-            .delete_organization(grant, violations.finish(id)?)
-            .await?;
+        let (directory, grant) = self.directory.admin(&request)?;
+        let id = valid(|violations| violations.id("id", &request.get_ref().id))?;
+        directory.delete_organization(grant, id).await?;
         Ok(Response::new(pb::DeleteOrganizationResponse {}))
     }
 }

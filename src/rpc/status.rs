@@ -5,17 +5,17 @@ use std::{collections::HashMap, time::Duration};
 use http::Response;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use userbridge_wire::ErrorReason as Reason;
 
 use crate::{
     domain::{Conflict, Precondition, Resource},
     service::ServiceError,
-    storage::StoreError,
 };
 
 /// Domain of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "userbridge";
 
-/// When to try again after a fault that will pass.
+/// When to try again after an error that will pass.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is wrong with the expiry of a key that is to be made.
@@ -24,16 +24,19 @@ pub(super) const IN_THE_FUTURE: &str = "must be in the future";
 /// What a client is told of an error.
 pub(super) fn from_service(error: &ServiceError) -> Status {
     match error {
-        ServiceError::InvalidApiKey => status(Code::Unauthenticated, "INVALID_API_KEY", "invalid API key"),
+        ServiceError::InvalidApiKey => {
+            status(Code::Unauthenticated, Reason::InvalidApiKey, "invalid API key")
+        }
         ServiceError::ScopeRequired => status(
             Code::PermissionDenied,
-            "SCOPE_REQUIRED",
+            Reason::ScopeRequired,
             "the key lacks the scope directory.write",
         ),
-        ServiceError::DeploymentKeyRequired => {
-            let message = "this takes a key that is bound to no organization";
-            status(Code::PermissionDenied, "DEPLOYMENT_KEY_REQUIRED", message)
-        }
+        ServiceError::DeploymentKeyRequired => status(
+            Code::PermissionDenied,
+            Reason::DeploymentKeyRequired,
+            "this takes a key that is bound to no organization",
+        ),
         ServiceError::NotFound(missing) => {
             status(Code::NotFound, missing_reason(*missing), &missing.to_string())
         }
@@ -52,89 +55,94 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
         }
         ServiceError::VersionMismatch => status(
             Code::Aborted,
-            "ETAG_MISMATCH",
+            Reason::EtagMismatch,
             "the member has changed in the meantime",
         ),
         ServiceError::Overloaded => retry(
             Code::ResourceExhausted,
-            "OVERLOADED",
+            Reason::Overloaded,
             "too many requests are waiting",
         ),
         ServiceError::TooManyWatches => retry(
             Code::ResourceExhausted,
-            "TOO_MANY_WATCHES",
+            Reason::TooManyWatches,
             "too many watches of events are open",
         ),
-        ServiceError::BeyondEnd(_) => {
-            status(Code::OutOfRange, "AFTER_SEQUENCE_BEYOND_END", &error.to_string())
-        }
+        ServiceError::BeyondEnd(_) => status(
+            Code::OutOfRange,
+            Reason::AfterSequenceBeyondEnd,
+            &error.to_string(),
+        ),
         // The storage has told the log, once for all requests.
         ServiceError::Unavailable(cause) => {
             tracing::debug!(%cause, "the directory is not available");
-            let message = match cause {
-                StoreError::OutcomeUnknown(_) => {
-                    "not available, and the change may have been made; try again"
-                }
-                _ => "not available, try again",
+            let message = if error.may_have_happened() {
+                "not available, and the change may have been made; try again"
+            } else {
+                "not available, try again"
             };
-            retry(Code::Unavailable, "UNAVAILABLE", message)
+            retry(Code::Unavailable, Reason::Unavailable, message)
         }
         ServiceError::Internal(cause) => {
             tracing::error!(%cause, "a request failed");
-            status(Code::Internal, "INTERNAL", "internal error")
+            status(Code::Internal, Reason::Internal, "internal error")
         }
     }
 }
 
-const fn missing_reason(missing: Resource) -> &'static str {
+const fn missing_reason(missing: Resource) -> Reason {
     match missing {
-        Resource::Organization => "ORGANIZATION_NOT_FOUND",
-        Resource::User => "USER_NOT_FOUND",
-        Resource::Member => "MEMBER_NOT_FOUND",
-        Resource::Team => "TEAM_NOT_FOUND",
-        Resource::ApiKey => "API_KEY_NOT_FOUND",
+        Resource::Organization => Reason::OrganizationNotFound,
+        Resource::User => Reason::UserNotFound,
+        Resource::Member => Reason::MemberNotFound,
+        Resource::Team => Reason::TeamNotFound,
+        Resource::ApiKey => Reason::ApiKeyNotFound,
     }
 }
 
-const fn conflict_reason(conflict: Conflict) -> &'static str {
+const fn conflict_reason(conflict: Conflict) -> Reason {
     match conflict {
-        Conflict::Slug => "SLUG_ALREADY_EXISTS",
-        Conflict::PublicKey => "PUBLIC_KEY_ALREADY_EXISTS",
-        Conflict::Member => "MEMBER_ALREADY_EXISTS",
-        Conflict::Team => "TEAM_ALREADY_EXISTS",
+        Conflict::Slug => Reason::SlugAlreadyExists,
+        Conflict::PublicKey => Reason::PublicKeyAlreadyExists,
+        Conflict::Member => Reason::MemberAlreadyExists,
+        Conflict::Team => Reason::TeamAlreadyExists,
     }
 }
 
-const fn precondition_reason(precondition: Precondition) -> &'static str {
+const fn precondition_reason(precondition: Precondition) -> Reason {
     match precondition {
-        Precondition::LastOwner => "LAST_OWNER",
-        Precondition::LastFacet => "LAST_FACET",
-        Precondition::RetentionPassed => "RETENTION_PASSED",
-        Precondition::MemberErased => "MEMBER_ERASED",
-        Precondition::MemberNotRevoked => "MEMBER_NOT_REVOKED",
-        Precondition::RootTeam => "ROOT_TEAM",
-        Precondition::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
+        Precondition::LastOwner => Reason::LastOwner,
+        Precondition::LastFacet => Reason::LastFacet,
+        Precondition::RetentionPassed => Reason::RetentionPassed,
+        Precondition::MemberErased => Reason::MemberErased,
+        Precondition::MemberNotRevoked => Reason::MemberNotRevoked,
+        Precondition::RootTeam => Reason::RootTeam,
+        Precondition::IdempotencyKeyReused => Reason::IdempotencyKeyReused,
     }
 }
 
 /// The server has started but not opened its database yet.
 pub(super) fn not_ready() -> Status {
-    retry(Code::Unavailable, "NOT_READY", "the server is starting")
+    retry(Code::Unavailable, Reason::NotReady, "the server is starting")
 }
 
 /// The server stops. Another one, or this one after its start, has the rest.
 pub(super) fn draining() -> Status {
-    retry(Code::Unavailable, "DRAINING", "the server is stopping")
+    retry(Code::Unavailable, Reason::Draining, "the server is stopping")
 }
 
 /// The caller's deadline, or the server's own, has passed. What was asked for may have happened.
 pub(super) fn deadline_exceeded() -> Status {
-    status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "deadline exceeded")
+    status(
+        Code::DeadlineExceeded,
+        Reason::DeadlineExceeded,
+        "deadline exceeded",
+    )
 }
 
 /// The request has violations: each a field's name and what is wrong with it.
 pub(super) fn invalid_argument(violations: Vec<FieldViolation>) -> Status {
-    let mut details = details("INVALID_ARGUMENT");
+    let mut details = details(Reason::InvalidArgument);
     details.set_bad_request(violations);
     Status::with_error_details(Code::InvalidArgument, "the request is not valid", details)
 }
@@ -142,7 +150,7 @@ pub(super) fn invalid_argument(violations: Vec<FieldViolation>) -> Status {
 /// The message has more bytes than this, which the method has no use for.
 pub(super) fn too_large(bytes: usize) -> Status {
     let message = format!("the message has more than {bytes} bytes");
-    status(Code::OutOfRange, "MESSAGE_TOO_LARGE", &message)
+    status(Code::OutOfRange, Reason::MessageTooLarge, &message)
 }
 
 /// There is no room for the message now.
@@ -152,7 +160,7 @@ pub(super) fn overloaded() -> Status {
 
 /// The caller has given up before its message was whole.
 pub(super) fn broken_off() -> Status {
-    status(Code::Cancelled, "CANCELLED", "the message ended early")
+    status(Code::Cancelled, Reason::Cancelled, "the message ended early")
 }
 
 /// Whether this is an error that no method of ours has made, but the layers of tonic before it: it has no details.
@@ -170,11 +178,11 @@ pub(super) fn complete<B>(mut response: Response<B>) -> Response<B> {
         && let Some(bare) = Status::from_header_map(response.headers())
     {
         let (reason, message) = match bare.code() {
-            Code::Unimplemented => ("UNIMPLEMENTED", "there is no such method"),
-            Code::Internal => ("MALFORMED_MESSAGE", "the message can't be decoded"),
-            Code::OutOfRange => ("MESSAGE_TOO_LARGE", "the message is too large"),
-            Code::NotFound => ("SERVICE_NOT_FOUND", "there is no such service"),
-            _ => ("REFUSED", "the call was refused"),
+            Code::Unimplemented => (Reason::Unimplemented, "there is no such method"),
+            Code::Internal => (Reason::MalformedMessage, "the message can't be decoded"),
+            Code::OutOfRange => (Reason::MessageTooLarge, "the message is too large"),
+            Code::NotFound => (Reason::ServiceNotFound, "there is no such service"),
+            _ => (Reason::Refused, "the call was refused"),
         };
         let message = Some(bare.message())
             .filter(|text| !text.is_empty())
@@ -185,16 +193,133 @@ pub(super) fn complete<B>(mut response: Response<B>) -> Response<B> {
     response
 }
 
-fn status(code: Code, reason: &str, message: &str) -> Status {
+fn status(code: Code, reason: Reason, message: &str) -> Status {
     Status::with_error_details(code, message, details(reason))
 }
 
-fn retry(code: Code, reason: &str, message: &str) -> Status {
+fn retry(code: Code, reason: Reason, message: &str) -> Status {
     let mut details = details(reason);
     details.set_retry_info(Some(RETRY_AFTER));
     Status::with_error_details(code, message, details)
 }
 
-fn details(reason: &str) -> ErrorDetails {
-    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+fn details(reason: Reason) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason.as_wire(), DOMAIN, HashMap::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Errors of the service by their code, and their reasons as clients read them.
+    fn errors() -> Vec<(Code, Vec<(ServiceError, &'static str)>)> {
+        use Code::{
+            Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, OutOfRange,
+            PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
+        };
+        use ServiceError as Error;
+        let unavailable = crate::storage::StoreError::Closed;
+        vec![
+            (Unauthenticated, vec![(Error::InvalidApiKey, "INVALID_API_KEY")]),
+            (
+                PermissionDenied,
+                vec![
+                    (Error::ScopeRequired, "SCOPE_REQUIRED"),
+                    (Error::DeploymentKeyRequired, "DEPLOYMENT_KEY_REQUIRED"),
+                ],
+            ),
+            (
+                NotFound,
+                vec![
+                    (Resource::Organization.into(), "ORGANIZATION_NOT_FOUND"),
+                    (Resource::User.into(), "USER_NOT_FOUND"),
+                    (Resource::Member.into(), "MEMBER_NOT_FOUND"),
+                    (Resource::Team.into(), "TEAM_NOT_FOUND"),
+                    (Resource::ApiKey.into(), "API_KEY_NOT_FOUND"),
+                ],
+            ),
+            (
+                AlreadyExists,
+                vec![
+                    (Conflict::Slug.into(), "SLUG_ALREADY_EXISTS"),
+                    (Conflict::PublicKey.into(), "PUBLIC_KEY_ALREADY_EXISTS"),
+                    (Conflict::Member.into(), "MEMBER_ALREADY_EXISTS"),
+                    (Conflict::Team.into(), "TEAM_ALREADY_EXISTS"),
+                ],
+            ),
+            (
+                FailedPrecondition,
+                vec![
+                    (Precondition::LastOwner.into(), "LAST_OWNER"),
+                    (Precondition::LastFacet.into(), "LAST_FACET"),
+                    (Precondition::RetentionPassed.into(), "RETENTION_PASSED"),
+                    (Precondition::MemberErased.into(), "MEMBER_ERASED"),
+                    (Precondition::MemberNotRevoked.into(), "MEMBER_NOT_REVOKED"),
+                    (Precondition::RootTeam.into(), "ROOT_TEAM"),
+                    (
+                        Precondition::IdempotencyKeyReused.into(),
+                        "IDEMPOTENCY_KEY_REUSED",
+                    ),
+                ],
+            ),
+            (
+                InvalidArgument,
+                vec![(Error::ExpiresInThePast, "INVALID_ARGUMENT")],
+            ),
+            (Aborted, vec![(Error::VersionMismatch, "ETAG_MISMATCH")]),
+            (
+                ResourceExhausted,
+                vec![
+                    (Error::Overloaded, "OVERLOADED"),
+                    (Error::TooManyWatches, "TOO_MANY_WATCHES"),
+                ],
+            ),
+            (
+                OutOfRange,
+                vec![(Error::BeyondEnd(7), "AFTER_SEQUENCE_BEYOND_END")],
+            ),
+            (Unavailable, vec![(unavailable.into(), "UNAVAILABLE")]),
+            (Internal, vec![(Error::Internal("disk".into()), "INTERNAL")]),
+        ]
+    }
+
+    /// What else is answered.
+    fn others() -> [(Status, Code, &'static str); 9] {
+        let bare = |code| {
+            let response = complete(Status::new(code, "").into_http::<()>());
+            Status::from_header_map(response.headers()).unwrap()
+        };
+        [
+            (not_ready(), Code::Unavailable, "NOT_READY"),
+            (draining(), Code::Unavailable, "DRAINING"),
+            (deadline_exceeded(), Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+            (too_large(7), Code::OutOfRange, "MESSAGE_TOO_LARGE"),
+            (broken_off(), Code::Cancelled, "CANCELLED"),
+            (bare(Code::Unimplemented), Code::Unimplemented, "UNIMPLEMENTED"),
+            (bare(Code::Internal), Code::Internal, "MALFORMED_MESSAGE"),
+            (bare(Code::NotFound), Code::NotFound, "SERVICE_NOT_FOUND"),
+            (bare(Code::Unknown), Code::Unknown, "REFUSED"),
+        ]
+    }
+
+    #[test]
+    fn every_reason_leaves_with_its_code_as_clients_know_it() {
+        let errors = errors().into_iter().flat_map(|(code, errors)| {
+            let statuses = errors.into_iter();
+            statuses.map(move |(error, reason)| (from_service(&error), code, reason))
+        });
+        let mut sent = BTreeSet::new();
+        for (status, code, reason) in errors.chain(others()) {
+            let info = status.get_details_error_info().unwrap();
+            assert_eq!((status.code(), info.reason.as_str()), (code, reason));
+            assert_eq!(info.domain, "userbridge");
+            let passes = matches!(code, Code::ResourceExhausted | Code::Unavailable);
+            assert_eq!(status.get_details_retry_info().is_some(), passes, "{reason}");
+            sent.insert(reason);
+        }
+        let all = (1..).map_while(|number| Reason::try_from(number).ok());
+        assert_eq!(sent, all.map(Reason::as_wire).collect());
+    }
 }

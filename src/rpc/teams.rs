@@ -4,23 +4,19 @@ use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    DirectoryCell, auth, page::List, proto::userbridge::directory::v1 as pb, time::timestamp,
-    violations::Violations,
+    DirectoryCell, idempotency,
+    page::List,
+    proto::userbridge::directory::v1 as pb,
+    time::timestamp,
+    violations::{Violations, valid},
 };
-use crate::domain::{Idempotency, Idempotent, PageRequest, Team, TeamName, TeamNumber, TeamSlug};
+use crate::domain::{Idempotency, Team, TeamName, TeamNumber, TeamSlug};
 
 /// Most members that a team's set is replaced by.
 const MAX_MEMBERS: usize = 10_000;
 
-/// The teams of one organization.
 pub(super) struct Teams {
-    directory: DirectoryCell,
-}
-
-impl Teams {
-    pub(super) const fn new(directory: DirectoryCell) -> Self {
-        Self { directory }
-    }
+    pub(super) directory: DirectoryCell,
 }
 
 #[tonic::async_trait]
@@ -29,48 +25,34 @@ impl pb::team_service_server::TeamService for Teams {
         &self,
         request: Request<pb::CreateTeamRequest>,
     ) -> Result<Response<pb::CreateTeamResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::write(directory, &request).await?;
+        let (directory, grant) = self.directory.write(&request).await?;
         let mut violations = Violations::default();
-        let token = auth::token(
-            request.metadata(),
-            grant.actor(),
-            "CreateTeam",
-            request.get_ref(),
-            &mut violations,
-        );
-        let pb::CreateTeamRequest { key, name } = request.into_inner();
-        // A key keeps all the rules of a name, and is named where it does not.
+        let key = idempotency::key(&request, grant.actor(), "CreateTeam", &mut violations);
+        let pb::CreateTeamRequest { key: slug, name } = request.into_inner();
+        // A slug keeps all the rules of a name, and is named where it does not.
         let name = if name.is_empty() {
-            TeamName::new(key.clone()).ok()
+            TeamName::new(slug.clone()).ok()
         } else {
             violations.check("name", TeamName::new(name))
         };
-        let key = violations.check("key", TeamSlug::new(key));
-        let (key, name) = violations.finish(key.zip(name))?;
-        let once = Idempotency {
-            key: token,
+        let slug = violations.check("key", TeamSlug::new(slug));
+        let (slug, name) = violations.finish(slug.zip(name))?;
+        let idempotency = Idempotency {
+            key,
             encode: |value: &Team| created(value.clone()).encode_to_vec(),
         };
-        let response = match directory.create_team(grant, key, name, once).await? {
-            Idempotent::Fresh(value) => created(value),
-            Idempotent::Replayed(answer) => auth::repeated(&answer)?,
-        };
-        Ok(Response::new(response))
+        let outcome = directory.create_team(grant, slug, name, idempotency).await?;
+        idempotency::response(outcome, created)
     }
 
     async fn rename_team(
         &self,
         request: Request<pb::RenameTeamRequest>,
     ) -> Result<Response<pb::RenameTeamResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::write(directory, &request).await?;
+        let (directory, grant) = self.directory.write(&request).await?;
         let pb::RenameTeamRequest { number, name } = request.into_inner();
-        let mut violations = Violations::default();
-        let name = violations.check("name", TeamName::new(name));
-        let renamed = directory
-            .rename_team(grant, TeamNumber(number), violations.finish(name)?)
-            .await?;
+        let name = valid(|violations| violations.check("name", TeamName::new(name)))?;
+        let renamed = directory.rename_team(grant, TeamNumber(number), name).await?;
         Ok(Response::new(pb::RenameTeamResponse {
             team: Some(team(renamed)),
         }))
@@ -80,8 +62,7 @@ impl pb::team_service_server::TeamService for Teams {
         &self,
         request: Request<pb::DeleteTeamRequest>,
     ) -> Result<Response<pb::DeleteTeamResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::write(directory, &request).await?;
+        let (directory, grant) = self.directory.write(&request).await?;
         directory
             .delete_team(grant, TeamNumber(request.get_ref().number))
             .await?;
@@ -92,8 +73,7 @@ impl pb::team_service_server::TeamService for Teams {
         &self,
         request: Request<pb::GetTeamRequest>,
     ) -> Result<Response<pb::GetTeamResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::read(directory, &request).await?;
+        let (directory, grant) = self.directory.read(&request).await?;
         let found = directory
             .team(grant, TeamNumber(request.get_ref().number))
             .await?;
@@ -106,26 +86,13 @@ impl pb::team_service_server::TeamService for Teams {
         &self,
         request: Request<pb::ListTeamsRequest>,
     ) -> Result<Response<pb::ListTeamsResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::read(directory, &request).await?;
-        let pb::ListTeamsRequest {
-            page_size,
-            page_token,
-        } = request.into_inner();
-        let list = List::new(
-            "ListTeams",
-            Some(grant.organization()),
-            &pb::ListTeamsRequest::default(),
-        );
-        let mut violations = Violations::default();
-        let limit = violations.page_size(page_size);
-        let after: Option<i64> = list.cursor(&page_token, &mut violations);
-        let after = violations.finish(Some(after))?.map(TeamNumber);
-        let teams = directory.teams(grant, PageRequest { after, limit }).await?;
-        let next = teams.end().map(|last| list.token(&last.number.0));
+        let (directory, grant) = self.directory.read(&request).await?;
+        let list = List::of("ListTeams", Some(grant.organization()), &mut request.into_inner());
+        let page = valid(|violations| Some(list.page(violations)))?;
+        let teams = directory.teams(grant, page).await?;
         Ok(Response::new(pb::ListTeamsResponse {
+            next_page_token: list.next(teams.end().map(|last| last.number.0)),
             teams: teams.items.into_iter().map(team).collect(),
-            next_page_token: next.unwrap_or_default(),
         }))
     }
 
@@ -133,19 +100,14 @@ impl pb::team_service_server::TeamService for Teams {
         &self,
         request: Request<pb::SetTeamMembersRequest>,
     ) -> Result<Response<pb::SetTeamMembersResponse>, Status> {
-        let directory = self.directory.get()?;
-        let grant = auth::write(directory, &request).await?;
+        let (directory, grant) = self.directory.write(&request).await?;
         let pb::SetTeamMembersRequest { number, member_ids } = request.get_ref();
         let mut violations = Violations::default();
         if member_ids.len() > MAX_MEMBERS {
             violations.add("member_ids", format_args!("must be at most {MAX_MEMBERS}"));
         }
-        let ids = member_ids
-            .iter()
-            .enumerate()
-            .filter_map(|(index, id)| violations.id(&format!("member_ids[{index}]"), id));
-        let ids = ids.collect();
-        let ids = violations.finish(Some(ids))?;
+        let ids = Some(violations.ids("member_ids", member_ids));
+        let ids = violations.finish(ids)?;
         let (added, removed) = directory
             .set_team_members(grant, TeamNumber(*number), ids)
             .await?;

@@ -17,15 +17,8 @@ use crate::{
     service::Directory,
 };
 
-/// The published contract.
 pub(super) struct Users {
-    directory: DirectoryCell,
-}
-
-impl Users {
-    pub(super) const fn new(directory: DirectoryCell) -> Self {
-        Self { directory }
-    }
+    pub(super) directory: DirectoryCell,
 }
 
 #[tonic::async_trait]

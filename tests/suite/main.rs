@@ -20,6 +20,7 @@ mod files;
 mod gate;
 mod grpc;
 mod health;
+mod layers;
 mod listeners;
 mod model;
 mod outages;

@@ -1,4 +1,4 @@
-//! Messages to domain values, with every fault noted.
+//! Messages to domain values, with every violation noted.
 
 use prost_types::FieldMask;
 use tonic::Status;
@@ -7,7 +7,7 @@ use crate::{
     domain::{
         AuthMethod, AvatarUrl, CompanyName, Cursor, CustomerStatus, DisplayName, Email, ExternalId,
         LinkRequest, Locale, MemberFilter, MemberNumber, MemberOrder, MemberPatch, MemberQuery, MemberRef,
-        Origin, PortalRole, Role, Source, TeamNumber, TimeRange, Timestamp,
+        Origin, PortalRole, Role, Source, TeamNumber, TimeRange,
     },
     rpc::{page::List, proto::userbridge::directory::v1 as pb, time::bound, violations::Violations},
 };
@@ -37,7 +37,7 @@ const MUTABLE: [&str; 13] = [
 
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` with every fault, those that were noted before too.
+/// `INVALID_ARGUMENT` with every violation, those that were noted before too.
 pub(super) fn link_request(
     request: pb::LinkMemberRequest,
     mut violations: Violations,
@@ -52,41 +52,30 @@ pub(super) fn link_request(
         violations.add("source", "is required with external_id");
     }
     let user_id = request.user_id.and_then(|id| violations.id("user_id", &id));
-    let source = optional(&mut violations, "source", request.source, Source::new);
-    let external_id = optional(
-        &mut violations,
-        "external_id",
-        request.external_id,
-        ExternalId::new,
-    );
+    let source = violations.optional("source", request.source, Source::new);
+    let external_id = violations.optional("external_id", request.external_id, ExternalId::new);
     let role = role(&mut violations, "role", request.role);
     let auth_method = auth_method(&mut violations, "auth_method", request.auth_method);
     let values = MemberPatch {
-        email: optional(&mut violations, "email", request.email, Email::new).map(Some),
-        name: optional(&mut violations, "name", request.name, DisplayName::new).map(Some),
-        avatar_url: optional(&mut violations, "avatar_url", request.avatar_url, AvatarUrl::new).map(Some),
-        portal_role: optional(
-            &mut violations,
-            "portal_role",
-            request.portal_role,
-            PortalRole::new,
-        )
-        .map(Some),
-        company_name: optional(
-            &mut violations,
-            "company_name",
-            request.company_name,
-            CompanyName::new,
-        )
-        .map(Some),
-        customer_status: optional(
-            &mut violations,
-            "customer_status",
-            request.customer_status,
-            CustomerStatus::new,
-        )
-        .map(Some),
-        locale: optional(&mut violations, "locale", request.locale, Locale::new).map(Some),
+        email: violations.optional("email", request.email, Email::new).map(Some),
+        name: violations
+            .optional("name", request.name, DisplayName::new)
+            .map(Some),
+        avatar_url: violations
+            .optional("avatar_url", request.avatar_url, AvatarUrl::new)
+            .map(Some),
+        portal_role: violations
+            .optional("portal_role", request.portal_role, PortalRole::new)
+            .map(Some),
+        company_name: violations
+            .optional("company_name", request.company_name, CompanyName::new)
+            .map(Some),
+        customer_status: violations
+            .optional("customer_status", request.customer_status, CustomerStatus::new)
+            .map(Some),
+        locale: violations
+            .optional("locale", request.locale, Locale::new)
+            .map(Some),
         role: role.map(Some),
         enabled: None,
         auth_method: auth_method.map(Some),
@@ -106,13 +95,12 @@ pub(super) fn link_request(
     }))
 }
 
-/// # Errors
-///
-/// `INVALID_ARGUMENT`: it names no member, or the name is bad.
-pub(super) fn member_key(by: Option<pb::get_member_request::By>) -> Result<MemberRef, Status> {
+pub(super) fn member_ref(
+    by: Option<pb::get_member_request::By>,
+    violations: &mut Violations,
+) -> Option<MemberRef> {
     use pb::get_member_request::By;
-    let mut violations = Violations::default();
-    let key = match by {
+    match by {
         Some(By::Id(id)) => violations.id("id", &id).map(MemberRef::Id),
         Some(By::UserId(id)) => violations.id("user_id", &id).map(MemberRef::UserId),
         Some(By::Email(email)) => violations.check("email", Email::new(email)).map(MemberRef::Email),
@@ -124,53 +112,24 @@ pub(super) fn member_key(by: Option<pb::get_member_request::By>) -> Result<Membe
                 .zip(id)
                 .map(|(source, id)| MemberRef::ExternalId(source, id))
         }
-        None => {
-            violations.add(
-                "by",
-                "one of id, user_id, email, number and external_id is required",
-            );
-            None
-        }
-    };
-    violations.finish(key)
-}
-
-/// The part of a list that is asked for: everything in which two pages of one list may differ.
-pub(super) struct Window {
-    page_size: i32,
-    page_token: String,
-    skip: i64,
-    /// Whether to count.
-    pub(super) with_total: bool,
-}
-
-impl Window {
-    /// Takes it out of the request: what stays is the list.
-    pub(super) fn take(request: &mut pb::ListMembersRequest) -> Self {
-        Self {
-            page_size: std::mem::take(&mut request.page_size),
-            page_token: std::mem::take(&mut request.page_token),
-            skip: std::mem::take(&mut request.skip),
-            with_total: std::mem::take(&mut request.with_total),
-        }
+        None => violations.check(
+            "by",
+            Err("one of id, user_id, email, number and external_id is required"),
+        ),
     }
 }
 
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` with every fault.
+/// `INVALID_ARGUMENT` with every violation.
 pub(super) fn list_query(
     request: pb::ListMembersRequest,
-    window: &Window,
+    skip: i64,
     list: &List,
 ) -> Result<MemberQuery, Status> {
     let mut violations = Violations::default();
-    let limit = violations.page_size(window.page_size);
-    let cursor: Option<(i64, Option<String>)> = list.cursor(&window.page_token, &mut violations);
-    let skip = violations.check(
-        "skip",
-        u64::try_from(window.skip).map_err(|_| "must not be less than 0"),
-    );
+    let page = list.page::<(i64, Option<String>)>(&mut violations);
+    let skip = violations.check("skip", u64::try_from(skip).map_err(|_| "must not be less than 0"));
     if request.roles.len() > Role::ALL.len() + 1 {
         violations.add("roles", format_args!("must be at most {}", Role::ALL.len() + 1));
     }
@@ -200,7 +159,7 @@ pub(super) fn list_query(
             .team
             .and_then(|number| team(&mut violations, "team", number)),
         enabled: request.enabled,
-        source: optional(&mut violations, "source", request.source, Source::new),
+        source: violations.optional("source", request.source, Source::new),
         email_parts: parts(
             &mut violations,
             "email_parts",
@@ -214,15 +173,15 @@ pub(super) fn list_query(
             DisplayName::MAX_CHARS,
         ),
         created: TimeRange {
-            from: bound_of(&mut violations, "created_from", request.created_from),
-            until: bound_of(&mut violations, "created_until", request.created_until),
+            from: violations.optional("created_from", request.created_from, bound),
+            until: violations.optional("created_until", request.created_until, bound),
         },
         seen: TimeRange {
-            from: bound_of(&mut violations, "seen_from", request.seen_from),
-            until: bound_of(&mut violations, "seen_until", request.seen_until),
+            from: violations.optional("seen_from", request.seen_from, bound),
+            until: violations.optional("seen_until", request.seen_until, bound),
         },
     };
-    let after = cursor.map(|(number, name)| Cursor {
+    let after = page.after.map(|(number, name)| Cursor {
         number: MemberNumber(number),
         name,
     });
@@ -232,7 +191,7 @@ pub(super) fn list_query(
         descending,
         after,
         skip: skip.unwrap_or_default(),
-        limit,
+        limit: page.limit,
     }))
 }
 
@@ -303,7 +262,7 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, violations: &mu
     patch
 }
 
-/// The version of an etag: `Some(None)` for any, None and a fault for an etag that no member can have, such as another
+/// The version of an etag: `Some(None)` for any, None and a violation for an etag that no member can have, such as another
 /// way to write a number that some member has.
 #[expect(clippy::option_option, reason = "any and bad are two things")]
 pub(super) fn version(etag: &str, violations: &mut Violations) -> Option<Option<i64>> {
@@ -316,7 +275,7 @@ pub(super) fn version(etag: &str, violations: &mut Violations) -> Option<Option<
     })
 }
 
-/// A role; None for the unspecified one, and for an unknown one, with a fault.
+/// A role; None for the unspecified one, and for an unknown one, with a violation.
 pub(in crate::rpc) fn role(violations: &mut Violations, field: &str, number: i32) -> Option<Role> {
     match pb::Role::try_from(number) {
         Ok(pb::Role::Unspecified) => None,
@@ -342,16 +301,6 @@ fn auth_method(violations: &mut Violations, field: &str, number: i32) -> Option<
             None
         }
     }
-}
-
-/// A field's value if it is there and good; a fault if it is bad.
-fn optional<T, E: std::fmt::Display>(
-    violations: &mut Violations,
-    field: &str,
-    value: Option<String>,
-    new: impl FnOnce(String) -> Result<T, E>,
-) -> Option<T> {
-    violations.check_optional(field, value, new).flatten()
 }
 
 fn parts(violations: &mut Violations, field: &str, parts: Vec<String>, max: usize) -> Vec<String> {
@@ -392,12 +341,4 @@ fn teams(violations: &mut Violations, field: &str, numbers: Vec<i64>) -> Vec<Tea
     teams.sort_unstable();
     teams.dedup();
     teams
-}
-
-fn bound_of(
-    violations: &mut Violations,
-    field: &str,
-    time: Option<prost_types::Timestamp>,
-) -> Option<Timestamp> {
-    violations.check_optional(field, time, bound).flatten()
 }

@@ -54,7 +54,7 @@ pub(super) fn linked(linked: Linked) -> pb::LinkMemberResponse {
     }
 }
 
-/// As many entries of a page as fit into one answer.
+/// As many entries of a page as fit into one response.
 pub(super) fn exported(page: Page<Exported>, list: &List) -> pb::ExportMemberResponse {
     let mut response = pb::ExportMemberResponse::default();
     let mut left = MAX_BYTES;
@@ -76,10 +76,7 @@ pub(super) fn exported(page: Page<Exported>, list: &List) -> pb::ExportMemberRes
         response.addresses.append(&mut next.addresses);
         response.events.append(&mut next.events);
     }
-    response.next_page_token = reached
-        .filter(|_| more)
-        .map(|place| list.token(&place))
-        .unwrap_or_default();
+    response.next_page_token = list.next(reached.filter(|_| more));
     response
 }
 
