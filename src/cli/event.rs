@@ -1,16 +1,22 @@
 //! `userbridge event`.
 
-use clap::Subcommand;
+use std::{convert::Infallible, time::Duration};
+
+use clap::{Subcommand, value_parser};
 
 use super::{
     CliError, Global, Session,
-    output::{EventView, List, PAGE},
+    output::{self, EventView, List, PAGE, Show as _},
+    table::Table,
 };
 use crate::{
-    domain::{EventQuery, Slug, UserId},
+    domain::{Event, EventQuery, Slug, UserId},
     service::Read,
     storage::Migrate,
 };
+
+/// How often to look for what other processes have written.
+const POLL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EventCommand {
@@ -26,6 +32,15 @@ pub(super) enum EventCommand {
         #[arg(long, value_name = "ID")]
         user_id: Option<UserId>,
     },
+    /// Print each event in order and go on with those to come, until Ctrl-C. JSON is one object a line.
+    Watch {
+        /// The organization's handle.
+        #[arg(long)]
+        org: Slug,
+        /// Only events after this one, which must be in the log.
+        #[arg(long, value_name = "SEQUENCE", default_value_t = 0, value_parser = value_parser!(i64).range(0..))]
+        after: i64,
+    },
 }
 
 impl EventCommand {
@@ -36,27 +51,81 @@ impl EventCommand {
     }
 
     async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
-        let Self::List {
-            org,
-            mut after,
-            user_id,
-        } = self;
-        let grant = Read::operator(session.organization(&org).await?);
-        let mut list = List::new(global);
-        loop {
-            let query = EventQuery {
-                after,
-                limit: PAGE,
-                user: user_id,
-                kinds: Vec::new(),
-            };
-            let page = session.directory.events(grant, query).await?;
-            let Some(end) = page.items.last() else { break };
-            after = end.sequence;
-            for event in page.items {
-                list.push(&EventView::from(event))?;
+        match self {
+            Self::List { org, after, user_id } => {
+                let grant = Read::operator(session.organization(&org).await?);
+                list(session, global, grant, after, user_id).await
+            }
+            Self::Watch { org, after } => {
+                let grant = Read::operator(session.organization(&org).await?);
+                tokio::select! {
+                    watched = watch(session, global, grant, after) => watched.map(|never| match never {}),
+                    interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+                }
             }
         }
-        list.end()
     }
+}
+
+async fn list(
+    session: &Session,
+    global: &Global,
+    grant: Read,
+    mut after: i64,
+    user: Option<UserId>,
+) -> Result<(), CliError> {
+    let mut list = List::new(global);
+    loop {
+        let page = page(session, grant, after, PAGE, user).await?;
+        let Some(end) = page.last() else { break };
+        after = end.sequence;
+        for event in page {
+            list.push(&EventView::from(event))?;
+        }
+    }
+    list.end()
+}
+
+async fn watch(
+    session: &Session,
+    global: &Global,
+    grant: Read,
+    mut after: i64,
+) -> Result<Infallible, CliError> {
+    if after > 0 && page(session, grant, after - 1, 1, None).await?.is_empty() {
+        return Err(CliError::NotFound(format!("there is no event {after} yet")));
+    }
+    let mut table = Table::new();
+    loop {
+        let page = page(session, grant, after, PAGE, None).await?;
+        if page.is_empty() {
+            tokio::time::sleep(POLL).await;
+        }
+        for event in page {
+            after = event.sequence;
+            let event = EventView::from(event);
+            if global.json {
+                output::json(&event)?;
+            } else {
+                table.push(&event.columns())?;
+            }
+        }
+        table.flush()?;
+    }
+}
+
+async fn page(
+    session: &Session,
+    grant: Read,
+    after: i64,
+    limit: u32,
+    user: Option<UserId>,
+) -> Result<Vec<Event>, CliError> {
+    let query = EventQuery {
+        after,
+        limit,
+        user,
+        kinds: Vec::new(),
+    };
+    Ok(session.directory.events(grant, query).await?.items)
 }

@@ -1,6 +1,9 @@
 //! `userbridge key`.
 
-use std::time::Duration;
+use std::{
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -187,11 +190,14 @@ fn print_created(global: &Global, created: &CreatedApiKey) -> Result<(), CliErro
         output::json(&CreatedView {
             key,
             view: KeyView::new(&created.key, "active"),
-        })
+        })?;
     } else {
         println!("{key}");
-        Ok(())
     }
+    if io::stdout().is_terminal() {
+        eprintln!("Keep this key now: it can't be shown again.");
+    }
+    Ok(())
 }
 
 async fn owner(session: &Session, org: Option<Slug>) -> Result<Option<OrganizationId>, CliError> {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     CliError, Global, Session,
-    output::{self, AddressView, EntryView, EventView, List, MemberView, PAGE},
+    output::{self, AddressView, AssociationView, EntryView, EventView, List, MemberView, PAGE},
 };
 use crate::{
     domain::{
@@ -14,7 +14,7 @@ use crate::{
         Idempotent, LinkRequest, Locale, MemberFilter, MemberId, MemberPatch, MemberQuery, MemberRef,
         OrganizationId, Origin, PortalRole, Resource, Role, Slug, Source, TeamNumber, UserId,
     },
-    service::{ExportPlace, Exported, Read, Write},
+    service::{ExportPlace, Exported, Read, ServiceError, Write},
     storage::Migrate,
 };
 
@@ -35,6 +35,14 @@ pub(super) enum MemberCommand {
     Restore(One),
     /// Remove a member's personal data for good.
     Erase(One),
+    /// List the organizations that a user is linked to.
+    Associations {
+        /// The user.
+        #[arg(long, value_name = "ID")]
+        user_id: UserId,
+    },
+    /// Note that a member was active now. What is shown may lag behind by a minute.
+    Seen(One),
     /// Print everything that is held about a user in an organization, as JSON.
     Export {
         /// The organization's handle.
@@ -290,32 +298,53 @@ impl MemberCommand {
                 println!("{} erased at {}, event {}", one.id, erasure.at, erasure.sequence);
                 Ok(())
             }
+            Self::Associations { user_id } => {
+                let mut list = List::new(global);
+                let associations = session.storage.associations(user_id, None).await;
+                for association in associations.map_err(ServiceError::from)? {
+                    list.push(&AssociationView::from(association))?;
+                }
+                list.end()
+            }
+            Self::Seen(one) => {
+                let organization = session.organization(&one.org).await?;
+                directory
+                    .record_seen(Write::operator(organization), one.id)
+                    .await?;
+                directory.write_last_used().await?;
+                let member = directory.member(Read::operator(organization), MemberRef::Id(one.id), true);
+                output::one(global, &EntryView::from(member.await?))
+            }
             Self::Export { org, user_id } => {
                 let grant = Read::operator(session.organization(&org).await?);
-                let (mut members, mut addresses, mut events) = (Vec::new(), Vec::new(), Vec::new());
-                let mut after = ExportPlace::Start;
-                loop {
-                    let page = directory.export_user(grant, user_id, after, PAGE).await?;
-                    for entry in page.items {
-                        after = entry.place();
-                        match entry {
-                            Exported::Link(entry) => members.push(EntryView::from(entry)),
-                            Exported::Address(address) => addresses.push(AddressView::from(address)),
-                            Exported::Event(event) => events.push(EventView::from(event)),
-                        }
-                    }
-                    if !page.more {
-                        break;
-                    }
-                }
-                output::json(&serde_json::json!({
-                    "members": members,
-                    "addresses": addresses,
-                    "events": events,
-                }))
+                export(session, grant, user_id).await
             }
         }
     }
+}
+
+async fn export(session: &Session, grant: Read, user_id: UserId) -> Result<(), CliError> {
+    let (mut members, mut addresses, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    let mut after = ExportPlace::Start;
+    loop {
+        let page = session.directory.export_user(grant, user_id, after, PAGE).await?;
+        for entry in page.items {
+            after = entry.place();
+            match entry {
+                Exported::Link(entry) => members.push(EntryView::from(entry)),
+                Exported::Address(address) => addresses.push(AddressView::from(address)),
+                Exported::Event(event) => events.push(EventView::from(event)),
+            }
+        }
+        if !page.more {
+            break;
+        }
+    }
+    output::json(&serde_json::json!({
+        "members": members,
+        "addresses": addresses,
+        "events": events,
+    }))
 }
 
 async fn list(session: &Session, global: &Global, filter: Filter) -> Result<(), CliError> {

@@ -14,6 +14,7 @@ mod migrate;
 mod org;
 mod output;
 mod serve;
+mod table;
 mod team;
 
 use std::sync::Arc;

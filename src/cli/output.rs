@@ -4,9 +4,13 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-use super::{CliError, Global};
+use super::{
+    CliError, Global,
+    table::{Columns, Table},
+};
 use crate::domain::{
-    ApiKey, AuthMethod, Event, HeldAddress, Member, Organization, Role, Team, TeamNumber, Timestamp,
+    ApiKey, Association, AuthMethod, Event, HeldAddress, Member, Organization, Role, Team, TeamNumber,
+    Timestamp,
 };
 
 /// Most entries to ask the directory for at once.
@@ -14,8 +18,7 @@ pub(super) const PAGE: u32 = 500;
 
 /// A thing that commands show.
 pub(super) trait Show: Serialize {
-    /// One line for people: its columns.
-    fn columns(&self) -> Vec<&str>;
+    fn columns(&self) -> Columns<'_>;
 }
 
 /// An organization.
@@ -43,8 +46,13 @@ impl From<Organization> for OrganizationView {
 }
 
 impl Show for OrganizationView {
-    fn columns(&self) -> Vec<&str> {
-        vec![&self.slug, &self.id, &self.created_at, &self.name]
+    fn columns(&self) -> Columns<'_> {
+        vec![
+            ("SLUG", &self.slug),
+            ("ID", &self.id),
+            ("CREATED", &self.created_at),
+            ("NAME", &self.name),
+        ]
     }
 }
 
@@ -82,19 +90,19 @@ impl KeyView {
 }
 
 impl Show for KeyView {
-    fn columns(&self) -> Vec<&str> {
+    fn columns(&self) -> Columns<'_> {
         let end = self
             .revoked_at
             .as_deref()
             .or(self.expires_at.as_deref())
             .unwrap_or("-");
         vec![
-            &self.id,
-            &self.hint,
-            self.state,
-            &self.scope_list,
-            &self.created_at,
-            end,
+            ("ID", &self.id),
+            ("HINT", &self.hint),
+            ("STATE", self.state),
+            ("SCOPES", &self.scope_list),
+            ("CREATED", &self.created_at),
+            ("ENDS", end),
         ]
     }
 }
@@ -125,8 +133,13 @@ impl From<Team> for TeamView {
 }
 
 impl Show for TeamView {
-    fn columns(&self) -> Vec<&str> {
-        vec![&self.number_text, &self.key, &self.created_at, &self.name]
+    fn columns(&self) -> Columns<'_> {
+        vec![
+            ("NUMBER", &self.number_text),
+            ("SLUG", &self.key),
+            ("CREATED", &self.created_at),
+            ("NAME", &self.name),
+        ]
     }
 }
 
@@ -162,13 +175,13 @@ impl From<Member> for MemberView {
 }
 
 impl Show for MemberView {
-    fn columns(&self) -> Vec<&str> {
+    fn columns(&self) -> Columns<'_> {
         vec![
-            &self.user_id,
-            self.email.as_deref().unwrap_or("-"),
-            self.portal_role.as_deref().unwrap_or("-"),
-            &self.created_at,
-            self.name.as_deref().unwrap_or("-"),
+            ("USER ID", &self.user_id),
+            ("EMAIL", self.email.as_deref().unwrap_or("-")),
+            ("PORTAL ROLE", self.portal_role.as_deref().unwrap_or("-")),
+            ("CREATED", &self.created_at),
+            ("NAME", self.name.as_deref().unwrap_or("-")),
         ]
     }
 }
@@ -218,14 +231,11 @@ impl From<Member> for EntryView {
 }
 
 impl Show for EntryView {
-    fn columns(&self) -> Vec<&str> {
+    fn columns(&self) -> Columns<'_> {
         let mut columns = self.member.columns();
-        columns.push(self.role.unwrap_or("-"));
-        columns.push(if self.revoked_at.is_some() {
-            "revoked"
-        } else {
-            "live"
-        });
+        columns.push(("ROLE", self.role.unwrap_or("-")));
+        let is_live = self.revoked_at.is_none();
+        columns.push(("STATE", if is_live { "live" } else { "revoked" }));
         columns
     }
 }
@@ -247,6 +257,41 @@ impl From<HeldAddress> for AddressView {
             since: address.since.to_string(),
             until: address.until.map(|time| time.to_string()),
         }
+    }
+}
+
+/// A user's live link to an organization.
+#[derive(Serialize)]
+pub(super) struct AssociationView {
+    organization_id: String,
+    organization_slug: String,
+    organization_name: String,
+    member_id: String,
+    role: Option<&'static str>,
+}
+
+impl From<Association> for AssociationView {
+    fn from(association: Association) -> Self {
+        let organization = association.organization;
+        Self {
+            organization_id: organization.id.to_string(),
+            organization_slug: organization.slug.into(),
+            organization_name: organization.name.into(),
+            member_id: association.member_id.to_string(),
+            role: association.role.map(Role::as_str),
+        }
+    }
+}
+
+impl Show for AssociationView {
+    fn columns(&self) -> Columns<'_> {
+        vec![
+            ("ORGANIZATION", &self.organization_slug),
+            ("ORGANIZATION ID", &self.organization_id),
+            ("MEMBER ID", &self.member_id),
+            ("ROLE", self.role.unwrap_or("-")),
+            ("NAME", &self.organization_name),
+        ]
     }
 }
 
@@ -286,14 +331,14 @@ impl From<Event> for EventView {
 }
 
 impl Show for EventView {
-    fn columns(&self) -> Vec<&str> {
+    fn columns(&self) -> Columns<'_> {
         let subject = [&self.member_id, &self.api_key_id].into_iter().flatten().next();
         vec![
-            &self.number,
-            &self.at,
-            self.kind,
-            subject.map_or("-", |id| id),
-            &self.actor,
+            ("SEQUENCE", &self.number),
+            ("AT", &self.at),
+            ("KIND", self.kind),
+            ("MEMBER OR KEY", subject.map_or("-", |id| id)),
+            ("ACTOR", &self.actor),
         ]
     }
 }
@@ -301,10 +346,11 @@ impl Show for EventView {
 /// Prints one thing.
 pub(super) fn one(global: &Global, value: &impl Show) -> Result<(), CliError> {
     if global.json {
-        json(value)
-    } else {
-        line(&value.columns())
+        return json(value);
     }
+    let mut table = Table::new();
+    table.push(&value.columns())?;
+    Ok(table.flush()?)
 }
 
 /// Prints a value as one line of JSON.
@@ -315,20 +361,25 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Prints a list as it comes: lines of tab-separated columns, or one JSON array.
+/// Prints a list as it comes: a table, or one JSON array.
 pub(super) struct List<'a> {
     global: &'a Global,
+    table: Table,
     empty: bool,
 }
 
 impl<'a> List<'a> {
-    pub(super) const fn new(global: &'a Global) -> Self {
-        Self { global, empty: true }
+    pub(super) fn new(global: &'a Global) -> Self {
+        Self {
+            global,
+            table: Table::new(),
+            empty: true,
+        }
     }
 
     pub(super) fn push(&mut self, value: &impl Show) -> Result<(), CliError> {
         if !self.global.json {
-            return line(&value.columns());
+            return Ok(self.table.push(&value.columns())?);
         }
         let mut out = io::stdout().lock();
         out.write_all(if self.empty { b"[\n" } else { b",\n" })?;
@@ -337,15 +388,10 @@ impl<'a> List<'a> {
         Ok(())
     }
 
-    pub(super) fn end(self) -> Result<(), CliError> {
+    pub(super) fn end(mut self) -> Result<(), CliError> {
         if self.global.json {
             io::stdout().write_all(if self.empty { b"[]\n" } else { b"\n]\n" })?;
         }
-        Ok(())
+        Ok(self.table.flush()?)
     }
-}
-
-fn line(columns: &[&str]) -> Result<(), CliError> {
-    writeln!(io::stdout(), "{}", columns.join("\t"))?;
-    Ok(())
 }

@@ -96,8 +96,17 @@ impl Directory {
     }
 
     /// Writes down the times of last use that wait.
+    ///
+    /// # Errors
+    ///
+    /// The last one of the storage. What may work the next time waits on.
+    pub async fn write_last_used(&self) -> Result<(), ServiceError> {
+        self.last_used.flush(&*self.storage).await
+    }
+
+    /// The same for those who can't do anything about an error: the log has it.
     pub async fn flush_last_used(&self) {
-        match self.last_used.flush(&*self.storage).await {
+        match self.write_last_used().await {
             // In the second case the storage has told the log.
             Ok(()) | Err(ServiceError::Unavailable(_)) => {}
             Err(error) => tracing::warn!(%error, "times of last use could not be written"),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::{SALLY, Shell, columns};
+use super::{NO_ID, SALLY, Shell, columns};
 
 #[test]
 fn members_are_linked_shown_listed_and_revoked() {
@@ -182,4 +182,59 @@ async fn an_export_prints_all_its_pages() {
         .collect();
     assert_eq!(addresses, [(&json!(SALLY), false), (&json!(tom), true)]);
     assert_eq!(export["events"].as_array().unwrap().len(), 1202);
+}
+
+#[test]
+fn the_organizations_of_a_user_are_listed_by_their_slugs() {
+    let shell = Shell::new();
+    shell.ok(&["org", "create", "a-sister", "--name", "Sister"]);
+    let first = shell.json(&[
+        "member", "link", "--org", "acme", "--email", SALLY, "--role", "viewer",
+    ]);
+    let other = shell.json(&["member", "link", "--org", "a-sister", "--email", SALLY]);
+    let user = first["user_id"].as_str().unwrap();
+    let associations = ["member", "associations", "--user-id", user];
+    let found = shell.json(&associations);
+    assert_eq!(found.as_array().unwrap().len(), 2);
+    assert_eq!(
+        found[0],
+        json!({
+            "organization_id": shell.json(&["org", "show", "a-sister"])["id"],
+            "organization_slug": "a-sister",
+            "organization_name": "Sister",
+            "member_id": other["id"],
+            "role": null,
+        })
+    );
+    assert_eq!(
+        (&found[1]["member_id"], &found[1]["role"]),
+        (&first["id"], &json!("viewer"))
+    );
+    let lines = shell.ok(&associations);
+    let second = lines.lines().nth(1).unwrap();
+    assert_eq!([columns(second)[0], columns(second)[3]], ["acme", "viewer"]);
+
+    shell.ok(&["member", "revoke", "--org", "acme", "--user-id", user]);
+    assert_eq!(shell.json(&associations), json!([found[0]]));
+    assert_eq!(
+        shell.json(&["member", "associations", "--user-id", NO_ID]),
+        json!([])
+    );
+}
+
+#[test]
+fn a_member_that_was_seen_says_when() {
+    let shell = Shell::new();
+    let member = shell.json(&["member", "link", "--org", "acme", "--email", SALLY]);
+    let id = member["id"].as_str().unwrap();
+    let seen = ["member", "seen", "--org", "acme", "--id"];
+    let told = shell.json(&[&seen[..], &[id]].concat());
+    assert_eq!(told["id"], member["id"]);
+    assert!(told["last_seen_at"].as_str() >= member["created_at"].as_str());
+    assert_eq!(shell.json(&["member", "show", "--org", "acme", "--id", id]), told);
+    shell.ok(&[&seen[..], &[id]].concat());
+
+    shell.error(&[&seen[..], &[NO_ID]].concat(), 3);
+    shell.ok(&["member", "revoke", "--org", "acme", "--id", id]);
+    shell.error(&[&seen[..], &[id]].concat(), 3);
 }

@@ -1,6 +1,8 @@
 //! The command line, as a process.
 
+mod events;
 mod members;
+mod terminal;
 
 use std::fs;
 
