@@ -21,7 +21,7 @@ const PEOPLE: [(&str, &str, &str, &str); 4] = [
     ("jürgen@bücher.example", "Jürgen Groß", "Bücher & Söhne", "paying"),
 ];
 
-/// What there is to play with.
+/// What the requests to paste are about.
 #[derive(Serialize)]
 pub(super) struct Demo {
     organization: String,
@@ -68,7 +68,7 @@ pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
     })
 }
 
-/// A new public key; the one there was is dead.
+/// A new public key; the one there was is revoked.
 async fn public_key(directory: &Directory, organization: OrganizationId) -> Result<ApiKeySecret, CliError> {
     let page = PageRequest {
         after: None,

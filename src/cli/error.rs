@@ -10,7 +10,7 @@ use crate::{
     storage::{self, OpenError},
 };
 
-/// Why a command failed.
+/// Printed in one line, with an exit code that scripts can tell apart.
 #[derive(Debug, Error)]
 pub enum CliError {
     /// What was named is not there. Exit code 3.
@@ -25,25 +25,25 @@ pub enum CliError {
     /// The server does not serve. Exit code 1.
     #[error("{0}")]
     NotServing(String),
-    /// Exit code 1.
+    /// `serve` could not start or stop. Exit code 1.
     #[error(transparent)]
     Server(#[from] ServerError),
     /// The database can't be used. Exit code 1.
     #[error("{database}: {error}")]
     Store {
-        /// Which one.
+        /// The name of its file, or what takes its place in a message.
         database: String,
-        /// Why not.
+        /// What the storage says of it.
         #[source]
         error: OpenError,
     },
-    /// Exit code 1.
+    /// What none of the others is. Exit code 1.
     #[error(transparent)]
     Service(ServiceError),
-    /// Exit code 1.
+    /// Most often standard output, which nobody reads any more. Exit code 1.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// Exit code 1.
+    /// The same, in the middle of JSON. Exit code 1.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
 }
@@ -83,7 +83,8 @@ impl CliError {
         }
     }
 
-    /// 1: it failed; 3: not found; 4: there already, or not allowed in this state. (2 is clap's, for a command line that is not understood.)
+    /// 1: it failed; 2: the command line was not understood, as clap has it; 3: not found; 4: there already, or not
+    /// allowed in this state.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {

@@ -20,24 +20,24 @@ const POLL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EventCommand {
-    /// List what happened in an organization, in order.
+    /// List the events of an organization in the order of their sequence numbers.
     List {
-        /// The organization's handle.
+        /// The organization's slug.
         #[arg(long)]
         org: Slug,
-        /// Only events after this one.
+        /// Only events with a greater sequence number.
         #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
         after: i64,
-        /// Only events of this user.
+        /// Only events about this user's memberships.
         #[arg(long, value_name = "ID")]
         user_id: Option<UserId>,
     },
     /// Print each event in order and go on with those to come, until Ctrl-C. JSON is one object a line.
     Watch {
-        /// The organization's handle.
+        /// The organization's slug.
         #[arg(long)]
         org: Slug,
-        /// Only events after this one, which must be in the log.
+        /// Only events with a greater sequence number than this one, which must be in the log.
         #[arg(long, value_name = "SEQUENCE", default_value_t = 0, value_parser = value_parser!(i64).range(0..))]
         after: i64,
     },

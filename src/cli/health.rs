@@ -13,12 +13,12 @@ use tonic_health::pb::{
 
 use super::{CliError, Global, output};
 
-/// How long the server has to answer.
+/// For the connection, and again for the answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Args, Debug)]
 pub(super) struct Health {
-    /// The server's gRPC address.
+    /// Where the server has gRPC.
     #[arg(
         long,
         env = "USERBRIDGE_GRPC_ADDR",

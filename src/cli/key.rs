@@ -25,61 +25,61 @@ use crate::{
 pub(super) enum Key {
     /// Make a key and print it. It can't be shown again.
     Create {
-        /// The organization's handle [default: none; the key speaks for all, and can't have the scope `public_api`].
+        /// The organization's slug [default: none; the key speaks for all, and can't have the scope `public_api`].
         #[arg(long)]
         org: Option<Slug>,
         /// What it may do: `public_api`, `directory.read`, `directory.write`, `admin`. May be given several times.
         #[arg(long = "scope", required = true, value_name = "SCOPE")]
         scopes: Vec<Scope>,
-        /// How long it lives, such as 90d or 12h [default: until it is revoked].
+        /// Time until it expires, such as 90d or 12h [default: never].
         #[arg(long, value_parser = duration, value_name = "TIME")]
         expires_in: Option<Duration>,
     },
     /// Put a new key in the place of an old one and print it.
     Rotate {
-        /// The organization's handle [default: none; a key that speaks for all].
+        /// The organization's slug [default: none; a key that speaks for all].
         #[arg(long, required_unless_present = "id")]
         org: Option<Slug>,
-        /// How long the old key lives on, such as 24h.
+        /// Time until the old key expires, such as 24h.
         #[arg(long, value_parser = duration, value_name = "TIME", default_value = "0s")]
         overlap: Duration,
-        /// How long the new key lives, such as 90d [default: until the old one would have expired].
+        /// Time until the new key expires, such as 90d [default: when the old one would have].
         #[arg(long, value_parser = duration, value_name = "TIME")]
         expires_in: Option<Duration>,
-        /// The new key lives until it is revoked.
+        /// The new key does not expire.
         #[arg(long, conflicts_with = "expires_in")]
         never_expires: bool,
-        /// Which key [default: the current public key].
+        /// The key's id, as `key list` shows it [default: the newest active public key].
         #[arg(long, value_name = "ID")]
         id: Option<ApiKeyId>,
     },
-    /// Kill a key at once.
+    /// Revoke a key. From the next request on it is refused.
     Revoke {
-        /// The organization's handle [default: none; a key that speaks for all].
+        /// The organization's slug [default: none; a key that speaks for all].
         #[arg(long, required_unless_present = "id")]
         org: Option<Slug>,
-        /// Which key [default: every public key that is alive].
+        /// The key's id, as `key list` shows it [default: all active public keys].
         #[arg(long, value_name = "ID")]
         id: Option<ApiKeyId>,
     },
     /// Show one key. Its secret can't be shown.
     Show {
-        /// The organization's handle [default: none; a key that speaks for all].
+        /// The organization's slug [default: none; a key that speaks for all].
         #[arg(long)]
         org: Option<Slug>,
-        /// Which key.
+        /// The key's id, as `key list` shows it.
         #[arg(long, value_name = "ID")]
         id: ApiKeyId,
     },
     /// List keys. Their secrets can't be shown.
     List {
-        /// The organization's handle [default: none; keys that speak for all].
+        /// The organization's slug [default: none; keys that speak for all].
         #[arg(long)]
         org: Option<Slug>,
     },
 }
 
-/// What `create` and `rotate` print.
+/// The only output with a key's text.
 #[derive(Serialize)]
 struct CreatedView<'a> {
     key: &'a str,
@@ -228,7 +228,7 @@ async fn all_keys(session: &Session, organization: Option<OrganizationId>) -> Re
     }
 }
 
-/// Public keys that are alive, in the order they were made: the current one is the last.
+/// Active public keys, the newest last.
 async fn live_public(
     session: &Session,
     organization: Option<OrganizationId>,

@@ -27,7 +27,7 @@ pub(super) enum MemberCommand {
     Show(Which),
     /// List members as they were linked.
     List(Filter),
-    /// Change a member.
+    /// Change a member. What is not given stays as it is.
     Update(Update),
     /// End a user's link to an organization, at once.
     Revoke(Which),
@@ -37,7 +37,7 @@ pub(super) enum MemberCommand {
     Erase(One),
     /// List the organizations that a user is linked to.
     Associations {
-        /// The user.
+        /// The user's id.
         #[arg(long, value_name = "ID")]
         user_id: UserId,
     },
@@ -45,10 +45,10 @@ pub(super) enum MemberCommand {
     Seen(One),
     /// Print everything that is held about a user in an organization, as JSON.
     Export {
-        /// The organization's handle.
+        /// The organization's slug.
         #[arg(long)]
         org: Slug,
-        /// The user.
+        /// The user's id.
         #[arg(long, value_name = "ID")]
         user_id: UserId,
     },
@@ -57,19 +57,19 @@ pub(super) enum MemberCommand {
 /// What is known of a member. What is not given stays as it is.
 #[derive(Args, Debug)]
 struct Values {
-    /// Display name.
+    /// Name as people write it, at most 255 characters.
     #[arg(long)]
     name: Option<DisplayName>,
-    /// Where a picture is.
+    /// URL of a picture, at most 2048 characters.
     #[arg(long, value_name = "URL")]
     avatar_url: Option<AvatarUrl>,
-    /// Role in the portal, which makes an end user.
+    /// Role in the portal, which makes an end user; at most 64 characters.
     #[arg(long, value_name = "ROLE")]
     portal_role: Option<PortalRole>,
-    /// Company.
+    /// The company that they work for, at most 255 characters.
     #[arg(long, value_name = "NAME")]
     company_name: Option<CompanyName>,
-    /// CRM status, such as trial or paying.
+    /// CRM status, such as trial or paying; at most 64 characters.
     #[arg(long, value_name = "STATUS")]
     customer_status: Option<CustomerStatus>,
     /// The language in which they are written to, such as en or pt-BR.
@@ -89,19 +89,19 @@ struct Values {
 
 #[derive(Args, Debug)]
 pub(super) struct Link {
-    /// The organization's handle.
+    /// The organization's slug.
     #[arg(long)]
     org: Slug,
-    /// Address. Who has it in another organization is the same user here.
+    /// Address, at most 320 characters. Who has it in another organization is the same user here.
     #[arg(long)]
     email: Option<Email>,
     /// A user who exists, by id.
     #[arg(long, value_name = "ID")]
     user_id: Option<UserId>,
-    /// What the link comes from [default: `api`].
+    /// What the link comes from, at most 64 characters [default: `api`].
     #[arg(long)]
     source: Option<Source>,
-    /// The source's own id.
+    /// The id that the source knows them by, at most 255 characters.
     #[arg(long, value_name = "ID", requires = "source")]
     external_id: Option<ExternalId>,
     /// Link staff: without `--role` with the one it has, or else the organization's default role.
@@ -113,13 +113,13 @@ pub(super) struct Link {
 
 #[derive(Args, Debug)]
 pub(super) struct Update {
-    /// The organization's handle.
+    /// The organization's slug.
     #[arg(long)]
     org: Slug,
-    /// The member.
+    /// The member's id.
     #[arg(long, value_name = "ID")]
     id: MemberId,
-    /// A new address.
+    /// A new address, at most 320 characters.
     #[arg(long)]
     email: Option<Email>,
     /// Whether it may do anything: true or false.
@@ -137,7 +137,7 @@ pub(super) struct Update {
 
 #[derive(Args, Debug)]
 pub(super) struct Which {
-    /// The organization's handle.
+    /// The organization's slug.
     #[arg(long)]
     org: Slug,
     #[command(flatten)]
@@ -160,17 +160,17 @@ struct By {
 
 #[derive(Args, Debug)]
 pub(super) struct One {
-    /// The organization's handle.
+    /// The organization's slug.
     #[arg(long)]
     org: Slug,
-    /// The member.
+    /// The member's id.
     #[arg(long, value_name = "ID")]
     id: MemberId,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct Filter {
-    /// The organization's handle.
+    /// The organization's slug.
     #[arg(long)]
     org: Slug,
     /// Only members with this role. May be given several times.

@@ -44,7 +44,7 @@ struct Global {
     /// The database, as a URL such as `sqlite:/var/lib/userbridge/users.db` [default: `sqlite:userbridge.db`]
     #[arg(long, env = "USERBRIDGE_DATABASE_URL", value_name = "URL", global = true)]
     database_url: Option<String>,
-    /// Print JSON, for scripts.
+    /// Print JSON: an object, or an array for a list.
     #[arg(long, global = true)]
     json: bool,
 }
@@ -83,11 +83,11 @@ impl Global {
     }
 }
 
-/// Runs one command.
+/// Runs one command and prints what it has to say.
 ///
 /// # Errors
 ///
-/// What to tell the person who called it, and the exit code.
+/// A message of one line and an exit code.
 pub async fn run(cli: Cli) -> Result<(), CliError> {
     let global = cli.global;
     match cli.command {
@@ -126,7 +126,7 @@ impl Session {
         })
     }
 
-    /// The live organization with this handle.
+    /// Not found: also one that was deleted.
     async fn organization(&self, slug: &Slug) -> Result<OrganizationId, CliError> {
         let key = OrganizationRef::Slug(slug.clone());
         Ok(self.directory.organization(Admin::OPERATOR, key).await?.id)

@@ -19,9 +19,9 @@ use crate::{
 pub(super) enum Org {
     /// Make an organization. Creates the database if there is none.
     Create {
-        /// Its handle: lower-case letters, digits and hyphens.
+        /// Its slug: lower-case letters, digits and single hyphens between them, at most 63.
         slug: Slug,
-        /// Its name as people write it [default: the slug].
+        /// Its name as people write it, at most 255 characters [default: the slug].
         #[arg(long)]
         name: Option<OrganizationName>,
     },
@@ -29,21 +29,21 @@ pub(super) enum Org {
     List,
     /// Show one organization.
     Show {
-        /// Its handle.
+        /// Its slug.
         slug: Slug,
     },
     /// Change an organization. What is not given stays as it is.
     Update(Update),
-    /// End an organization: its keys are dead at once, its data stays in the database.
+    /// Delete an organization: its keys are refused from the next request on, its data stays in the database.
     Delete {
-        /// Its handle.
+        /// Its slug.
         slug: Slug,
     },
 }
 
 #[derive(Args, Debug)]
 pub(super) struct Update {
-    /// Its handle.
+    /// Its present slug.
     #[arg(value_name = "SLUG")]
     organization: Slug,
     #[command(flatten)]
@@ -53,10 +53,10 @@ pub(super) struct Update {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = true)]
 struct Values {
-    /// A new handle.
+    /// Its new slug: lower-case letters, digits and single hyphens between them, at most 63.
     #[arg(long)]
     slug: Option<Slug>,
-    /// A new name.
+    /// Its new name, at most 255 characters.
     #[arg(long)]
     name: Option<OrganizationName>,
     /// The role that somebody gets who is linked as staff without one: owner, admin, editor, viewer or

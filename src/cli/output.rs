@@ -16,12 +16,11 @@ use crate::domain::{
 /// Most entries to ask the directory for at once.
 pub(super) const PAGE: u32 = 500;
 
-/// A thing that commands show.
+/// What a table or a JSON object is made of.
 pub(super) trait Show: Serialize {
     fn columns(&self) -> Columns<'_>;
 }
 
-/// An organization.
 #[derive(Serialize)]
 pub(super) struct OrganizationView {
     pub(super) id: String,
@@ -56,7 +55,7 @@ impl Show for OrganizationView {
     }
 }
 
-/// A key without its secret.
+/// A key without its text, which is not stored.
 #[derive(Serialize)]
 pub(super) struct KeyView {
     pub(super) id: String,
@@ -107,7 +106,6 @@ impl Show for KeyView {
     }
 }
 
-/// A team.
 #[derive(Serialize)]
 pub(super) struct TeamView {
     number: i64,
@@ -295,7 +293,6 @@ impl Show for AssociationView {
     }
 }
 
-/// A row of the event log.
 #[derive(Serialize)]
 pub(super) struct EventView {
     sequence: i64,
@@ -343,7 +340,7 @@ impl Show for EventView {
     }
 }
 
-/// Prints one thing.
+/// Prints a table of one row, or one JSON object.
 pub(super) fn one(global: &Global, value: &impl Show) -> Result<(), CliError> {
     if global.json {
         return json(value);
@@ -353,7 +350,7 @@ pub(super) fn one(global: &Global, value: &impl Show) -> Result<(), CliError> {
     Ok(table.flush()?)
 }
 
-/// Prints a value as one line of JSON.
+/// Prints one line of JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, value)?;

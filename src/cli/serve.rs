@@ -70,7 +70,7 @@ impl Serve {
     }
 }
 
-/// Says where it serves. The addresses are the real ones, also where port 0 was asked for.
+/// Prints the addresses: the real ones, also where port 0 was asked for.
 fn announce(global: &Global, server: &Server, demo: Option<&demo::Demo>) -> Result<(), CliError> {
     if global.json {
         return output::json(&serde_json::json!({

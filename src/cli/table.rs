@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 /// Rows that wait for their columns' widths. Further ones may be wider: a long list is not kept in memory.
 const WAITING: usize = 500;
 
-/// Blanks between columns.
+/// Between columns, in blanks.
 const GAP: usize = 2;
 
 /// Columns of a row: heading and cell.

@@ -14,14 +14,14 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TeamCommand {
-    /// Make a team.
+    /// Make a team without members.
     Create {
-        /// The organization's handle.
+        /// The organization's slug.
         #[arg(long)]
         org: Slug,
-        /// The team's handle, unique in the organization.
-        key: TeamSlug,
-        /// Its name [default: its handle].
+        /// Its slug, unique in the organization, at most 64 characters.
+        slug: TeamSlug,
+        /// Its name, at most 255 characters [default: its slug].
         #[arg(long)]
         name: Option<TeamName>,
     },
@@ -29,7 +29,7 @@ pub(super) enum TeamCommand {
     Rename {
         #[command(flatten)]
         which: Which,
-        /// Its new name.
+        /// Its new name, at most 255 characters.
         #[arg(long)]
         name: TeamName,
     },
@@ -37,7 +37,7 @@ pub(super) enum TeamCommand {
     Delete(Which),
     /// List teams.
     List {
-        /// The organization's handle.
+        /// The organization's slug.
         #[arg(long)]
         org: Slug,
     },
@@ -45,7 +45,7 @@ pub(super) enum TeamCommand {
     SetMembers {
         #[command(flatten)]
         which: Which,
-        /// A member. May be given several times; if not at all, the team is emptied.
+        /// A member's id. May be given several times; if not at all, the team is emptied.
         #[arg(long = "member", value_name = "ID")]
         members: Vec<MemberId>,
     },
@@ -53,10 +53,10 @@ pub(super) enum TeamCommand {
 
 #[derive(Args, Debug)]
 pub(super) struct Which {
-    /// The organization's handle.
+    /// The organization's slug.
     #[arg(long)]
     org: Slug,
-    /// The team's number.
+    /// The team's number, as `team list` shows it.
     number: i64,
 }
 
@@ -70,15 +70,15 @@ impl TeamCommand {
     async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
         let directory = &session.directory;
         match self {
-            Self::Create { org, key, name } => {
+            Self::Create { org, slug, name } => {
                 let grant = Write::operator(session.organization(&org).await?);
                 let name = match name {
                     Some(name) => name,
-                    // A key keeps all the rules of a name.
-                    None => TeamName::new(key.as_str()).map_err(std::io::Error::other)?,
+                    // A slug keeps all the rules of a name.
+                    None => TeamName::new(slug.as_str()).map_err(std::io::Error::other)?,
                 };
                 match directory
-                    .create_team(grant, key, name, Idempotency::never())
+                    .create_team(grant, slug, name, Idempotency::never())
                     .await?
                 {
                     Idempotent::Fresh(team) => output::one(global, &TeamView::from(team)),

@@ -48,7 +48,6 @@ pub(crate) enum Form {
 
 /// A server on free ports, with a database of its own that is gone with it.
 pub(crate) struct TestApp {
-    /// The server.
     pub server: Server,
     /// A client that follows no redirects.
     pub http: reqwest::Client,
@@ -59,12 +58,10 @@ pub(crate) struct TestApp {
     folder: TempDir,
 }
 
-/// What the gateway answered.
+/// Of the gateway, read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// HTTP status.
     pub status: u16,
-    /// All headers.
     pub headers: HeaderMap,
     /// The body as it came.
     pub body: String,
@@ -73,19 +70,16 @@ pub(crate) struct Answer {
 /// An organization and its public key.
 #[derive(Clone, Debug)]
 pub(crate) struct Tenant {
-    /// The organization.
     pub organization: Organization,
-    /// The secret of its key.
+    /// The text of its key, as clients send it.
     pub key: String,
 }
 
 impl TestApp {
-    /// Starts it.
     pub(crate) async fn start(form: Form) -> Self {
         Self::start_within(form, Limits::new(ConnectionLimit::new(4096))).await
     }
 
-    /// Starts it with other limits.
     pub(crate) async fn start_within(form: Form, limits: Limits) -> Self {
         Self::start_with(form, limits, WatchLimits::default()).await
     }
@@ -139,7 +133,6 @@ impl TestApp {
         }
     }
 
-    /// The server's database.
     pub(crate) fn database_url(&self) -> &str {
         &self.database_url
     }
@@ -163,7 +156,6 @@ impl TestApp {
         Rules(storage.unwrap())
     }
 
-    /// An organization.
     pub(crate) async fn organization(&self, slug: &str) -> Organization {
         let name = OrganizationName::new(slug).unwrap();
         let slug = Slug::new(slug).unwrap();
@@ -180,12 +172,12 @@ impl TestApp {
         Tenant { organization, key }
     }
 
-    /// The secret of a new key.
+    /// The text of a new key.
     pub(crate) async fn key(&self, organization: &Organization, scopes: &[Scope]) -> String {
         self.key_of(Some(organization), scopes).await
     }
 
-    /// The secret of a new key that is bound to no organization.
+    /// The text of a new key that is bound to no organization.
     pub(crate) async fn deployment_key(&self, scopes: &[Scope]) -> String {
         self.key_of(None, scopes).await
     }
@@ -272,17 +264,14 @@ impl TestApp {
 
     // JSON.
 
-    /// `POST /api/external/v1/users/retrieve`.
     pub(crate) async fn retrieve_json(&self, body: impl Into<Body>) -> Answer {
         self.post("/api/external/v1/users/retrieve", body).await
     }
 
-    /// `POST /api/external/v1/users/delete`.
     pub(crate) async fn delete_json(&self, body: impl Into<Body>) -> Answer {
         self.post("/api/external/v1/users/delete", body).await
     }
 
-    /// `POST /api/external/v1/ping`.
     pub(crate) async fn ping_json(&self, body: impl Into<Body>) -> Answer {
         self.post("/api/external/v1/ping", body).await
     }
@@ -301,17 +290,14 @@ impl TestApp {
 
     // gRPC.
 
-    /// A connection to the server's gRPC services.
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// `UserService.Retrieve` by id.
     pub(crate) async fn retrieve(&self, key: &str, user_id: &str) -> Result<User, Status> {
         self.retrieve_by(key, By::UserId(user_id.to_owned())).await
     }
 
-    /// `UserService.Retrieve` by address.
     pub(crate) async fn retrieve_email(&self, key: &str, email: &str) -> Result<User, Status> {
         self.retrieve_by(key, By::Email(email.to_owned())).await
     }
@@ -322,7 +308,6 @@ impl TestApp {
         Ok(response.into_inner().user.unwrap())
     }
 
-    /// `UserService.Delete`.
     pub(crate) async fn delete(&self, key: &str, user_id: &str) -> Result<(), Status> {
         let user_id = user_id.to_owned();
         self.users()
@@ -331,7 +316,6 @@ impl TestApp {
         Ok(())
     }
 
-    /// `UserService.Ping`.
     pub(crate) async fn ping(&self, key: &str) -> Result<PingResponse, Status> {
         Ok(self
             .users()
@@ -340,7 +324,6 @@ impl TestApp {
             .into_inner())
     }
 
-    /// The client itself.
     pub(crate) fn users(&self) -> UserServiceClient<Channel> {
         UserServiceClient::new(self.channel())
     }
@@ -368,7 +351,6 @@ pub(crate) fn first<T>(answer: Idempotent<T>) -> T {
     }
 }
 
-/// A request that carries a key.
 pub(crate) fn with_key<T>(message: T, key: &str) -> Request<T> {
     let mut request = Request::new(message);
     let value = format!("Bearer {key}").parse().unwrap();
@@ -387,7 +369,6 @@ impl Answer {
         }
     }
 
-    /// The body, parsed.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }

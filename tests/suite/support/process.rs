@@ -61,7 +61,6 @@ impl Process {
         line
     }
 
-    /// Its id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -103,13 +102,10 @@ impl Drop for Process {
 
 /// A server of JSON and gRPC, as a process.
 pub(crate) struct Serve {
-    /// The process.
     pub process: Process,
-    /// Where it serves gRPC.
     pub grpc_addr: SocketAddr,
-    /// Where it serves JSON.
     pub http_addr: SocketAddr,
-    /// All that it said when it was ready.
+    /// The object that it prints when it is ready.
     pub announced: Value,
 }
 
@@ -142,16 +138,13 @@ impl Serve {
 /// A run of `userbridge` that has ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// Exit code.
     pub code: i32,
-    /// What it printed.
     pub stdout: String,
-    /// What it said of errors.
     pub stderr: String,
 }
 
 impl Finished {
-    /// What it printed, parsed.
+    /// What it printed. It must have succeeded.
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{self:?}");
         serde_json::from_str(&self.stdout).unwrap()

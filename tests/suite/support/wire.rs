@@ -7,15 +7,12 @@ use tokio::{
     net::TcpStream,
 };
 
-/// One connection.
 pub(crate) struct Wire {
     stream: BufReader<TcpStream>,
 }
 
-/// What came back on it.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    /// HTTP status.
     pub status: u16,
     /// Names in lower case, and values.
     pub headers: Vec<(String, String)>,
@@ -24,7 +21,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// The value of a header.
+    /// Of the first header with this name, in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers
@@ -34,7 +31,6 @@ impl Reply {
 }
 
 impl Wire {
-    /// Connects.
     pub(crate) async fn open(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).await.unwrap();
         stream.set_nodelay(true).unwrap();
