@@ -140,15 +140,16 @@ async fn database(members: i64) -> Result<PathBuf> {
         .await;
     let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&new)).await?;
     let id = ORGANIZATION.as_uuid().as_bytes().to_vec();
-    sqlx::query("INSERT INTO organizations (id, slug, name, created_at, last_member_number) VALUES ($1, 'big', 'Big', 0, $2)")
-        .bind(&id)
-        .bind(members)
-        .execute(&mut connection)
-        .await?;
-    sqlx::query("INSERT INTO teams (organization_id, number, key, name, created_at) VALUES ($1, 1, 'root', 'Root', 0)")
-        .bind(&id)
-        .execute(&mut connection)
-        .await?;
+    sqlx::query(
+        "INSERT INTO organizations (id, slug, name, created_at) VALUES ($1, 'big', 'Big', 0);
+         INSERT INTO organization_counters (organization_id, members, teams) VALUES ($1, $2, 1);
+         INSERT INTO member_counts (organization_id, role, live) VALUES ($1, '', $2);
+         INSERT INTO teams (organization_id, number, slug, name, created_at) VALUES ($1, 1, 'root', 'Root', 0)",
+    )
+    .bind(&id)
+    .bind(members)
+    .execute(&mut connection)
+    .await?;
     let style = ProgressStyle::with_template("seeding {bar:40} {human_pos} of {human_len} {eta}")?;
     let progress = ProgressBar::new(members.unsigned_abs()).with_style(style);
     let mut done = 0;

@@ -25,6 +25,26 @@ pub(crate) async fn run(database: &Path, mut first: u64) -> Result<()> {
         first += seed::ROWS;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         seed::insert(&mut transaction, &batch).await?;
+        // The members of a batch are of as many organizations, and their numbers are greater than any before.
+        let mut counters = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO organization_counters (organization_id, members, events) ",
+        );
+        counters.push_values(&batch, |mut row, person| {
+            row.push_bind(people::organization_id(person.organization).as_bytes().to_vec())
+                .push_bind(person.member_number())
+                .push_bind(person.member_number());
+        });
+        counters.push(" ON CONFLICT DO UPDATE SET members = excluded.members, events = excluded.events");
+        counters.build().execute(&mut *transaction).await?;
+        let mut counts =
+            QueryBuilder::<Sqlite>::new("INSERT INTO member_counts (organization_id, role, live) ");
+        counts.push_values(&batch, |mut row, person| {
+            row.push_bind(people::organization_id(person.organization).as_bytes().to_vec())
+                .push_bind("")
+                .push_bind(1);
+        });
+        counts.push(" ON CONFLICT DO UPDATE SET live = live + 1");
+        counts.build().execute(&mut *transaction).await?;
         let mut events = QueryBuilder::<Sqlite>::new(
             "INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields) ",
         );

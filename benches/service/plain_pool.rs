@@ -49,9 +49,11 @@ const REVOKE: &str = "
     RETURNING id";
 
 const APPEND: &str = "
+    UPDATE member_counts SET live = live - 1 WHERE organization_id = $1 AND role = '';
+    UPDATE organization_counters SET events = events + 1 WHERE organization_id = $1;
     INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
-    SELECT $1, coalesce(max(sequence), 0) + 1, 'member.revoked', $2, $3, 'operator', $4, 'revoked_at'
-    FROM events WHERE organization_id = $1";
+    SELECT $1, events, 'member.revoked', $2, $3, 'operator', $4, 'revoked_at'
+    FROM organization_counters WHERE organization_id = $1";
 
 pub(crate) struct PlainPool {
     pool: SqlitePool,

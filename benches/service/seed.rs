@@ -135,8 +135,10 @@ async fn organizations(connection: &mut SqliteConnection, people: &People) -> Re
         let key = people.key(organization);
         let last_number = (people.members + ORGANIZATIONS - 1 - organization) / ORGANIZATIONS;
         sqlx::query(
-            "INSERT INTO organizations (id, slug, name, created_at, ordinal, last_member_number)
-             VALUES ($1, $2, $3, 0, $4, $5)",
+            "INSERT INTO organizations (id, slug, name, created_at, ordinal) VALUES ($1, $2, $3, 0, $4);
+             INSERT INTO organization_counters (organization_id, members, teams) VALUES ($1, $5, 1);
+             INSERT INTO member_counts (organization_id, role, live) VALUES ($1, '', $5);
+             INSERT INTO teams (organization_id, number, slug, name, created_at) VALUES ($1, 1, 'root', 'Root', 0)",
         )
         .bind(&id.as_bytes()[..])
         .bind(format!("organization-{organization}"))
@@ -145,10 +147,6 @@ async fn organizations(connection: &mut SqliteConnection, people: &People) -> Re
         .bind(last_number.cast_signed())
         .execute(&mut *transaction)
         .await?;
-        sqlx::query("INSERT INTO teams (organization_id, number, key, name, created_at) VALUES ($1, 1, 'root', 'Root', 0)")
-            .bind(&id.as_bytes()[..])
-            .execute(&mut *transaction)
-            .await?;
         sqlx::query(
             "INSERT INTO api_keys (organization_id, id, digest, hint, scopes, created_at)
              VALUES ($1, $2, $3, $4, 'public_api', 0)",
