@@ -37,7 +37,7 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
 }
 
 impl DirectoryCell {
-    /// The directory, and leave to read it.
+    /// The directory, and a grant to read an organization.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl DirectoryCell {
         Ok((directory, grant))
     }
 
-    /// The directory, and leave to change it.
+    /// The directory, and a grant to change an organization.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl DirectoryCell {
         Ok((directory, grant))
     }
 
-    /// The directory, and leave to manage it.
+    /// The directory, and a grant to manage organizations and keys.
     ///
     /// # Errors
     ///

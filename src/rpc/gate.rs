@@ -102,8 +102,8 @@ where
         let judged = self.judged;
         Box::pin(async move {
             let answer = match judged {
-                Judged::First(area) => known(&directory, area, request, &mut inner).await,
-                Judged::WithMessage => asked(&directory, request, &mut inner).await,
+                Judged::First(area) => judged_first(&directory, area, request, &mut inner).await,
+                Judged::WithMessage => judged_by_method(&directory, request, &mut inner).await,
             };
             Ok(answer.unwrap_or_else(Status::into_http))
         })
@@ -111,7 +111,7 @@ where
 }
 
 /// A call whose key is judged first.
-async fn known<S>(
+async fn judged_first<S>(
     directory: &DirectoryCell,
     area: Area,
     request: Request<Body>,
@@ -140,7 +140,7 @@ where
 }
 
 /// A call whose key the method judges.
-async fn asked<S>(
+async fn judged_by_method<S>(
     directory: &DirectoryCell,
     request: Request<Body>,
     inner: &mut S,

@@ -1,7 +1,6 @@
 //! `userbridge.users.v1.UserService`.
 
 use tonic::{Request, Response, Status};
-use tonic_types::FieldViolation;
 
 use super::{
     DirectoryCell, auth,
@@ -9,11 +8,11 @@ use super::{
         DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse, User,
         retrieve_request::By, user_service_server::UserService,
     },
-    status::invalid_argument,
     time::timestamp,
+    violations::{Violations, valid},
 };
 use crate::{
-    domain::{KeyDigest, MemberLookup, PublicMember, UserId},
+    domain::{KeyDigest, MemberLookup, PublicMember},
     service::Directory,
 };
 
@@ -29,7 +28,8 @@ impl UserService for Users {
     ) -> Result<Response<RetrieveResponse>, Status> {
         let directory = self.directory.get()?;
         let key = auth::presented(&request)?;
-        let lookup = judged(directory, key, lookup(request.into_inner())).await?;
+        let by = request.into_inner().by;
+        let lookup = read(directory, key, |violations| lookup(by, violations)).await?;
         let member = directory.retrieve_user(key, lookup).await?;
         Ok(Response::new(RetrieveResponse {
             user: Some(user(member)),
@@ -39,7 +39,8 @@ impl UserService for Users {
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
         let directory = self.directory.get()?;
         let key = auth::presented(&request)?;
-        let user = judged(directory, key, user_id(&request.into_inner().user_id)).await?;
+        let id = request.into_inner().user_id;
+        let user = read(directory, key, |violations| violations.id("user_id", &id)).await?;
         directory.delete_user(key, user).await?;
         Ok(Response::new(DeleteResponse {}))
     }
@@ -56,27 +57,24 @@ impl UserService for Users {
 }
 
 /// What a request asks about. If it is not valid, the key is judged before that is said.
-async fn judged<T>(directory: &Directory, key: KeyDigest, request: Result<T, Status>) -> Result<T, Status> {
+async fn read<T>(
+    directory: &Directory,
+    key: KeyDigest,
+    read: impl FnOnce(&mut Violations) -> Option<T>,
+) -> Result<T, Status> {
+    let request = valid(read);
     if request.is_err() {
         directory.check_public_key(key).await?;
     }
     request
 }
 
-fn lookup(request: RetrieveRequest) -> Result<MemberLookup, Status> {
-    match request.by {
-        Some(By::UserId(text)) => Ok(MemberLookup::UserId(user_id(&text)?)),
-        Some(By::Email(email)) => Ok(MemberLookup::Email(email)),
-        None => Err(invalid("by", "exactly one of user_id and email is required")),
+fn lookup(by: Option<By>, violations: &mut Violations) -> Option<MemberLookup> {
+    match by {
+        Some(By::UserId(id)) => violations.id("user_id", &id).map(MemberLookup::UserId),
+        Some(By::Email(email)) => Some(MemberLookup::Email(email)),
+        None => violations.check("by", Err("exactly one of user_id and email is required")),
     }
-}
-
-fn user_id(text: &str) -> Result<UserId, Status> {
-    text.parse().map_err(|_| invalid("user_id", "must be a UUID"))
-}
-
-fn invalid(field: &str, description: &str) -> Status {
-    invalid_argument(vec![FieldViolation::new(field, description)])
 }
 
 fn user(member: PublicMember) -> User {
