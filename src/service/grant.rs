@@ -179,7 +179,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Missing::Organization`]: the one that was named is not there or not the key's.
+    /// [`Resource::Organization`]: the one that was named is not there or not the key's.
     pub async fn access_of(
         &self,
         caller: &Caller,
