@@ -157,7 +157,6 @@ impl KeyDigest {
         Self(Sha256::digest(presented).into())
     }
 
-    /// Its bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -173,7 +172,6 @@ impl fmt::Debug for KeyDigest {
 /// A key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Names it.
     pub id: ApiKeyId,
     /// The one organization it speaks for. None: it speaks for all, and each call names one.
     pub organization_id: Option<OrganizationId>,
@@ -181,7 +179,6 @@ pub struct ApiKey {
     pub scopes: Scopes,
     /// The first characters of the secret.
     pub hint: String,
-    /// When it was made.
     pub created_at: Timestamp,
     /// From then on it is dead.
     pub expires_at: Option<Timestamp>,

@@ -22,16 +22,13 @@ pub enum Conflict {
 /// What can be missing.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Resource {
-    /// A live organization.
     #[error("organization not found")]
     Organization,
     /// A user, or a live member that is this user.
     #[error("user not found")]
     User,
-    /// A member.
     #[error("member not found")]
     Member,
-    /// A team.
     #[error("team not found")]
     Team,
     /// A key, or one that can still be used for this.
@@ -54,7 +51,6 @@ pub enum Precondition {
     /// Its personal data was removed.
     #[error("the member's data has been erased")]
     MemberErased,
-    /// It is live.
     #[error("the member is not revoked")]
     MemberNotRevoked,
     /// The root team can't be removed.

@@ -42,7 +42,6 @@ impl FromStr for Actor {
 
 macro_rules! event_kinds {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
-        /// What happened.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum EventKind {
             $($(#[$doc])* $variant,)+
@@ -120,7 +119,6 @@ pub struct Event {
     pub sequence: i64,
     /// Whose log it is in. None: that of the deployment.
     pub organization_id: Option<OrganizationId>,
-    /// What happened.
     pub kind: EventKind,
     /// The member it happened to, if it did to one.
     pub member_id: Option<MemberId>,
@@ -130,11 +128,9 @@ pub struct Event {
     pub api_key_id: Option<ApiKeyId>,
     /// The team it happened to, if it did to one.
     pub team: Option<TeamNumber>,
-    /// Who did it.
     pub actor: Actor,
     /// What the change came from, if that was said.
     pub source: Option<Source>,
-    /// When.
     pub at: Timestamp,
     /// Names of the fields that have another value than before.
     pub fields: Vec<String>,
@@ -143,7 +139,6 @@ pub struct Event {
 /// Who does something, when, and what for: what the event log says of every change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Who.
     pub actor: Actor,
     /// When. It is also the time that the changed row gets.
     pub at: Timestamp,
@@ -154,13 +149,9 @@ pub struct Change {
 /// What a change happens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// The organization itself.
     Organization,
-    /// A key.
     ApiKey(ApiKeyId),
-    /// A member.
     Member(MemberId, UserId),
-    /// A team.
     Team(TeamNumber),
 }
 

@@ -10,7 +10,6 @@ pub const RESPONSE_KEPT: Duration = Duration::from_hours(24);
 /// What tells a repeated request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// The caller.
     pub api_key: ApiKeyId,
     /// The caller's own name for the request.
     pub key: String,

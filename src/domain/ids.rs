@@ -22,7 +22,6 @@ macro_rules! id {
                 Self(uuid)
             }
 
-            /// The value.
             #[must_use]
             pub const fn as_uuid(&self) -> &Uuid {
                 &self.0
@@ -64,10 +63,7 @@ macro_rules! time_ordered {
     };
 }
 
-id!(
-    /// A tenant.
-    OrganizationId
-);
+id!(OrganizationId);
 id!(
     /// A person, the same in every organization.
     UserId

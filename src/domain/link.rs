@@ -19,7 +19,6 @@ pub struct LinkRequest {
     pub staff: bool,
 }
 
-/// What linking did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkOutcome {
     /// There was no live link; now there is.
@@ -33,9 +32,7 @@ pub enum LinkOutcome {
 /// A link and how it came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linked {
-    /// The link.
     pub member: Member,
-    /// What linking did.
     pub outcome: LinkOutcome,
 }
 
@@ -44,16 +41,13 @@ pub struct Linked {
 pub struct Association {
     /// The organization, live.
     pub organization: Organization,
-    /// The link.
     pub member_id: MemberId,
-    /// The role there.
     pub role: Option<Role>,
 }
 
 /// The receipt of an erasure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Erasure {
-    /// When.
     pub at: Timestamp,
     /// The event that proves it.
     pub sequence: i64,

@@ -16,7 +16,6 @@ macro_rules! names {
         }
 
         impl $name {
-            /// All of them.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// Its name in the database and on the command line.
@@ -133,7 +132,6 @@ impl Access {
 /// Where a member came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// What linked it.
     pub source: Source,
     /// The source's own id, unique among live members of the source.
     pub external_id: Option<ExternalId>,
@@ -142,15 +140,12 @@ pub struct Origin {
 /// A member, live or revoked, with all that is managed about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The link.
     pub id: MemberId,
-    /// The person.
     pub user_id: UserId,
     /// The organization's own copy of it: no other organization sees or changes it.
     pub profile: Profile,
     /// When the link was made.
     pub created_at: Timestamp,
-    /// Its number.
     pub number: MemberNumber,
     /// Since when it has its address, or none, live without a break.
     pub email_since: Timestamp,
@@ -160,7 +155,6 @@ pub struct Member {
     pub origin: Origin,
     /// Teams it was put in, ascending.
     pub teams: Vec<TeamNumber>,
-    /// Its main team.
     pub primary_team: TeamNumber,
     /// When it was last changed.
     pub updated_at: Timestamp,
@@ -189,13 +183,10 @@ impl From<Member> for PublicMember {
 /// An address in the time in which a link had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldAddress {
-    /// The link.
     pub member_id: MemberId,
-    /// Its number.
     pub number: MemberNumber,
     /// The first version of the link that did not have it any more; the highest number there is while it has it.
     pub version: i64,
-    /// The address.
     pub email: Email,
     /// Since when the link had it, live without a break.
     pub since: Timestamp,

@@ -27,7 +27,6 @@ pub struct Organization {
     pub default_role: Role,
     /// Members revoked this many days ago are erased. None: never.
     pub retention_days: Option<u16>,
-    /// When it was made.
     pub created_at: Timestamp,
     /// When it was deleted. Its rows stay.
     pub deleted_at: Option<Timestamp>,
@@ -60,9 +59,7 @@ impl Organization {
 /// One way to name an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrganizationRef {
-    /// Its id.
     Id(OrganizationId),
-    /// Its slug.
     Slug(Slug),
 }
 

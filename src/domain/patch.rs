@@ -9,21 +9,13 @@ use super::{
 /// clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberPatch {
-    /// Address.
     pub email: Option<Option<Email>>,
-    /// Display name.
     pub name: Option<Option<DisplayName>>,
-    /// Picture.
     pub avatar_url: Option<Option<AvatarUrl>>,
-    /// Role in the portal.
     pub portal_role: Option<Option<PortalRole>>,
-    /// Company.
     pub company_name: Option<Option<CompanyName>>,
-    /// CRM status.
     pub customer_status: Option<Option<CustomerStatus>>,
-    /// Language.
     pub locale: Option<Option<Locale>>,
-    /// Access role.
     pub role: Option<Option<Role>>,
     /// Whether it may do anything.
     pub enabled: Option<bool>,
@@ -33,7 +25,6 @@ pub struct MemberPatch {
     pub external_id: Option<Option<ExternalId>>,
     /// The set of teams, ascending, each once.
     pub teams: Option<Vec<TeamNumber>>,
-    /// Main team.
     pub primary_team: Option<TeamNumber>,
 }
 
@@ -49,7 +40,6 @@ impl MemberPatch {
         self
     }
 
-    /// Changes the member.
     pub fn apply(self, member: &mut Member) {
         let profile = &mut member.profile;
         set(&mut profile.email, self.email);

@@ -49,15 +49,11 @@ impl Default for PortalRole {
 pub struct Profile {
     /// Unique among the organization's live members.
     pub email: Option<Email>,
-    /// Display name.
     pub name: Option<DisplayName>,
-    /// Picture.
     pub avatar_url: Option<AvatarUrl>,
     /// Role in the portal. None: no end user.
     pub portal_role: Option<PortalRole>,
-    /// Company.
     pub company_name: Option<CompanyName>,
-    /// CRM status.
     pub customer_status: Option<CustomerStatus>,
     /// The language in which the user is written to.
     pub locale: Option<Locale>,
@@ -66,9 +62,7 @@ pub struct Profile {
 /// A live link of a user to one organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicMember {
-    /// The link.
     pub id: MemberId,
-    /// The person.
     pub user_id: UserId,
     /// What the organization knows of them.
     pub profile: Profile,
@@ -79,7 +73,6 @@ pub struct PublicMember {
 /// What a member is looked up by. An email is taken as given: one that no member can have finds none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberLookup {
-    /// The person.
     UserId(UserId),
     /// The address in this organization, byte for byte.
     Email(String),

@@ -5,9 +5,7 @@ use super::{Email, ExternalId, Member, MemberId, MemberNumber, Role, Source, Tea
 /// One way to name a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberRef {
-    /// Its id.
     Id(MemberId),
-    /// Its number.
     Number(MemberNumber),
     /// The user it links. Only a live one.
     UserId(UserId),
@@ -20,7 +18,6 @@ pub enum MemberRef {
 /// From a moment on and until before another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeRange {
-    /// At or after.
     pub from: Option<Timestamp>,
     /// Before.
     pub until: Option<Timestamp>,
@@ -33,11 +30,8 @@ pub struct MemberFilter {
     pub roles: Vec<Option<Role>>,
     /// End users or not.
     pub end_user: Option<bool>,
-    /// In this team.
     pub team: Option<TeamNumber>,
-    /// Enabled or not.
     pub enabled: Option<bool>,
-    /// From this source.
     pub source: Option<Source>,
     /// The address has any of these parts, whatever their letter case. Empty: all.
     pub email_parts: Vec<String>,
@@ -61,7 +55,6 @@ impl MemberFilter {
     }
 }
 
-/// In which order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MemberOrder {
     /// As they were linked.
@@ -74,7 +67,6 @@ pub enum MemberOrder {
 /// The last member of the page before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// Its number.
     pub number: MemberNumber,
     /// Its name, where names give the order.
     pub name: Option<String>,
@@ -100,9 +92,7 @@ const SHORT_SKIP: u64 = 10_000;
 /// One page of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberQuery {
-    /// Which.
     pub filter: MemberFilter,
-    /// In which order.
     pub order: MemberOrder,
     /// The other way round.
     pub descending: bool,

@@ -7,7 +7,6 @@ text!(
     TeamSlug, max 64
 );
 text!(
-    /// A team's name.
     TeamName, max 255
 );
 
@@ -20,7 +19,6 @@ pub struct Team {
     pub slug: TeamSlug,
     /// Not unique.
     pub name: TeamName,
-    /// When it was made.
     pub created_at: Timestamp,
 }
 

@@ -63,7 +63,6 @@ macro_rules! text {
                 Ok(Self(text))
             }
 
-            /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0

@@ -26,7 +26,6 @@ pub enum Expiry {
 /// A new key and, for the only time, its secret.
 #[derive(Debug)]
 pub struct CreatedApiKey {
-    /// All but the secret.
     pub key: ApiKey,
     /// What its owner sends.
     pub secret: ApiKeySecret,
@@ -189,7 +188,6 @@ impl Directory {
 /// What a key gets that is put in the place of another.
 #[derive(Clone, Debug)]
 pub struct Successor {
-    /// Names it.
     pub id: ApiKeyId,
     /// The first characters of its secret.
     pub hint: String,

@@ -7,7 +7,6 @@ use crate::{
     storage::StoreError,
 };
 
-/// Why not.
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// The key is missing, unknown, revoked, expired, or lacks the scope. Which of these is nobody's business.

@@ -6,7 +6,6 @@ use crate::domain::{Actor, ApiKey, KeyDigest, OrganizationId, Resource, Scope, S
 /// What a caller shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Credential {
-    /// Of the key.
     pub key: KeyDigest,
     /// The organization that the call is about, where the key does not say it.
     pub organization: Option<OrganizationId>,
@@ -39,7 +38,6 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Of the key.
     #[must_use]
     pub const fn digest(&self) -> KeyDigest {
         self.digest
@@ -68,20 +66,20 @@ pub struct Access {
     pub may_write: bool,
 }
 
-/// Leave to read one organization's directory.
+/// Permission to read one organization's directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Read {
     pub(super) organization: OrganizationId,
 }
 
-/// Leave to change one organization's directory.
+/// Permission to change one organization's directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Write {
     pub(super) organization: OrganizationId,
     pub(super) actor: Actor,
 }
 
-/// Leave to manage organizations and keys.
+/// Permission to manage organizations and keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Admin {
     /// The one organization that it is about. None: all.
@@ -196,7 +194,7 @@ impl Directory {
         })
     }
 
-    /// Leave to read, for a key with a scope of the directory.
+    /// Permission to read, for a key with a scope of the directory.
     ///
     /// # Errors
     ///
@@ -212,7 +210,7 @@ impl Directory {
         })
     }
 
-    /// Leave to read, for a key that is looked at now: again and again while a call lasts.
+    /// Permission to read, for a key that is looked at now: again and again while a call lasts.
     ///
     /// # Errors
     ///
@@ -222,7 +220,7 @@ impl Directory {
         self.grant_read_to(&caller, credential.organization).await
     }
 
-    /// Leave to change, for a key with the scope `directory.write`.
+    /// Permission to change, for a key with the scope `directory.write`.
     ///
     /// # Errors
     ///
@@ -242,7 +240,7 @@ impl Directory {
         })
     }
 
-    /// Leave to manage, for a key with the scope `admin`.
+    /// Permission to manage, for a key with the scope `admin`.
     ///
     /// # Errors
     ///

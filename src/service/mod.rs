@@ -1,8 +1,10 @@
 //! Use cases: what may happen, and who may ask for it.
 //!
-//! One file for each subject. A use case takes leave to do it first: a grant, which `grant` gives for a key that
-//! allows it, and to the operator. Only the published contract (`users`) looks at the key itself, because there the key
-//! and the user are found in one step.
+//! One file for each subject: methods of [`Directory`], each with the grant that its caller must have, and under them the
+//! [`rules`] that they run in a transaction. `grant` gives grants, for a key that allows it and to the operator. Only the
+//! published contract (`users`) judges the key itself, because there the key and the user are found in one step.
+//!
+//! To add a change: its rule, a method that runs it, a line in [`rules`], and cases in `tests/suite/storage/`.
 
 mod api_keys;
 mod error;
@@ -74,7 +76,6 @@ impl Directory {
         }
     }
 
-    /// The directory's time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()

@@ -13,9 +13,7 @@ use crate::{
 /// Whose key it is, and what time it is here.
 #[derive(Clone, Debug)]
 pub struct Ping {
-    /// The key's organization.
     pub organization: Organization,
-    /// The directory's time.
     pub time: Timestamp,
 }
 

@@ -29,7 +29,6 @@ const REST: u32 = 9;
 /// How many watches there may be, and how often they say something.
 #[derive(Clone, Copy, Debug)]
 pub struct WatchLimits {
-    /// In all.
     pub total: usize,
     /// Of one organization's events.
     pub organization: usize,

@@ -29,9 +29,7 @@ pub struct AddressHolders {
 /// A live link of a user to a live organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveLink {
-    /// Where it is.
     pub organization: OrganizationId,
-    /// Its address.
     pub email: Option<Email>,
 }
 

@@ -10,8 +10,8 @@ use super::{
     TeamWrites,
 };
 
-/// What rules are made of: small reads and writes inside one transaction. Each sees what those before it wrote. After an
-/// error that is none of [`StoreError::Conflict`] the transaction is lost, whatever its rule makes of it.
+/// What rules are made of: small reads and writes inside one transaction. Each sees what those before it wrote. A rule that
+/// got an error of one of them fails: an engine may have lost the transaction.
 pub trait Transaction:
     OrganizationWrites + ApiKeyWrites + MemberWrites + TeamWrites + EventWrites + IdempotencyWrites + Send
 {

@@ -25,7 +25,6 @@ pub enum Exported {
 /// What an export has reached. Links come first, then addresses, then events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExportPlace {
-    /// Nothing.
     #[default]
     Start,
     /// The link with this number.
@@ -37,7 +36,6 @@ pub enum ExportPlace {
 }
 
 impl Exported {
-    /// Its place in the export.
     #[must_use]
     pub const fn place(&self) -> ExportPlace {
         match self {

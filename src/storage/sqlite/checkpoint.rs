@@ -89,7 +89,7 @@ impl Checkpointer {
         }
     }
 
-    /// Leave to move the log oneself.
+    /// Keeps this task from moving the log until it is dropped.
     pub(super) async fn turn(&self) -> OwnedMutexGuard<()> {
         self.turn.clone().lock_owned().await
     }

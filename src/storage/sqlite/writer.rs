@@ -1,7 +1,7 @@
 //! Group commit: one connection makes every change, and changes that wait together share one transaction and so one
 //! wait for the disk.
 //!
-//! Each change runs in a savepoint of its own: one that fails is undone alone. Nobody is told of success before the
+//! Each change runs in a savepoint of its own: one that fails is undone alone. A change is acknowledged when the
 //! commit is on disk. A caller that went away harms nobody: its change is made or not, whole.
 //!
 //! A transaction that does not end as it should leaves a connection of which nothing is known, so another one takes its
