@@ -64,7 +64,7 @@ pub struct KeptResponse {
     /// What [`Idempotency::encode`] wrote. Empty once it is erased.
     pub response: Vec<u8>,
     /// It was about a member whose data is erased since.
-    pub is_erased: bool,
+    pub erased: bool,
     /// When the request was made.
     pub at: Timestamp,
 }

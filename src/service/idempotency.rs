@@ -97,7 +97,7 @@ async fn replay(
     let kept = tx.kept_response(organization, key).await?;
     match kept.filter(|kept| kept.at > newest_expired(now)) {
         None => Ok(None),
-        Some(kept) if kept.is_erased => Err(Precondition::MemberErased.into()),
+        Some(kept) if kept.erased => Err(Precondition::MemberErased.into()),
         Some(kept) if kept.request == key.request => Ok(Some(kept.response)),
         Some(_) => Err(Precondition::IdempotencyKeyReused.into()),
     }

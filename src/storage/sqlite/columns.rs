@@ -2,17 +2,25 @@
 
 use sqlx::{
     FromRow, Row as _, Sqlite,
-    query::Query,
+    query::{Query, QueryAs},
     sqlite::{SqliteArguments, SqliteRow},
 };
 
 use crate::{
-    domain::{ApiKey, Event, MemberNumber, Organization, Team},
+    domain::{ApiKey, Event, KeptResponse, MemberNumber, Organization, Team},
     storage::values::organization_of,
 };
 
 /// A statement whose parameters are being bound.
 pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// A query for rows.
+pub(super) type Select<'q, T> = QueryAs<'q, Sqlite, T, SqliteArguments>;
+
+/// What is read from a row.
+pub(super) trait Stored: for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
+
+impl<T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin> Stored for T {}
 
 /// A struct whose fields are columns of the same names.
 pub(super) trait Columns {
@@ -52,6 +60,13 @@ columns!(Team {
     slug,
     name,
     created_at
+});
+
+columns!(KeptResponse {
+    request,
+    response,
+    erased,
+    at
 });
 
 /// The columns of `organizations AS o` that an [`Organization`] is read from.

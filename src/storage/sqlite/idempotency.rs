@@ -1,24 +1,12 @@
 //! Responses that are kept for repeated requests.
 
 use async_trait::async_trait;
-use sqlx::{FromRow, Row as _, sqlite::SqliteRow};
 
 use super::{SqliteStorage, transaction::SqliteTransaction};
 use crate::{
     domain::{IdempotencyKey, KeptResponse, OrganizationId, Timestamp},
     storage::{IdempotencyStore, IdempotencyWrites, StoreError, values::organization_column},
 };
-
-impl FromRow<'_, SqliteRow> for KeptResponse {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            request: row.try_get("request")?,
-            response: row.try_get("response")?,
-            is_erased: row.try_get("erased")?,
-            at: row.try_get("at")?,
-        })
-    }
-}
 
 #[async_trait]
 impl IdempotencyStore for SqliteStorage {

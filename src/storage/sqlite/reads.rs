@@ -8,14 +8,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use sqlx::{
-    Connection as _, FromRow, Sqlite, SqliteConnection,
-    query::QueryAs,
-    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow},
-};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{
+    columns::{Select, Stored},
     error::store_error,
     shares::{Limits, Place, Shares},
 };
@@ -195,13 +192,7 @@ impl Reading {
     }
 
     /// Reads one row, and ends.
-    pub(super) async fn optional<T>(
-        mut self,
-        query: QueryAs<'_, Sqlite, T, SqliteArguments>,
-    ) -> Result<Option<T>, StoreError>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
+    pub(super) async fn optional<T: Stored>(mut self, query: Select<'_, T>) -> Result<Option<T>, StoreError> {
         let found = query.fetch_optional(self.connection()?).await;
         let found = found.map_err(store_error)?;
         self.end();
@@ -209,13 +200,7 @@ impl Reading {
     }
 
     /// Reads all rows, and ends.
-    pub(super) async fn all<T>(
-        mut self,
-        query: QueryAs<'_, Sqlite, T, SqliteArguments>,
-    ) -> Result<Vec<T>, StoreError>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
+    pub(super) async fn all<T: Stored>(mut self, query: Select<'_, T>) -> Result<Vec<T>, StoreError> {
         let found = query.fetch_all(self.connection()?).await;
         let found = found.map_err(store_error)?;
         self.end();

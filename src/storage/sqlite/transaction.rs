@@ -1,13 +1,9 @@
 //! A rule's transaction: a part of the writer's.
 
-use sqlx::{
-    FromRow, Sqlite, SqliteConnection,
-    query::{QueryAs, QueryScalar},
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{Sqlite, SqliteConnection, query::QueryScalar, sqlite::SqliteArguments};
 
 use super::{
-    columns::Statement,
+    columns::{Select, Statement, Stored},
     error::{is_unique_violation, store_error},
 };
 use crate::{
@@ -53,39 +49,27 @@ impl<'c> SqliteTransaction<'c> {
     }
 
     /// The first row.
-    pub(super) async fn optional<T>(
+    pub(super) async fn optional<T: Stored>(
         &mut self,
-        query: QueryAs<'_, Sqlite, T, SqliteArguments>,
-    ) -> Result<Option<T>, StoreError>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
+        query: Select<'_, T>,
+    ) -> Result<Option<T>, StoreError> {
         let found = query.fetch_optional(&mut *self.connection).await;
         self.noted(found)
     }
 
     /// The first row of a statement that breaks this rule of uniqueness when it breaks one.
-    pub(super) async fn first_unique<T>(
+    pub(super) async fn first_unique<T: Stored>(
         &mut self,
         statement: Statement<'_>,
         conflict: Conflict,
-    ) -> Result<Option<T>, StoreError>
-    where
-        T: for<'r> FromRow<'r, SqliteRow>,
-    {
+    ) -> Result<Option<T>, StoreError> {
         let row = statement.fetch_optional(&mut *self.connection).await;
         let row = row.and_then(|row| row.as_ref().map(T::from_row).transpose());
         self.noted(unless_unique(row, conflict)?)
     }
 
     /// All rows.
-    pub(super) async fn rows<T>(
-        &mut self,
-        query: QueryAs<'_, Sqlite, T, SqliteArguments>,
-    ) -> Result<Vec<T>, StoreError>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
+    pub(super) async fn rows<T: Stored>(&mut self, query: Select<'_, T>) -> Result<Vec<T>, StoreError> {
         let found = query.fetch_all(&mut *self.connection).await;
         self.noted(found)
     }
@@ -96,7 +80,7 @@ impl<'c> SqliteTransaction<'c> {
         query: QueryScalar<'_, Sqlite, T, SqliteArguments>,
     ) -> Result<Vec<T>, StoreError>
     where
-        (T,): for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+        (T,): Stored,
         T: Send + Unpin,
     {
         let found = query.fetch_all(&mut *self.connection).await;
@@ -109,7 +93,7 @@ impl<'c> SqliteTransaction<'c> {
         query: QueryScalar<'_, Sqlite, T, SqliteArguments>,
     ) -> Result<T, StoreError>
     where
-        (T,): for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+        (T,): Stored,
         T: Send + Unpin,
     {
         let found = query.fetch_one(&mut *self.connection).await;

@@ -2,27 +2,30 @@
 //!
 //! Nothing here tells an organization what another one knows: all that comes of it are ids of users.
 
-use sqlx::{
-    FromRow, Row as _, Sqlite,
-    query::QueryAs,
-    sqlite::{SqliteArguments, SqliteRow},
-};
-
 use crate::{
     domain::{Email, HeldAddress, MemberNumber, OrganizationId, PageRequest, UserId},
-    storage::{AddressHolders, LiveLink, sqlite::columns::columns},
+    storage::{
+        AddressHolders, LiveLink,
+        sqlite::columns::{Select, columns},
+    },
 };
-
-type Query<T> = QueryAs<'static, Sqlite, T, SqliteArguments>;
 
 columns!(AddressHolders { has, had });
 columns!(LiveLink { organization, email });
+columns!(HeldAddress {
+    member_id,
+    number,
+    version,
+    email,
+    since,
+    until
+});
 
 /// Who has an address and, if nobody, who had it last.
 ///
 /// Of the links that ever had it, one row is read for each organization, however often it has linked and revoked it; of
 /// the others, entries of an index. In one organization one link has it at a time, so the last to get it lost it last.
-pub(super) fn holders(email: &Email) -> Query<AddressHolders> {
+pub(super) fn holders(email: &Email) -> Select<'static, AddressHolders> {
     sqlx::query_as(
         "WITH holder (has) AS MATERIALIZED (
              SELECT (
@@ -58,7 +61,7 @@ pub(super) fn holders(email: &Email) -> Query<AddressHolders> {
 }
 
 /// The live links of a user to live organizations. One row is read for each, whatever else there was.
-pub(super) fn live_links(user: UserId) -> Query<LiveLink> {
+pub(super) fn live_links(user: UserId) -> Select<'static, LiveLink> {
     sqlx::query_as(
         "SELECT m.organization_id AS organization, m.email
          FROM (SELECT DISTINCT organization_id FROM members WHERE user_id = $1) AS linked
@@ -75,11 +78,11 @@ pub(super) fn of_user(
     organization: OrganizationId,
     user: UserId,
     page: &PageRequest<(MemberNumber, i64)>,
-) -> Query<HeldAddress> {
+) -> Select<'static, HeldAddress> {
     let (number, version) = page.after.unwrap_or((MemberNumber(0), 0));
     sqlx::query_as(
-        "SELECT id, number, version, email, since, until FROM (
-             SELECT m.id, m.number, f.version, f.email, f.since, f.until
+        "SELECT member_id, number, version, email, since, until FROM (
+             SELECT m.id AS member_id, m.number, f.version, f.email, f.since, f.until
              FROM members AS m
              CROSS JOIN former_addresses AS f ON f.organization_id = m.organization_id AND f.member = m.number
              WHERE m.user_id = $1 AND m.organization_id = $2
@@ -94,17 +97,4 @@ pub(super) fn of_user(
     .bind(number)
     .bind(version)
     .bind(page.limit)
-}
-
-impl FromRow<'_, SqliteRow> for HeldAddress {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            member_id: row.try_get("id")?,
-            number: row.try_get("number")?,
-            version: row.try_get("version")?,
-            email: row.try_get("email")?,
-            since: row.try_get("since")?,
-            until: row.try_get("until")?,
-        })
-    }
 }

@@ -7,11 +7,7 @@ mod search;
 mod writes;
 
 use async_trait::async_trait;
-use sqlx::{
-    AssertSqlSafe, Connection as _, FromRow, Row as _, Sqlite,
-    query::QueryAs,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{AssertSqlSafe, Connection as _, FromRow, Row as _, sqlite::SqliteRow};
 
 use super::{SqliteStorage, error::store_error, reads::Reading};
 use crate::{
@@ -21,7 +17,7 @@ use crate::{
     },
     storage::{
         KeyAndMember, MemberStore, StoreError,
-        sqlite::columns::{ORGANIZATION, json_ids},
+        sqlite::columns::{ORGANIZATION, Select, json_ids},
     },
 };
 
@@ -31,10 +27,7 @@ pub(super) use {
 };
 
 /// The member that a reference names.
-fn find(
-    organization: OrganizationId,
-    member: &MemberRef,
-) -> QueryAs<'static, Sqlite, Member, SqliteArguments> {
+fn find(organization: OrganizationId, member: &MemberRef) -> Select<'static, Member> {
     let condition = match member {
         MemberRef::Id(_) => "m.id = $2",
         MemberRef::Number(_) => "m.number = $2",
