@@ -35,6 +35,19 @@ const MUTABLE: [&str; 13] = [
     "primary_team",
 ];
 
+/// Reads each text of a profile: `read` is a macro that takes the name of the field and the type of its value.
+macro_rules! profile_texts {
+    ($read:ident) => {
+        $read!(email: Email);
+        $read!(name: DisplayName);
+        $read!(avatar_url: AvatarUrl);
+        $read!(portal_role: PortalRole);
+        $read!(company_name: CompanyName);
+        $read!(customer_status: CustomerStatus);
+        $read!(locale: Locale);
+    };
+}
+
 /// # Errors
 ///
 /// `INVALID_ARGUMENT` with every violation, those that were noted before too.
@@ -56,35 +69,21 @@ pub(super) fn link_request(
     let external_id = violations.optional("external_id", request.external_id, ExternalId::new);
     let role = role(&mut violations, "role", request.role);
     let auth_method = auth_method(&mut violations, "auth_method", request.auth_method);
-    let values = MemberPatch {
-        email: violations.optional("email", request.email, Email::new).map(Some),
-        name: violations
-            .optional("name", request.name, DisplayName::new)
-            .map(Some),
-        avatar_url: violations
-            .optional("avatar_url", request.avatar_url, AvatarUrl::new)
-            .map(Some),
-        portal_role: violations
-            .optional("portal_role", request.portal_role, PortalRole::new)
-            .map(Some),
-        company_name: violations
-            .optional("company_name", request.company_name, CompanyName::new)
-            .map(Some),
-        customer_status: violations
-            .optional("customer_status", request.customer_status, CustomerStatus::new)
-            .map(Some),
-        locale: violations
-            .optional("locale", request.locale, Locale::new)
-            .map(Some),
+    let mut values = MemberPatch {
         role: role.map(Some),
-        enabled: None,
         auth_method: auth_method.map(Some),
-        external_id: None,
-        teams: Some(teams(&mut violations, "teams", request.teams)).filter(|teams| !teams.is_empty()),
-        primary_team: request
-            .primary_team
-            .and_then(|number| team(&mut violations, "primary_team", number)),
+        ..MemberPatch::default()
     };
+    macro_rules! read {
+        ($field:ident: $type:ident) => {
+            let value = violations.optional(stringify!($field), request.$field, $type::new);
+            values.$field = value.map(Some);
+        };
+    }
+    profile_texts!(read);
+    values.teams = Some(teams(&mut violations, "teams", request.teams)).filter(|teams| !teams.is_empty());
+    let primary_team = request.primary_team;
+    values.primary_team = primary_team.and_then(|number| team(&mut violations, "primary_team", number));
     let source = source.unwrap_or_default();
     violations.finish(Some(LinkRequest {
         user_id,
@@ -209,37 +208,23 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, violations: &mu
         );
     }
     let named = |field: &str| paths.iter().any(|path| path == field);
+    if named("portal_role")
+        && member.portal_role.is_none()
+        && named("role")
+        && member.role == i32::from(pb::Role::Unspecified)
+    {
+        violations.add("update_mask", "must not clear both portal_role and role");
+    }
     let mut patch = MemberPatch::default();
-    if named("email") {
-        patch.email = violations.check_optional("member.email", member.email, Email::new);
+    macro_rules! read {
+        ($field:ident: $type:ident) => {
+            if named(stringify!($field)) {
+                let field = concat!("member.", stringify!($field));
+                patch.$field = violations.check_optional(field, member.$field, $type::new);
+            }
+        };
     }
-    if named("name") {
-        patch.name = violations.check_optional("member.name", member.name, DisplayName::new);
-    }
-    if named("avatar_url") {
-        patch.avatar_url = violations.check_optional("member.avatar_url", member.avatar_url, AvatarUrl::new);
-    }
-    if named("portal_role") {
-        if member.portal_role.is_none() && named("role") && member.role == i32::from(pb::Role::Unspecified) {
-            violations.add("update_mask", "must not clear both portal_role and role");
-        }
-        patch.portal_role =
-            violations.check_optional("member.portal_role", member.portal_role, PortalRole::new);
-    }
-    if named("company_name") {
-        patch.company_name =
-            violations.check_optional("member.company_name", member.company_name, CompanyName::new);
-    }
-    if named("customer_status") {
-        patch.customer_status = violations.check_optional(
-            "member.customer_status",
-            member.customer_status,
-            CustomerStatus::new,
-        );
-    }
-    if named("locale") {
-        patch.locale = violations.check_optional("member.locale", member.locale, Locale::new);
-    }
+    profile_texts!(read);
     if named("role") {
         patch.role = Some(role(violations, "member.role", member.role));
     }
