@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     CliError, Global, Session,
-    output::{self, AddressView, AssociationView, EntryView, EventView, List, MemberView, PAGE},
+    output::{self, AddressView, AssociationView, EventView, List, MemberView, PAGE, PublicMemberView},
 };
 use crate::{
     domain::{
@@ -14,7 +14,7 @@ use crate::{
         Idempotent, LinkRequest, Locale, MemberFilter, MemberId, MemberPatch, MemberQuery, MemberRef,
         OrganizationId, Origin, PortalRole, Resource, Role, Slug, Source, TeamNumber, UserId,
     },
-    service::{ExportPlace, Exported, Read, ServiceError, Write},
+    service::{Admin, ExportPlace, Exported, Read, Write},
     storage::Migrate,
 };
 
@@ -240,7 +240,7 @@ impl MemberCommand {
                     .link_member(grant, link.into(), Idempotency::never())
                     .await?
                 {
-                    Idempotent::Fresh(linked) => output::one(global, &MemberView::from(linked.member)),
+                    Idempotent::Fresh(linked) => output::one(global, &PublicMemberView::from(linked.member)),
                     Idempotent::Replayed(_) => Ok(()),
                 }
             }
@@ -248,7 +248,7 @@ impl MemberCommand {
                 let grant = Read::operator(session.organization(&which.org).await?);
                 output::one(
                     global,
-                    &EntryView::from(directory.member(grant, which.by.key()?, true).await?),
+                    &MemberView::from(directory.member(grant, which.by.key()?, true).await?),
                 )
             }
             Self::List(filter) => list(session, global, filter).await,
@@ -265,7 +265,7 @@ impl MemberCommand {
                 }
                 output::one(
                     global,
-                    &EntryView::from(directory.update_member(grant, update.id, patch, None).await?),
+                    &MemberView::from(directory.update_member(grant, update.id, patch, None).await?),
                 )
             }
             Self::Revoke(which) => {
@@ -276,13 +276,13 @@ impl MemberCommand {
                 directory
                     .revoke_member(Write::operator(organization), member.id, None)
                     .await?;
-                output::one(global, &MemberView::from(member))
+                output::one(global, &PublicMemberView::from(member))
             }
             Self::Restore(one) => {
                 let grant = Write::operator(session.organization(&one.org).await?);
                 output::one(
                     global,
-                    &EntryView::from(directory.restore_member(grant, one.id).await?),
+                    &MemberView::from(directory.restore_member(grant, one.id).await?),
                 )
             }
             Self::Erase(one) => {
@@ -300,8 +300,7 @@ impl MemberCommand {
             }
             Self::Associations { user_id } => {
                 let mut list = List::new(global);
-                let associations = session.storage.associations(user_id, None).await;
-                for association in associations.map_err(ServiceError::from)? {
+                for association in directory.all_associations(Admin::OPERATOR, user_id).await? {
                     list.push(&AssociationView::from(association))?;
                 }
                 list.end()
@@ -313,7 +312,7 @@ impl MemberCommand {
                     .await?;
                 directory.write_last_used().await?;
                 let member = directory.member(Read::operator(organization), MemberRef::Id(one.id), true);
-                output::one(global, &EntryView::from(member.await?))
+                output::one(global, &MemberView::from(member.await?))
             }
             Self::Export { org, user_id } => {
                 let grant = Read::operator(session.organization(&org).await?);
@@ -331,7 +330,7 @@ async fn export(session: &Session, grant: Read, user_id: UserId) -> Result<(), C
         for entry in page.items {
             after = entry.place();
             match entry {
-                Exported::Link(entry) => members.push(EntryView::from(entry)),
+                Exported::Link(entry) => members.push(MemberView::from(entry)),
                 Exported::Address(address) => addresses.push(AddressView::from(address)),
                 Exported::Event(event) => events.push(EventView::from(event)),
             }
@@ -369,7 +368,7 @@ async fn list(session: &Session, global: &Global, filter: Filter) -> Result<(), 
             .members(Read::operator(organization), query.clone())
             .await?;
         for entry in page.members {
-            list.push(&MemberView::from(entry))?;
+            list.push(&PublicMemberView::from(entry))?;
         }
         match page.next {
             Some(next) => query.after = Some(next),

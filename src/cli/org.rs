@@ -28,17 +28,11 @@ pub(super) enum Org {
     /// List organizations.
     List,
     /// Show one organization.
-    Show {
-        /// Its slug.
-        slug: Slug,
-    },
+    Show { slug: Slug },
     /// Change an organization. What is not given stays as it is.
     Update(Update),
     /// Delete an organization: its keys are refused from the next request on, its data stays in the database.
-    Delete {
-        /// Its slug.
-        slug: Slug,
-    },
+    Delete { slug: Slug },
 }
 
 #[derive(Args, Debug)]

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::domain::{
     ApiKey, Association, AuthMethod, Event, HeldAddress, Member, Organization, Role, Team, TeamNumber,
-    Timestamp,
 };
 
 /// Most entries to ask the directory for at once.
@@ -21,26 +20,33 @@ pub(super) trait Show: Serialize {
     fn columns(&self) -> Columns<'_>;
 }
 
-#[derive(Serialize)]
-pub(super) struct OrganizationView {
-    pub(super) id: String,
-    pub(super) slug: String,
-    pub(super) name: String,
-    pub(super) created_at: String,
-    default_role: &'static str,
-    retention_days: Option<u16>,
+/// A view and what each of its fields is of the value that it shows.
+macro_rules! view {
+    ($(#[$doc:meta])* $view:ident of $value:ident: $type:ty {
+        $($(#[$attribute:meta])* $field:ident: $kind:ty = $of:expr,)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Serialize)]
+        pub(super) struct $view {
+            $($(#[$attribute])* pub(super) $field: $kind,)+
+        }
+
+        impl From<$type> for $view {
+            fn from($value: $type) -> Self {
+                Self { $($field: $of,)+ }
+            }
+        }
+    };
 }
 
-impl From<Organization> for OrganizationView {
-    fn from(organization: Organization) -> Self {
-        Self {
-            id: organization.id.to_string(),
-            slug: organization.slug.into(),
-            name: organization.name.into(),
-            created_at: organization.created_at.to_string(),
-            default_role: organization.default_role.as_str(),
-            retention_days: organization.retention_days,
-        }
+view! {
+    OrganizationView of organization: Organization {
+        id: String = organization.id.to_string(),
+        slug: String = organization.slug.into(),
+        name: String = organization.name.into(),
+        created_at: String = organization.created_at.to_string(),
+        default_role: &'static str = organization.default_role.as_str(),
+        retention_days: Option<u16> = organization.retention_days,
     }
 }
 
@@ -106,27 +112,15 @@ impl Show for KeyView {
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct TeamView {
-    number: i64,
-    key: String,
-    name: String,
-    root: bool,
-    created_at: String,
-    #[serde(skip)]
-    number_text: String,
-}
-
-impl From<Team> for TeamView {
-    fn from(team: Team) -> Self {
-        Self {
-            number: team.number.0,
-            key: team.slug.into(),
-            name: team.name.into(),
-            root: team.number == TeamNumber::ROOT,
-            created_at: team.created_at.to_string(),
-            number_text: team.number.0.to_string(),
-        }
+view! {
+    TeamView of team: Team {
+        number: i64 = team.number.0,
+        key: String = team.slug.into(),
+        name: String = team.name.into(),
+        root: bool = team.number == TeamNumber::ROOT,
+        created_at: String = team.created_at.to_string(),
+        #[serde(skip)]
+        number_text: String = team.number.0.to_string(),
     }
 }
 
@@ -141,38 +135,22 @@ impl Show for TeamView {
     }
 }
 
-/// A member, with the nine fields of the published user object in their order.
-#[derive(Serialize)]
-pub(super) struct MemberView {
-    id: String,
-    user_id: String,
-    email: Option<String>,
-    name: Option<String>,
-    avatar_url: Option<String>,
-    portal_role: Option<String>,
-    company_name: Option<String>,
-    customer_status: Option<String>,
-    created_at: String,
-}
-
-impl From<Member> for MemberView {
-    fn from(member: Member) -> Self {
-        let profile = member.profile;
-        Self {
-            id: member.id.to_string(),
-            user_id: member.user_id.to_string(),
-            email: profile.email.map(Into::into),
-            name: profile.name.map(Into::into),
-            avatar_url: profile.avatar_url.map(Into::into),
-            portal_role: profile.portal_role.map(Into::into),
-            company_name: profile.company_name.map(Into::into),
-            customer_status: profile.customer_status.map(Into::into),
-            created_at: member.created_at.to_string(),
-        }
+view! {
+    /// A member, with the nine fields of the published user object in their order.
+    PublicMemberView of member: Member {
+        id: String = member.id.to_string(),
+        user_id: String = member.user_id.to_string(),
+        email: Option<String> = member.profile.email.map(Into::into),
+        name: Option<String> = member.profile.name.map(Into::into),
+        avatar_url: Option<String> = member.profile.avatar_url.map(Into::into),
+        portal_role: Option<String> = member.profile.portal_role.map(Into::into),
+        company_name: Option<String> = member.profile.company_name.map(Into::into),
+        customer_status: Option<String> = member.profile.customer_status.map(Into::into),
+        created_at: String = member.created_at.to_string(),
     }
 }
 
-impl Show for MemberView {
+impl Show for PublicMemberView {
     fn columns(&self) -> Columns<'_> {
         vec![
             ("USER ID", &self.user_id),
@@ -184,51 +162,29 @@ impl Show for MemberView {
     }
 }
 
-/// A member with all that is managed about it: the nine fields, then the rest.
-#[derive(Serialize)]
-pub(super) struct EntryView {
-    #[serde(flatten)]
-    member: MemberView,
-    locale: Option<String>,
-    number: i64,
-    role: Option<&'static str>,
-    enabled: bool,
-    auth_method: Option<&'static str>,
-    source: String,
-    external_id: Option<String>,
-    teams: Vec<i64>,
-    primary_team: i64,
-    updated_at: String,
-    last_seen_at: Option<String>,
-    revoked_at: Option<String>,
-    erased_at: Option<String>,
-    etag: String,
-}
-
-impl From<Member> for EntryView {
-    fn from(entry: Member) -> Self {
-        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-        Self {
-            locale: entry.profile.locale.clone().map(Into::into),
-            member: entry.clone().into(),
-            number: entry.number.0,
-            role: entry.access.role.map(Role::as_str),
-            enabled: entry.access.enabled,
-            auth_method: entry.access.auth_method.map(AuthMethod::as_str),
-            source: entry.origin.source.into(),
-            external_id: entry.origin.external_id.map(Into::into),
-            teams: entry.teams.iter().map(|team| team.0).collect(),
-            primary_team: entry.primary_team.0,
-            updated_at: entry.updated_at.to_string(),
-            last_seen_at: time(entry.last_seen_at),
-            revoked_at: time(entry.revoked_at),
-            erased_at: time(entry.erased_at),
-            etag: entry.version.to_string(),
-        }
+view! {
+    /// A member with all that is managed about it: the nine fields, then the rest.
+    MemberView of member: Member {
+        #[serde(flatten)]
+        member: PublicMemberView = member.clone().into(),
+        locale: Option<String> = member.profile.locale.clone().map(Into::into),
+        number: i64 = member.number.0,
+        role: Option<&'static str> = member.access.role.map(Role::as_str),
+        enabled: bool = member.access.enabled,
+        auth_method: Option<&'static str> = member.access.auth_method.map(AuthMethod::as_str),
+        source: String = member.origin.source.into(),
+        external_id: Option<String> = member.origin.external_id.map(Into::into),
+        teams: Vec<i64> = member.teams.iter().map(|team| team.0).collect(),
+        primary_team: i64 = member.primary_team.0,
+        updated_at: String = member.updated_at.to_string(),
+        last_seen_at: Option<String> = member.last_seen_at.map(|time| time.to_string()),
+        revoked_at: Option<String> = member.revoked_at.map(|time| time.to_string()),
+        erased_at: Option<String> = member.erased_at.map(|time| time.to_string()),
+        etag: String = member.version.to_string(),
     }
 }
 
-impl Show for EntryView {
+impl Show for MemberView {
     fn columns(&self) -> Columns<'_> {
         let mut columns = self.member.columns();
         columns.push(("ROLE", self.role.unwrap_or("-")));
@@ -238,46 +194,24 @@ impl Show for EntryView {
     }
 }
 
-/// An address in the time in which a link had it.
-#[derive(Serialize)]
-pub(super) struct AddressView {
-    member_id: String,
-    email: String,
-    since: String,
-    until: Option<String>,
-}
-
-impl From<HeldAddress> for AddressView {
-    fn from(address: HeldAddress) -> Self {
-        Self {
-            member_id: address.member_id.to_string(),
-            email: address.email.into(),
-            since: address.since.to_string(),
-            until: address.until.map(|time| time.to_string()),
-        }
+view! {
+    /// An address in the time in which a link had it.
+    AddressView of address: HeldAddress {
+        member_id: String = address.member_id.to_string(),
+        email: String = address.email.into(),
+        since: String = address.since.to_string(),
+        until: Option<String> = address.until.map(|time| time.to_string()),
     }
 }
 
-/// A user's live link to an organization.
-#[derive(Serialize)]
-pub(super) struct AssociationView {
-    organization_id: String,
-    organization_slug: String,
-    organization_name: String,
-    member_id: String,
-    role: Option<&'static str>,
-}
-
-impl From<Association> for AssociationView {
-    fn from(association: Association) -> Self {
-        let organization = association.organization;
-        Self {
-            organization_id: organization.id.to_string(),
-            organization_slug: organization.slug.into(),
-            organization_name: organization.name.into(),
-            member_id: association.member_id.to_string(),
-            role: association.role.map(Role::as_str),
-        }
+view! {
+    /// A user's live link to an organization.
+    AssociationView of association: Association {
+        organization_id: String = association.organization.id.to_string(),
+        organization_slug: String = association.organization.slug.into(),
+        organization_name: String = association.organization.name.into(),
+        member_id: String = association.member_id.to_string(),
+        role: Option<&'static str> = association.role.map(Role::as_str),
     }
 }
 
@@ -293,37 +227,20 @@ impl Show for AssociationView {
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct EventView {
-    sequence: i64,
-    kind: &'static str,
-    member_id: Option<String>,
-    user_id: Option<String>,
-    api_key_id: Option<String>,
-    team: Option<i64>,
-    actor: String,
-    source: Option<String>,
-    at: String,
-    fields: Vec<String>,
-    #[serde(skip)]
-    number: String,
-}
-
-impl From<Event> for EventView {
-    fn from(event: Event) -> Self {
-        Self {
-            sequence: event.sequence,
-            kind: event.kind.as_str(),
-            member_id: event.member_id.map(|id| id.to_string()),
-            user_id: event.user_id.map(|id| id.to_string()),
-            api_key_id: event.api_key_id.map(|id| id.to_string()),
-            team: event.team.map(|team| team.0),
-            actor: event.actor.to_string(),
-            source: event.source.map(Into::into),
-            at: event.at.to_string(),
-            fields: event.fields,
-            number: event.sequence.to_string(),
-        }
+view! {
+    EventView of event: Event {
+        sequence: i64 = event.sequence,
+        kind: &'static str = event.kind.as_str(),
+        member_id: Option<String> = event.member_id.map(|id| id.to_string()),
+        user_id: Option<String> = event.user_id.map(|id| id.to_string()),
+        api_key_id: Option<String> = event.api_key_id.map(|id| id.to_string()),
+        team: Option<i64> = event.team.map(|team| team.0),
+        actor: String = event.actor.to_string(),
+        source: Option<String> = event.source.map(Into::into),
+        at: String = event.at.to_string(),
+        fields: Vec<String> = event.fields,
+        #[serde(skip)]
+        number: String = event.sequence.to_string(),
     }
 }
 

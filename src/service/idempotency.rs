@@ -6,10 +6,12 @@ use super::{
     Directory, ServiceError,
     rules::{Rule, Transaction},
 };
-use crate::domain::{
-    Idempotency, IdempotencyKey, Idempotent, OrganizationId, Precondition, RESPONSE_KEPT, Timestamp,
+use crate::{
+    domain::{
+        Idempotency, IdempotencyKey, Idempotent, OrganizationId, Precondition, RESPONSE_KEPT, Timestamp,
+    },
+    storage::Storage,
 };
-use crate::storage::Storage;
 
 /// Most responses to remove at once.
 const STEP: u32 = 256;

@@ -14,7 +14,7 @@ pub use self::{
     export::{ExportPlace, Exported},
     link::{NewIds, link_member},
 };
-use super::{Area, Caller, Directory, Read, ServiceError, Write};
+use super::{Admin, Area, Caller, Directory, Read, ServiceError, Write};
 use crate::domain::{
     Association, Cursor, Member, MemberFilter, MemberId, MemberOrder, MemberQuery, MemberRef, Page, Resource,
     UserId, one_more,
@@ -138,6 +138,20 @@ impl Directory {
         caller.check(Area::Directory)?;
         let organization = caller.key.organization_id;
         Ok(self.storage.associations(user, organization).await?)
+    }
+
+    /// All organizations that a user is linked to.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::DeploymentKeyRequired`].
+    pub async fn all_associations(
+        &self,
+        grant: Admin,
+        user: UserId,
+    ) -> Result<Vec<Association>, ServiceError> {
+        grant.covers_all()?;
+        Ok(self.storage.associations(user, None).await?)
     }
 
     /// Notes that a live member was active now. It is written down some moments later.

@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 /// The most requests in one statement.
 pub(super) const MAX_BATCH: usize = 64;
 
+/// The most parameters of one slot.
+const MAX_PARAMETERS: usize = 6;
+
 /// The numbers of slots that statements come in.
 const SIZES: [usize; 4] = [1, 4, 16, MAX_BATCH];
 
@@ -15,10 +18,15 @@ const SIZES: [usize; 4] = [1, 4, 16, MAX_BATCH];
 pub(super) struct Batched([String; SIZES.len()]);
 
 impl Batched {
-    /// `template` has the word `{slots}`, which becomes `(0, ?, ?), (1, ?, ?), ...`: the number of the slot, then its
-    /// `parameters`. Other parameters are `?` as well, and come after the slots.
-    pub(super) fn new(template: &str, parameters: usize) -> Self {
-        Self(SIZES.map(|size| template.replace("{slots}", &rows(size, parameters))))
+    /// In `template`, `{slots:2}` becomes `(0, ?, ?), (1, ?, ?), ...`: the number of the slot, then so many parameters, one to
+    /// [`MAX_PARAMETERS`]. Other parameters are `?` as well. None has a name or a number, by which SQLite would look for each
+    /// of them among all.
+    pub(super) fn new(template: &str) -> Self {
+        Self(SIZES.map(|size| {
+            (1..=MAX_PARAMETERS).fold(template.to_owned(), |text, parameters| {
+                text.replace(&format!("{{slots:{parameters}}}"), &rows(size, parameters))
+            })
+        }))
     }
 
     /// The statement for this many requests, and how many slots it has. More than [`MAX_BATCH`] don't fit.
@@ -50,7 +58,7 @@ mod tests {
     #[test]
     fn a_batch_takes_the_smallest_statement_that_holds_it() {
         static PAIRS: std::sync::LazyLock<Batched> =
-            std::sync::LazyLock::new(|| Batched::new("VALUES {slots}", 2));
+            std::sync::LazyLock::new(|| Batched::new("VALUES {slots:2}"));
         assert_eq!(PAIRS.fitting(1), ("VALUES (0, ?, ?)", 1));
         assert_eq!(
             PAIRS.fitting(2).0,

@@ -41,7 +41,7 @@ const CACHE_KIB: u32 = 32 * 1024;
 static LOOKUP: LazyLock<Batched> = LazyLock::new(|| {
     Batched::new(
         &format!(
-            "WITH lookup (slot, digest, user_id, email) AS (VALUES {{slots}})
+            "WITH lookup (slot, digest, user_id, email) AS (VALUES {{slots:3}})
              SELECT json_group_array({})
              FROM lookup
              JOIN api_keys AS k ON k.digest = lookup.digest
@@ -57,7 +57,6 @@ static LOOKUP: LazyLock<Batched> = LazyLock::new(|| {
              END AND m.portal_role IS NOT NULL",
             found()
         ),
-        3,
     )
 });
 

@@ -1,6 +1,6 @@
-//! Revocations that wait together, found, made and told by one text of statements each, however many they are: an
-//! integrator's `delete` is on the hot path. The rule is that of [`crate::storage::MemberStore::revoke_user`]: an end user's link ends; staff keep link and role
-//! and only cease to be end users.
+//! Revocations that wait together, found by one statement and made by one text of four, however many they are: an
+//! integrator's `delete` is on the hot path. The rule is that of [`crate::storage::MemberStore::revoke_user`]: an end user's
+//! link ends; staff keep link and role and only cease to be end users.
 //!
 //! What a statement has changed before it fails is undone with all of its transaction or savepoint. So those that change
 //! something say OR FAIL: SQLite then need not write down what it would take to undo the statement alone, which it does
@@ -26,53 +26,34 @@ use crate::{
 /// Organization and user. What is found, [`Link`]s, comes as one text: sqlx hands rows over one by one.
 static FIND: LazyLock<Batched> = LazyLock::new(|| {
     Batched::new(
-        "WITH wanted (slot, organization_id, user_id) AS (VALUES {slots})
+        "WITH wanted (slot, organization_id, user_id) AS (VALUES {slots:2})
          SELECT json_group_array(json_array(w.slot, m.row, hex(m.id), m.role))
          FROM wanted AS w CROSS JOIN members AS m
              ON m.organization_id = w.organization_id AND m.user_id = w.user_id AND m.revoked_at IS NULL
              AND m.portal_role IS NOT NULL",
-        2,
     )
 });
 
-/// Row. One statement for both: a row is written once whatever changes in it.
+/// The rows, then two times; their organizations; the organizations of those who were nothing but an end user; and
+/// organization, member, user, actor, kind and fields of each, then a time. A row is written once whatever changes in it, then
+/// come the counters, then the events that they have counted.
 static REVOKE: LazyLock<Batched> = LazyLock::new(|| {
     Batched::new(
-        "WITH revoked (slot, row) AS (VALUES {slots})
+        "WITH revoked (slot, row) AS (VALUES {slots:1})
          UPDATE OR FAIL members SET
              revoked_at = CASE WHEN role IS NULL THEN ? END,
              portal_role = CASE WHEN role IS NULL THEN portal_role END,
              updated_at = ?, version = version + 1
-         WHERE row IN (SELECT row FROM revoked)",
-        1,
-    )
-});
-
-/// Row, for each of two statements. Who was nothing but an end user is counted as one without a role.
-static COUNT: LazyLock<Batched> = LazyLock::new(|| {
-    Batched::new(
-        "WITH revoked (slot, row) AS (VALUES {slots})
+         WHERE row IN (SELECT row FROM revoked);
+         WITH revoked (slot, organization_id) AS (VALUES {slots:1})
          UPDATE OR FAIL organization_counters SET events = events + r.count
-         FROM (
-             SELECT organization_id, count(*) AS count FROM members
-             WHERE row IN (SELECT row FROM revoked) GROUP BY organization_id
-         ) AS r
+         FROM (SELECT organization_id, count(*) AS count FROM revoked GROUP BY organization_id) AS r
          WHERE organization_counters.organization_id = r.organization_id;
-         WITH revoked (slot, row) AS (VALUES {slots})
+         WITH revoked (slot, organization_id) AS (VALUES {slots:1})
          UPDATE OR FAIL member_counts SET live = live - r.count
-         FROM (
-             SELECT organization_id, count(*) AS count FROM members
-             WHERE row IN (SELECT row FROM revoked) AND role IS NULL GROUP BY organization_id
-         ) AS r
-         WHERE member_counts.organization_id = r.organization_id AND member_counts.role = ''",
-        1,
-    )
-});
-
-/// Organization, member, user, actor, kind, fields. The counters have counted these events already.
-static APPEND: LazyLock<Batched> = LazyLock::new(|| {
-    Batched::new(
-        "WITH revoked (slot, organization_id, member_id, user_id, actor, kind, fields) AS (VALUES {slots})
+         FROM (SELECT organization_id, count(*) AS count FROM revoked GROUP BY organization_id) AS r
+         WHERE member_counts.organization_id = r.organization_id AND member_counts.role = '';
+         WITH revoked (slot, organization_id, member_id, user_id, actor, kind, fields) AS (VALUES {slots:6})
          INSERT OR FAIL INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
          SELECT organization_id,
              (SELECT events FROM organization_counters AS c WHERE c.organization_id = r.organization_id)
@@ -80,7 +61,6 @@ static APPEND: LazyLock<Batched> = LazyLock::new(|| {
                  + row_number() OVER (PARTITION BY organization_id ORDER BY slot),
              kind, member_id, user_id, actor, ?, fields
          FROM revoked AS r WHERE organization_id IS NOT NULL",
-        6,
     )
 });
 
@@ -133,9 +113,7 @@ impl Revocations {
         let at = at.unwrap_or(Timestamp::from_millis(0));
         let links = self.find(connection).await?;
         if !links.is_empty() {
-            revoke(connection, at, &links).await?;
-            count(connection, &links).await?;
-            self.append(connection, at, &links).await?;
+            self.revoke(connection, at, &links).await?;
         }
         let mut made = vec![false; self.waiting.len()];
         for link in links {
@@ -164,68 +142,52 @@ impl Revocations {
         Ok(links)
     }
 
-    async fn append(
+    async fn revoke(
         &self,
         connection: &mut SqliteConnection,
         at: Timestamp,
         links: &[Link],
     ) -> Result<(), StoreError> {
-        let (sql, slots) = APPEND.fitting(links.len());
-        // Safe: the statement is a constant and the numbers of its slots.
+        let (sql, slots) = REVOKE.fitting(links.len());
+        let organization = |link: &Link| self.waiting[link.slot].organization;
+        let links_of_slots = || (0..slots).map(|slot| links.get(slot));
+        // Safe: the statements are constants and the numbers of their slots.
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for slot in 0..slots {
-            let link = links.get(slot);
+        for link in links_of_slots() {
+            query = query.bind(link.map(|link| link.row));
+        }
+        query = query.bind(at).bind(at);
+        for link in links_of_slots() {
+            query = query.bind(link.map(organization));
+        }
+        for link in links_of_slots() {
+            query = query.bind(link.filter(|link| link.role.is_none()).map(organization));
+        }
+        for link in links_of_slots() {
             let revocation = link.map(|link| &self.waiting[link.slot]);
             query = query
-                .bind(revocation.map(|revocation| revocation.organization))
+                .bind(link.map(organization))
                 .bind(link.map(|link| link.member))
                 .bind(revocation.map(|revocation| revocation.user))
                 .bind(revocation.map(|revocation| revocation.change.actor))
                 .bind(link.map(|link| link.event().0))
                 .bind(link.map(|link| link.event().1));
         }
-        let query = query.bind(at);
-        let appended = query
-            .execute(connection)
-            .await
-            .map_err(store_error)?
-            .rows_affected();
-        is_each(appended, links)
+        let done = query.bind(at).execute(connection).await.map_err(store_error)?;
+        if done.rows_affected() == self.rows(links) {
+            Ok(())
+        } else {
+            Err(StoreError::Corrupt("revocation".to_owned()))
+        }
     }
-}
 
-async fn revoke(connection: &mut SqliteConnection, at: Timestamp, links: &[Link]) -> Result<(), StoreError> {
-    let (sql, slots) = REVOKE.fitting(links.len());
-    // Safe: the statement is a constant and the numbers of its slots.
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for slot in 0..slots {
-        query = query.bind(links.get(slot).map(|link| link.row));
-    }
-    let query = query.bind(at).bind(at);
-    let revoked = query
-        .execute(connection)
-        .await
-        .map_err(store_error)?
-        .rows_affected();
-    is_each(revoked, links)
-}
-
-async fn count(connection: &mut SqliteConnection, links: &[Link]) -> Result<(), StoreError> {
-    let (sql, slots) = COUNT.fitting(links.len());
-    // Safe: the statement is a constant and the numbers of its slots.
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for slot in (0..slots).chain(0..slots) {
-        query = query.bind(links.get(slot).map(|link| link.row));
-    }
-    query.execute(connection).await.map_err(store_error)?;
-    Ok(())
-}
-
-fn is_each(changed: u64, links: &[Link]) -> Result<(), StoreError> {
-    if changed == links.len() as u64 {
-        Ok(())
-    } else {
-        Err(StoreError::Corrupt("revocation".to_owned()))
+    /// How many rows change: the members, the events, and the counters of their organizations.
+    fn rows(&self, links: &[Link]) -> u64 {
+        let organization = |link: &Link| self.waiting[link.slot].organization;
+        let all = links.iter().map(organization).collect::<HashSet<_>>().len();
+        let plain = links.iter().filter(|link| link.role.is_none());
+        let plain = plain.map(organization).collect::<HashSet<_>>().len();
+        (2 * links.len() + all + plain) as u64
     }
 }
 
