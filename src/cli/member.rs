@@ -330,7 +330,7 @@ async fn export(session: &Session, grant: Read, user_id: UserId) -> Result<(), C
         for entry in page.items {
             after = entry.place();
             match entry {
-                Exported::Link(entry) => members.push(MemberView::from(entry)),
+                Exported::Link(link) => members.push(MemberView::from(link)),
                 Exported::Address(address) => addresses.push(AddressView::from(address)),
                 Exported::Event(event) => events.push(EventView::from(event)),
             }

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{ApiKeyId, OrganizationId, Random, Timestamp};
+use super::{ApiKeyId, OrganizationId, Random, Timestamp, event::changed};
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,13 +201,10 @@ impl ApiKey {
     /// is told by the event itself.
     #[must_use]
     pub fn changes(before: &Self, after: &Self) -> Vec<&'static str> {
-        [
+        changed([
             ("expires_at", before.expires_at != after.expires_at),
             ("revoked_at", before.revoked_at != after.revoked_at),
-        ]
-        .into_iter()
-        .filter_map(|(field, changed)| changed.then_some(field))
-        .collect()
+        ])
     }
 }
 

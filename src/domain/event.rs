@@ -136,6 +136,14 @@ pub struct Event {
     pub fields: Vec<String>,
 }
 
+/// The names of the fields that have changed.
+pub(super) fn changed<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
+    let fields = fields.into_iter();
+    fields
+        .filter_map(|(field, changed)| changed.then_some(field))
+        .collect()
+}
+
 /// Who does something, when, and what for: what the event log says of every change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {

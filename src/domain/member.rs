@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use super::{Email, MemberId, Profile, PublicMember, Timestamp, UserId, text::text};
+use super::{Email, MemberId, Profile, PublicMember, Timestamp, UserId, event::changed, text::text};
 
 /// Defines an enumeration with a name for each value, as the database and the command line write it.
 macro_rules! names {
@@ -218,47 +218,46 @@ impl Member {
     /// what there was to erase.
     #[must_use]
     pub fn changes(before: Option<&Self>, after: &Self) -> Vec<&'static str> {
-        let (blank, access) = (Profile::default(), Access::default());
-        let old = before.map_or(&blank, |member| &member.profile);
-        let old_access = before.map_or(&access, |member| &member.access);
-        let old_source = before.map(|member| &member.origin.source);
-        let old_external_id = before.and_then(|member| member.origin.external_id.as_ref());
-        let new = &after.profile;
-        [
-            ("email", old.email != new.email),
-            ("name", old.name != new.name),
-            ("avatar_url", old.avatar_url != new.avatar_url),
-            ("portal_role", old.portal_role != new.portal_role),
-            ("company_name", old.company_name != new.company_name),
-            ("customer_status", old.customer_status != new.customer_status),
-            ("locale", old.locale != new.locale),
-            ("role", old_access.role != after.access.role),
-            ("enabled", old_access.enabled != after.access.enabled),
-            ("auth_method", old_access.auth_method != after.access.auth_method),
-            ("source", old_source != Some(&after.origin.source)),
+        let is_new = before.is_none();
+        let blank;
+        let before = if let Some(before) = before {
+            before
+        } else {
+            blank = Self {
+                profile: Profile::default(),
+                access: Access::default(),
+                origin: Origin::default(),
+                teams: Vec::new(),
+                primary_team: TeamNumber::ROOT,
+                last_seen_at: None,
+                revoked_at: None,
+                ..after.clone()
+            };
+            &blank
+        };
+        let (old_profile, profile) = (&before.profile, &after.profile);
+        let (old_access, access) = (&before.access, &after.access);
+        let (old_origin, origin) = (&before.origin, &after.origin);
+        changed([
+            ("email", old_profile.email != profile.email),
+            ("name", old_profile.name != profile.name),
+            ("avatar_url", old_profile.avatar_url != profile.avatar_url),
+            ("portal_role", old_profile.portal_role != profile.portal_role),
+            ("company_name", old_profile.company_name != profile.company_name),
             (
-                "external_id",
-                old_external_id != after.origin.external_id.as_ref(),
+                "customer_status",
+                old_profile.customer_status != profile.customer_status,
             ),
-            (
-                "teams",
-                before.map_or(&[][..], |member| &member.teams) != after.teams,
-            ),
-            (
-                "primary_team",
-                before.map_or(TeamNumber::ROOT, |member| member.primary_team) != after.primary_team,
-            ),
-            (
-                "last_seen_at",
-                before.and_then(|member| member.last_seen_at) != after.last_seen_at,
-            ),
-            (
-                "revoked_at",
-                before.and_then(|member| member.revoked_at) != after.revoked_at,
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(field, changed)| changed.then_some(field))
-        .collect()
+            ("locale", old_profile.locale != profile.locale),
+            ("role", old_access.role != access.role),
+            ("enabled", old_access.enabled != access.enabled),
+            ("auth_method", old_access.auth_method != access.auth_method),
+            ("source", is_new || old_origin.source != origin.source),
+            ("external_id", old_origin.external_id != origin.external_id),
+            ("teams", before.teams != after.teams),
+            ("primary_team", before.primary_team != after.primary_team),
+            ("last_seen_at", before.last_seen_at != after.last_seen_at),
+            ("revoked_at", before.revoked_at != after.revoked_at),
+        ])
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{InvalidText, OrganizationId, Role, Timestamp, text::text};
+use super::{InvalidText, OrganizationId, Role, Timestamp, event::changed, text::text};
 
 text!(
     /// An organization's readable handle, unique in the deployment: lower-case ASCII letters, digits, and single
@@ -36,16 +36,13 @@ impl Organization {
     /// Names of the fields that have another value than before: what the event of a change says.
     #[must_use]
     pub fn changes(before: &Self, after: &Self) -> Vec<&'static str> {
-        [
+        changed([
             ("slug", before.slug != after.slug),
             ("name", before.name != after.name),
             ("default_role", before.default_role != after.default_role),
             ("retention_days", before.retention_days != after.retention_days),
             ("deleted_at", before.deleted_at != after.deleted_at),
-        ]
-        .into_iter()
-        .filter_map(|(field, changed)| changed.then_some(field))
-        .collect()
+        ])
     }
 
     /// When a member whose link ended at a moment is to be erased, and can't be restored any more. None: never.

@@ -13,12 +13,12 @@ use crate::{
     service::Exported,
 };
 
-pub(super) fn member(entry: Member) -> pb::Member {
-    let profile = entry.profile;
+pub(super) fn member(member: Member) -> pb::Member {
+    let profile = member.profile;
     pb::Member {
-        id: entry.id.to_string(),
-        user_id: entry.user_id.to_string(),
-        number: entry.number.0,
+        id: member.id.to_string(),
+        user_id: member.user_id.to_string(),
+        number: member.number.0,
         email: profile.email.map(Into::into),
         name: profile.name.map(Into::into),
         avatar_url: profile.avatar_url.map(Into::into),
@@ -26,19 +26,19 @@ pub(super) fn member(entry: Member) -> pb::Member {
         company_name: profile.company_name.map(Into::into),
         customer_status: profile.customer_status.map(Into::into),
         locale: profile.locale.map(Into::into),
-        role: role(entry.access.role).into(),
-        enabled: entry.access.enabled,
-        auth_method: auth_method(entry.access.auth_method).into(),
-        source: entry.origin.source.into(),
-        external_id: entry.origin.external_id.map(Into::into),
-        teams: entry.teams.iter().map(|team| team.0).collect(),
-        primary_team: entry.primary_team.0,
-        created_at: Some(timestamp(entry.created_at)),
-        updated_at: Some(timestamp(entry.updated_at)),
-        last_seen_at: entry.last_seen_at.map(timestamp),
-        revoked_at: entry.revoked_at.map(timestamp),
-        erased_at: entry.erased_at.map(timestamp),
-        etag: entry.version.to_string(),
+        role: role(member.access.role).into(),
+        enabled: member.access.enabled,
+        auth_method: auth_method(member.access.auth_method).into(),
+        source: member.origin.source.into(),
+        external_id: member.origin.external_id.map(Into::into),
+        teams: member.teams.iter().map(|team| team.0).collect(),
+        primary_team: member.primary_team.0,
+        created_at: Some(timestamp(member.created_at)),
+        updated_at: Some(timestamp(member.updated_at)),
+        last_seen_at: member.last_seen_at.map(timestamp),
+        revoked_at: member.revoked_at.map(timestamp),
+        erased_at: member.erased_at.map(timestamp),
+        etag: member.version.to_string(),
     }
 }
 

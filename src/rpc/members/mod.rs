@@ -54,9 +54,9 @@ impl pb::member_service_server::MemberService for Members {
         let (directory, grant) = self.directory.read(&request).await?;
         let request = request.into_inner();
         let by = valid(|violations| member_ref(request.by, violations))?;
-        let entry = directory.member(grant, by, request.include_revoked).await?;
+        let found = directory.member(grant, by, request.include_revoked).await?;
         Ok(Response::new(pb::GetMemberResponse {
-            member: Some(member(entry)),
+            member: Some(member(found)),
         }))
     }
 
@@ -135,9 +135,9 @@ impl pb::member_service_server::MemberService for Members {
             );
             id.zip(Some(patch).zip(version(&request.etag, violations)))
         })?;
-        let entry = directory.update_member(grant, id, patch, version).await?;
+        let changed = directory.update_member(grant, id, patch, version).await?;
         Ok(Response::new(pb::UpdateMemberResponse {
-            member: Some(member(entry)),
+            member: Some(member(changed)),
         }))
     }
 
@@ -148,9 +148,9 @@ impl pb::member_service_server::MemberService for Members {
         let (directory, grant) = self.directory.write(&request).await?;
         let pb::RevokeMemberRequest { id, etag } = request.get_ref();
         let (id, version) = valid(|violations| violations.id("id", id).zip(version(etag, violations)))?;
-        let entry = directory.revoke_member(grant, id, version).await?;
+        let changed = directory.revoke_member(grant, id, version).await?;
         Ok(Response::new(pb::RevokeMemberResponse {
-            member: Some(member(entry)),
+            member: Some(member(changed)),
         }))
     }
 
@@ -160,9 +160,9 @@ impl pb::member_service_server::MemberService for Members {
     ) -> Result<Response<pb::RestoreMemberResponse>, Status> {
         let (directory, grant) = self.directory.write(&request).await?;
         let id = valid(|violations| violations.id("id", &request.get_ref().id))?;
-        let entry = directory.restore_member(grant, id).await?;
+        let changed = directory.restore_member(grant, id).await?;
         Ok(Response::new(pb::RestoreMemberResponse {
-            member: Some(member(entry)),
+            member: Some(member(changed)),
         }))
     }
 

@@ -9,7 +9,7 @@ use userbridge::{
     service::{Admin, Credential, Directory, Write},
 };
 
-use super::{assert_status, faults, once, upkeep::World};
+use super::{assert_status, faults, maintenance::World, once};
 use crate::support::{
     first,
     proto::admin_v1::{
@@ -245,14 +245,14 @@ async fn kept_answers_go_after_a_day_though_nobody_calls_again() {
     answered(&world.directory, world.acme, 300).await;
     assert_eq!(world.directory.remove_old_responses().await.unwrap(), 0);
     world.clock.pass(24 * HOUR);
-    // The upkeep of a server removes them by itself.
+    // The maintenance of a server removes them by itself.
     let none_left = async {
         while world.answers().await > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
-    let upkeep = world.directory.clone().maintenance(none_left);
-    tokio::time::timeout(std::time::Duration::from_secs(30), upkeep)
+    let maintenance = world.directory.clone().maintenance(none_left);
+    tokio::time::timeout(std::time::Duration::from_secs(30), maintenance)
         .await
         .unwrap();
 }

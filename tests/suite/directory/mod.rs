@@ -7,11 +7,11 @@ mod exports;
 mod facets;
 mod keys;
 mod lists;
+mod maintenance;
 mod members;
 mod numbered;
 mod scopes;
 mod teams;
-mod upkeep;
 mod watches;
 
 use tonic::{Code, Request, Status, transport::Channel};

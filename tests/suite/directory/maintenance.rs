@@ -187,7 +187,7 @@ async fn being_seen_is_written_some_moments_later_and_once_a_minute() {
 }
 
 #[tokio::test]
-async fn what_waits_is_written_when_the_upkeep_ends() {
+async fn what_waits_is_written_when_maintenance_ends() {
     let world = World::new().await;
     // More than are written at once.
     let mut people = Vec::new();
