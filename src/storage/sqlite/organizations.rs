@@ -1,7 +1,7 @@
 //! Organizations.
 
 use async_trait::async_trait;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, FromRow, Row as _, sqlite::SqliteRow};
 
 use super::{
     SqliteStorage,
@@ -17,8 +17,17 @@ use crate::{
 fn select(condition: &str) -> AssertSqlSafe<String> {
     // Safe: it is put together from constants.
     AssertSqlSafe(format!(
-        "SELECT {ORGANIZATION} FROM organizations AS o WHERE {condition}"
+        "SELECT {ORGANIZATION}, o.ordinal FROM organizations AS o WHERE {condition}"
     ))
+}
+
+/// An organization and its number in the search index.
+struct Numbered(Organization, i64);
+
+impl FromRow<'_, SqliteRow> for Numbered {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self(Organization::from_row(row)?, row.try_get("ordinal")?))
+    }
 }
 
 #[async_trait]
@@ -48,8 +57,13 @@ impl OrganizationWrites for SqliteTransaction<'_> {
         &mut self,
         organization: OrganizationId,
     ) -> Result<Option<Organization>, StoreError> {
-        self.optional(sqlx::query_as(select("o.id = $1")).bind(organization))
-            .await
+        let found = self
+            .optional(sqlx::query_as(select("o.id = $1")).bind(organization))
+            .await?;
+        Ok(found.map(|Numbered(found, ordinal)| {
+            self.note_ordinal(organization, ordinal);
+            found
+        }))
     }
 
     async fn insert_organization(&mut self, organization: &Organization) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use super::{
     error::{is_unique_violation, store_error},
 };
 use crate::{
-    domain::{Conflict, Outage},
+    domain::{Conflict, OrganizationId, Outage},
     storage::StoreError,
 };
 
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct SqliteTransaction<'c> {
     connection: &'c mut SqliteConnection,
     outage: Option<Outage>,
+    /// The number in the search index of the organization that was read last.
+    ordinal: Option<(OrganizationId, i64)>,
 }
 
 impl<'c> SqliteTransaction<'c> {
@@ -23,12 +25,28 @@ impl<'c> SqliteTransaction<'c> {
         Self {
             connection,
             outage: None,
+            ordinal: None,
         }
     }
 
     /// Why the database failed under it. SQLite may have undone the whole transaction then.
     pub(super) const fn outage(&self) -> Option<Outage> {
         self.outage
+    }
+
+    pub(super) const fn note_ordinal(&mut self, organization: OrganizationId, ordinal: i64) {
+        self.ordinal = Some((organization, ordinal));
+    }
+
+    /// An organization's number in the search index.
+    pub(super) async fn ordinal(&mut self, organization: OrganizationId) -> Result<i64, StoreError> {
+        match self.ordinal {
+            Some((of, ordinal)) if of == organization => Ok(ordinal),
+            _ => {
+                let query = sqlx::query_scalar("SELECT ordinal FROM organizations WHERE id = $1");
+                self.value(query.bind(organization)).await
+            }
+        }
     }
 
     /// Runs a statement and returns how many rows it changed.

@@ -36,8 +36,7 @@ pub(super) fn holders(email: &Email) -> Select<'static, AddressHolders> {
                  CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
                  ORDER BY m.email_since, m.row LIMIT 1
              )
-         )
-         SELECT has, CASE WHEN has IS NULL THEN (
+         ), found (has, had) AS MATERIALIZED (SELECT has, CASE WHEN has IS NULL THEN (
              SELECT user_id FROM (
                  SELECT m.user_id, m.row, coalesce(m.revoked_at, o.deleted_at) AS until
                  FROM (
@@ -54,8 +53,8 @@ pub(super) fn holders(email: &Email) -> Select<'static, AddressHolders> {
                  CROSS JOIN members AS m ON m.organization_id = had.organization_id AND m.number = had.member
              )
              ORDER BY until DESC, row DESC LIMIT 1
-         ) END AS had
-         FROM holder",
+         ) END FROM holder)
+         SELECT has, had FROM found WHERE has IS NOT NULL OR had IS NOT NULL",
     )
     .bind(email.clone())
 }

@@ -5,6 +5,7 @@ use std::{fmt, sync::LazyLock};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use sqlx::{AssertSqlSafe, FromRow, Row as _, sqlite::SqliteRow};
 
+use super::search;
 use crate::{
     domain::{Access, Member, OrganizationId, Origin, Profile, PublicMember, TeamNumber},
     storage::sqlite::columns::{Columns, Statement, columns},
@@ -117,9 +118,9 @@ impl FromRow<'_, SqliteRow> for Member {
     }
 }
 
-/// Adds a live member to the rows and to the count of its role, and returns the row's number and the organization's in the
-/// search index.
-pub(super) fn insert(organization: OrganizationId, member: &Member) -> Statement<'static> {
+/// Adds a live member to the rows, to the count of its role and to the search index, in which this is the number of its
+/// organization.
+pub(super) fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statement<'static> {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
         let columns: Vec<_> = IDENTITY.into_iter().chain(changing()).collect();
         let values: Vec<_> = (3..)
@@ -129,10 +130,14 @@ pub(super) fn insert(organization: OrganizationId, member: &Member) -> Statement
         format!(
             "INSERT INTO member_counts (organization_id, role, live) VALUES ($1, $2, 1)
                  ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
-             INSERT INTO members (organization_id, {}) VALUES ($1, {})
-                 RETURNING row, (SELECT ordinal FROM organizations WHERE id = $1)",
+             INSERT INTO members (organization_id, {}) VALUES ($1, {});
+             INSERT OR REPLACE INTO member_search (rowid, organization, name, email)
+                 VALUES (last_insert_rowid(), ${}, ${}, ${})",
             columns.join(", "),
-            values.join(", ")
+            values.join(", "),
+            columns.len() + 3,
+            columns.len() + 4,
+            columns.len() + 5,
         )
     });
     // Safe: it is put together from constants.
@@ -143,10 +148,10 @@ pub(super) fn insert(organization: OrganizationId, member: &Member) -> Statement
         .bind(member.user_id)
         .bind(member.number)
         .bind(member.created_at);
-    bind_changing(member, statement)
+    search::bind(bind_changing(member, statement), ordinal, member)
 }
 
-/// Changes a member's row and returns what [`insert`] does.
+/// Changes a member's row, and returns its number and the organization's in the search index.
 pub(super) fn update(organization: OrganizationId, member: &Member) -> Statement<'static> {
     static UPDATE: LazyLock<String> = LazyLock::new(|| {
         let columns: Vec<_> = (3..)

@@ -36,25 +36,21 @@ pub(super) fn fold(text: &str) -> String {
         .collect()
 }
 
+const PUT: &str =
+    "INSERT OR REPLACE INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)";
+
 /// Puts a member in the index in the place of what is there about it.
 pub(super) fn put(ordinal: i64, row: i64, member: &Member) -> Statement<'static> {
-    let (name, email) = (&member.profile.name, &member.profile.email);
-    indexed(
-        ordinal,
-        row,
-        name.as_ref().map(DisplayName::as_str),
-        email.as_ref().map(Email::as_str),
-    )
+    bind(sqlx::query(PUT).bind(row), ordinal, member)
 }
 
-fn indexed(ordinal: i64, row: i64, name: Option<&str>, email: Option<&str>) -> Statement<'static> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO member_search (rowid, organization, name, email) VALUES ($1, $2, $3, $4)",
-    )
-    .bind(row)
-    .bind(organization(ordinal))
-    .bind(name.map(fold))
-    .bind(email.map(fold))
+/// Binds what the index has of a member: organization, name, email.
+pub(super) fn bind<'q>(statement: Statement<'q>, ordinal: i64, member: &Member) -> Statement<'q> {
+    let (name, email) = (&member.profile.name, &member.profile.email);
+    statement
+        .bind(organization(ordinal))
+        .bind(name.as_ref().map(DisplayName::as_str).map(fold))
+        .bind(email.as_ref().map(Email::as_str).map(fold))
 }
 
 /// Takes a member out of the index.
@@ -101,7 +97,11 @@ async fn fill_step(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
         .execute(&mut *transaction)
         .await?;
     for (row, ordinal, name, email) in rows {
-        indexed(ordinal, row, name.as_deref(), email.as_deref())
+        sqlx::query(PUT)
+            .bind(row)
+            .bind(organization(ordinal))
+            .bind(name.as_deref().map(fold))
+            .bind(email.as_deref().map(fold))
             .execute(&mut *transaction)
             .await?;
     }

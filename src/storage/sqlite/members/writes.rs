@@ -69,10 +69,11 @@ impl MemberWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         member: &Member,
     ) -> Result<(), StoreError> {
-        let (row, ordinal) = self.member_row(row::insert(organization, member)).await?;
+        let ordinal = self.ordinal(organization).await?;
+        let statement = row::insert(organization, member, ordinal);
+        self.execute_unique(statement, Conflict::Member).await?;
         self.set_teams(organization, member.number, &[], &member.teams)
             .await?;
-        self.execute(search::put(ordinal, row, member)).await?;
         Ok(())
     }
 
