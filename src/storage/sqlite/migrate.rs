@@ -7,9 +7,16 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
     sqlite::SqliteConnectOptions,
 };
+use tokio::time::{Instant, sleep};
 
-use super::{error::store_error, members::fill_search};
-use crate::storage::{Migrate, OpenError, StoreError};
+use super::{
+    error::{outage, store_error},
+    members::fill_search,
+};
+use crate::{
+    domain::Outage,
+    storage::{Migrate, OpenError, StoreError},
+};
 
 /// Embedded in the program. An applied migration is never edited: its checksum is in every database.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -28,15 +35,29 @@ pub(super) static FIRST_MIGRATION: LazyLock<Vec<u8>> = LazyLock::new(|| {
 /// How long to wait for another program that migrates the same file.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Migrates or checks the file. What was cut off has not happened.
 pub(super) async fn run(options: &SqliteConnectOptions, migrate: Migrate) -> Result<(), OpenError> {
     let options = options.clone().busy_timeout(PATIENCE);
-    let mut connection = SqliteConnection::connect_with(&options)
-        .await
-        .map_err(store_error)?;
+    let mut connection = open(&options).await.map_err(store_error)?;
     let result = migrate_or_check(&mut connection, migrate).await;
     connection.close().await.map_err(store_error)?;
     result
+}
+
+/// Opens the file, again and again while another program turns a new one to its write-ahead log: for that SQLite does not
+/// wait.
+async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let begin = Instant::now();
+    loop {
+        match SqliteConnection::connect_with(options).await {
+            Err(error) if outage(&error) == Some(Outage::Locked) && begin.elapsed() < PATIENCE => {
+                sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 async fn migrate_or_check(connection: &mut SqliteConnection, migrate: Migrate) -> Result<(), OpenError> {
