@@ -251,7 +251,7 @@ async fn bodies_of_all_clients_together_are_bounded_but_small_ones_are_read() {
             }
         }
     });
-    // Idempotency the slow ones have arrived.
+    // Once the slow ones have arrived.
     let refused = refused.await.expect("there is room for everybody");
     assert_eq!(refused.body, br#"{"detail":{"error":"rate limit exceeded"}}"#);
     assert!(refused.header("retry-after").is_some());

@@ -269,7 +269,7 @@ impl Real {
                 if revoked {
                     Outcome::Done
                 } else {
-                    Outcome::Resource(Resource::User)
+                    Outcome::NotFound(Resource::User)
                 }
             }
             Call::Restore { organization, who } => {
@@ -467,7 +467,7 @@ fn done<T>(result: Result<T, ServiceError>) -> Outcome {
 
 fn refused(error: &ServiceError) -> Outcome {
     match error {
-        ServiceError::NotFound(missing) => Outcome::Resource(*missing),
+        ServiceError::NotFound(missing) => Outcome::NotFound(*missing),
         ServiceError::Conflict(Conflict::Member) => Outcome::Conflict,
         ServiceError::Precondition(precondition) => Outcome::Precondition(*precondition),
         ServiceError::VersionMismatch => Outcome::Stale,

@@ -118,7 +118,7 @@ pub(super) enum Outcome {
     #[default]
     Done,
     Linked(LinkOutcome),
-    Resource(Resource),
+    NotFound(Resource),
     Conflict,
     Stale,
     Precondition(Precondition),
@@ -251,7 +251,7 @@ impl Organization {
             person.user == user && person.state == State::Live && person.portal_role.is_some()
         };
         let person = self.people.iter_mut().find(is_end_user);
-        let person = person.ok_or(Outcome::Resource(Resource::User))?;
+        let person = person.ok_or(Outcome::NotFound(Resource::User))?;
         if person.role.is_none() {
             (person.state, person.until) = (State::Revoked, now);
         } else {
@@ -263,7 +263,7 @@ impl Organization {
 
     fn find(&self, who: Index) -> Result<usize, Outcome> {
         if self.people.is_empty() {
-            Err(Outcome::Resource(Resource::Member))
+            Err(Outcome::NotFound(Resource::Member))
         } else {
             Ok(who.index(self.people.len()))
         }
@@ -274,7 +274,7 @@ impl Organization {
         match self.people[place].state {
             State::Live if stale => Err(Outcome::Stale),
             State::Live => Ok(place),
-            State::Revoked | State::Erased => Err(Outcome::Resource(Resource::Member)),
+            State::Revoked | State::Erased => Err(Outcome::NotFound(Resource::Member)),
         }
     }
 }
@@ -298,7 +298,7 @@ impl Plain {
                 role,
             } => {
                 let user = match user {
-                    Some(_) if self.users == 0 => return Err(Outcome::Resource(Resource::User)),
+                    Some(_) if self.users == 0 => return Err(Outcome::NotFound(Resource::User)),
                     Some(who) => Some(who.index(self.users)),
                     None => None,
                 };
@@ -354,7 +354,7 @@ impl Plain {
             }
             Call::RevokeUser { organization, user } => {
                 if self.users == 0 {
-                    return Err(Outcome::Resource(Resource::User));
+                    return Err(Outcome::NotFound(Resource::User));
                 }
                 let user = user.index(self.users);
                 self.organizations[*organization].revoke_user(user, self.now)

@@ -101,7 +101,7 @@ pub(super) async fn an_address_that_its_last_user_has_left_for_another_is_a_new_
     fixture.link_as(initech, second).await.unwrap();
     fixture.revoke(globex, &hire).await.unwrap();
     assert!(!same(&hire, &fixture.newly(globex, OLD).await));
-    // Idempotency nothing of hers is live, the address that Sally had last leads to her.
+    // Once nothing of hers is live, the address that Sally had last leads to her.
     fixture.revoke(acme, &sally).await.unwrap();
     assert!(same(&sally, &fixture.newly(globex, NEW).await));
 }

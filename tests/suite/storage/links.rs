@@ -202,7 +202,7 @@ pub(super) async fn an_external_id_belongs_to_its_source_and_its_organization(fi
     let key = |source: &str| MemberRef::ExternalId(source.parse().unwrap(), "42".parse().unwrap());
     assert_eq!(fixture.finds(acme, key("zendesk")).await, Some(here.member.id));
     assert_eq!(fixture.finds(acme, key("portal")).await, None);
-    // Idempotency its member is revoked, it is free.
+    // Once its member is revoked, it is free.
     fixture.revoke(acme, &here.member).await.unwrap();
     assert_eq!(fixture.finds(acme, key("zendesk")).await, None);
     assert_eq!(link(acme, "zendesk").await.outcome, LinkOutcome::Created);
