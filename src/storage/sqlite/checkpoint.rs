@@ -12,7 +12,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{error::store_error, writer::Truncation};
+use super::{
+    close::{close, close_well},
+    error::store_error,
+    writer::Truncation,
+};
 use crate::storage::StoreError;
 
 /// How many pages of 4 KiB wait in the log until they are moved: SQLite's own default.
@@ -157,11 +161,7 @@ impl Log {
                 () = async { drop(closing.wait_for(|closing| *closing).await) } => break,
             }
         }
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
-            tracing::error!(%error, "closing the database failed");
-        }
+        close_well(self.connection).await;
     }
 
     fn want(&mut self) {
@@ -249,7 +249,7 @@ impl Log {
         self.say(error);
         if let Some(connection) = self.connection.take() {
             // It is given up because it is broken.
-            let _ = connection.close().await;
+            let _ = close(connection).await;
         }
     }
 

@@ -6,6 +6,7 @@
 mod api_keys;
 mod batch;
 mod checkpoint;
+mod close;
 mod columns;
 mod error;
 mod events;
@@ -34,7 +35,8 @@ use tokio::{
 };
 
 use self::{
-    checkpoint::Checkpointer, error::store_error, lookup::LookupQueue, reads::Reads, writer::WriteQueue,
+    checkpoint::Checkpointer, close::close_well, error::store_error, lookup::LookupQueue, reads::Reads,
+    writer::WriteQueue,
 };
 use super::{Migrate, OpenError, Storage, StoreError, Work};
 use crate::domain::Condition;
@@ -138,11 +140,7 @@ impl Storage for SqliteStorage {
         self.lookups.close().await;
         self.reads.close().await;
         self.checkpoints.close().await;
-        if let Some(anchor) = self.anchor.lock().await.take()
-            && let Err(error) = anchor.close().await
-        {
-            tracing::error!(%error, "closing the database failed");
-        }
+        close_well(self.anchor.lock().await.take()).await;
         // Last, so that the writer is the one that folds the write-ahead log into the file.
         self.writes.close().await;
     }

@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     batch::MAX_BATCH,
     checkpoint::MOST_PAGES,
+    close::{close, close_well},
     error::{outage, store_error},
     job::{Failure, Job, Pending, Ran},
     migrate::APPLICATION_ID,
@@ -224,11 +225,7 @@ impl Writer {
                 }
             }
         }
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
-            tracing::error!(%error, "closing the database failed");
-        }
+        close_well(self.connection).await;
     }
 
     async fn take(&mut self, batch: &mut Vec<Message>, messages: &mut mpsc::Receiver<Message>) {
@@ -335,7 +332,7 @@ impl Writer {
     async fn disconnect(&mut self) {
         if let Some(connection) = self.connection.take() {
             // It is given up because it is broken.
-            let _ = connection.close().await;
+            let _ = close(connection).await;
         }
     }
 
