@@ -9,6 +9,7 @@ use prost::Message as _;
 const PROTOS: &[&str] = &[
     "userbridge/admin/v1/api_keys.proto",
     "userbridge/admin/v1/organizations.proto",
+    "userbridge/directory/v1/credentials.proto",
     "userbridge/directory/v1/events.proto",
     "userbridge/directory/v1/members.proto",
     "userbridge/directory/v1/teams.proto",

@@ -4,6 +4,8 @@ use std::error::Error;
 
 /// The gateway calls these and no others.
 const PROTOS: &[&str] = &[
+    "userbridge/directory/v1/credentials.proto",
+    "userbridge/directory/v1/events.proto",
     "userbridge/directory/v1/members.proto",
     "userbridge/directory/v1/teams.proto",
     "userbridge/users/v1/users.proto",

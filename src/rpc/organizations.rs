@@ -175,5 +175,6 @@ fn organization(organization: Organization) -> pb::Organization {
         default_role: role(Some(organization.default_role)).into(),
         retention_days: organization.retention_days.map(i32::from),
         created_at: Some(timestamp(organization.created_at)),
+        branding: None,
     }
 }
