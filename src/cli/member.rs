@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{
     domain::{
-        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, Idempotency,
-        Idempotent, LinkRequest, Locale, MemberFilter, MemberId, MemberPatch, MemberQuery, MemberRef,
-        OrganizationId, Origin, PortalRole, Resource, Role, Slug, Source, TeamNumber, UserId,
+        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, FamilyName,
+        GivenName, Idempotency, Idempotent, LinkRequest, Locale, MemberFilter, MemberId, MemberPatch,
+        MemberQuery, MemberRef, OrganizationId, Origin, PortalRole, Resource, Role, Slug, Source, TeamNumber,
+        UserId,
     },
     service::{Admin, ExportPlace, Exported, Read, Write},
     storage::Migrate,
@@ -60,6 +61,12 @@ struct Values {
     /// Name as people write it, at most 255 characters.
     #[arg(long)]
     name: Option<DisplayName>,
+    /// First name, at most 127 characters; without `--name` it makes the name, with the last one.
+    #[arg(long, value_name = "NAME")]
+    given_name: Option<GivenName>,
+    /// Last name, at most 127 characters.
+    #[arg(long, value_name = "NAME")]
+    family_name: Option<FamilyName>,
     /// URL of a picture, at most 2048 characters.
     #[arg(long, value_name = "URL")]
     avatar_url: Option<AvatarUrl>,
@@ -216,6 +223,8 @@ impl Values {
             company_name: self.company_name.map(Some),
             customer_status: self.customer_status.map(Some),
             locale: self.locale.map(Some),
+            given_name: self.given_name.map(Some),
+            family_name: self.family_name.map(Some),
             role: self.role.map(Some),
             auth_method: self.auth_method.map(Some),
             teams: Some(teams).filter(|teams| !teams.is_empty()),

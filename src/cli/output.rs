@@ -168,10 +168,13 @@ view! {
         #[serde(flatten)]
         member: PublicMemberView = member.clone().into(),
         locale: Option<String> = member.profile.locale.clone().map(Into::into),
+        given_name: Option<String> = member.person.given_name.map(Into::into),
+        family_name: Option<String> = member.person.family_name.map(Into::into),
         number: i64 = member.number.0,
         role: Option<&'static str> = member.access.role.map(Role::as_str),
         enabled: bool = member.access.enabled,
         auth_method: Option<&'static str> = member.access.auth_method.map(AuthMethod::as_str),
+        onboarded: bool = member.access.onboarded,
         source: String = member.origin.source.into(),
         external_id: Option<String> = member.origin.external_id.map(Into::into),
         teams: Vec<i64> = member.teams.iter().map(|team| team.0).collect(),

@@ -4,7 +4,9 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use super::{Email, MemberId, Profile, PublicMember, Timestamp, UserId, event::changed, text::text};
+use super::{
+    Email, MemberId, PersonName, Profile, PublicMember, Timestamp, UserId, event::changed, text::text,
+};
 
 /// Defines an enumeration with a name for each value, as the database and the command line write it.
 macro_rules! names {
@@ -109,6 +111,8 @@ pub struct Access {
     pub enabled: bool,
     /// How it signs in, if that was said.
     pub auth_method: Option<AuthMethod>,
+    /// Whether it has set a password or signed in.
+    pub onboarded: bool,
 }
 
 impl Default for Access {
@@ -117,6 +121,7 @@ impl Default for Access {
             role: None,
             enabled: true,
             auth_method: None,
+            onboarded: false,
         }
     }
 }
@@ -144,6 +149,8 @@ pub struct Member {
     pub user_id: UserId,
     /// The organization's own copy of it: no other organization sees or changes it.
     pub profile: Profile,
+    /// What the name in the profile was made of.
+    pub person: PersonName,
     /// When the link was made.
     pub created_at: Timestamp,
     pub number: MemberNumber,
@@ -225,6 +232,7 @@ impl Member {
         } else {
             blank = Self {
                 profile: Profile::default(),
+                person: PersonName::default(),
                 access: Access::default(),
                 origin: Origin::default(),
                 teams: Vec::new(),
@@ -236,6 +244,7 @@ impl Member {
             &blank
         };
         let (old_profile, profile) = (&before.profile, &after.profile);
+        let (old_person, person) = (&before.person, &after.person);
         let (old_access, access) = (&before.access, &after.access);
         let (old_origin, origin) = (&before.origin, &after.origin);
         changed([
@@ -249,9 +258,12 @@ impl Member {
                 old_profile.customer_status != profile.customer_status,
             ),
             ("locale", old_profile.locale != profile.locale),
+            ("given_name", old_person.given_name != person.given_name),
+            ("family_name", old_person.family_name != person.family_name),
             ("role", old_access.role != access.role),
             ("enabled", old_access.enabled != access.enabled),
             ("auth_method", old_access.auth_method != access.auth_method),
+            ("onboarded", old_access.onboarded != access.onboarded),
             ("source", is_new || old_origin.source != origin.source),
             ("external_id", old_origin.external_id != origin.external_id),
             ("teams", before.teams != after.teams),

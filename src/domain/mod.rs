@@ -15,6 +15,7 @@ mod member;
 mod organization;
 mod page;
 mod patch;
+mod person;
 mod profile;
 mod query;
 mod random;
@@ -36,6 +37,7 @@ pub use member::{
 pub use organization::{Organization, OrganizationName, OrganizationPatch, OrganizationRef, Slug};
 pub use page::{Page, PageRequest, one_more};
 pub use patch::MemberPatch;
+pub use person::{FamilyName, GivenName, PersonName};
 pub use profile::{
     AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, Locale, MemberLookup, PortalRole, Profile,
     PublicMember,

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::domain::{
     Actor, ApiKeyId, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
-    ExternalId, Locale, MemberId, MemberNumber, OrganizationId, OrganizationName, PortalRole, Role, Scopes,
-    Slug, Source, TeamName, TeamNumber, TeamSlug, Timestamp, UserId,
+    ExternalId, FamilyName, GivenName, Locale, MemberId, MemberNumber, OrganizationId, OrganizationName,
+    PortalRole, Role, Scopes, Slug, Source, TeamName, TeamNumber, TeamSlug, Timestamp, UserId,
 };
 
 /// Stores a type as another: how it is written, and how it is read.
@@ -77,7 +77,7 @@ ids! { ApiKeyId MemberId OrganizationId UserId }
 numbers! { MemberNumber TeamNumber }
 names! { Actor AuthMethod EventKind Role Scopes }
 texts! {
-    AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId Locale OrganizationName PortalRole Slug Source
+    AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId FamilyName GivenName Locale OrganizationName PortalRole Slug Source
     TeamName TeamSlug
 }
 stored! {

@@ -3,8 +3,8 @@
 use super::change::{revoke, save};
 use crate::{
     domain::{
-        Access, Actor, Change, Erasure, EventKind, Member, MemberId, MemberRef, OrganizationId, Profile,
-        Resource, TeamNumber,
+        Access, Actor, Change, Erasure, EventKind, Member, MemberId, MemberRef, OrganizationId, PersonName,
+        Profile, Resource, TeamNumber,
     },
     service::{Directory, ServiceError, Write, rules::Transaction},
 };
@@ -63,6 +63,7 @@ pub async fn erase_member(
     }
     let mut erased = Member {
         profile: Profile::default(),
+        person: PersonName::default(),
         access: Access::default(),
         teams: Vec::new(),
         primary_team: TeamNumber::ROOT,

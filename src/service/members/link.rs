@@ -4,7 +4,8 @@ use super::{addresses::user_of, change::save};
 use crate::{
     domain::{
         Access, Change, Conflict, EventKind, Idempotency, Idempotent, LinkOutcome, LinkRequest, Linked,
-        Member, MemberId, MemberRef, OrganizationId, Profile, Resource, Subject, TeamNumber, UserId,
+        Member, MemberId, MemberRef, OrganizationId, PersonName, Profile, Resource, Subject, TeamNumber,
+        UserId,
     },
     service::{
         Directory, ServiceError, Write,
@@ -155,6 +156,7 @@ async fn create(
         id: new.member,
         user_id,
         profile: Profile::default(),
+        person: PersonName::default(),
         created_at: change.at,
         number: tx.next_member_number(organization).await?,
         email_since: change.at,

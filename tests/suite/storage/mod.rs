@@ -20,6 +20,7 @@ mod links;
 mod lists;
 mod lookups;
 mod members;
+mod names;
 mod numbered;
 mod organizations;
 mod owners;
@@ -166,6 +167,11 @@ macro_rules! conformance {
                     members_without_a_name_come_first_and_equal_names_by_number,
                     pages_are_whole_while_members_come_and_go,
                     lists_are_of_one_organization,
+                ]
+                names: [
+                    first_and_last_name_make_the_name_unless_it_is_given,
+                    the_longest_first_and_last_name_make_a_name,
+                    an_event_names_the_parts_of_a_name_and_an_erasure_removes_them,
                 ]
                 numbered: [
                     what_is_counted_is_what_is_listed_whatever_changes,

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, FromRow, Row as _, sqlite::SqliteRow};
 
 use super::search;
 use crate::{
-    domain::{Access, Member, OrganizationId, Origin, Profile, PublicMember, TeamNumber},
+    domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, PublicMember, TeamNumber},
     storage::sqlite::columns::{Columns, Statement, columns},
 };
 
@@ -31,10 +31,15 @@ profile!(
     customer_status,
     locale
 );
+columns!(PersonName {
+    given_name,
+    family_name
+});
 columns!(Access {
     role,
     enabled,
-    auth_method
+    auth_method,
+    onboarded
 });
 columns!(Origin { source, external_id });
 
@@ -54,14 +59,21 @@ const STATE: [&str; 7] = [
 
 /// All that changes, in the order in which [`bind_changing`] binds it.
 fn changing() -> impl Iterator<Item = &'static str> {
-    [Profile::NAMES, Access::NAMES, Origin::NAMES, &STATE]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        Profile::NAMES,
+        PersonName::NAMES,
+        Access::NAMES,
+        Origin::NAMES,
+        &STATE,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 fn bind_changing<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
     let statement = member.profile.bind(statement);
+    let statement = member.person.bind(statement);
     let statement = member.access.bind(statement);
     let statement = member.origin.bind(statement);
     statement
@@ -101,6 +113,7 @@ impl FromRow<'_, SqliteRow> for Member {
             number: row.try_get("number")?,
             created_at: row.try_get("created_at")?,
             profile: Profile::from_row(row)?,
+            person: PersonName::from_row(row)?,
             access: Access::from_row(row)?,
             origin: Origin::from_row(row)?,
             email_since: row.try_get("email_since")?,
