@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Directory, Read, ServiceError, Write,
+    Directory, Read, Result, Write,
     rules::{Transaction, live_organization, team, write_once},
 };
 use crate::domain::{
@@ -24,7 +24,7 @@ impl Directory {
         slug: TeamSlug,
         name: TeamName,
         idempotency: Idempotency<Team>,
-    ) -> Result<Idempotent<Team>, ServiceError> {
+    ) -> Result<Idempotent<Team>> {
         let organization = grant.organization;
         let change = self.change(grant.actor);
         let (at, input) = (change.at, (organization, slug, name, change));
@@ -46,12 +46,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Team`].
-    pub async fn rename_team(
-        &self,
-        grant: Write,
-        number: TeamNumber,
-        name: TeamName,
-    ) -> Result<Team, ServiceError> {
+    pub async fn rename_team(&self, grant: Write, number: TeamNumber, name: TeamName) -> Result<Team> {
         let input = (grant.organization, number, name, self.change(grant.actor));
         self.write(input, |tx, (organization, number, name, change)| {
             Box::pin(rename_team(tx, *organization, *number, name, change))
@@ -66,7 +61,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Team`]. [`Precondition::RootTeam`].
-    pub async fn delete_team(&self, grant: Write, number: TeamNumber) -> Result<(), ServiceError> {
+    pub async fn delete_team(&self, grant: Write, number: TeamNumber) -> Result<()> {
         let input = (grant.organization, number, self.change(grant.actor));
         self.write(input, |tx, (organization, number, change)| {
             Box::pin(delete_team(tx, *organization, *number, change))
@@ -79,7 +74,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Team`].
-    pub async fn team(&self, grant: Read, number: TeamNumber) -> Result<Team, ServiceError> {
+    pub async fn team(&self, grant: Read, number: TeamNumber) -> Result<Team> {
         let page = PageRequest {
             after: Some(TeamNumber(number.0.saturating_sub(1))),
             limit: 1,
@@ -95,11 +90,7 @@ impl Directory {
     /// # Errors
     ///
     /// Only those of the storage.
-    pub async fn teams(
-        &self,
-        grant: Read,
-        page: PageRequest<TeamNumber>,
-    ) -> Result<Page<Team>, ServiceError> {
+    pub async fn teams(&self, grant: Read, page: PageRequest<TeamNumber>) -> Result<Page<Team>> {
         let limit = page.limit;
         Ok(Page::of(
             self.storage
@@ -120,7 +111,7 @@ impl Directory {
         grant: Write,
         number: TeamNumber,
         members: Vec<MemberId>,
-    ) -> Result<(usize, usize), ServiceError> {
+    ) -> Result<(usize, usize)> {
         let members: BTreeSet<_> = members.into_iter().collect();
         let input = (grant.organization, number, members, self.change(grant.actor));
         self.write(input, |tx, (organization, number, members, change)| {
@@ -141,7 +132,7 @@ pub async fn create_team(
     slug: &TeamSlug,
     name: &TeamName,
     change: &Change,
-) -> Result<Team, ServiceError> {
+) -> Result<Team> {
     live_organization(tx, organization).await?;
     let team = Team {
         number: tx.next_team_number(organization).await?,
@@ -173,7 +164,7 @@ pub async fn rename_team(
     number: TeamNumber,
     name: &TeamName,
     change: &Change,
-) -> Result<Team, ServiceError> {
+) -> Result<Team> {
     let before = team(tx, organization, number).await?;
     if before.name == *name {
         return Ok(before);
@@ -205,7 +196,7 @@ pub async fn delete_team(
     organization: OrganizationId,
     number: TeamNumber,
     change: &Change,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     let deleted = team(tx, organization, number).await?;
     if number == TeamNumber::ROOT {
         return Err(Precondition::RootTeam.into());
@@ -240,7 +231,7 @@ pub async fn set_team_members(
     number: TeamNumber,
     members: &BTreeSet<MemberId>,
     change: &Change,
-) -> Result<(usize, usize), ServiceError> {
+) -> Result<(usize, usize)> {
     team(tx, organization, number).await?;
     let ids: Vec<_> = members.iter().copied().collect();
     let wanted = set(tx.live_numbers(organization, &ids).await?);
@@ -266,7 +257,7 @@ async fn touch(
     members: BTreeSet<MemberNumber>,
     fields: &[&'static str],
     change: &Change,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     let members: Vec<_> = members.into_iter().collect();
     if !members.is_empty() {
         tx.touch_members(organization, &members, fields, change).await?;
@@ -281,7 +272,7 @@ async fn event(
     team: &Team,
     fields: &[&'static str],
     change: &Change,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     tx.append_event(
         Some(organization),
         kind,

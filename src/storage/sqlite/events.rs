@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::{SqliteStorage, columns::json_ids, transaction::SqliteTransaction};
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
-    storage::{EventLog, EventWrites, StoreError, values::organization_column},
+    storage::{EventLog, EventWrites, Result, values::organization_column},
 };
 
 /// Of an organization and a sequence number on, a page of these kinds. The kinds come as one text.
@@ -25,11 +25,7 @@ const EVENTS_OF_USER: &str =
 
 #[async_trait]
 impl EventLog for SqliteStorage {
-    async fn events(
-        &self,
-        organization: Option<OrganizationId>,
-        query: EventQuery,
-    ) -> Result<Vec<Event>, StoreError> {
+    async fn events(&self, organization: Option<OrganizationId>, query: EventQuery) -> Result<Vec<Event>> {
         let kinds: Vec<_> = query.kinds.iter().map(|kind| kind.as_str()).collect();
         let kinds = if kinds.is_empty() {
             String::new()
@@ -58,10 +54,7 @@ impl EventLog for SqliteStorage {
         reading.all(statement).await
     }
 
-    async fn heads(
-        &self,
-        organizations: Vec<OrganizationId>,
-    ) -> Result<Vec<(OrganizationId, i64)>, StoreError> {
+    async fn heads(&self, organizations: Vec<OrganizationId>) -> Result<Vec<(OrganizationId, i64)>> {
         // Of one, in its own share.
         let whose = match &organizations[..] {
             [one] => Some(*one),
@@ -90,7 +83,7 @@ impl EventWrites for SqliteTransaction<'_> {
         subject: Subject,
         fields: &[&'static str],
         change: &Change,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<i64> {
         let (member_id, user_id, api_key_id, team) = match subject {
             Subject::Organization => (None, None, None, None),
             Subject::ApiKey(key) => (None, None, Some(key), None),
@@ -124,7 +117,7 @@ impl EventWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         kind: EventKind,
         member: &Member,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<i64> {
         let query = sqlx::query_scalar(
             "SELECT coalesce(max(sequence), 0) FROM events
              WHERE organization_id = $1 AND user_id = $2 AND member_id = $3 AND kind = $4",

@@ -5,7 +5,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::{row::COLUMNS, search::Search};
 use crate::{
     domain::{Member, MemberFilter, MemberOrder, MemberQuery, OrganizationId, Role, TimeRange},
-    storage::{StoreError, sqlite::error::store_error},
+    storage::{Result, sqlite::error::store_error},
 };
 
 /// One page.
@@ -13,7 +13,7 @@ pub(super) async fn page(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     query: MemberQuery,
-) -> Result<Vec<Member>, StoreError> {
+) -> Result<Vec<Member>> {
     let search = search(&mut *connection, organization, &query.filter).await?;
     let mut sql = page_statement(organization, query, search.as_ref());
     sql.build_query_as()
@@ -86,7 +86,7 @@ pub(super) async fn count(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     filter: &MemberFilter,
-) -> Result<u64, StoreError> {
+) -> Result<u64> {
     if filter.is_of_roles() {
         return count_roles(connection, organization, &filter.roles).await;
     }
@@ -105,7 +105,7 @@ async fn count_roles(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     roles: &[Option<Role>],
-) -> Result<u64, StoreError> {
+) -> Result<u64> {
     let mut sql =
         QueryBuilder::new("SELECT coalesce(sum(live), 0) FROM member_counts WHERE organization_id = ");
     sql.push_bind(organization);
@@ -129,7 +129,7 @@ async fn search(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     filter: &MemberFilter,
-) -> Result<Option<Search>, StoreError> {
+) -> Result<Option<Search>> {
     if filter.name_parts.is_empty() && filter.email_parts.is_empty() {
         return Ok(None);
     }
