@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
-    DirectoryCell, auth,
+    DirectoryCell, Reply, auth,
     page::List,
     proto::userbridge::directory::v1 as pb,
     status,
@@ -35,10 +35,7 @@ impl Events {
 impl pb::event_service_server::EventService for Events {
     type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<pb::WatchEventsResponse, Status>> + Send>>;
 
-    async fn list_events(
-        &self,
-        request: Request<pb::ListEventsRequest>,
-    ) -> Result<Response<pb::ListEventsResponse>, Status> {
+    async fn list_events(&self, request: Request<pb::ListEventsRequest>) -> Reply<pb::ListEventsResponse> {
         let (directory, grant) = self.directory.read(&request).await?;
         let mut request = request.into_inner();
         let list = List::of("ListEvents", Some(grant.organization()), &mut request);
@@ -66,10 +63,7 @@ impl pb::event_service_server::EventService for Events {
         }))
     }
 
-    async fn watch_events(
-        &self,
-        request: Request<pb::WatchEventsRequest>,
-    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> Reply<Self::WatchEventsStream> {
         let (directory, grant) = self.directory.read(&request).await?;
         let credential = auth::credential(&request)?;
         let after = request.get_ref().after_sequence;

@@ -2,10 +2,10 @@
 
 use prost::Message as _;
 use prost_types::FieldMask;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use super::{
-    DirectoryCell, idempotency,
+    DirectoryCell, Reply, idempotency,
     members::{role, role_of},
     page::List,
     proto::userbridge::admin::v1 as pb,
@@ -20,17 +20,13 @@ const MAX_RETENTION_DAYS: u16 = 36_500;
 /// The fields that a mask may name.
 const MUTABLE: [&str; 4] = ["slug", "name", "default_role", "retention_days"];
 
-pub(super) struct Organizations {
-    pub(super) directory: DirectoryCell,
-}
-
 #[tonic::async_trait]
-impl pb::organization_service_server::OrganizationService for Organizations {
+impl pb::organization_service_server::OrganizationService for DirectoryCell {
     async fn create_organization(
         &self,
         request: Request<pb::CreateOrganizationRequest>,
-    ) -> Result<Response<pb::CreateOrganizationResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::CreateOrganizationResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let mut violations = Violations::default();
         let key = idempotency::key(&request, grant.actor(), "CreateOrganization", &mut violations);
         let pb::CreateOrganizationRequest { slug, name } = request.into_inner();
@@ -55,9 +51,9 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     async fn get_organization(
         &self,
         request: Request<pb::GetOrganizationRequest>,
-    ) -> Result<Response<pb::GetOrganizationResponse>, Status> {
+    ) -> Reply<pb::GetOrganizationResponse> {
         use pb::get_organization_request::By;
-        let (directory, grant) = self.directory.admin(&request)?;
+        let (directory, grant) = self.admin(&request)?;
         let by = valid(|violations| match request.into_inner().by {
             Some(By::Id(id)) => violations.id("id", &id).map(OrganizationRef::Id),
             Some(By::Slug(slug)) => violations
@@ -74,8 +70,8 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     async fn list_organizations(
         &self,
         request: Request<pb::ListOrganizationsRequest>,
-    ) -> Result<Response<pb::ListOrganizationsResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::ListOrganizationsResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let list = List::of(
             "ListOrganizations",
             grant.organization(),
@@ -92,8 +88,8 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     async fn update_organization(
         &self,
         request: Request<pb::UpdateOrganizationRequest>,
-    ) -> Result<Response<pb::UpdateOrganizationResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::UpdateOrganizationResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let request = request.into_inner();
         let (id, patch) = valid(|violations| {
             let id = violations.id("id", &request.id);
@@ -109,8 +105,8 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     async fn delete_organization(
         &self,
         request: Request<pb::DeleteOrganizationRequest>,
-    ) -> Result<Response<pb::DeleteOrganizationResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::DeleteOrganizationResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let id = valid(|violations| violations.id("id", &request.get_ref().id))?;
         directory.delete_organization(grant, id).await?;
         Ok(Response::new(pb::DeleteOrganizationResponse {}))
