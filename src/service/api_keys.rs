@@ -130,10 +130,11 @@ impl Directory {
     ) -> Result<()> {
         self.manages_keys(grant, organization).await?;
         let input = (organization, key, self.change(grant.actor));
-        self.write(input, |tx, (organization, key, change)| {
-            Box::pin(revoke_api_key(tx, *organization, *key, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, key, change)| {
+                Box::pin(revoke_api_key(tx, *organization, *key, change))
+            })
+            .await
     }
 
     /// One key, dead or alive.
@@ -165,10 +166,8 @@ impl Directory {
     ) -> Result<Page<ApiKey>> {
         self.manages_keys(grant, organization).await?;
         let limit = page.limit;
-        Ok(Page::of(
-            self.storage.api_keys(organization, page.and_one_more()).await?,
-            limit,
-        ))
+        let keys = self.storage.api_keys(organization, page.and_one_more());
+        Ok(Page::of(keys.await?, limit))
     }
 
     async fn manages_keys(&self, grant: Admin, organization: Option<OrganizationId>) -> Result<()> {
@@ -332,14 +331,8 @@ async fn save(
     change: &Change,
 ) -> Result<()> {
     tx.save_api_key(after).await?;
-    let fields = ApiKey::changes(before, after);
-    tx.append_event(
-        after.organization_id,
-        kind,
-        Subject::ApiKey(after.id),
-        &fields,
-        change,
-    )
-    .await?;
+    let (subject, fields) = (Subject::ApiKey(after.id), ApiKey::changes(before, after));
+    tx.append_event(after.organization_id, kind, subject, &fields, change)
+        .await?;
     Ok(())
 }

@@ -75,9 +75,9 @@ impl Directory {
             {
                 return Ok(all);
             }
-            let step = self.write(until, |tx, until| {
-                Box::pin(async move { Ok(tx.remove_responses(*until, STEP).await?) })
-            });
+            let step = self
+                .storage
+                .write(until, |tx, until| Box::pin(tx.remove_responses(*until, STEP)));
             all += step.await?;
             tokio::time::sleep(PAUSE).await;
         }

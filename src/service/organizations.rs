@@ -71,10 +71,8 @@ impl Directory {
     pub async fn organizations(&self, grant: Admin, page: PageRequest<Slug>) -> Result<Page<Organization>> {
         let limit = page.limit;
         let Some(own) = grant.organization else {
-            return Ok(Page::of(
-                self.storage.organizations(page.and_one_more()).await?,
-                limit,
-            ));
+            let all = self.storage.organizations(page.and_one_more());
+            return Ok(Page::of(all.await?, limit));
         };
         let own = self.storage.organization(own).await?;
         let is_on_page = |own: &Organization| page.after.as_ref().is_none_or(|after| own.slug > *after);
@@ -94,10 +92,11 @@ impl Directory {
     ) -> Result<Organization> {
         grant.covers(organization)?;
         let input = (organization, patch, self.change(grant.actor));
-        self.write(input, |tx, (organization, patch, change)| {
-            Box::pin(update_organization(tx, *organization, patch, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, patch, change)| {
+                Box::pin(update_organization(tx, *organization, patch, change))
+            })
+            .await
     }
 
     /// Ends an organization: its keys are dead at once, its slug is free, its rows stay.
@@ -108,10 +107,11 @@ impl Directory {
     pub async fn delete_organization(&self, grant: Admin, organization: OrganizationId) -> Result<()> {
         grant.covers(organization)?;
         let input = (organization, self.change(grant.actor));
-        self.write(input, |tx, (organization, change)| {
-            Box::pin(delete_organization(tx, *organization, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, change)| {
+                Box::pin(delete_organization(tx, *organization, change))
+            })
+            .await
     }
 }
 

@@ -6,7 +6,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::{Directory, Result};
+use super::Result;
 pub use super::{
     api_keys::{Successor, create_api_key, revoke_api_key, rotate_api_key},
     idempotency::write_once,
@@ -19,17 +19,6 @@ pub use crate::storage::Transaction;
 
 /// A rule with what it is given.
 pub type Rule<I, T> = for<'t> fn(&'t mut dyn Transaction, &'t I) -> BoxFuture<'t, Result<T>>;
-
-impl Directory {
-    /// Makes a change by a rule and returns when it is on disk.
-    pub(super) async fn write<I, T>(&self, input: I, rule: Rule<I, T>) -> Result<T>
-    where
-        I: Send + Sync + 'static,
-        T: Send + 'static,
-    {
-        self.storage.write(input, rule).await
-    }
-}
 
 /// A live organization.
 ///

@@ -48,10 +48,11 @@ impl Directory {
     /// [`Resource::Team`].
     pub async fn rename_team(&self, grant: Write, number: TeamNumber, name: TeamName) -> Result<Team> {
         let input = (grant.organization, number, name, self.change(grant.actor));
-        self.write(input, |tx, (organization, number, name, change)| {
-            Box::pin(rename_team(tx, *organization, *number, name, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, number, name, change)| {
+                Box::pin(rename_team(tx, *organization, *number, name, change))
+            })
+            .await
     }
 
     /// Removes a team. Its members leave it; those whose main team it was have the root team again. They change with
@@ -63,10 +64,11 @@ impl Directory {
     /// [`Resource::Team`]. [`Precondition::RootTeam`].
     pub async fn delete_team(&self, grant: Write, number: TeamNumber) -> Result<()> {
         let input = (grant.organization, number, self.change(grant.actor));
-        self.write(input, |tx, (organization, number, change)| {
-            Box::pin(delete_team(tx, *organization, *number, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, number, change)| {
+                Box::pin(delete_team(tx, *organization, *number, change))
+            })
+            .await
     }
 
     /// One team.
@@ -92,12 +94,8 @@ impl Directory {
     /// Only those of the storage.
     pub async fn teams(&self, grant: Read, page: PageRequest<TeamNumber>) -> Result<Page<Team>> {
         let limit = page.limit;
-        Ok(Page::of(
-            self.storage
-                .teams(grant.organization, page.and_one_more())
-                .await?,
-            limit,
-        ))
+        let teams = self.storage.teams(grant.organization, page.and_one_more());
+        Ok(Page::of(teams.await?, limit))
     }
 
     /// Replaces the set of a team's live members and returns how many came in and went out. Each of them changes: its
@@ -114,10 +112,11 @@ impl Directory {
     ) -> Result<(usize, usize)> {
         let members: BTreeSet<_> = members.into_iter().collect();
         let input = (grant.organization, number, members, self.change(grant.actor));
-        self.write(input, |tx, (organization, number, members, change)| {
-            Box::pin(set_team_members(tx, *organization, *number, members, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, number, members, change)| {
+                Box::pin(set_team_members(tx, *organization, *number, members, change))
+            })
+            .await
     }
 }
 
@@ -141,15 +140,9 @@ pub async fn create_team(
         created_at: change.at,
     };
     tx.insert_team(organization, &team).await?;
-    event(
-        tx,
-        organization,
-        EventKind::TeamCreated,
-        &team,
-        &["key", "name"],
-        change,
-    )
-    .await?;
+    let (kind, subject) = (EventKind::TeamCreated, Subject::Team(team.number));
+    tx.append_event(Some(organization), kind, subject, &["key", "name"], change)
+        .await?;
     Ok(team)
 }
 
@@ -174,15 +167,9 @@ pub async fn rename_team(
         ..before
     };
     tx.save_team(organization, &after).await?;
-    event(
-        tx,
-        organization,
-        EventKind::TeamRenamed,
-        &after,
-        &["name"],
-        change,
-    )
-    .await?;
+    let (kind, subject) = (EventKind::TeamRenamed, Subject::Team(after.number));
+    tx.append_event(Some(organization), kind, subject, &["name"], change)
+        .await?;
     Ok(after)
 }
 
@@ -197,7 +184,7 @@ pub async fn delete_team(
     number: TeamNumber,
     change: &Change,
 ) -> Result<()> {
-    let deleted = team(tx, organization, number).await?;
+    team(tx, organization, number).await?;
     if number == TeamNumber::ROOT {
         return Err(Precondition::RootTeam.into());
     }
@@ -207,7 +194,9 @@ pub async fn delete_team(
         .replace_primary_team(organization, number, TeamNumber::ROOT)
         .await?;
     tx.remove_team(organization, number).await?;
-    event(tx, organization, EventKind::TeamDeleted, &deleted, &[], change).await?;
+    let (kind, subject) = (EventKind::TeamDeleted, Subject::Team(number));
+    tx.append_event(Some(organization), kind, subject, &[], change)
+        .await?;
     let (inside, main) = (set(members), set(main));
     let changed: [(_, &[_]); 3] = [
         (&inside & &main, &["teams", "primary_team"]),
@@ -262,24 +251,5 @@ async fn touch(
     if !members.is_empty() {
         tx.touch_members(organization, &members, fields, change).await?;
     }
-    Ok(())
-}
-
-async fn event(
-    tx: &mut dyn Transaction,
-    organization: OrganizationId,
-    kind: EventKind,
-    team: &Team,
-    fields: &[&'static str],
-    change: &Change,
-) -> Result<()> {
-    tx.append_event(
-        Some(organization),
-        kind,
-        Subject::Team(team.number),
-        fields,
-        change,
-    )
-    .await?;
     Ok(())
 }

@@ -33,10 +33,11 @@ impl Directory {
             version,
             self.change(grant.actor),
         );
-        self.write(input, |tx, (organization, member, patch, version, change)| {
-            Box::pin(update_member(tx, *organization, *member, patch, *version, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, member, patch, version, change)| {
+                Box::pin(update_member(tx, *organization, *member, patch, *version, change))
+            })
+            .await
     }
 
     /// Ends a live member's link at once and returns the member.
@@ -52,10 +53,11 @@ impl Directory {
         version: Option<i64>,
     ) -> Result<Member> {
         let input = (grant.organization, member, version, self.change(grant.actor));
-        self.write(input, |tx, (organization, member, version, change)| {
-            Box::pin(revoke_member(tx, *organization, *member, *version, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, member, version, change)| {
+                Box::pin(revoke_member(tx, *organization, *member, *version, change))
+            })
+            .await
     }
 
     /// Makes a revoked member live again and returns it.
@@ -66,10 +68,11 @@ impl Directory {
     /// [`Precondition::MemberErased`], [`Precondition::RetentionPassed`].
     pub async fn restore_member(&self, grant: Write, member: MemberId) -> Result<Member> {
         let input = (grant.organization, member, self.change(grant.actor));
-        self.write(input, |tx, (organization, member, change)| {
-            Box::pin(restore_member(tx, *organization, *member, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, member, change)| {
+                Box::pin(restore_member(tx, *organization, *member, change))
+            })
+            .await
     }
 }
 

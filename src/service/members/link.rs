@@ -176,16 +176,10 @@ async fn create(
         team(tx, organization, *number).await?;
     }
     tx.insert_member(organization, &member).await?;
-    let subject = Subject::Member(member.id, user_id);
+    let (kind, subject) = (EventKind::MemberLinked, Subject::Member(member.id, user_id));
     let fields = Member::changes(None, &member);
-    tx.append_event(
-        Some(organization),
-        EventKind::MemberLinked,
-        subject,
-        &fields,
-        change,
-    )
-    .await?;
+    tx.append_event(Some(organization), kind, subject, &fields, change)
+        .await?;
     Ok(Linked {
         member,
         outcome: LinkOutcome::Created,

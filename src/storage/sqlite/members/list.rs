@@ -87,25 +87,19 @@ pub(super) async fn count(
     organization: OrganizationId,
     filter: &MemberFilter,
 ) -> Result<u64> {
-    if filter.is_of_roles() {
-        return count_roles(connection, organization, &filter.roles).await;
-    }
-    let search = search(&mut *connection, organization, filter).await?;
-    let mut sql = statement("count(*)", organization, filter, search.as_ref());
-    let count: i64 = sql
-        .build_query_scalar()
-        .fetch_one(connection)
-        .await
-        .map_err(store_error)?;
+    let mut sql = if filter.is_of_roles() {
+        role_counts(organization, &filter.roles)
+    } else {
+        let search = search(&mut *connection, organization, filter).await?;
+        statement("count(*)", organization, filter, search.as_ref())
+    };
+    let count = sql.build_query_scalar().fetch_one(connection).await;
+    let count: i64 = count.map_err(store_error)?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// How many there are of some roles, or of all: from the counts that every change keeps.
-async fn count_roles(
-    connection: &mut SqliteConnection,
-    organization: OrganizationId,
-    roles: &[Option<Role>],
-) -> Result<u64> {
+fn role_counts(organization: OrganizationId, roles: &[Option<Role>]) -> QueryBuilder<Sqlite> {
     let mut sql =
         QueryBuilder::new("SELECT coalesce(sum(live), 0) FROM member_counts WHERE organization_id = ");
     sql.push_bind(organization);
@@ -117,12 +111,7 @@ async fn count_roles(
         }
         list.push_unseparated(")");
     }
-    let count: i64 = sql
-        .build_query_scalar()
-        .fetch_one(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(u64::try_from(count).unwrap_or_default())
+    sql
 }
 
 async fn search(
