@@ -71,11 +71,7 @@ impl Org {
         let grant = Admin::OPERATOR;
         match self {
             Self::Create { slug, name } => {
-                let name = match name {
-                    Some(name) => name,
-                    // A slug keeps all the rules of a name.
-                    None => OrganizationName::new(slug.as_str()).map_err(std::io::Error::other)?,
-                };
+                let name = name.unwrap_or_else(|| (&slug).into());
                 let created = directory.create_organization(grant, slug, name, Idempotency::never());
                 match created.await? {
                     Idempotent::Fresh(organization) => session.show(&OrganizationView::from(organization)),

@@ -66,15 +66,9 @@ impl TeamCommand {
         match self {
             Self::Create { org, slug, name } => {
                 let grant = Write::operator(session.organization(&org).await?);
-                let name = match name {
-                    Some(name) => name,
-                    // A slug keeps all the rules of a name.
-                    None => TeamName::new(slug.as_str()).map_err(std::io::Error::other)?,
-                };
-                match directory
-                    .create_team(grant, slug, name, Idempotency::never())
-                    .await?
-                {
+                let name = name.unwrap_or_else(|| (&slug).into());
+                let created = directory.create_team(grant, slug, name, Idempotency::never());
+                match created.await? {
                     Idempotent::Fresh(team) => session.show(&TeamView::from(team)),
                     Idempotent::Replayed(_) => Ok(()),
                 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
-    DirectoryCell, Reply, auth,
+    DirectoryCell, Reply, auth, drained,
     page::List,
     proto::userbridge::directory::v1 as pb,
     status,
@@ -75,11 +75,6 @@ impl pb::event_service_server::EventService for Events {
                     .ok_or("must not be negative"),
             )
         })?;
-        let mut draining = self.draining.clone();
-        let drained = async move {
-            // An error means that the server is gone.
-            let _ = draining.wait_for(|draining| *draining).await;
-        };
         let events = directory
             .watch_events(grant, credential, after)
             .await?
@@ -88,7 +83,7 @@ impl pb::event_service_server::EventService for Events {
                 event: watched.event.map(event),
                 head_sequence: watched.head,
             })
-            .take_until(drained)
+            .take_until(drained(self.draining.clone()))
             .chain(stream::once(future::ready(Err(status::draining()))))
             // The first error is the last item.
             .scan(false, |ended, item| {

@@ -111,11 +111,11 @@ impl Services {
                 services.report(Some(now)).await;
             }
         };
-        let mut draining = self.draining.subscribe();
+        let draining = self.draining.subscribe();
         tokio::spawn(async move {
             tokio::select! {
                 () = follow => {}
-                () = async { drop(draining.wait_for(|draining| *draining).await) } => {}
+                () = drained(draining) => {}
             }
         });
     }
@@ -207,6 +207,12 @@ impl Services {
 fn nowhere() -> Routes {
     let router = Routes::default().into_axum_router();
     router.layer(MapResponseLayer::new(status::complete)).into()
+}
+
+/// Waits until the server drains.
+async fn drained(mut draining: watch::Receiver<bool>) {
+    // An error means that the server is gone.
+    let _ = draining.wait_for(|draining| *draining).await;
 }
 
 /// What a method answers.

@@ -30,14 +30,11 @@ impl pb::organization_service_server::OrganizationService for DirectoryCell {
         let mut violations = Violations::default();
         let key = idempotency::key(&request, grant.actor(), "CreateOrganization", &mut violations);
         let pb::CreateOrganizationRequest { slug, name } = request.into_inner();
-        // A slug keeps all the rules of a name, and is named where it does not.
-        let name = if name.is_empty() {
-            OrganizationName::new(slug.clone()).ok()
-        } else {
-            violations.check("name", OrganizationName::new(name))
-        };
+        let name = Some(name).filter(|name| !name.is_empty());
+        let name = violations.check_optional("name", name, OrganizationName::new);
         let slug = violations.check("slug", Slug::new(slug));
         let (slug, name) = violations.finish(slug.zip(name))?;
+        let name = name.unwrap_or_else(|| OrganizationName::from(&slug));
         let idempotency = Idempotency {
             key,
             encode: |value: &Organization| created(value.clone()).encode_to_vec(),
@@ -119,16 +116,7 @@ fn patch(
     mask: Option<FieldMask>,
     violations: &mut Violations,
 ) -> OrganizationPatch {
-    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
-    if paths.is_empty() {
-        violations.add("update_mask", "must name at least one field");
-    }
-    if paths.iter().any(|path| !MUTABLE.contains(&path.as_str())) {
-        violations.add(
-            "update_mask",
-            format_args!("must name none but {}", MUTABLE.join(", ")),
-        );
-    }
+    let paths = violations.mask(mask, &MUTABLE);
     let named = |field: &str| paths.iter().any(|path| path == field);
     let mut patch = OrganizationPatch::default();
     if named("slug") {

@@ -22,14 +22,11 @@ impl pb::team_service_server::TeamService for DirectoryCell {
         let mut violations = Violations::default();
         let key = idempotency::key(&request, grant.actor(), "CreateTeam", &mut violations);
         let pb::CreateTeamRequest { key: slug, name } = request.into_inner();
-        // A slug keeps all the rules of a name, and is named where it does not.
-        let name = if name.is_empty() {
-            TeamName::new(slug.clone()).ok()
-        } else {
-            violations.check("name", TeamName::new(name))
-        };
+        let name = Some(name).filter(|name| !name.is_empty());
+        let name = violations.check_optional("name", name, TeamName::new);
         let slug = violations.check("key", TeamSlug::new(slug));
         let (slug, name) = violations.finish(slug.zip(name))?;
+        let name = name.unwrap_or_else(|| TeamName::from(&slug));
         let idempotency = Idempotency {
             key,
             encode: |value: &Team| created(value.clone()).encode_to_vec(),
