@@ -201,17 +201,7 @@ pub(super) fn list_query(
 
 /// What a mask names, with the values of the message. Violations are noted; then the patch is not to be used.
 pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, violations: &mut Violations) -> MemberPatch {
-    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
-    if paths.is_empty() {
-        violations.add("update_mask", "must name at least one field");
-    }
-    // A path may be as long as a message, so it is not repeated.
-    if paths.iter().any(|path| !MUTABLE.contains(&path.as_str())) {
-        violations.add(
-            "update_mask",
-            format_args!("must name none but {}", MUTABLE.join(", ")),
-        );
-    }
+    let paths = violations.mask(mask, &MUTABLE);
     let named = |field: &str| paths.iter().any(|path| path == field);
     if named("portal_role")
         && member.portal_role.is_none()
