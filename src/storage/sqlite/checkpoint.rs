@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{error::store_error, writer::Truncation};
+use super::{close, error::store_error, writer::Truncation};
 use crate::storage::{Result, StoreError};
 
 /// How many pages of 4 KiB wait in the log until they are moved: SQLite's own default.
@@ -157,11 +157,7 @@ impl Log {
                 () = async { drop(closing.wait_for(|closing| *closing).await) } => break,
             }
         }
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
-            tracing::error!(%error, "closing the database failed");
-        }
+        close(self.connection).await;
     }
 
     fn want(&mut self) {

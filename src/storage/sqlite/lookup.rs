@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     batch::{Batched, MAX_BATCH},
+    close,
     error::{outage, store_error},
     found::{FoundRow, found},
     outage::{Outages, Side},
@@ -167,11 +168,7 @@ impl Reader {
                 attempt.as_mut().reset(Instant::now() + self.outages.pause());
             }
         }
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
-            tracing::error!(%error, "closing the database failed");
-        }
+        close(self.connection).await;
     }
 
     async fn answer(&mut self, lookups: Vec<Lookup>) {

@@ -105,6 +105,15 @@ async fn anchor(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx
     Ok(connection)
 }
 
+/// Closes a connection, if there is one, that is not given up.
+async fn close(connection: Option<SqliteConnection>) {
+    if let Some(connection) = connection
+        && let Err(error) = connection.close().await
+    {
+        tracing::error!(%error, "closing the database failed");
+    }
+}
+
 #[async_trait]
 impl Storage for SqliteStorage {
     async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
@@ -138,11 +147,7 @@ impl Storage for SqliteStorage {
         self.lookups.close().await;
         self.reads.close().await;
         self.checkpoints.close().await;
-        if let Some(anchor) = self.anchor.lock().await.take()
-            && let Err(error) = anchor.close().await
-        {
-            tracing::error!(%error, "closing the database failed");
-        }
+        close(self.anchor.lock().await.take()).await;
         // Last, so that the writer is the one that folds the write-ahead log into the file.
         self.writes.close().await;
     }

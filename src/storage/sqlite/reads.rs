@@ -12,6 +12,7 @@ use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{
+    close,
     columns::{Select, Stored},
     error::store_error,
     shares::{Limits, Place, Shares},
@@ -151,7 +152,7 @@ impl Lane {
         self.shares.take_all().await;
         let idle = std::mem::take(&mut self.state().idle);
         for reader in idle {
-            reader.close().await;
+            close(Some(reader.connection)).await;
         }
     }
 
@@ -171,12 +172,6 @@ impl Reader {
             .await?
             .set_progress_handler(STEPS, move || !stopped.load(Ordering::Relaxed));
         Ok(Self { connection, stop })
-    }
-
-    async fn close(self) {
-        if let Err(error) = self.connection.close().await {
-            tracing::error!(%error, "closing the database failed");
-        }
     }
 }
 
@@ -225,7 +220,7 @@ impl Drop for Reading {
         let place = self.place.take();
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
-                reader.close().await;
+                close(Some(reader.connection)).await;
                 drop(place);
             });
         }

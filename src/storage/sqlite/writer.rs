@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     batch::MAX_BATCH,
     checkpoint::MOST_PAGES,
+    close,
     error::{outage, store_error},
     job::{Failure, Job, Pending, Ran},
     migrate::APPLICATION_ID,
@@ -104,7 +105,7 @@ impl WriteQueue {
     /// Runs the work in a transaction and returns when it is on disk, or undone because the work says so.
     pub(super) async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
         let (reply, result) = oneshot::channel();
-        self.send(Message::Change(Box::new(Pending::new(work, reply))))?;
+        self.send(Message::Change(Box::new(Pending { work, reply })))?;
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -224,11 +225,7 @@ impl Writer {
                 }
             }
         }
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
-            tracing::error!(%error, "closing the database failed");
-        }
+        close(self.connection).await;
     }
 
     async fn take(&mut self, batch: &mut Vec<Message>, messages: &mut mpsc::Receiver<Message>) {
