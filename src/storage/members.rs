@@ -115,7 +115,7 @@ pub trait MemberWrites {
     /// A number that no member of the organization has had, in ascending order.
     async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber>;
 
-    /// Adds a live member, its teams included.
+    /// Adds a live member, its teams included, and its user if there is none of this id.
     ///
     /// # Errors
     ///
@@ -156,9 +156,6 @@ pub trait MemberWrites {
 
     /// Whether there is such a user.
     async fn user_exists(&mut self, user: UserId) -> Result<bool>;
-
-    /// Adds a user.
-    async fn insert_user(&mut self, user: UserId, at: Timestamp) -> Result<()>;
 
     /// Who has an address, and who had it. It takes no organization, because it tells nothing but users.
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders>;
