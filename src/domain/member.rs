@@ -1,58 +1,13 @@
 //! Members: links of users to organizations, with all that internal services manage.
 
-use std::{fmt, str::FromStr};
-
-use thiserror::Error;
-
 use super::{
-    Email, MemberId, PersonName, Profile, PublicMember, Timestamp, UserId, event::changed, text::text,
+    Email, MemberId, PersonName, Profile, PublicMember, Timestamp, UserId, event::changed, names::names,
+    text::text,
 };
-
-/// Defines an enumeration with a name for each value, as the database and the command line write it.
-macro_rules! names {
-    ($(#[$doc:meta])* $name:ident, $unknown:literal, $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $name {
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// Its name in the database and on the command line.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownName;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text).ok_or(UnknownName($unknown))
-            }
-        }
-    };
-}
-
-/// There is no value of this name. Says which there are.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be one of {0}")]
-pub struct UnknownName(&'static str);
 
 names! {
     /// What staff may do for those who run the organization.
-    Role, "owner, admin, editor, viewer, restricted_viewer",
+    Role, "must be one of owner, admin, editor, viewer, restricted_viewer",
     /// Everything. An organization that has an enabled owner keeps one.
     Owner = "owner",
     /// Manages members.
@@ -67,7 +22,7 @@ names! {
 
 names! {
     /// How a member signs in.
-    AuthMethod, "password, oidc",
+    AuthMethod, "must be one of password, oidc",
     /// With a password of this directory.
     Password = "password",
     /// Through an identity provider.
