@@ -29,7 +29,10 @@ async fn a_user_lives_from_creation_to_deletion(app: TestApp) {
         .await;
     assert_eq!(made.status, 201, "{}", made.body);
     let value = made.json();
-    let (id, created) = (value["id"].as_str().unwrap(), value["createdAt"].as_str().unwrap());
+    let (id, created) = (
+        value["id"].as_str().unwrap(),
+        value["createdAt"].as_str().unwrap(),
+    );
     assert_eq!(
         made.body,
         format!(
@@ -40,7 +43,11 @@ async fn a_user_lives_from_creation_to_deletion(app: TestApp) {
     assert_eq!(acme.get(id).await.body, made.body);
     assert_eq!(acme.list().await.body, format!("[{}]", made.body));
     assert_answer(&acme.delete(id).await, 200, "{}");
-    for gone in [acme.get(id).await, acme.delete(id).await, acme.associations(id).await] {
+    for gone in [
+        acme.get(id).await,
+        acme.delete(id).await,
+        acme.associations(id).await,
+    ] {
         assert_code(&gone, 404, "NBLOCKS_USER_NOT_FOUND");
     }
     assert_answer(&acme.list().await, 200, "[]");
@@ -62,7 +69,9 @@ async fn a_new_user_has_the_default_role_and_no_more_than_was_given(app: TestApp
             "role": "VIEWER", "email": "a@b", "username": "a@b", "onboarded": false, "enabled": true, "teams": []
         })
     );
-    let form = acme.request(Method::POST, USERS).header("content-type", super::FORM);
+    let form = acme
+        .request(Method::POST, USERS)
+        .header("content-type", super::FORM);
     let made = Answer::of(form.body("username=c%40b&role=RESTRICTED_VIEWER&lastName=Only")).await;
     assert_eq!((made.status, &made.json()["fullName"]), (201, &json!("Only")));
 }
@@ -84,7 +93,9 @@ async fn of_many_who_create_one_address_one_does(app: TestApp) {
     let acme = Acme::of(app).await;
     let mut creating = JoinSet::new();
     for _ in 0..20 {
-        let request = acme.request(Method::POST, USERS).header("content-type", super::JSON);
+        let request = acme
+            .request(Method::POST, USERS)
+            .header("content-type", super::JSON);
         creating.spawn(Answer::of(request.body(r#"{"username":"one@acme.example.com"}"#)));
     }
     let answers = creating.join_all().await;
@@ -206,7 +217,10 @@ async fn associations_are_those_that_the_key_may_see(app: TestApp) {
     let deployment = acme.app.deployment_key(&[Scope::DirectoryWrite]).await;
     // In another tenant too; in a third one only as an end user.
     let other = acme.app.organization("beta").await;
-    let request = acme.app.request(Method::POST, USERS).header("x-api-key", &deployment);
+    let request = acme
+        .app
+        .request(Method::POST, USERS)
+        .header("x-api-key", &deployment);
     let request = request.header("x-tenant-id", other.id.to_string());
     let body = json!({ "username": "user@example.com", "role": "EDITOR" });
     let made = Answer::of(request.header("content-type", super::JSON).body(body.to_string())).await;
@@ -219,7 +233,11 @@ async fn associations_are_those_that_the_key_may_see(app: TestApp) {
     let all = Answer::of(acme.request_as(&deployment, Method::GET, &path)).await;
     let expected = format!("[{here},{}]", tenant(&other, "EDITOR"));
     assert_answer(&all, 200, &expected);
-    let end_user = acme.member("end@acme.example.com", None).await.user_id.to_string();
+    let end_user = acme
+        .member("end@acme.example.com", None)
+        .await
+        .user_id
+        .to_string();
     assert_code(&acme.associations(&end_user).await, 404, "NBLOCKS_USER_NOT_FOUND");
     let staff = acme.member("end@acme.example.com", Some(Role::Viewer)).await;
     let shown = acme.associations(&staff.user_id.to_string()).await;

@@ -17,7 +17,9 @@ const MALFORMED: &str = "NBLOCKS_MISSING_REQUIRED_VARIABLES_EXCEPTION";
 async fn every_field_of_the_wrong_kind_is_told(app: TestApp) {
     let acme = Acme::of(app).await;
     let answer = acme
-        .create(json!({ "username": 5, "role": 5, "firstName": [], "lastName": {}, "muteNotifications": "x" }))
+        .create(
+            json!({ "username": 5, "role": 5, "firstName": [], "lastName": {}, "muteNotifications": "x" }),
+        )
         .await;
     assert_invalid(
         &answer,
@@ -63,7 +65,16 @@ async fn a_username_is_an_address(app: TestApp) {
         assert_code(&answer, 400, "NBLOCKS_MISSING_USERNAME");
     }
     let long = format!("{}@b", "a".repeat(319));
-    for text in ["jane", "@b", "a@", "a @b", " a@b", "a\u{0}@b", &long, &"x".repeat(90_000)] {
+    for text in [
+        "jane",
+        "@b",
+        "a@",
+        "a @b",
+        " a@b",
+        "a\u{0}@b",
+        &long,
+        &"x".repeat(90_000),
+    ] {
         let answer = acme.create(json!({ "username": text })).await;
         assert_code(&answer, 400, MALFORMED);
     }
@@ -95,18 +106,28 @@ async fn texts_that_the_directory_does_not_keep_are_refused(app: TestApp) {
             assert_code(&answer, 400, MALFORMED);
             assert_code(&acme.update(&id, json!({ name: text })).await, 400, MALFORMED);
         }
-        assert_code(&acme.update(&id, json!({ "teams": [text] })).await, 400, MALFORMED);
+        assert_code(
+            &acme.update(&id, json!({ "teams": [text] })).await,
+            400,
+            MALFORMED,
+        );
     }
     let body = json!({ "firstName": longest, "lastName": longest });
     let answer = acme.update(&id, body).await;
-    assert_eq!((answer.status, &answer.json()["lastName"]), (200, &json!(longest)));
+    assert_eq!(
+        (answer.status, &answer.json()["lastName"]),
+        (200, &json!(longest))
+    );
     let many: Vec<_> = (0..101).map(|index| index.to_string()).collect();
     for teams in [json!([""]), json!(many)] {
         assert_code(&acme.update(&id, json!({ "teams": teams })).await, 400, MALFORMED);
     }
     // Half a pair is what Node writes for it; markup is text.
     let answer = acme
-        .update(&id, json!({ "firstName": "<script>alert(1)</script> \u{202e}😀" }))
+        .update(
+            &id,
+            json!({ "firstName": "<script>alert(1)</script> \u{202e}😀" }),
+        )
         .await;
     assert_eq!(answer.status, 200);
 }

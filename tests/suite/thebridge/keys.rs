@@ -19,7 +19,11 @@ gateway_tests!(
 fn calls(id: &str) -> [(Method, String, &'static str); 7] {
     [
         (Method::GET, USERS.to_owned(), ""),
-        (Method::POST, USERS.to_owned(), r#"{"username":"new@acme.example.com"}"#),
+        (
+            Method::POST,
+            USERS.to_owned(),
+            r#"{"username":"new@acme.example.com"}"#,
+        ),
         (Method::GET, user(id), ""),
         (Method::GET, format!("{}/associations", user(id)), ""),
         (Method::PUT, user(id), r#"{"enabled":true}"#),
@@ -35,7 +39,12 @@ async fn a_key_that_opens_nothing_is_told_so(app: TestApp) {
     let admin = acme.app.key(&acme.organization, &[Scope::Admin]).await;
     let past = Timestamp::from_millis(CLOCK.now().as_millis() - 1);
     acme.app
-        .raw_key(&acme.organization, "pb_expired", &[Scope::DirectoryWrite], Some(past))
+        .raw_key(
+            &acme.organization,
+            "pb_expired",
+            &[Scope::DirectoryWrite],
+            Some(past),
+        )
         .await;
     let long = "x".repeat(5000);
     for key in ["", " ", "pb_unknown", "pb_expired", &public, &admin, &long, "a b"] {
@@ -96,7 +105,9 @@ async fn a_key_of_no_tenant_opens_the_one_that_is_named(app: TestApp) {
     }
     let tenant = acme.organization.id.to_string().to_uppercase();
     let request = acme.app.request(Method::GET, USERS);
-    let request = request.header("x-api-key", &deployment).header("x-tenant-id", tenant);
+    let request = request
+        .header("x-api-key", &deployment)
+        .header("x-tenant-id", tenant);
     assert_eq!(Answer::of(request).await.status, 200);
 }
 
@@ -110,7 +121,11 @@ async fn a_key_that_may_only_read_changes_nothing_and_learns_nothing(app: TestAp
             if method == Method::GET {
                 continue;
             }
-            for body in [body, r#"{"username":5,"enabled":"x"}"#, r#"{"role":"BAD","username":"x"}"#] {
+            for body in [
+                body,
+                r#"{"username":5,"enabled":"x"}"#,
+                r#"{"role":"BAD","username":"x"}"#,
+            ] {
                 let request = acme.request_as(&reader, method.clone(), &path);
                 let answer = Answer::of(request.header("content-type", JSON).body(body)).await;
                 assert_code(&answer, 403, "NBLOCKS_FORBIDDEN_EXCEPTION");
@@ -126,7 +141,11 @@ async fn users_of_another_tenant_are_not_there(app: TestApp) {
     let other = acme.app.organization("other").await;
     let key = acme.app.key(&other, &[Scope::DirectoryWrite]).await;
     let id = acme.user("user@acme.example.com", "VIEWER").await;
-    let end_user = acme.member("end@acme.example.com", None).await.user_id.to_string();
+    let end_user = acme
+        .member("end@acme.example.com", None)
+        .await
+        .user_id
+        .to_string();
     for (key, tenant, id) in [
         (&key, &other, &id),
         (&acme.key, &acme.organization, &end_user),

@@ -24,7 +24,11 @@ async fn users_are_listed_as_they_came(app: TestApp) {
         acme.user(&username, role).await;
         expected.push(username);
     }
-    for path in [USERS, "/v1/account/tenant/user", "/account/tenant/user/?page=2&limit=1"] {
+    for path in [
+        USERS,
+        "/v1/account/tenant/user",
+        "/account/tenant/user/?page=2&limit=1",
+    ] {
         let answer = Answer::of(acme.request(Method::GET, path)).await;
         assert_eq!(addresses(&answer), expected, "{path}");
     }
@@ -45,18 +49,26 @@ async fn a_list_of_thousands_comes_whole_and_in_order(app: TestApp) {
             values,
             ..LinkRequest::default()
         };
-        acme.app.directory().link_member(grant(), link, Idempotency::never())
+        acme.app
+            .directory()
+            .link_member(grant(), link, Idempotency::never())
     });
     for linked in linking {
         linked.await.unwrap();
     }
     let answer = acme.list().await;
-    assert!(answer.body.len() > 2 * 1024 * 1024, "more than is sent as a whole");
+    assert!(
+        answer.body.len() > 2 * 1024 * 1024,
+        "more than is sent as a whole"
+    );
     let all = addresses(&answer);
     assert_eq!(all.len(), COUNT);
     let ordered = (0..COUNT).map(|index| format!("user{index}@acme.example.com"));
     assert!(all.into_iter().eq(ordered));
     let last = answer.json()[COUNT - 1]["id"].clone();
     let last = acme.get(last.as_str().unwrap()).await.json();
-    assert_eq!(last["email"], json!(format!("user{}@acme.example.com", COUNT - 1)));
+    assert_eq!(
+        last["email"],
+        json!(format!("user{}@acme.example.com", COUNT - 1))
+    );
 }

@@ -57,7 +57,11 @@ async fn what_is_no_route_can_not_be_got(app: TestApp) {
 }
 
 async fn an_id_that_can_not_be_decoded_is_refused(app: TestApp) {
-    for (method, path) in [(Method::GET, ""), (Method::PATCH, ""), (Method::POST, "/password")] {
+    for (method, path) in [
+        (Method::GET, ""),
+        (Method::PATCH, ""),
+        (Method::POST, "/password"),
+    ] {
         let answer = Answer::of(app.request(method, &format!("{USERS}/%ff{path}"))).await;
         assert_answer(
             &answer,
@@ -74,7 +78,9 @@ async fn head_is_get_without_a_body(app: TestApp) {
         let get = Answer::of(acme.request(Method::GET, &path)).await;
         let mut wire = Wire::open(acme.app.http_addr).await;
         let (key, tenant) = (&acme.key, acme.organization.id);
-        let head = format!("HEAD {path} HTTP/1.1\r\nhost: test\r\nx-api-key: {key}\r\nx-tenant-id: {tenant}\r\n\r\n");
+        let head = format!(
+            "HEAD {path} HTTP/1.1\r\nhost: test\r\nx-api-key: {key}\r\nx-tenant-id: {tenant}\r\n\r\n"
+        );
         wire.send(head.as_bytes()).await;
         let head = wire.head().await.unwrap();
         assert_eq!(head.status, get.status, "{path}");

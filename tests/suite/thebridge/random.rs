@@ -82,7 +82,9 @@ fn json() -> impl Strategy<Value = Vec<u8>> {
     });
     vec((select(&NAMES[..]), value), 0..6).prop_map(|fields| {
         let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
-        serde_json::Value::Object(fields.collect()).to_string().into_bytes()
+        serde_json::Value::Object(fields.collect())
+            .to_string()
+            .into_bytes()
     })
 }
 
@@ -128,7 +130,12 @@ async fn nothing_gives_a_server_error(app: TestApp) {
     }
     let end_user = acme.member("end@acme.example.com", None).await;
     ids.push(end_user.user_id.to_string());
-    let keys = vec![acme.key.clone(), acme.key.clone(), acme.key.clone(), "pb_no".to_owned()];
+    let keys = vec![
+        acme.key.clone(),
+        acme.key.clone(),
+        acme.key.clone(),
+        "pb_no".to_owned(),
+    ];
     let tenant = acme.organization.id.to_string();
     let addr = acme.app.http_addr;
     let wire = Mutex::new(Wire::open(addr).await);

@@ -10,17 +10,32 @@ use userbridge::domain::Scope;
 use super::{Acme, USERS, assert_code, user};
 use crate::support::{Answer, TestApp, gateway_tests};
 
-gateway_tests!(the_recorded_answers_are_ours, recorded_errors_come_where_they_are_due);
+gateway_tests!(
+    the_recorded_answers_are_ours,
+    recorded_errors_come_where_they_are_due
+);
 
 /// Where the recorded application is not this directory: the case, and how it is answered here.
 const EXCEPTIONS: [(&str, Expect); 12] = [
     // The recorded application takes every text for an address and gives back what it was sent.
-    ("create_ok", Expect::Code(400, "NBLOCKS_MISSING_REQUIRED_VARIABLES_EXCEPTION")),
-    ("invalid_utf8", Expect::Code(400, "NBLOCKS_MISSING_REQUIRED_VARIABLES_EXCEPTION")),
-    ("form", Expect::Code(400, "NBLOCKS_MISSING_REQUIRED_VARIABLES_EXCEPTION")),
+    (
+        "create_ok",
+        Expect::Code(400, "NBLOCKS_MISSING_REQUIRED_VARIABLES_EXCEPTION"),
+    ),
+    (
+        "invalid_utf8",
+        Expect::Code(400, "NBLOCKS_MISSING_REQUIRED_VARIABLES_EXCEPTION"),
+    ),
+    (
+        "form",
+        Expect::Code(400, "NBLOCKS_MISSING_REQUIRED_VARIABLES_EXCEPTION"),
+    ),
     // Of these, `recorded_errors_come_where_they_are_due` compares the texts: the contract adds `nblocksCode`.
     ("not_found", Expect::Code(404, "NBLOCKS_USER_NOT_FOUND")),
-    ("create_conflict", Expect::Code(400, "NBLOCKS_MISSING_REQUIRED_VARIABLES_EXCEPTION")),
+    (
+        "create_conflict",
+        Expect::Code(400, "NBLOCKS_MISSING_REQUIRED_VARIABLES_EXCEPTION"),
+    ),
     ("put_role_bad", Expect::Code(404, "NBLOCKS_USER_NOT_FOUND")),
     // There is no user 1; what one gets is in `credentials` and `changes`. The contract documents `{}` for a deletion.
     ("password", Expect::Code(404, "NBLOCKS_USER_NOT_FOUND")),

@@ -27,9 +27,18 @@ async fn teams_are_replaced_and_made_where_they_are_missing(app: TestApp) {
     let acme = Acme::of(app).await;
     let id = acme.user("user@acme.example.com", "VIEWER").await;
     let other = acme.user("other@acme.example.com", "VIEWER").await;
-    assert_eq!(teams(&acme, &id, json!(["engineering"])).await, json!(["engineering"]));
-    assert_eq!(teams(&acme, &other, json!(["engineering"])).await, json!(["engineering"]));
-    assert_eq!(teams(&acme, &id, json!(["design", "design"])).await, json!(["design"]));
+    assert_eq!(
+        teams(&acme, &id, json!(["engineering"])).await,
+        json!(["engineering"])
+    );
+    assert_eq!(
+        teams(&acme, &other, json!(["engineering"])).await,
+        json!(["engineering"])
+    );
+    assert_eq!(
+        teams(&acme, &id, json!(["design", "design"])).await,
+        json!(["design"])
+    );
     assert_eq!(
         teams(&acme, &id, json!(["design", "engineering"])).await,
         json!(["engineering", "design"]),
@@ -42,7 +51,9 @@ async fn teams_are_replaced_and_made_where_they_are_missing(app: TestApp) {
     );
     assert_eq!(teams(&acme, &id, json!([])).await, json!([]));
     assert_eq!(acme.get(&other).await.json()["teams"], json!(["engineering"]));
-    let form = acme.request(Method::PUT, &user(&id)).header("content-type", super::FORM);
+    let form = acme
+        .request(Method::PUT, &user(&id))
+        .header("content-type", super::FORM);
     let answer = Answer::of(form.body("teams[]=design&teams[]=new")).await;
     assert_eq!(answer.json()["teams"], json!(["design", "new"]));
 }
@@ -72,7 +83,10 @@ async fn teams_beyond_the_first_page_are_found(app: TestApp) {
         let key = format!("team{index}");
         let grant = Write::operator(acme.organization.id);
         let (slug, name) = (TeamSlug::new(&key).unwrap(), TeamName::new(&key).unwrap());
-        let made = acme.app.directory().create_team(grant, slug, name, Idempotency::never());
+        let made = acme
+            .app
+            .directory()
+            .create_team(grant, slug, name, Idempotency::never());
         first(made.await.unwrap());
     }
     let wanted = json!(["team1", "team598", "team599"]);

@@ -9,7 +9,7 @@ use super::{
     response::{self, Reason, Refusal},
     rules,
 };
-use crate::upstream::{Key, UpstreamError};
+use crate::upstream::{Key, Resource, UpstreamError};
 
 #[derive(Serialize)]
 struct Code {
@@ -21,8 +21,13 @@ pub(super) async fn issue(bridge: &TheBridge, input: &Input) -> Result<Response,
     let token = Key::new(&token).ok_or(Reason::NoToken)?;
     match bridge.upstream.issue_handover_code(&token).await {
         Ok(code) => Ok(response::json(StatusCode::OK, &Code { code })),
-        // An API key speaks for nobody.
-        Err(UpstreamError::Unauthenticated | UpstreamError::InvalidArgument) => Err(Reason::NoToken.into()),
+        // It is no token. An API key speaks for nobody, whatever it may do.
+        Err(
+            UpstreamError::Unauthenticated
+            | UpstreamError::InvalidArgument
+            | UpstreamError::PermissionDenied
+            | UpstreamError::NotFound(Resource::Organization),
+        ) => Err(Reason::NoToken.into()),
         Err(error) => Err(error.into()),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A request is read by [`input`] as Express would read it, judged by [`rules`] as class-validator would, asked of the
 //! directory by the handler in [`list`], [`users`] or [`handover`], and answered by [`response`] and [`user`]. The vendor's
-//! service is a NestJS application, and its errors are that framework's.
+//! service is a Nest application, and its errors are that framework's.
 //!
 //! To add an endpoint: its path in [`Route::at`], its method in [`handle`], its handler beside the others, its fields in
 //! [`rules`].

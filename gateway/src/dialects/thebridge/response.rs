@@ -1,6 +1,6 @@
-//! Responses as NestJS on Express writes them: bodies, statuses, headers.
+//! Responses as Nest on Express writes them: bodies, statuses, headers.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use axum::{
     body::Body,
@@ -145,7 +145,7 @@ struct Coded<'a> {
     nblocks_code: &'a str,
 }
 
-/// An error of NestJS.
+/// An error of Nest.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Framework<'a, M> {
@@ -154,7 +154,7 @@ struct Framework<'a, M> {
     status_code: u16,
 }
 
-/// An error of Express that NestJS does not know.
+/// An error of Express that Nest passes on.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Unknown<'a> {
@@ -274,13 +274,16 @@ fn body_refused(refusal: BodyRefusal) -> Response {
 fn failed(error: UpstreamError) -> Response {
     match error {
         UpstreamError::Unauthenticated => coded(Reason::NoKey),
-        UpstreamError::PermissionDenied => coded(Reason::Forbidden),
+        UpstreamError::InvalidToken => coded(Reason::NoToken),
+        UpstreamError::PermissionDenied | UpstreamError::RoleRequired => coded(Reason::Forbidden),
         UpstreamError::NotFound(Resource::Organization) => coded(Reason::NoTenant),
         UpstreamError::NotFound(Resource::Member | Resource::User) => coded(Reason::NoUser),
         UpstreamError::AlreadyExists(Resource::Member) => coded(Reason::Taken),
         UpstreamError::FailedPrecondition(Precondition::LastOwner) => coded(Reason::LastOwner),
+        // There is no address to write to.
+        UpstreamError::FailedPrecondition(Precondition::NoEmail) => coded(Reason::NoUsername),
         UpstreamError::InvalidArgument => coded(Reason::Malformed),
-        UpstreamError::RateLimited(wait) => {
+        UpstreamError::RateLimited(wait) | UpstreamError::TooManyAttempts(wait) => {
             retry_after(other(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"), wait)
         }
         UpstreamError::Unavailable(wait) => retry_after(
@@ -293,7 +296,12 @@ fn failed(error: UpstreamError) -> Response {
         | UpstreamError::AlreadyExists(
             Resource::Organization | Resource::User | Resource::Team | Resource::Other,
         )
-        | UpstreamError::FailedPrecondition(Precondition::Other)
+        | UpstreamError::FailedPrecondition(
+            Precondition::PasswordTooCommon
+            | Precondition::RetentionPassed
+            | Precondition::MemberErased
+            | Precondition::Other,
+        )
         | UpstreamError::Changed
         | UpstreamError::Internal => {
             tracing::error!(?error, "a request failed");
@@ -352,7 +360,10 @@ fn quoted(text: &[u16]) -> String {
                 let letter = serde_json::Value::from(letter.to_string()).to_string();
                 json.push_str(letter.get(1..letter.len() - 1).unwrap_or_default());
             }
-            Err(half) => json.push_str(&format!("\\u{:x}", half.unpaired_surrogate())),
+            Err(half) => {
+                // Writing to a `String` does not fail.
+                let _ = write!(json, "\\u{:x}", half.unpaired_surrogate());
+            }
         }
     }
     json.push('"');

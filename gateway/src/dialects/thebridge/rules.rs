@@ -103,24 +103,20 @@ impl<'i> Judge<'i> {
 
     /// `@IsOptional() @IsString()`.
     fn text(&mut self, name: &str) -> Option<String> {
-        match self.input.given(name)? {
-            Value::Text(text) => Some(text.clone()),
-            _ => {
-                self.not(name, "a string");
-                None
-            }
+        if let Value::Text(text) = self.input.given(name)? {
+            return Some(text.clone());
         }
+        self.not(name, "a string");
+        None
     }
 
     /// `@IsOptional() @IsBoolean()`.
     fn truth(&mut self, name: &str) -> Option<bool> {
-        match self.input.given(name)? {
-            Value::Bool(truth) => Some(*truth),
-            _ => {
-                self.not(name, "a boolean value");
-                None
-            }
+        if let Value::Bool(truth) = self.input.given(name)? {
+            return Some(*truth);
         }
+        self.not(name, "a boolean value");
+        None
     }
 
     /// `@IsOptional() @IsArray() @IsString({ each: true })`.

@@ -17,7 +17,7 @@ use crate::{
     Upstream,
     member_locks::{self, MemberLock},
     proto::directory_v1::{LinkMemberRequest, Member, Role, get_member_request::By},
-    upstream::{Key, Precondition, Resource, UpstreamError},
+    upstream::{Key, Resource, UpstreamError},
 };
 
 /// What the directory notes as the source of whom this dialect links.
@@ -93,12 +93,8 @@ pub(super) async fn update(
 pub(super) async fn reset_password(bridge: &TheBridge, key: &Key, id: &str) -> Result<Response, Refusal> {
     let upstream = &bridge.upstream;
     let member = find_to_change(upstream, key, id).await?;
-    match upstream.request_password_reset(key, member.id).await {
-        Ok(()) => Ok(response::done()),
-        // There is no address to write to.
-        Err(UpstreamError::FailedPrecondition(Precondition::Other)) => Err(Reason::NoUsername.into()),
-        Err(error) => Err(error.into()),
-    }
+    upstream.request_password_reset(key, member.id).await?;
+    Ok(response::done())
 }
 
 pub(super) async fn delete(bridge: &TheBridge, key: &Key, id: &str) -> Result<Response, Refusal> {
