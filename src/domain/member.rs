@@ -1,7 +1,5 @@
 //! Members: links of users to organizations, with all that internal services manage.
 
-use std::{fmt, str::FromStr};
-
 use thiserror::Error;
 
 use super::{Email, MemberId, Profile, PublicMember, Timestamp, UserId, event::changed, text::text};
@@ -27,13 +25,13 @@ macro_rules! names {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
 
-        impl FromStr for $name {
+        impl std::str::FromStr for $name {
             type Err = UnknownName;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -43,10 +41,12 @@ macro_rules! names {
     };
 }
 
+pub(super) use names;
+
 /// There is no value of this name. Says which there are.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be one of {0}")]
-pub struct UnknownName(&'static str);
+pub struct UnknownName(pub(super) &'static str);
 
 names! {
     /// What staff may do for those who run the organization.

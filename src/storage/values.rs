@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use crate::domain::{
     Actor, ApiKeyId, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
-    ExternalId, Locale, MemberId, MemberNumber, OrganizationId, OrganizationName, PortalRole, Role, Scopes,
-    Slug, Source, TeamName, TeamNumber, TeamSlug, Timestamp, UserId,
+    ExternalId, Locale, LogoUrl, MailError, MailId, MailKind, MemberId, MemberNumber, OrganizationId,
+    OrganizationName, PortalRole, Role, Scopes, Slug, Source, TeamName, TeamNumber, TeamSlug, Timestamp,
+    UserId,
 };
 
 /// Stores a type as another: how it is written, and how it is read.
@@ -73,11 +74,11 @@ macro_rules! names {
     };
 }
 
-ids! { ApiKeyId MemberId OrganizationId UserId }
+ids! { ApiKeyId MailId MemberId OrganizationId UserId }
 numbers! { MemberNumber TeamNumber }
-names! { Actor AuthMethod EventKind Role Scopes }
+names! { Actor AuthMethod EventKind MailKind Role Scopes }
 texts! {
-    AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId Locale OrganizationName PortalRole Slug Source
+    AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId Locale LogoUrl MailError OrganizationName PortalRole Slug Source
     TeamName TeamSlug
 }
 stored! {
