@@ -5,8 +5,8 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 
 use super::{
-    CliError, Global, Session,
-    output::{self, List, OrganizationView, PAGE},
+    CliError, Session,
+    output::{OrganizationView, PAGE},
 };
 use crate::{
     domain::{
@@ -14,7 +14,6 @@ use crate::{
         OrganizationRef, PageRequest, Role, Slug,
     },
     service::Admin,
-    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -115,37 +114,20 @@ impl<T: FromStr> FromStr for Clearable<T> {
 struct Retention(Option<u16>);
 
 impl Org {
-    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        let migrate = if matches!(self, Self::Create { .. }) {
-            Migrate::OnlyEmpty
-        } else {
-            Migrate::Never
-        };
-        let session = Session::open(global, migrate).await?;
-        let result = self.run_in(&session, global).await;
-        session.close(result).await
-    }
-
-    async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
+    pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
         let directory = &session.directory;
         let grant = Admin::OPERATOR;
         match self {
             Self::Create { slug, name } => {
-                let name = match name {
-                    Some(name) => name,
-                    // A slug keeps all the rules of a name.
-                    None => OrganizationName::new(slug.as_str()).map_err(std::io::Error::other)?,
-                };
+                let name = name.unwrap_or_else(|| (&slug).into());
                 let created = directory.create_organization(grant, slug, name, Idempotency::never());
                 match created.await? {
-                    Idempotent::Fresh(organization) => {
-                        output::one(global, &OrganizationView::from(organization))
-                    }
+                    Idempotent::Fresh(organization) => session.show(&OrganizationView::from(organization)),
                     Idempotent::Replayed(_) => Ok(()),
                 }
             }
             Self::List => {
-                let mut list = List::new(global);
+                let mut list = session.list();
                 let mut after = None;
                 loop {
                     let page = directory
@@ -161,7 +143,7 @@ impl Org {
             }
             Self::Show { slug } => {
                 let organization = directory.organization(grant, OrganizationRef::Slug(slug)).await?;
-                output::one(global, &OrganizationView::from(organization))
+                session.show(&OrganizationView::from(organization))
             }
             Self::Update(Update { organization, values }) => {
                 let id = session.organization(&organization).await?;
@@ -173,12 +155,12 @@ impl Org {
                     branding: values.branding.into(),
                 };
                 let organization = directory.update_organization(grant, id, patch).await?;
-                output::one(global, &OrganizationView::from(organization))
+                session.show(&OrganizationView::from(organization))
             }
             Self::Delete { slug } => {
                 let organization = directory.organization(grant, OrganizationRef::Slug(slug)).await?;
                 directory.delete_organization(grant, organization.id).await?;
-                output::one(global, &OrganizationView::from(organization))
+                session.show(&OrganizationView::from(organization))
             }
         }
     }

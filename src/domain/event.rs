@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use thiserror::Error;
-
-use super::{ApiKeyId, MemberId, OrganizationId, Source, TeamNumber, Timestamp, UserId};
+use super::{ApiKeyId, MemberId, OrganizationId, Source, TeamNumber, Timestamp, UserId, names::names};
 
 /// Who made a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,43 +42,9 @@ impl FromStr for Actor {
     }
 }
 
-macro_rules! event_kinds {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum EventKind {
-            $($(#[$doc])* $variant,)+
-        }
-
-        impl EventKind {
-            /// Its name in the log.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
-        }
-
-        impl fmt::Display for EventKind {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for EventKind {
-            type Err = UnknownEventKind;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($text => Ok(Self::$variant),)+
-                    _ => Err(UnknownEventKind),
-                }
-            }
-        }
-    };
-}
-
-event_kinds! {
+names! {
+    /// What happened.
+    EventKind, "unknown kind of event",
     /// An organization was made.
     OrganizationCreated = "organization.created",
     /// An organization was changed.
@@ -116,11 +80,6 @@ event_kinds! {
     /// A mail was given up.
     MailFailed = "mail.failed",
 }
-
-/// The log has a kind that this version does not know.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("unknown kind of event")]
-pub struct UnknownEventKind;
 
 /// One row of the log. It names the fields that changed, never their values.
 #[derive(Clone, Debug, PartialEq, Eq)]

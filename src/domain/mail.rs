@@ -3,11 +3,11 @@
 //! A mail has neither an address nor a text nor a secret. Whom it goes to, what it says, and the token of its link are known
 //! only while it is sent.
 
-use super::{MailId, MemberNumber, Timestamp, UnknownName, member::names, text::text};
+use super::{MailId, MemberNumber, Timestamp, names::names, text::text};
 
 names! {
     /// What a mail is about. Each has a link to set a password.
-    MailKind, "onboarding, password_reset",
+    MailKind, "must be one of onboarding, password_reset",
     /// The welcome of somebody who became staff.
     Onboarding = "onboarding",
     /// What somebody gets who asked for a new password.
@@ -16,7 +16,7 @@ names! {
 
 names! {
     /// Where a mail stands.
-    MailState, "queued, sent, failed",
+    MailState, "must be one of queued, sent, failed",
     /// It is yet to be sent.
     Queued = "queued",
     /// The mail server has taken it.

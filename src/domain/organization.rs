@@ -31,6 +31,13 @@ pub struct Branding {
     pub locale: Option<Locale>,
 }
 
+/// A slug keeps all the rules of a name.
+impl From<&Slug> for OrganizationName {
+    fn from(slug: &Slug) -> Self {
+        Self(slug.0.clone())
+    }
+}
+
 /// A tenant. It can read and write its own rows and no others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organization {

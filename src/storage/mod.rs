@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use crate::domain::Condition;
 
 pub use api_keys::{ApiKeyStore, ApiKeyWrites};
-pub use error::{OpenError, StoreError};
+pub use error::{OpenError, Result, StoreError};
 pub use events::{EventLog, EventWrites};
 pub use idempotency::{IdempotencyStore, IdempotencyWrites};
 pub use mails::{DueMail, MailStore, MailWrites};
@@ -51,7 +51,7 @@ pub trait Storage:
     ///
     /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`], [`StoreError::Closed`]:
     /// it was not committed, or may not have been.
-    async fn transact(&self, work: Box<dyn Work>) -> Result<(), StoreError>;
+    async fn transact(&self, work: Box<dyn Work>) -> Result<()>;
 
     /// Removes what the engine keeps of earlier values of rows that were erased. As far as it can now; it goes on by
     /// itself.
@@ -62,7 +62,7 @@ pub trait Storage:
     /// # Errors
     ///
     /// [`StoreError::LogInUse`]: it was done, but traces are left.
-    async fn compact(&self) -> Result<(), StoreError>;
+    async fn compact(&self) -> Result<()>;
 
     /// What does not work at present. Changes when that does.
     fn condition(&self) -> watch::Receiver<Condition>;

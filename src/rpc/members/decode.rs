@@ -6,8 +6,8 @@ use tonic::Status;
 use crate::{
     domain::{
         AuthMethod, AvatarUrl, CompanyName, Cursor, CustomerStatus, DisplayName, Email, ExternalId,
-        LinkRequest, Locale, MemberFilter, MemberNumber, MemberOrder, MemberPatch, MemberQuery, MemberRef,
-        Origin, PortalRole, Role, Source, TeamNumber, TimeRange,
+        FamilyName, GivenName, LinkRequest, Locale, MemberFilter, MemberNumber, MemberOrder, MemberPatch,
+        MemberQuery, MemberRef, Origin, PortalRole, Role, Source, TeamNumber, TimeRange,
     },
     rpc::{page::List, proto::userbridge::directory::v1 as pb, time::bound, violations::Violations},
 };
@@ -19,7 +19,7 @@ const MAX_TEAMS: usize = 100;
 const MAX_PARTS: usize = 100;
 
 /// The fields that a mask may name.
-const MUTABLE: [&str; 13] = [
+const MUTABLE: [&str; 16] = [
     "email",
     "name",
     "avatar_url",
@@ -27,8 +27,11 @@ const MUTABLE: [&str; 13] = [
     "company_name",
     "customer_status",
     "locale",
+    "given_name",
+    "family_name",
     "role",
     "enabled",
+    "onboarded",
     "auth_method",
     "external_id",
     "teams",
@@ -45,6 +48,8 @@ macro_rules! profile_texts {
         $read!(company_name: CompanyName);
         $read!(customer_status: CustomerStatus);
         $read!(locale: Locale);
+        $read!(given_name: GivenName);
+        $read!(family_name: FamilyName);
     };
 }
 
@@ -196,17 +201,7 @@ pub(super) fn list_query(
 
 /// What a mask names, with the values of the message. Violations are noted; then the patch is not to be used.
 pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, violations: &mut Violations) -> MemberPatch {
-    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
-    if paths.is_empty() {
-        violations.add("update_mask", "must name at least one field");
-    }
-    // A path may be as long as a message, so it is not repeated.
-    if paths.iter().any(|path| !MUTABLE.contains(&path.as_str())) {
-        violations.add(
-            "update_mask",
-            format_args!("must name none but {}", MUTABLE.join(", ")),
-        );
-    }
+    let paths = violations.mask(mask, &MUTABLE);
     let named = |field: &str| paths.iter().any(|path| path == field);
     if named("portal_role")
         && member.portal_role.is_none()
@@ -230,6 +225,9 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, violations: &mu
     }
     if named("enabled") {
         patch.enabled = Some(member.enabled);
+    }
+    if named("onboarded") {
+        patch.onboarded = Some(member.onboarded);
     }
     if named("auth_method") {
         patch.auth_method = Some(auth_method(violations, "member.auth_method", member.auth_method));

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::transaction::SqliteTransaction;
 use crate::{
     domain::Outage,
-    storage::{StoreError, Verdict, Work},
+    storage::{Result, StoreError, Verdict, Work},
 };
 
 /// How a job ended inside its transaction.
@@ -22,7 +22,7 @@ pub(super) enum Ran {
 }
 
 impl Ran {
-    pub(super) const fn of<T>(result: &Result<T, StoreError>) -> Self {
+    pub(super) const fn of<T>(result: &Result<T>) -> Self {
         match result {
             Ok(_) => Self::Made,
             Err(StoreError::Unavailable(outage)) => Self::Broken(*outage),
@@ -72,11 +72,11 @@ pub(super) trait Job: Send {
 /// A rule that waits.
 pub(super) struct Pending {
     work: Box<dyn Work>,
-    reply: oneshot::Sender<Result<(), StoreError>>,
+    reply: oneshot::Sender<Result<()>>,
 }
 
 impl Pending {
-    pub(super) const fn new(work: Box<dyn Work>, reply: oneshot::Sender<Result<(), StoreError>>) -> Self {
+    pub(super) const fn new(work: Box<dyn Work>, reply: oneshot::Sender<Result<()>>) -> Self {
         Self { work, reply }
     }
 }

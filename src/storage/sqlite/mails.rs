@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{Mail, MailId, MailState, MemberNumber, OrganizationId, PageRequest, Timestamp},
-    storage::{DueMail, MailStore, MailWrites, StoreError},
+    storage::{DueMail, MailStore, MailWrites, Result},
 };
 
 /// An organization's mails of which something holds, as a statement.
@@ -56,7 +56,7 @@ impl MailStore for SqliteStorage {
         organization: OrganizationId,
         state: Option<MailState>,
         page: PageRequest<MailId>,
-    ) -> Result<Vec<Mail>, StoreError> {
+    ) -> Result<Vec<Mail>> {
         let of_state = match state {
             None => "TRUE",
             Some(MailState::Queued) => "sent_at IS NULL AND failed_at IS NULL",
@@ -78,7 +78,7 @@ impl MailStore for SqliteStorage {
         after: Option<OrganizationId>,
         besides: &[OrganizationId],
         limit: u32,
-    ) -> Result<Vec<DueMail>, StoreError> {
+    ) -> Result<Vec<DueMail>> {
         let after = after.map_or_else(Vec::new, |after| after.as_uuid().as_bytes().to_vec());
         let query = sqlx::query_as(DUE)
             .bind(after)
@@ -93,7 +93,7 @@ impl MailStore for SqliteStorage {
         Ok(due.collect())
     }
 
-    async fn oldest_settled_mail(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn oldest_settled_mail(&self) -> Result<Option<Timestamp>> {
         let query = sqlx::query_as(
             "SELECT created_at FROM mails WHERE sent_at IS NOT NULL OR failed_at IS NOT NULL
              ORDER BY created_at LIMIT 1",
@@ -105,21 +105,16 @@ impl MailStore for SqliteStorage {
 
 #[async_trait]
 impl MailWrites for SqliteTransaction<'_> {
-    async fn queue_mail(&mut self, organization: OrganizationId, mail: &Mail) -> Result<(), StoreError> {
+    async fn queue_mail(&mut self, organization: OrganizationId, mail: &Mail) -> Result<()> {
         let statement = sqlx::query(
             "INSERT INTO mails (id, member, kind, created_at, due_at, attempts, sent_at, failed_at, error,
                                 organization_id)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         );
-        self.execute(mail.bind(statement).bind(organization)).await?;
-        Ok(())
+        self.execute(mail.bind(statement).bind(organization)).await
     }
 
-    async fn stored_mail(
-        &mut self,
-        organization: OrganizationId,
-        mail: MailId,
-    ) -> Result<Option<Mail>, StoreError> {
+    async fn stored_mail(&mut self, organization: OrganizationId, mail: MailId) -> Result<Option<Mail>> {
         let query = sqlx::query_as(select("id = $2"));
         self.optional(query.bind(organization).bind(mail)).await
     }
@@ -129,12 +124,12 @@ impl MailWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         member: MemberNumber,
         since: Timestamp,
-    ) -> Result<Vec<Mail>, StoreError> {
+    ) -> Result<Vec<Mail>> {
         let query = sqlx::query_as(select("member = $2 AND created_at >= $3 ORDER BY created_at, id"));
         self.rows(query.bind(organization).bind(member).bind(since)).await
     }
 
-    async fn save_mail(&mut self, organization: OrganizationId, mail: &Mail) -> Result<(), StoreError> {
+    async fn save_mail(&mut self, organization: OrganizationId, mail: &Mail) -> Result<()> {
         let statement = sqlx::query(
             "UPDATE mails SET due_at = $3, attempts = $4, sent_at = $5, failed_at = $6, error = $7
              WHERE organization_id = $1 AND id = $2",
@@ -146,21 +141,15 @@ impl MailWrites for SqliteTransaction<'_> {
         .bind(mail.sent_at)
         .bind(mail.failed_at)
         .bind(&mail.error);
-        self.execute(statement).await?;
-        Ok(())
+        self.execute(statement).await
     }
 
-    async fn remove_mails(
-        &mut self,
-        organization: OrganizationId,
-        member: MemberNumber,
-    ) -> Result<(), StoreError> {
+    async fn remove_mails(&mut self, organization: OrganizationId, member: MemberNumber) -> Result<()> {
         let statement = sqlx::query("DELETE FROM mails WHERE organization_id = $1 AND member = $2");
-        self.execute(statement.bind(organization).bind(member)).await?;
-        Ok(())
+        self.execute(statement.bind(organization).bind(member)).await
     }
 
-    async fn remove_old_mails(&mut self, until: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn remove_old_mails(&mut self, until: Timestamp, limit: u32) -> Result<u64> {
         let statement = sqlx::query(
             "DELETE FROM mails WHERE (organization_id, id) IN (
                  SELECT organization_id, id FROM mails
@@ -168,6 +157,6 @@ impl MailWrites for SqliteTransaction<'_> {
                  ORDER BY created_at LIMIT $2
              )",
         );
-        self.execute(statement.bind(until).bind(limit)).await
+        self.changed(statement.bind(until).bind(limit)).await
     }
 }

@@ -39,7 +39,7 @@ use self::{
     checkpoint::Checkpointer, close::close_well, error::store_error, lookup::LookupQueue, reads::Reads,
     writer::WriteQueue,
 };
-use super::{Migrate, OpenError, Storage, StoreError, Work};
+use super::{Migrate, OpenError, Result, Storage, StoreError, Work};
 use crate::domain::Condition;
 
 pub use self::settings::Settings;
@@ -110,7 +110,7 @@ async fn anchor(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx
 
 #[async_trait]
 impl Storage for SqliteStorage {
-    async fn transact(&self, work: Box<dyn Work>) -> Result<(), StoreError> {
+    async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
         self.writes.transact(work).await
     }
 
@@ -119,7 +119,7 @@ impl Storage for SqliteStorage {
         self.checkpoints.empty().await;
     }
 
-    async fn compact(&self) -> Result<(), StoreError> {
+    async fn compact(&self) -> Result<()> {
         let _turn = self.checkpoints.turn().await;
         self.writes.vacuum().await?;
         let truncation = self.writes.truncation();

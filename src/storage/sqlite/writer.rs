@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     domain::{Change, Condition, OrganizationId, Outage, UserId},
-    storage::{OpenError, StoreError, Work},
+    storage::{OpenError, Result, StoreError, Work},
 };
 
 /// How much of the file this connection keeps in memory, once it has read it.
@@ -58,8 +58,8 @@ pub(super) struct WriteQueue {
 enum Message {
     Change(Box<dyn Job>),
     Revoke(Revocation),
-    Truncate(oneshot::Sender<Result<bool, StoreError>>),
-    Vacuum(oneshot::Sender<Result<(), StoreError>>),
+    Truncate(oneshot::Sender<Result<bool>>),
+    Vacuum(oneshot::Sender<Result<()>>),
     Close,
 }
 
@@ -103,7 +103,7 @@ impl WriteQueue {
     }
 
     /// Runs the work in a transaction and returns when it is on disk, or undone because the work says so.
-    pub(super) async fn transact(&self, work: Box<dyn Work>) -> Result<(), StoreError> {
+    pub(super) async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
         let (reply, result) = oneshot::channel();
         self.send(Message::Change(Box::new(Pending::new(work, reply))))?;
         result.await.unwrap_or(Err(StoreError::Closed))
@@ -115,7 +115,7 @@ impl WriteQueue {
         organization: OrganizationId,
         user: UserId,
         change: Change,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let (reply, result) = oneshot::channel();
         self.send(Message::Revoke(Revocation {
             organization,
@@ -126,7 +126,7 @@ impl WriteQueue {
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    fn send(&self, message: Message) -> Result<(), StoreError> {
+    fn send(&self, message: Message) -> Result<()> {
         self.queue.try_send(message).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -145,7 +145,7 @@ impl WriteQueue {
 
     /// Writes the file anew, without anything that was removed. Changes wait until it is done. What was removed is in the
     /// write-ahead log until that is emptied.
-    pub(super) async fn vacuum(&self) -> Result<(), StoreError> {
+    pub(super) async fn vacuum(&self) -> Result<()> {
         let (reply, done) = oneshot::channel();
         self.queue
             .send(Message::Vacuum(reply))
@@ -170,7 +170,7 @@ pub(super) struct Truncation(mpsc::WeakSender<Message>);
 impl Truncation {
     /// Moves what is left of the log into the file and cuts the log to nothing. It takes some milliseconds and waits for
     /// nobody. False: another program, or one of our own readers, still reads it.
-    pub(super) async fn run(&self) -> Result<bool, StoreError> {
+    pub(super) async fn run(&self) -> Result<bool> {
         let (reply, done) = oneshot::channel();
         let queue = self.0.upgrade().ok_or(StoreError::Closed)?;
         queue
@@ -360,18 +360,18 @@ impl Writer {
         Ok(())
     }
 
-    async fn truncate(&mut self) -> Result<bool, StoreError> {
+    async fn truncate(&mut self) -> Result<bool> {
         let busy_timeout = self.busy_timeout;
         let truncated = truncate(self.usable()?, busy_timeout).await;
         self.between(truncated).await
     }
 
-    async fn vacuum(&mut self) -> Result<(), StoreError> {
+    async fn vacuum(&mut self) -> Result<()> {
         let vacuumed = sqlx::query("VACUUM").execute(self.usable()?).await;
         self.between(vacuumed.map(|_| ())).await
     }
 
-    fn usable(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+    fn usable(&mut self) -> Result<&mut SqliteConnection> {
         match self.outages.current() {
             Some(outage) => Err(StoreError::Unavailable(outage)),
             None => (self.connection.as_mut()).ok_or(StoreError::Unavailable(Outage::Other)),
@@ -379,7 +379,7 @@ impl Writer {
     }
 
     /// After work between transactions. Changes may be possible although it was not.
-    async fn between<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+    async fn between<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
         if let Err(error) = &result {
             self.disconnect().await;
             if let Err(outage) = self.connect().await {

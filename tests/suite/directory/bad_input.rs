@@ -87,12 +87,15 @@ async fn all_faults_of_a_link_are_told_at_once() {
                 company_name: text("\u{7f}"),
                 customer_status: text("\0"),
                 locale: text("x"),
+                given_name: text(""),
+                family_name: text("Doe\t"),
                 role: 77,
                 auth_method: -1,
                 teams: vec![1, 0, -5],
                 primary_team: Some(0),
                 only_without_role: false,
                 staff: false,
+                send_onboarding_mail: false,
             },
             &[
                 "user_id",
@@ -107,6 +110,8 @@ async fn all_faults_of_a_link_are_told_at_once() {
                 "company_name",
                 "customer_status",
                 "locale",
+                "given_name",
+                "family_name",
                 "teams",
                 "teams",
                 "primary_team",
@@ -453,6 +458,7 @@ async fn all_faults_of_a_question_for_events_are_told_at_once() {
         page_token: "?".to_owned(),
         user_id: "sally".to_owned(),
         kinds: vec!["member.linked".to_owned(), "member.nonsense".to_owned()],
+        ..ListEventsRequest::default()
     };
     let told = faults(app.events().list_events(with_key(request, &key)).await);
     assert_eq!(told, ["page_size", "page_token", "user_id", "kinds[1]"]);

@@ -5,7 +5,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::{row::COLUMNS, search::Search};
 use crate::{
     domain::{Member, MemberFilter, MemberOrder, MemberQuery, OrganizationId, Role, TimeRange},
-    storage::{StoreError, sqlite::error::store_error},
+    storage::{Result, sqlite::error::store_error},
 };
 
 /// One page.
@@ -13,7 +13,7 @@ pub(super) async fn page(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     query: MemberQuery,
-) -> Result<Vec<Member>, StoreError> {
+) -> Result<Vec<Member>> {
     let search = search(&mut *connection, organization, &query.filter).await?;
     let mut sql = page_statement(organization, query, search.as_ref());
     sql.build_query_as()
@@ -86,26 +86,20 @@ pub(super) async fn count(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     filter: &MemberFilter,
-) -> Result<u64, StoreError> {
-    if filter.is_of_roles() {
-        return count_roles(connection, organization, &filter.roles).await;
-    }
-    let search = search(&mut *connection, organization, filter).await?;
-    let mut sql = statement("count(*)", organization, filter, search.as_ref());
-    let count: i64 = sql
-        .build_query_scalar()
-        .fetch_one(connection)
-        .await
-        .map_err(store_error)?;
+) -> Result<u64> {
+    let mut sql = if filter.is_of_roles() {
+        role_counts(organization, &filter.roles)
+    } else {
+        let search = search(&mut *connection, organization, filter).await?;
+        statement("count(*)", organization, filter, search.as_ref())
+    };
+    let count = sql.build_query_scalar().fetch_one(connection).await;
+    let count: i64 = count.map_err(store_error)?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// How many there are of some roles, or of all: from the counts that every change keeps.
-async fn count_roles(
-    connection: &mut SqliteConnection,
-    organization: OrganizationId,
-    roles: &[Option<Role>],
-) -> Result<u64, StoreError> {
+fn role_counts(organization: OrganizationId, roles: &[Option<Role>]) -> QueryBuilder<Sqlite> {
     let mut sql =
         QueryBuilder::new("SELECT coalesce(sum(live), 0) FROM member_counts WHERE organization_id = ");
     sql.push_bind(organization);
@@ -117,19 +111,14 @@ async fn count_roles(
         }
         list.push_unseparated(")");
     }
-    let count: i64 = sql
-        .build_query_scalar()
-        .fetch_one(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(u64::try_from(count).unwrap_or_default())
+    sql
 }
 
 async fn search(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     filter: &MemberFilter,
-) -> Result<Option<Search>, StoreError> {
+) -> Result<Option<Search>> {
     if filter.name_parts.is_empty() && filter.email_parts.is_empty() {
         return Ok(None);
     }
