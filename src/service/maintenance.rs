@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 
 use tokio::time::interval;
 
-use super::{Directory, Result, ServiceError, last_used::FLUSH_EVERY};
+use super::{Directory, Result, ServiceError, last_used::FLUSH_EVERY, mails::mails_until};
 use crate::domain::Actor;
 
 /// How often to look for members to erase.
@@ -13,6 +13,9 @@ const RETENTION_EVERY: Duration = Duration::from_mins(10);
 
 /// How often to remove responses that are not given again any more.
 const RESPONSES_EVERY: Duration = Duration::from_mins(1);
+
+/// How often to remove mails that were sent or given up long ago.
+const MAILS_EVERY: Duration = Duration::from_mins(10);
 
 /// Most members to look for at once.
 const STEP: u32 = 100;
@@ -28,6 +31,7 @@ impl Directory {
             tokio::join!(
                 every(FLUSH_EVERY, || self.flush_last_used()),
                 every(RESPONSES_EVERY, || self.old_responses()),
+                every(MAILS_EVERY, || self.old_mails()),
                 every(RETENTION_EVERY, || self.retention()),
             )
         };
@@ -46,6 +50,38 @@ impl Directory {
                 tracing::warn!(%error, "old responses could not be removed; it will be tried again");
             }
         }
+    }
+
+    async fn old_mails(&self) {
+        match self.remove_old_mails().await {
+            // In the second case the storage has told the log.
+            Ok(_) | Err(ServiceError::Unavailable(_)) => {}
+            Err(error) => tracing::warn!(%error, "old mails could not be removed; it will be tried again"),
+        }
+    }
+
+    /// Removes every mail that was queued 30 days ago and has been sent or given up, in steps, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage. What was removed before stays removed.
+    pub async fn remove_old_mails(&self) -> Result<u64> {
+        let until = mails_until(self.clock.now());
+        let mut all = 0;
+        // Mostly there is none, and then there is nothing to commit.
+        while self
+            .storage
+            .oldest_settled_mail()
+            .await?
+            .is_some_and(|oldest| oldest <= until)
+        {
+            let step = self.storage.write(until, |tx, until| {
+                Box::pin(async move { Ok::<_, ServiceError>(tx.remove_old_mails(*until, STEP).await?) })
+            });
+            all += step.await?;
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(all)
     }
 
     async fn retention(&self) {

@@ -73,6 +73,7 @@ pub async fn erase_member(
     };
     erased.origin.external_id = None;
     let (_, sequence) = save(tx, organization, &member, erased, EventKind::MemberErased, change).await?;
+    tx.remove_mails(organization, member.number).await?;
     // They may show the member.
     tx.erase_responses(organization, &id.to_string()).await?;
     Ok(Erasure {
