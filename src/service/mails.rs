@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-use super::{Directory, Read, Result, Write, rules::Transaction};
+use super::{Directory, Read, Result, ServiceError, Write, maintenance::PAUSE, rules::Transaction};
 use crate::domain::{
     Actor, Change, DisplayName, DueMail, Email, EventKind, Locale, LogoUrl, Mail, MailError, MailId,
     MailKind, MailState, Member, MemberNumber, MemberRef, OrganizationId, OrganizationName, Page,
@@ -25,6 +25,9 @@ const RECENT: Duration = Duration::from_mins(1);
 
 /// How long mails that were sent or given up are kept.
 const KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// Most old mails to remove at once.
+const STEP: u32 = 256;
 
 /// How long it is tried to send a mail, and in which rhythm.
 #[derive(Clone, Copy, Debug)]
@@ -187,6 +190,41 @@ impl Directory {
         Ok(mail)
     }
 
+    /// Removes every mail that was queued 30 days ago and has been sent or given up, in steps, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage. What was removed before stays removed.
+    pub async fn remove_old_mails(&self) -> Result<u64> {
+        let until = before(self.clock.now(), KEPT);
+        let mut all = 0;
+        loop {
+            // Mostly there is none, and then there is nothing to commit.
+            if self
+                .storage
+                .oldest_settled_mail()
+                .await?
+                .is_none_or(|oldest| oldest > until)
+            {
+                return Ok(all);
+            }
+            let step = self.storage.write(until, |tx, until| {
+                Box::pin(async move { Ok::<_, ServiceError>(tx.remove_old_mails(*until, STEP).await?) })
+            });
+            all += step.await?;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The same for those who can't do anything about an error: the log has it.
+    pub(super) async fn old_mails(&self) {
+        match self.remove_old_mails().await {
+            // In the second case the storage has told the log.
+            Ok(_) | Err(ServiceError::Unavailable(_)) => {}
+            Err(error) => tracing::warn!(%error, "old mails could not be removed; it will be tried again"),
+        }
+    }
+
     /// Mails a link to set a new password to a live member. By address, nobody learns whether anybody has it.
     ///
     /// # Errors
@@ -322,6 +360,7 @@ pub async fn claim_mail(
         ..mail
     };
     tx.save_mail(organization, &claimed).await?;
+    let locale = owner.locale_for(member.profile.locale.as_ref()).cloned();
     Ok(Some(Letter {
         organization,
         mail: claimed,
@@ -330,7 +369,7 @@ pub async fn claim_mail(
         brand: owner.brand_name().clone(),
         logo_url: owner.branding.logo_url,
         sender: owner.branding.sender,
-        locale: member.profile.locale.or(owner.branding.locale),
+        locale,
         token: token.clone(),
     }))
 }
@@ -433,11 +472,6 @@ async fn tell(
             .await?;
     }
     Ok(())
-}
-
-/// Mails that were queued then or before, and sent or given up, are removed.
-pub(super) fn mails_until(now: Timestamp) -> Timestamp {
-    before(now, KEPT)
 }
 
 fn before(now: Timestamp, by: Duration) -> Timestamp {
