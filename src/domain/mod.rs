@@ -11,10 +11,12 @@ mod event;
 mod idempotency;
 mod ids;
 mod link;
+mod mail;
 mod member;
 mod names;
 mod organization;
 mod page;
+mod password;
 mod patch;
 mod person;
 mod profile;
@@ -22,6 +24,7 @@ mod query;
 mod random;
 mod team;
 mod text;
+mod token;
 
 pub use api_key::{ApiKey, ApiKeySecret, KeyDigest, Scope, Scopes};
 pub use clock::{Clock, SystemClock, Timestamp};
@@ -29,14 +32,19 @@ pub use condition::{Condition, Outage};
 pub use error::{Conflict, Precondition, Resource};
 pub use event::{Actor, Change, Event, EventKind, EventQuery, Subject};
 pub use idempotency::{Idempotency, IdempotencyKey, Idempotent, KeptResponse, RESPONSE_KEPT};
-pub use ids::{ApiKeyId, MemberId, OrganizationId, UserId};
+pub use ids::{ApiKeyId, MailId, MemberId, OrganizationId, UserId};
 pub use link::{Association, Erasure, LinkOutcome, LinkRequest, Linked};
+pub use mail::{DueMail, Mail, MailError, MailKind, MailState};
 pub use member::{
     Access, AuthMethod, ExternalId, HeldAddress, Member, MemberNumber, Origin, Role, Source, TeamNumber,
 };
 pub use names::UnknownName;
-pub use organization::{Organization, OrganizationName, OrganizationPatch, OrganizationRef, Slug};
+pub use organization::{
+    Branding, BrandingPatch, LogoUrl, Organization, OrganizationName, OrganizationPatch, OrganizationRef,
+    Slug,
+};
 pub use page::{Page, PageRequest, one_more};
+pub use password::{Password, PasswordHash};
 pub use patch::MemberPatch;
 pub use person::{FamilyName, GivenName, PersonName};
 pub use profile::{
@@ -47,3 +55,4 @@ pub use query::{Cursor, MemberFilter, MemberOrder, MemberQuery, MemberRef, TimeR
 pub use random::{OsRandom, Random};
 pub use team::{Team, TeamName, TeamSlug};
 pub use text::InvalidText;
+pub use token::{Presented, SESSION_IDLE, StoredToken, TokenKind, TokenSecret};

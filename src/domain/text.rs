@@ -8,6 +8,9 @@ pub enum InvalidText {
     /// It must have at least one character.
     #[error("must not be empty")]
     Empty,
+    /// It has fewer characters than this.
+    #[error("must have at least {0} characters")]
+    TooShort(usize),
     /// It has more characters than this.
     #[error("must have at most {0} characters")]
     TooLong(usize),
@@ -20,6 +23,9 @@ pub enum InvalidText {
     /// It is no language tag (BCP 47).
     #[error("must be a language tag such as en or pt-BR")]
     NotALanguageTag,
+    /// It is no `https` URL.
+    #[error("must be an https URL")]
+    NotAnHttpsUrl,
     /// It is no slug: lower-case ASCII letters, digits and single hyphens between them.
     #[error("must be lower-case letters, digits and single hyphens between them")]
     NotASlug,
