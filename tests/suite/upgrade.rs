@@ -6,15 +6,16 @@ use sqlx::{Connection as _, SqliteConnection, migrate::Migrator, sqlite::SqliteC
 use tempfile::TempDir;
 use userbridge::{
     domain::{
-        Idempotency, KeyDigest, LinkRequest, Member, MemberFilter, MemberLookup, MemberNumber, MemberOrder,
-        MemberQuery, OrganizationId, PageRequest, PortalRole, Role, TeamNumber,
+        Clock as _, Idempotency, KeyDigest, LinkRequest, Member, MemberFilter, MemberLookup, MemberNumber,
+        MemberOrder, MemberQuery, OrganizationId, PageRequest, PortalRole, Role, TeamNumber, TokenKind,
+        TokenSecret,
     },
     service::rules,
     storage::{self, Migrate, Storage},
 };
 use uuid::Uuid;
 
-use crate::support::{database, first};
+use crate::support::{CLOCK, RANDOM, database, first, rules::Rules};
 
 const ACME: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0001;
 const GLOBEX: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0002;
@@ -567,6 +568,36 @@ async fn counters_go_on_from_what_any_earlier_schema_has() {
         );
         let heads = storage.heads(vec![organization(ACME)]).await.unwrap();
         assert_eq!(heads, [(organization(ACME), 3)]);
+        storage.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_member_of_any_earlier_schema_can_be_given_a_token() {
+    for version in 1..=8 {
+        let (_folder, url) = of_the_first_version().await;
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        migrate_to(&mut connection, version).await;
+        connection.close().await.unwrap();
+        let storage = Rules(storage::connect(&url, Migrate::Always).await.unwrap());
+        let acme = organization(ACME);
+        let members = storage.members(
+            acme,
+            MemberQuery {
+                limit: 1,
+                ..MemberQuery::default()
+            },
+        );
+        let member = members.await.unwrap().pop().unwrap();
+        let secret = TokenSecret::generate(TokenKind::PasswordLink, RANDOM).unwrap();
+        let token = secret.stored(member.number, CLOCK.now());
+        storage.insert_token(acme, token.clone()).await.unwrap();
+        let found = storage.token_by_digest(token.digest).await.unwrap().unwrap();
+        assert_eq!(
+            (found.organization, found.member),
+            (acme, member),
+            "from schema {version}"
+        );
         storage.close().await;
     }
 }

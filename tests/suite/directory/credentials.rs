@@ -24,7 +24,7 @@ use crate::support::{
     with_key,
 };
 
-const PASSWORD: &str = "violet otter in the harbour";
+pub(super) const PASSWORD: &str = "violet otter in the harbour";
 
 impl TestApp {
     fn credentials(&self) -> CredentialServiceClient<Channel> {
@@ -36,7 +36,7 @@ impl TestApp {
     }
 
     /// A token of this kind for a member, as it would be mailed or handed over.
-    pub(crate) async fn token(&self, organization: &Organization, id: &str, kind: TokenKind) -> String {
+    pub(super) async fn token(&self, organization: &Organization, id: &str, kind: TokenKind) -> String {
         let member = self.stored(organization, id).await;
         let secret = TokenSecret::generate(kind, RANDOM).unwrap();
         let token = secret.stored(member.number, SystemClock.now());
@@ -52,13 +52,13 @@ impl TestApp {
         self.directory().member(grant, by_id, true).await.unwrap()
     }
 
-    async fn set_password(&self, link: &str, password: &str) -> Result<(), Status> {
+    pub(super) async fn set_password(&self, link: &str, password: &str) -> Result<(), Status> {
         let password = password.to_owned();
         let request = with_key(SetPasswordRequest { password }, link);
         self.credentials().set_password(request).await.map(|_| ())
     }
 
-    async fn verify(&self, key: &str, by: By, password: &str) -> Result<VerifyResponse, Status> {
+    pub(super) async fn verify(&self, key: &str, by: By, password: &str) -> Result<VerifyResponse, Status> {
         let request = VerifyRequest {
             by: Some(by),
             password: password.to_owned(),
@@ -68,34 +68,34 @@ impl TestApp {
         Ok(response.into_inner())
     }
 
-    async fn code(&self, by: &str, member_id: &str) -> Result<String, Status> {
+    pub(super) async fn code(&self, by: &str, member_id: &str) -> Result<String, Status> {
         let member_id = member_id.to_owned();
         let request = with_key(IssueHandoverCodeRequest { member_id }, by);
         let response = self.credentials().issue_handover_code(request).await?;
         Ok(response.into_inner().code)
     }
 
-    async fn open(&self, code: &str) -> Result<String, Status> {
+    pub(super) async fn open(&self, code: &str) -> Result<String, Status> {
         let request = with_key(CreateSessionRequest {}, code);
         let response = self.sessions().create_session(request).await?;
         Ok(response.into_inner().token)
     }
 
     /// The token of a session of this member.
-    pub(crate) async fn session(&self, key: &str, member: &Member) -> String {
+    async fn session(&self, key: &str, member: &Member) -> String {
         self.open(&self.code(key, &member.id).await.unwrap())
             .await
             .unwrap()
     }
 
-    async fn whose(&self, session: &str) -> Result<String, Status> {
+    pub(super) async fn whose(&self, session: &str) -> Result<String, Status> {
         let request = with_key(GetSessionRequest {}, session);
         let session = self.sessions().get_session(request).await?.into_inner().session;
         Ok(session.unwrap().member.unwrap().id)
     }
 }
 
-async fn staff(app: &TestApp, key: &str, email: &str, role: Role) -> Member {
+pub(super) async fn staff(app: &TestApp, key: &str, email: &str, role: Role) -> Member {
     let request = LinkMemberRequest {
         email: Some(email.to_owned()),
         role: role.into(),

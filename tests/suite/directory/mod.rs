@@ -12,6 +12,7 @@ mod maintenance;
 mod members;
 mod numbered;
 mod scopes;
+mod secrets;
 mod sessions;
 mod teams;
 mod watches;
