@@ -16,17 +16,20 @@ pub enum Actor {
     Operator,
     /// The job that erases what was revoked long ago.
     Retention,
+    /// The job that sends mails.
+    Mail,
     /// The member, in a session or by a link.
     Member(MemberId),
 }
 
-/// `operator`, `retention`, `member:` and the member's id, or the id of the key. Also how the log stores it.
+/// `operator`, `retention`, `mail`, `member:` and the member's id, or the id of the key. Also how the log stores it.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiKey(id) => id.fmt(f),
             Self::Operator => f.write_str("operator"),
             Self::Retention => f.write_str("retention"),
+            Self::Mail => f.write_str("mail"),
             Self::Member(id) => write!(f, "{MEMBER}{id}"),
         }
     }
@@ -39,6 +42,7 @@ impl FromStr for Actor {
         match text {
             "operator" => Ok(Self::Operator),
             "retention" => Ok(Self::Retention),
+            "mail" => Ok(Self::Mail),
             other => match other.strip_prefix(MEMBER) {
                 Some(id) => id.parse().map(Self::Member),
                 None => other.parse().map(Self::ApiKey),
@@ -78,6 +82,12 @@ names! {
     TeamRenamed = "team.renamed",
     /// A team was removed.
     TeamDeleted = "team.deleted",
+    /// A link to set a new password was asked for.
+    CredentialResetRequested = "credential.reset_requested",
+    /// The mail server took a mail.
+    MailSent = "mail.sent",
+    /// A mail was given up.
+    MailFailed = "mail.failed",
     /// A member has set its password.
     PasswordSet = "credential.password_set",
     /// A member has opened a session on the hosted pages.

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use super::{
-    ApiKeyWrites, CredentialWrites, EventWrites, IdempotencyWrites, MemberWrites, OrganizationWrites,
-    Storage, StoreError, TeamWrites,
+    ApiKeyWrites, CredentialWrites, EventWrites, IdempotencyWrites, MailWrites, MemberWrites,
+    OrganizationWrites, Storage, StoreError, TeamWrites,
 };
 
 /// What rules are made of: small reads and writes inside one transaction. Each sees what those before it wrote. A rule that
@@ -20,6 +20,7 @@ pub trait Transaction:
     + EventWrites
     + IdempotencyWrites
     + CredentialWrites
+    + MailWrites
     + Send
 {
 }
@@ -32,6 +33,7 @@ impl<T> Transaction for T where
         + EventWrites
         + IdempotencyWrites
         + CredentialWrites
+        + MailWrites
         + Send
 {
 }
