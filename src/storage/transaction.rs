@@ -19,8 +19,13 @@ pub trait Transaction:
     + TeamWrites
     + EventWrites
     + IdempotencyWrites
+<<<<<<< HEAD
     + MailWrites
     + CredentialWrites
+=======
+    + CredentialWrites
+    + MailWrites
+>>>>>>> core
     + Send
 {
 }
@@ -32,8 +37,13 @@ impl<T> Transaction for T where
         + TeamWrites
         + EventWrites
         + IdempotencyWrites
+<<<<<<< HEAD
         + MailWrites
         + CredentialWrites
+=======
+        + CredentialWrites
+        + MailWrites
+>>>>>>> core
         + Send
 {
 }
