@@ -19,13 +19,8 @@ pub trait Transaction:
     + TeamWrites
     + EventWrites
     + IdempotencyWrites
-<<<<<<< HEAD
-    + MailWrites
-    + CredentialWrites
-=======
     + CredentialWrites
     + MailWrites
->>>>>>> core
     + Send
 {
 }
@@ -37,13 +32,8 @@ impl<T> Transaction for T where
         + TeamWrites
         + EventWrites
         + IdempotencyWrites
-<<<<<<< HEAD
-        + MailWrites
-        + CredentialWrites
-=======
         + CredentialWrites
         + MailWrites
->>>>>>> core
         + Send
 {
 }
