@@ -324,16 +324,12 @@ pub async fn claim_mail(
         return Ok(None);
     };
     let of_mail = MemberRef::Number(mail.member);
-    let Some(member) = tx.stored_member(organization, &of_mail).await? else {
-        return Ok(None);
-    };
+    let member = tx.stored_member(organization, &of_mail).await?;
+    let member = member.filter(|member| member.is_live() && member.access.enabled);
     let owner = tx.stored_organization(organization).await?;
     let owner = owner.filter(|owner| owner.deleted_at.is_none());
-    let (Some(owner), Some(to), true) = (
-        owner,
-        &member.profile.email,
-        member.is_live() && member.access.enabled,
-    ) else {
+    let written_to = member.and_then(|member| Some((member.profile.email.clone()?, member)));
+    let (Some(owner), Some((to, member))) = (owner, written_to) else {
         let error = MailError::new("the member is not live and enabled, or has no address");
         let error = error.map_err(std::io::Error::other)?;
         mail_failed(tx, organization, &mail, &error, None, change).await?;
@@ -364,7 +360,7 @@ pub async fn claim_mail(
     Ok(Some(Letter {
         organization,
         mail: claimed,
-        to: to.clone(),
+        to,
         name: member.profile.name.clone(),
         brand: owner.brand_name().clone(),
         logo_url: owner.branding.logo_url,
