@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-use super::{Directory, Read, Result, ServiceError, Write, maintenance::PAUSE, rules::Transaction};
+use super::{
+    Directory, Read, Result, ServiceError, Write, acting::may_change, maintenance::PAUSE, rules::Transaction,
+};
 use crate::domain::{
     Actor, Change, DisplayName, DueMail, Email, EventKind, Locale, LogoUrl, Mail, MailError, MailId,
     MailKind, MailState, Member, MemberNumber, MemberRef, OrganizationId, OrganizationName, Page,
@@ -230,6 +232,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Member`] and [`Precondition::NoEmail`], if the member is not named by its address.
+    /// [`ServiceError::RoleRequired`].
     pub async fn request_password_reset(&self, grant: Write, member: MemberRef) -> Result<()> {
         let change = self.change(grant.actor);
         let mail = MailId::new(change.at, &*self.random)?;
@@ -290,6 +293,7 @@ pub async fn request_password_reset(
         (None, MemberRef::Email(_)) => return Ok(()),
         (found, _) => found.ok_or(Resource::Member)?,
     };
+    may_change(tx, organization, change, &[&found]).await?;
     if found.profile.email.is_none() {
         return Err(Precondition::NoEmail.into());
     }
@@ -324,16 +328,12 @@ pub async fn claim_mail(
         return Ok(None);
     };
     let of_mail = MemberRef::Number(mail.member);
-    let Some(member) = tx.stored_member(organization, &of_mail).await? else {
-        return Ok(None);
-    };
+    let member = tx.stored_member(organization, &of_mail).await?;
+    let member = member.filter(|member| member.is_live() && member.access.enabled);
     let owner = tx.stored_organization(organization).await?;
     let owner = owner.filter(|owner| owner.deleted_at.is_none());
-    let (Some(owner), Some(to), true) = (
-        owner,
-        &member.profile.email,
-        member.is_live() && member.access.enabled,
-    ) else {
+    let written_to = member.and_then(|member| Some((member.profile.email.clone()?, member)));
+    let (Some(owner), Some((to, member))) = (owner, written_to) else {
         let error = MailError::new("the member is not live and enabled, or has no address");
         let error = error.map_err(std::io::Error::other)?;
         mail_failed(tx, organization, &mail, &error, None, change).await?;
@@ -364,7 +364,7 @@ pub async fn claim_mail(
     Ok(Some(Letter {
         organization,
         mail: claimed,
-        to: to.clone(),
+        to,
         name: member.profile.name.clone(),
         brand: owner.brand_name().clone(),
         logo_url: owner.branding.logo_url,
