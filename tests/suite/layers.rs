@@ -14,7 +14,14 @@ const UNKNOWN: [(&str, &[&str]); 11] = [
         "src/storage",
         &["tonic", "prost", "clap", "service", "rpc", "cli"],
     ),
-    ("src/service", &["sqlx", "tonic", "prost", "clap", "rpc", "cli"]),
+    (
+        "src/service",
+        &["sqlx", "tonic", "prost", "clap", "lettre", "rpc", "mail", "cli"],
+    ),
+    (
+        "src/mail",
+        &["sqlx", "tonic", "prost", "clap", "storage", "rpc", "cli"],
+    ),
     ("src/rpc", &["sqlx", "clap", "storage", "cli"]),
     ("gateway/src", &["sqlx", "userbridge"]),
     ("gateway/src/upstream", &["dialects", "listen"]),

@@ -22,6 +22,7 @@ mod grpc;
 mod health;
 mod layers;
 mod listeners;
+mod mail;
 mod model;
 mod outages;
 mod overload;

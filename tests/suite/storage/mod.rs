@@ -217,6 +217,8 @@ macro_rules! conformance {
                     a_members_mails_are_found_and_removed_and_no_others,
                     old_mails_are_removed_unless_they_wait,
                     a_branding_changes_where_it_is_told_to,
+                    a_welcome_is_queued_for_who_becomes_staff_and_has_an_address,
+                    a_member_is_queued_few_mails_an_hour,
                 ]
                 events: [
                     every_change_is_one_event,

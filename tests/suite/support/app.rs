@@ -95,9 +95,24 @@ impl TestApp {
         Self::start_with(form, limits, WatchLimits::default(), Some(mail)).await
     }
 
+    /// As [`Self::mailing`], on what [`Self::shutdown`] has left.
+    pub(crate) async fn mailing_on(left: (TempDir, String), mail: MailConfig) -> Self {
+        let limits = Limits::new(ConnectionLimit::new(4096));
+        Self::start_on(left, Form::Embedded, limits, WatchLimits::default(), Some(mail)).await
+    }
+
     async fn start_with(form: Form, limits: Limits, watches: WatchLimits, mail: Option<MailConfig>) -> Self {
+        Self::start_on(database(), form, limits, watches, mail).await
+    }
+
+    async fn start_on(
+        (folder, database_url): (TempDir, String),
+        form: Form,
+        limits: Limits,
+        watches: WatchLimits,
+        mail: Option<MailConfig>,
+    ) -> Self {
         log();
-        let (folder, database_url) = database();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::start(Config {
             database_url: database_url.clone(),

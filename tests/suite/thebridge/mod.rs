@@ -14,12 +14,11 @@ mod teams;
 use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use userbridge::{
-    domain::{Email, Idempotency, LinkRequest, Member, MemberPatch, Organization, Role, Scope},
+    domain::{Email, Idempotency, LinkRequest, Member, MemberPatch, Organization, Role, Scope, UserId},
     service::Write,
 };
-use uuid::Uuid;
 
-use crate::support::{Answer, TestApp, first};
+use crate::support::{Answer, RANDOM, TestApp, first};
 
 const USERS: &str = "/account/tenant/user";
 const JSON: &str = "application/json";
@@ -124,7 +123,7 @@ fn user(id: &str) -> String {
 
 /// An id that nobody has.
 fn nobody() -> String {
-    Uuid::new_v4().to_string()
+    UserId::new(RANDOM).unwrap().to_string()
 }
 
 /// That an answer is an error that the vendor has a code for.

@@ -90,8 +90,7 @@ async fn head_is_get_without_a_body(app: TestApp) {
             assert_eq!(head.header("etag"), get.headers["etag"].to_str().ok());
         }
         // Nothing more has come: the connection goes on with the next answer.
-        let next = format!("GET /account HTTP/1.1\r\nhost: test\r\n\r\n");
-        wire.send(next.as_bytes()).await;
+        wire.send(b"GET /account HTTP/1.1\r\nhost: test\r\n\r\n").await;
         assert_eq!(wire.reply().await.unwrap().status, 404);
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Upstream, body,
     member_locks::{self, MemberLock},
-    proto::directory_v1::{LinkMemberRequest, Member, Role, get_member_request::By},
+    proto::directory_v1::{AuthMethod, LinkMemberRequest, Member, Role, get_member_request::By},
     upstream::{Key, Resource, UpstreamError},
 };
 
@@ -67,6 +67,7 @@ pub(super) async fn create(feedier: &Feedier, request: Request) -> Result<Respon
         auth_method: auth_method.into(),
         primary_team: team,
         only_without_role: true,
+        send_onboarding_mail: auth_method != AuthMethod::Oidc,
         ..LinkMemberRequest::default()
     };
     match upstream.link_member(&key, link).await {
