@@ -159,7 +159,7 @@ async fn a_mail_for_a_new_password_goes_to_who_has_the_address_and_nobody_learns
     let app = TestApp::mailing(Form::Embedded, server.config()).await;
     let acme = app.organization("acme").await.id;
     let sally = welcome(&app, acme, address("sally@acme.example.com")).await;
-    server.heard(1).await;
+    settled(&app, acme, MailState::Sent, 1).await;
     let ask = async |email: &str| {
         let by = MemberRef::Email(email.parse().unwrap());
         app.directory()
