@@ -6,7 +6,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use userbridge_gateway::{
-    Upstream,
+    Settings, Upstream,
     listen::{self, Limits},
 };
 
@@ -83,7 +83,8 @@ impl Server {
         let services = Services::new().await;
         let (stop, stopped) = watch::channel(false);
         let routes = services.routes()?;
-        let gateway = userbridge_gateway::router(Upstream::in_process(services.published()));
+        let gateway =
+            userbridge_gateway::router(Upstream::in_process(services.published()), &Settings::default());
         let grpc_limits = Limits {
             kept_of_body: LARGEST_MESSAGE,
             ..config.limits.clone()

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Folders, and the crates and modules that none of their files names.
-const UNKNOWN: [(&str, &[&str]); 10] = [
+const UNKNOWN: [(&str, &[&str]); 11] = [
     (
         "src/domain",
         &[
@@ -17,10 +17,11 @@ const UNKNOWN: [(&str, &[&str]); 10] = [
     ("src/service", &["sqlx", "tonic", "prost", "clap", "rpc", "cli"]),
     ("src/rpc", &["sqlx", "clap", "storage", "cli"]),
     ("gateway/src", &["sqlx", "userbridge"]),
-    ("gateway/src/upstream", &["dialects", "listen"]),
-    ("gateway/src/listen", &["dialects", "upstream"]),
-    ("gateway/src/dialects/feedier", &["productbridge"]),
-    ("gateway/src/dialects/productbridge", &["feedier"]),
+    ("gateway/src/upstream", &["dialects", "portal", "listen"]),
+    ("gateway/src/listen", &["dialects", "portal", "upstream"]),
+    ("gateway/src/portal", &["dialects"]),
+    ("gateway/src/dialects/feedier", &["portal", "productbridge"]),
+    ("gateway/src/dialects/productbridge", &["feedier", "portal"]),
     ("wire/src", &["sqlx", "userbridge", "userbridge_gateway"]),
 ];
 

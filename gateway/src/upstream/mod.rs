@@ -3,9 +3,13 @@
 //! To add a call: its method in the file of its service. To add a service: its proto in `build.rs`, a file here, and the
 //! service among those that the server gives to the gateway of its own process.
 
+mod credentials;
 mod error;
+mod events;
 mod members;
 mod outage;
+mod password_links;
+mod sessions;
 mod teams;
 mod users;
 
@@ -91,7 +95,7 @@ impl fmt::Debug for Upstream {
     }
 }
 
-/// An API key as it travels: in metadata, never in a message.
+/// An API key as it travels, or a token that comes where a key would: in metadata, never in a message.
 pub(crate) struct Key(MetadataValue<Ascii>);
 
 impl Key {
