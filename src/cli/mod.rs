@@ -1,4 +1,4 @@
-//! The command line: one file for each command.
+//! The command line: one file for each command, but for `migrate` and `compact`, which are short.
 //!
 //! Commands other than `serve` and `health` open the database themselves. They work beside a running server, which sees
 //! what they change with its next request.

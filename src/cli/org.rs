@@ -1,5 +1,7 @@
 //! `userbridge org`.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
 
 use super::{
@@ -8,8 +10,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Idempotency, Idempotent, OrganizationName, OrganizationPatch, OrganizationRef, PageRequest, Role,
-        Slug,
+        BrandingPatch, Email, Idempotency, Idempotent, Locale, LogoUrl, OrganizationName, OrganizationPatch,
+        OrganizationRef, PageRequest, Role, Slug,
     },
     service::Admin,
 };
@@ -59,6 +61,52 @@ struct Values {
     /// Erase members revoked this many days ago, 1 to 36500; or `off`.
     #[arg(long, value_name = "DAYS", value_parser = retention)]
     retention_days: Option<Retention>,
+    #[command(flatten)]
+    branding: BrandingValues,
+}
+
+/// How it looks in mails, and on the pages that they lead to. An empty value clears one.
+#[derive(Args, Debug)]
+struct BrandingValues {
+    /// How it calls itself, at most 255 characters [default: its name].
+    #[arg(long, value_name = "NAME")]
+    brand_name: Option<Clearable<OrganizationName>>,
+    /// Its logo, an https URL of at most 2048 characters.
+    #[arg(long, value_name = "URL")]
+    brand_logo_url: Option<Clearable<LogoUrl>>,
+    /// The address that mails are from [default: the server's].
+    #[arg(long, value_name = "ADDRESS")]
+    brand_sender: Option<Clearable<Email>>,
+    /// The language for members who have none, such as fr [default: en].
+    #[arg(long, value_name = "TAG")]
+    brand_locale: Option<Clearable<Locale>>,
+}
+
+impl From<BrandingValues> for BrandingPatch {
+    fn from(values: BrandingValues) -> Self {
+        Self {
+            name: values.brand_name.map(|value| value.0),
+            logo_url: values.brand_logo_url.map(|value| value.0),
+            sender: values.brand_sender.map(|value| value.0),
+            locale: values.brand_locale.map(|value| value.0),
+        }
+    }
+}
+
+/// A value, or an empty text for none.
+#[derive(Clone, Debug)]
+struct Clearable<T>(Option<T>);
+
+impl<T: FromStr> FromStr for Clearable<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(if text.is_empty() {
+            None
+        } else {
+            Some(text.parse()?)
+        }))
+    }
 }
 
 /// How long revoked members are kept, in days; None: for ever.
@@ -104,6 +152,7 @@ impl Org {
                     name: values.name,
                     default_role: values.default_role,
                     retention_days: values.retention_days.map(|days| days.0),
+                    branding: values.branding.into(),
                 };
                 let organization = directory.update_organization(grant, id, patch).await?;
                 session.show(&OrganizationView::from(organization))

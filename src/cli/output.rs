@@ -50,6 +50,10 @@ view! {
         created_at: String = organization.created_at.to_string(),
         default_role: &'static str = organization.default_role.as_str(),
         retention_days: Option<u16> = organization.retention_days,
+        brand_name: Option<String> = organization.branding.name.map(Into::into),
+        brand_logo_url: Option<String> = organization.branding.logo_url.map(Into::into),
+        brand_sender: Option<String> = organization.branding.sender.map(Into::into),
+        brand_locale: Option<String> = organization.branding.locale.map(Into::into),
     }
 }
 

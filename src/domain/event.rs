@@ -13,15 +13,18 @@ pub enum Actor {
     Operator,
     /// The job that erases what was revoked long ago.
     Retention,
+    /// The job that sends mails.
+    Mail,
 }
 
-/// `operator`, `retention`, or the id of the key. Also how the log stores it.
+/// `operator`, `retention`, `mail`, or the id of the key. Also how the log stores it.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiKey(id) => id.fmt(f),
             Self::Operator => f.write_str("operator"),
             Self::Retention => f.write_str("retention"),
+            Self::Mail => f.write_str("mail"),
         }
     }
 }
@@ -33,6 +36,7 @@ impl FromStr for Actor {
         match text {
             "operator" => Ok(Self::Operator),
             "retention" => Ok(Self::Retention),
+            "mail" => Ok(Self::Mail),
             id => id.parse().map(Self::ApiKey),
         }
     }
@@ -69,6 +73,12 @@ names! {
     TeamRenamed = "team.renamed",
     /// A team was removed.
     TeamDeleted = "team.deleted",
+    /// A link to set a new password was asked for.
+    CredentialResetRequested = "credential.reset_requested",
+    /// The mail server took a mail.
+    MailSent = "mail.sent",
+    /// A mail was given up.
+    MailFailed = "mail.failed",
 }
 
 /// One row of the log. It names the fields that changed, never their values.

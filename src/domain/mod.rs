@@ -11,6 +11,7 @@ mod event;
 mod idempotency;
 mod ids;
 mod link;
+mod mail;
 mod member;
 mod names;
 mod organization;
@@ -29,13 +30,17 @@ pub use condition::{Condition, Outage};
 pub use error::{Conflict, Precondition, Resource};
 pub use event::{Actor, Change, Event, EventKind, EventQuery, Subject};
 pub use idempotency::{Idempotency, IdempotencyKey, Idempotent, KeptResponse, RESPONSE_KEPT};
-pub use ids::{ApiKeyId, MemberId, OrganizationId, UserId};
+pub use ids::{ApiKeyId, MailId, MemberId, OrganizationId, UserId};
 pub use link::{Association, Erasure, LinkOutcome, LinkRequest, Linked};
+pub use mail::{Mail, MailError, MailKind, MailState};
 pub use member::{
     Access, AuthMethod, ExternalId, HeldAddress, Member, MemberNumber, Origin, Role, Source, TeamNumber,
 };
 pub use names::UnknownName;
-pub use organization::{Organization, OrganizationName, OrganizationPatch, OrganizationRef, Slug};
+pub use organization::{
+    Branding, BrandingPatch, LogoUrl, Organization, OrganizationName, OrganizationPatch, OrganizationRef,
+    Slug,
+};
 pub use page::{Page, PageRequest, one_more};
 pub use patch::MemberPatch;
 pub use person::{FamilyName, GivenName, PersonName};

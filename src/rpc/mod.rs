@@ -1,7 +1,8 @@
 //! gRPC: who calls, decode, ask the service, encode.
 //!
-//! To add a service: its proto in `proto/` and `build.rs`, its module in `proto`, a file here that implements it, and
-//! a line in [`Services::routes`]. A method that takes more than 8 KiB also needs its line in `gate`.
+//! To add a service: its proto in `proto/` and `build.rs`, its module in `proto`, a file here that implements it for the
+//! directory's cell, and a line in [`Services::routes`]. A method that takes more than 8 KiB also needs its line in
+//! `gate`.
 
 mod api_keys;
 mod auth;

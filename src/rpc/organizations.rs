@@ -12,13 +12,25 @@ use super::{
     time::timestamp,
     violations::{Violations, valid},
 };
-use crate::domain::{Idempotency, Organization, OrganizationName, OrganizationPatch, OrganizationRef, Slug};
+use crate::domain::{
+    Branding, Email, Idempotency, Locale, LogoUrl, Organization, OrganizationName, OrganizationPatch,
+    OrganizationRef, Slug,
+};
 
 /// The longest retention time, in days.
 const MAX_RETENTION_DAYS: u16 = 36_500;
 
 /// The fields that a mask may name.
-const MUTABLE: [&str; 4] = ["slug", "name", "default_role", "retention_days"];
+const MUTABLE: [&str; 8] = [
+    "slug",
+    "name",
+    "default_role",
+    "retention_days",
+    "branding.name",
+    "branding.logo_url",
+    "branding.sender",
+    "branding.locale",
+];
 
 #[tonic::async_trait]
 impl pb::organization_service_server::OrganizationService for DirectoryCell {
@@ -135,6 +147,26 @@ fn patch(
         let days = values.retention_days;
         patch.retention_days = violations.check_optional("organization.retention_days", days, retention_days);
     }
+    let branding = values.branding.unwrap_or_default();
+    if named("branding.name") {
+        let name = branding.name;
+        patch.branding.name =
+            violations.check_optional("organization.branding.name", name, OrganizationName::new);
+    }
+    if named("branding.logo_url") {
+        let url = branding.logo_url;
+        patch.branding.logo_url =
+            violations.check_optional("organization.branding.logo_url", url, LogoUrl::new);
+    }
+    if named("branding.sender") {
+        let sender = branding.sender;
+        patch.branding.sender = violations.check_optional("organization.branding.sender", sender, Email::new);
+    }
+    if named("branding.locale") {
+        let locale = branding.locale;
+        patch.branding.locale =
+            violations.check_optional("organization.branding.locale", locale, Locale::new);
+    }
     patch
 }
 
@@ -159,6 +191,15 @@ fn organization(organization: Organization) -> pb::Organization {
         default_role: role(Some(organization.default_role)).into(),
         retention_days: organization.retention_days.map(i32::from),
         created_at: Some(timestamp(organization.created_at)),
-        branding: None,
+        branding: Some(branding(organization.branding)),
+    }
+}
+
+fn branding(branding: Branding) -> pb::Branding {
+    pb::Branding {
+        name: branding.name.map(Into::into),
+        logo_url: branding.logo_url.map(Into::into),
+        sender: branding.sender.map(Into::into),
+        locale: branding.locale.map(Into::into),
     }
 }

@@ -5,7 +5,7 @@ use super::{
     rules::{Transaction, live_organization, write_once},
 };
 use crate::domain::{
-    Change, EventKind, Idempotency, Idempotent, Organization, OrganizationId, OrganizationName,
+    Branding, Change, EventKind, Idempotency, Idempotent, Organization, OrganizationId, OrganizationName,
     OrganizationPatch, OrganizationRef, Page, PageRequest, Resource, Role, Slug, Subject, Team,
 };
 
@@ -34,6 +34,7 @@ impl Directory {
             name,
             default_role: DEFAULT_ROLE,
             retention_days: None,
+            branding: Branding::default(),
             created_at: change.at,
             deleted_at: None,
         };

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::Result;
 use crate::domain::{
-    ApiKey, Association, Change, Email, HeldAddress, KeyDigest, Member, MemberFilter, MemberId, MemberLookup,
-    MemberNumber, MemberQuery, MemberRef, OrganizationId, PageRequest, PublicMember, Timestamp, UserId,
+    ApiKey, Association, Change, Email, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
+    MemberQuery, MemberRef, OrganizationId, PageRequest, PublicMember, Timestamp, UserId,
 };
 
 /// What one look-up of the hot path found.
@@ -49,16 +49,13 @@ pub trait MemberStore: Send + Sync {
     /// One page of live members.
     async fn members(&self, organization: OrganizationId, query: MemberQuery) -> Result<Vec<Member>>;
 
-    /// One page of live members and how many there are on all pages, both of the same moment.
+    /// One page of live members and how many there are on all pages, both of the same moment. Counting all, or those of some
+    /// roles, is cheap however many there are.
     async fn members_counted(
         &self,
         organization: OrganizationId,
         query: MemberQuery,
     ) -> Result<(Vec<Member>, u64)>;
-
-    /// How many live members the filter lets through. Counting all, or those of some roles, is cheap however many there
-    /// are.
-    async fn count_members(&self, organization: OrganizationId, filter: MemberFilter) -> Result<u64>;
 
     /// An integrator's `delete`: revokes the live link of an end user for good. Staff only cease to be end users; link and
     /// role stay, and the event says that `portal_role` has changed. False: no live end user here.
@@ -118,7 +115,7 @@ pub trait MemberWrites {
     /// A number that no member of the organization has had, in ascending order.
     async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber>;
 
-    /// Adds a live member, its teams included.
+    /// Adds a live member, its teams included, and its user if there is none of this id.
     ///
     /// # Errors
     ///
@@ -159,9 +156,6 @@ pub trait MemberWrites {
 
     /// Whether there is such a user.
     async fn user_exists(&mut self, user: UserId) -> Result<bool>;
-
-    /// Adds a user.
-    async fn insert_user(&mut self, user: UserId, at: Timestamp) -> Result<()>;
 
     /// Who has an address, and who had it. It takes no organization, because it tells nothing but users.
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders>;

@@ -14,6 +14,7 @@ mod api_keys;
 mod error;
 mod events;
 mod idempotency;
+mod mails;
 mod members;
 mod organizations;
 pub mod sqlite;
@@ -32,6 +33,7 @@ pub use api_keys::{ApiKeyStore, ApiKeyWrites};
 pub use error::{OpenError, Result, StoreError};
 pub use events::{EventLog, EventWrites};
 pub use idempotency::{IdempotencyStore, IdempotencyWrites};
+pub use mails::{DueMail, MailStore, MailWrites};
 pub use members::{AddressHolders, KeyAndMember, LiveLink, MemberStore, MemberWrites};
 pub use organizations::{OrganizationStore, OrganizationWrites};
 pub use teams::{TeamStore, TeamWrites};
@@ -40,7 +42,7 @@ pub use transaction::{Rule, Transaction, Verdict, Work};
 /// All of it. What a server or a command works on.
 #[async_trait]
 pub trait Storage:
-    OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog + IdempotencyStore
+    OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog + IdempotencyStore + MailStore
 {
     /// Runs the work in a transaction of its own and commits it if the work says so. It may run more than once: only what
     /// its last run did has happened. `write` is the way to call it with a rule.

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use crate::domain::{
     Actor, ApiKeyId, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
-    ExternalId, FamilyName, GivenName, Locale, MemberId, MemberNumber, OrganizationId, OrganizationName,
-    PortalRole, Role, Scopes, Slug, Source, TeamName, TeamNumber, TeamSlug, Timestamp, UserId,
+    ExternalId, FamilyName, GivenName, Locale, LogoUrl, MailError, MailId, MailKind, MemberId, MemberNumber,
+    OrganizationId, OrganizationName, PortalRole, Role, Scopes, Slug, Source, TeamName, TeamNumber, TeamSlug,
+    Timestamp, UserId,
 };
 
 /// Stores types as another: how they are written, and how they are read.
@@ -50,12 +51,12 @@ macro_rules! stored {
 }
 
 stored! {
-    [ApiKeyId MemberId OrganizationId UserId] as Uuid: |id| *id.as_uuid(), |uuid| Ok(Self::from_uuid(uuid));
+    [ApiKeyId MailId MemberId OrganizationId UserId] as Uuid: |id| *id.as_uuid(), |uuid| Ok(Self::from_uuid(uuid));
     [MemberNumber TeamNumber] as i64: |number| number.0, |number| Ok(Self(number));
     [Timestamp] as i64: |time| time.as_millis(), |millis| Ok(Self::from_millis(millis));
-    [Actor AuthMethod EventKind Role Scopes] as String: ToString::to_string, |name| Ok(name.parse()?);
+    [Actor AuthMethod EventKind MailKind Role Scopes] as String: ToString::to_string, |name| Ok(name.parse()?);
     [
-        AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId FamilyName GivenName Locale OrganizationName PortalRole Slug Source
+        AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId FamilyName GivenName Locale LogoUrl MailError OrganizationName PortalRole Slug Source
         TeamName TeamSlug
     ] as String: |text| text.as_str().to_owned(), |text| Ok(Self::new(text)?);
 }

@@ -260,29 +260,22 @@ pub(super) fn version(etag: &str, violations: &mut Violations) -> Option<Option<
 
 /// A role; None for the unspecified one, and for an unknown one, with a violation.
 pub(in crate::rpc) fn role(violations: &mut Violations, field: &str, number: i32) -> Option<Role> {
-    match pb::Role::try_from(number) {
-        Ok(pb::Role::Unspecified) => None,
-        Ok(pb::Role::Owner) => Some(Role::Owner),
-        Ok(pb::Role::Admin) => Some(Role::Admin),
-        Ok(pb::Role::Editor) => Some(Role::Editor),
-        Ok(pb::Role::Viewer) => Some(Role::Viewer),
-        Ok(pb::Role::RestrictedViewer) => Some(Role::RestrictedViewer),
-        Err(_) => {
-            violations.add(field, "is no role");
-            None
-        }
+    match violations.check(field, pb::Role::try_from(number).map_err(|_| "is no role"))? {
+        pb::Role::Unspecified => None,
+        pb::Role::Owner => Some(Role::Owner),
+        pb::Role::Admin => Some(Role::Admin),
+        pb::Role::Editor => Some(Role::Editor),
+        pb::Role::Viewer => Some(Role::Viewer),
+        pb::Role::RestrictedViewer => Some(Role::RestrictedViewer),
     }
 }
 
 fn auth_method(violations: &mut Violations, field: &str, number: i32) -> Option<AuthMethod> {
-    match pb::AuthMethod::try_from(number) {
-        Ok(pb::AuthMethod::Unspecified) => None,
-        Ok(pb::AuthMethod::Password) => Some(AuthMethod::Password),
-        Ok(pb::AuthMethod::Oidc) => Some(AuthMethod::Oidc),
-        Err(_) => {
-            violations.add(field, "is no way to sign in");
-            None
-        }
+    let method = pb::AuthMethod::try_from(number).map_err(|_| "is no way to sign in");
+    match violations.check(field, method)? {
+        pb::AuthMethod::Unspecified => None,
+        pb::AuthMethod::Password => Some(AuthMethod::Password),
+        pb::AuthMethod::Oidc => Some(AuthMethod::Oidc),
     }
 }
 

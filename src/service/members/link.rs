@@ -151,7 +151,7 @@ async fn create(
     change: &Change,
 ) -> Result<Linked> {
     live_organization(tx, organization).await?;
-    let user_id = find_or_add_user(tx, organization, &request, new.user, change).await?;
+    let user_id = user_to_link(tx, organization, &request, new.user).await?;
     let mut member = Member {
         id: new.member,
         user_id,
@@ -189,12 +189,11 @@ async fn create(
 }
 
 /// The user to link: the one who is named, the one whom the address leads to, or a new one.
-async fn find_or_add_user(
+async fn user_to_link(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     request: &LinkRequest,
     new: UserId,
-    change: &Change,
 ) -> Result<UserId> {
     if let Some(user) = request.user_id {
         return if tx.user_exists(user).await? {
@@ -203,11 +202,8 @@ async fn find_or_add_user(
             Err(Resource::User.into())
         };
     }
-    if let Some(email) = request.values.email.as_ref().and_then(Option::as_ref)
-        && let Some(user) = user_of(tx, organization, email).await?
-    {
-        return Ok(user);
+    match request.values.email.as_ref().and_then(Option::as_ref) {
+        Some(email) => Ok(user_of(tx, organization, email).await?.unwrap_or(new)),
+        None => Ok(new),
     }
-    tx.insert_user(new, change.at).await?;
-    Ok(new)
 }

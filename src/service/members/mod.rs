@@ -16,8 +16,8 @@ pub use self::{
 };
 use super::{Admin, Area, Caller, Directory, Read, Result, Write};
 use crate::domain::{
-    Association, Cursor, Member, MemberFilter, MemberId, MemberOrder, MemberQuery, MemberRef, Page, Resource,
-    UserId, one_more,
+    Association, Cursor, Member, MemberId, MemberOrder, MemberQuery, MemberRef, Page, Resource, UserId,
+    one_more,
 };
 
 /// One page of a list.
@@ -105,15 +105,6 @@ impl Directory {
             total: Some(total),
             ..MemberPage::of(Page::of(members, limit), order)
         })
-    }
-
-    /// How many live members the filter lets through.
-    ///
-    /// # Errors
-    ///
-    /// Only those of the storage.
-    pub async fn count_members(&self, grant: Read, filter: MemberFilter) -> Result<u64> {
-        Ok(self.storage.count_members(grant.organization, filter).await?)
     }
 
     /// The organizations that a user is linked to, as far as the key may see them.

@@ -71,14 +71,8 @@ pub(super) trait Job: Send {
 
 /// A rule that waits.
 pub(super) struct Pending {
-    work: Box<dyn Work>,
-    reply: oneshot::Sender<Result<()>>,
-}
-
-impl Pending {
-    pub(super) const fn new(work: Box<dyn Work>, reply: oneshot::Sender<Result<()>>) -> Self {
-        Self { work, reply }
-    }
+    pub(super) work: Box<dyn Work>,
+    pub(super) reply: oneshot::Sender<Result<()>>,
 }
 
 impl Job for Pending {

@@ -15,6 +15,7 @@ mod found;
 mod idempotency;
 mod job;
 mod lookup;
+mod mails;
 mod members;
 mod migrate;
 mod organizations;

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, FromRow, Row as _, sqlite::SqliteRow};
 
 use super::{
     SqliteStorage,
-    columns::{Columns as _, ORGANIZATION},
+    columns::{ORGANIZATION, Statement},
     transaction::SqliteTransaction,
 };
 use crate::{
@@ -28,6 +28,23 @@ impl FromRow<'_, SqliteRow> for Numbered {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         Ok(Self(Organization::from_row(row)?, row.try_get("ordinal")?))
     }
+}
+
+/// In the order of the statements' parameters.
+fn bind<'q>(organization: &Organization, statement: Statement<'q>) -> Statement<'q> {
+    let branding = &organization.branding;
+    statement
+        .bind(organization.id)
+        .bind(organization.slug.clone())
+        .bind(organization.name.clone())
+        .bind(organization.default_role)
+        .bind(organization.retention_days)
+        .bind(organization.created_at)
+        .bind(organization.deleted_at)
+        .bind(branding.name.clone())
+        .bind(branding.logo_url.clone())
+        .bind(branding.sender.clone())
+        .bind(branding.locale.clone())
 }
 
 #[async_trait]
@@ -65,20 +82,22 @@ impl OrganizationWrites for SqliteTransaction<'_> {
 
     async fn insert_organization(&mut self, organization: &Organization) -> Result<()> {
         let statement = sqlx::query(
-            "INSERT INTO organizations (id, slug, name, default_role, retention_days, created_at, deleted_at, ordinal)
-             SELECT $1, $2, $3, $4, $5, $6, $7, coalesce(max(ordinal), 0) + 1 FROM organizations;
+            "INSERT INTO organizations (id, slug, name, default_role, retention_days, created_at, deleted_at,
+                                        brand_name, brand_logo_url, brand_sender, brand_locale, ordinal)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce(max(ordinal), 0) + 1 FROM organizations;
              INSERT INTO organization_counters (organization_id) VALUES ($1)",
         );
-        self.execute_unique(organization.bind(statement), Conflict::Slug)
+        self.execute_unique(bind(organization, statement), Conflict::Slug)
             .await
     }
 
     async fn save_organization(&mut self, organization: &Organization) -> Result<()> {
         let statement = sqlx::query(
-            "UPDATE organizations SET slug = $2, name = $3, default_role = $4, retention_days = $5, deleted_at = $7
+            "UPDATE organizations SET slug = $2, name = $3, default_role = $4, retention_days = $5, deleted_at = $7,
+                 brand_name = $8, brand_logo_url = $9, brand_sender = $10, brand_locale = $11
              WHERE id = $1",
         );
-        self.execute_unique(organization.bind(statement), Conflict::Slug)
+        self.execute_unique(bind(organization, statement), Conflict::Slug)
             .await
     }
 }

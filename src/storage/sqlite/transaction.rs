@@ -49,6 +49,7 @@ impl<'c> SqliteTransaction<'c> {
         }
     }
 
+    /// Runs a statement.
     pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<()> {
         self.changed(statement).await.map(|_| ())
     }

@@ -105,7 +105,7 @@ impl WriteQueue {
     /// Runs the work in a transaction and returns when it is on disk, or undone because the work says so.
     pub(super) async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
         let (reply, result) = oneshot::channel();
-        self.send(Message::Change(Box::new(Pending::new(work, reply))))?;
+        self.send(Message::Change(Box::new(Pending { work, reply })))?;
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 

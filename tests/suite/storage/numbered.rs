@@ -9,6 +9,7 @@ use super::{
     fixture::Fixture,
     people::{address, assert_fails, set, values},
 };
+use crate::support::Count as _;
 
 /// No role, and each role.
 const ROLES: [Option<Role>; 6] = [

@@ -12,8 +12,8 @@ use sqlx::{AssertSqlSafe, Connection as _, FromRow, Row as _, sqlite::SqliteRow}
 use super::{SqliteStorage, error::store_error, reads::Reading};
 use crate::{
     domain::{
-        Association, Change, HeldAddress, KeyDigest, Member, MemberFilter, MemberId, MemberLookup,
-        MemberNumber, MemberQuery, MemberRef, Organization, OrganizationId, PageRequest, Timestamp, UserId,
+        Association, Change, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
+        MemberQuery, MemberRef, Organization, OrganizationId, PageRequest, Timestamp, UserId,
     },
     storage::{
         KeyAndMember, MemberStore, Result,
@@ -116,13 +116,6 @@ impl MemberStore for SqliteStorage {
             members.reverse();
         }
         Ok((members, total))
-    }
-
-    async fn count_members(&self, organization: OrganizationId, filter: MemberFilter) -> Result<u64> {
-        let mut reading = self.read(organization, filter.is_of_roles()).await?;
-        let count = list::count(reading.connection()?, organization, &filter).await?;
-        reading.end();
-        Ok(count)
     }
 
     async fn revoke_user(&self, organization: OrganizationId, user: UserId, change: Change) -> Result<bool> {

@@ -120,7 +120,7 @@ impl FromRow<'_, SqliteRow> for Member {
     }
 }
 
-/// Adds a live member to the rows, to the count of its role and to the search index, in which this is the number of its
+/// Adds a live member, and its user if that is new, to the rows, to the count of its role and to the search index, in which this is the number of its
 /// organization.
 pub(super) fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statement<'static> {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
@@ -130,7 +130,8 @@ pub(super) fn insert(organization: OrganizationId, member: &Member, ordinal: i64
             .map(|number| format!("${number}"))
             .collect();
         format!(
-            "INSERT INTO member_counts (organization_id, role, live) VALUES ($1, $2, 1)
+            "INSERT INTO users (id, created_at) VALUES ($4, $6) ON CONFLICT DO NOTHING;
+             INSERT INTO member_counts (organization_id, role, live) VALUES ($1, $2, 1)
                  ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
              INSERT INTO members (organization_id, {}) VALUES ($1, {});
              INSERT OR REPLACE INTO member_search (rowid, organization, name, email)

@@ -139,11 +139,6 @@ impl MemberWrites for SqliteTransaction<'_> {
             .await
     }
 
-    async fn insert_user(&mut self, user: UserId, at: Timestamp) -> Result<()> {
-        let statement = sqlx::query("INSERT INTO users (id, created_at) VALUES ($1, $2)");
-        self.execute(statement.bind(user).bind(at)).await
-    }
-
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders> {
         let found = self.optional(addresses::holders(email)).await?;
         Ok(found.unwrap_or_default())
