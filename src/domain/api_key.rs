@@ -2,10 +2,12 @@
 
 use std::{fmt, io, str::FromStr};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
-use super::{ApiKeyId, OrganizationId, Random, Timestamp, UnknownName, event::changed, names::names};
+use super::{
+    ApiKeyId, OrganizationId, Random, Timestamp, UnknownName, event::changed, names::names,
+    random::secret_text,
+};
 
 names! {
     /// What a key may do. Sets of them are listed in this order.
@@ -77,9 +79,7 @@ impl ApiKeySecret {
     ///
     /// There is no randomness to be had.
     pub fn generate(random: &dyn Random) -> io::Result<Self> {
-        let mut bytes = [0; 32];
-        random.fill(&mut bytes)?;
-        Ok(Self(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes))))
+        Ok(Self(secret_text(Self::PREFIX, random)?))
     }
 
     /// What is stored in its place.
@@ -107,8 +107,8 @@ impl fmt::Debug for ApiKeySecret {
     }
 }
 
-/// The SHA-256 digest by which a key is found. A fast hash is right here: the secret has 256 random bits, so there is
-/// nothing to guess.
+/// The SHA-256 digest by which a key or a token is found. A fast hash is right here: the secret has 256 random bits, so
+/// there is nothing to guess.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyDigest([u8; 32]);
 
@@ -117,6 +117,12 @@ impl KeyDigest {
     #[must_use]
     pub fn of(presented: &str) -> Self {
         Self(Sha256::digest(presented).into())
+    }
+
+    /// The digest that was stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     #[must_use]

@@ -4,6 +4,9 @@ use std::{fmt, str::FromStr};
 
 use super::{ApiKeyId, MemberId, OrganizationId, Source, TeamNumber, Timestamp, UserId, names::names};
 
+/// What stands before the id of a member who made a change.
+const MEMBER: &str = "member:";
+
 /// Who made a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
@@ -15,9 +18,11 @@ pub enum Actor {
     Retention,
     /// The job that sends mails.
     Mail,
+    /// The member, in a session or by a link.
+    Member(MemberId),
 }
 
-/// `operator`, `retention`, `mail`, or the id of the key. Also how the log stores it.
+/// `operator`, `retention`, `mail`, `member:` and the member's id, or the id of the key. Also how the log stores it.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -25,6 +30,7 @@ impl fmt::Display for Actor {
             Self::Operator => f.write_str("operator"),
             Self::Retention => f.write_str("retention"),
             Self::Mail => f.write_str("mail"),
+            Self::Member(id) => write!(f, "{MEMBER}{id}"),
         }
     }
 }
@@ -37,7 +43,10 @@ impl FromStr for Actor {
             "operator" => Ok(Self::Operator),
             "retention" => Ok(Self::Retention),
             "mail" => Ok(Self::Mail),
-            id => id.parse().map(Self::ApiKey),
+            other => match other.strip_prefix(MEMBER) {
+                Some(id) => id.parse().map(Self::Member),
+                None => other.parse().map(Self::ApiKey),
+            },
         }
     }
 }
@@ -79,6 +88,12 @@ names! {
     MailSent = "mail.sent",
     /// A mail was given up.
     MailFailed = "mail.failed",
+    /// A member has set its password.
+    PasswordSet = "credential.password_set",
+    /// A member has opened a session on the hosted pages.
+    SessionCreated = "session.created",
+    /// A member has ended its session.
+    SessionEnded = "session.ended",
 }
 
 /// One row of the log. It names the fields that changed, never their values.

@@ -16,6 +16,7 @@ mod member;
 mod names;
 mod organization;
 mod page;
+mod password;
 mod patch;
 mod person;
 mod profile;
@@ -23,6 +24,7 @@ mod query;
 mod random;
 mod team;
 mod text;
+mod token;
 
 pub use api_key::{ApiKey, ApiKeySecret, KeyDigest, Scope, Scopes};
 pub use clock::{Clock, SystemClock, Timestamp};
@@ -42,6 +44,7 @@ pub use organization::{
     Slug,
 };
 pub use page::{Page, PageRequest, one_more};
+pub use password::{Password, PasswordHash};
 pub use patch::MemberPatch;
 pub use person::{FamilyName, GivenName, PersonName};
 pub use profile::{
@@ -52,3 +55,4 @@ pub use query::{Cursor, MemberFilter, MemberOrder, MemberQuery, MemberRef, TimeR
 pub use random::{OsRandom, Random};
 pub use team::{Team, TeamName, TeamSlug};
 pub use text::InvalidText;
+pub use token::{Presented, SESSION_IDLE, StoredToken, TokenKind, TokenSecret};

@@ -107,7 +107,7 @@ impl Watches {
             key: each_key,
             ..
         } = self.limits;
-        let key = credential.key;
+        let key = credential.presented.digest;
         let mut state = self.state();
         let (of_organization, of_key) = state.logs.get(&organization).map_or((0, 0), |log| {
             (log.watches, log.keys.get(&key).copied().unwrap_or_default())

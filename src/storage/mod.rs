@@ -11,6 +11,7 @@
 //! in [`connect`], a line in the conformance suite.
 
 mod api_keys;
+mod credentials;
 mod error;
 mod events;
 mod idempotency;
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 use crate::domain::Condition;
 
 pub use api_keys::{ApiKeyStore, ApiKeyWrites};
+pub use credentials::{CredentialStore, CredentialWrites, TokenHolder};
 pub use error::{OpenError, Result, StoreError};
 pub use events::{EventLog, EventWrites};
 pub use idempotency::{IdempotencyStore, IdempotencyWrites};
@@ -42,7 +44,14 @@ pub use transaction::{Rule, Transaction, Verdict, Work};
 /// All of it. What a server or a command works on.
 #[async_trait]
 pub trait Storage:
-    OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog + IdempotencyStore + MailStore
+    OrganizationStore
+    + ApiKeyStore
+    + MemberStore
+    + TeamStore
+    + EventLog
+    + IdempotencyStore
+    + CredentialStore
+    + MailStore
 {
     /// Runs the work in a transaction of its own and commits it if the work says so. It may run more than once: only what
     /// its last run did has happened. `write` is the way to call it with a rule.

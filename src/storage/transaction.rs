@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use super::{
-    ApiKeyWrites, EventWrites, IdempotencyWrites, MailWrites, MemberWrites, OrganizationWrites, Storage,
-    StoreError, TeamWrites,
+    ApiKeyWrites, CredentialWrites, EventWrites, IdempotencyWrites, MailWrites, MemberWrites,
+    OrganizationWrites, Storage, StoreError, TeamWrites,
 };
 
 /// What rules are made of: small reads and writes inside one transaction. Each sees what those before it wrote. A rule that
@@ -19,6 +19,7 @@ pub trait Transaction:
     + TeamWrites
     + EventWrites
     + IdempotencyWrites
+    + CredentialWrites
     + MailWrites
     + Send
 {
@@ -31,6 +32,7 @@ impl<T> Transaction for T where
         + TeamWrites
         + EventWrites
         + IdempotencyWrites
+        + CredentialWrites
         + MailWrites
         + Send
 {

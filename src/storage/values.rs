@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use crate::domain::{
     Actor, ApiKeyId, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
-    ExternalId, FamilyName, GivenName, Locale, LogoUrl, MailError, MailId, MailKind, MemberId, MemberNumber,
-    OrganizationId, OrganizationName, PortalRole, Role, Scopes, Slug, Source, TeamName, TeamNumber, TeamSlug,
-    Timestamp, UserId,
+    ExternalId, FamilyName, GivenName, KeyDigest, Locale, LogoUrl, MailError, MailId, MailKind, MemberId,
+    MemberNumber, OrganizationId, OrganizationName, PasswordHash, PortalRole, Role, Scopes, Slug, Source,
+    TeamName, TeamNumber, TeamSlug, Timestamp, TokenKind, UserId,
 };
 
 /// Stores types as another: how they are written, and how they are read.
@@ -54,7 +54,9 @@ stored! {
     [ApiKeyId MailId MemberId OrganizationId UserId] as Uuid: |id| *id.as_uuid(), |uuid| Ok(Self::from_uuid(uuid));
     [MemberNumber TeamNumber] as i64: |number| number.0, |number| Ok(Self(number));
     [Timestamp] as i64: |time| time.as_millis(), |millis| Ok(Self::from_millis(millis));
-    [Actor AuthMethod EventKind MailKind Role Scopes] as String: ToString::to_string, |name| Ok(name.parse()?);
+    [Actor AuthMethod EventKind MailKind Role Scopes TokenKind] as String: ToString::to_string, |name| Ok(name.parse()?);
+    [KeyDigest] as Vec<u8>: |digest| digest.as_bytes().to_vec(), |bytes| Ok(Self::from_bytes(bytes.as_slice().try_into()?));
+    [PasswordHash] as String: |hash| hash.as_str().to_owned(), |text| Ok(Self::new(text));
     [
         AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId FamilyName GivenName Locale LogoUrl MailError OrganizationName PortalRole Slug Source
         TeamName TeamSlug

@@ -3,7 +3,10 @@
 mod decode;
 mod encode;
 
-pub(super) use self::{decode::role as role_of, encode::role};
+pub(super) use self::{
+    decode::role as role_of,
+    encode::{member, role},
+};
 
 use std::mem;
 
@@ -12,7 +15,7 @@ use tonic::{Request, Response};
 
 use self::{
     decode::{link_request, list_query, member_ref, patch, version},
-    encode::{association, exported, linked, member},
+    encode::{association, exported, linked},
 };
 use super::{
     DirectoryCell, Reply, auth, idempotency,

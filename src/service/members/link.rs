@@ -9,6 +9,7 @@ use crate::{
     },
     service::{
         Directory, Result, Write,
+        acting::may_change,
         rules::{Transaction, live_organization, team, write_once},
     },
 };
@@ -171,6 +172,7 @@ async fn create(
         version: 1,
     };
     request.values.or_end_user(&member).apply(&mut member);
+    may_change(tx, organization, change, &[&member]).await?;
     if member.primary_team != TeamNumber::ROOT {
         team(tx, organization, member.primary_team).await?;
     }

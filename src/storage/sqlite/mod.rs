@@ -8,6 +8,7 @@ mod batch;
 mod checkpoint;
 mod close;
 mod columns;
+mod credentials;
 mod error;
 mod events;
 mod files;

@@ -17,14 +17,26 @@ use crate::{
     },
     storage::{
         KeyAndMember, MemberStore, Result,
-        sqlite::columns::{ORGANIZATION, Select, json_ids},
+        sqlite::columns::{ORGANIZATION, Select, Stored, json_ids},
     },
 };
 
-pub(super) use {row::json, search::fill as fill_search};
+pub(super) use {
+    row::{COLUMNS, json},
+    search::fill as fill_search,
+};
 
 /// The member that a reference names.
 fn find(organization: OrganizationId, member: &MemberRef) -> Select<'static, Member> {
+    find_with("", organization, member)
+}
+
+/// The same, with more columns.
+pub(super) fn find_with<T: Stored>(
+    columns: &str,
+    organization: OrganizationId,
+    member: &MemberRef,
+) -> Select<'static, T> {
     let condition = match member {
         MemberRef::Id(_) => "m.id = $2",
         MemberRef::Number(_) => "m.number = $2",
@@ -33,7 +45,7 @@ fn find(organization: OrganizationId, member: &MemberRef) -> Select<'static, Mem
         MemberRef::ExternalId(..) => "m.source = $2 AND m.external_id = $3 AND m.revoked_at IS NULL",
     };
     let sql = format!(
-        "SELECT {} FROM members AS m WHERE m.organization_id = $1 AND {condition}",
+        "SELECT {}{columns} FROM members AS m WHERE m.organization_id = $1 AND {condition}",
         *row::COLUMNS
     );
     // Safe: it is put together from constants.

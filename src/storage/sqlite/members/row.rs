@@ -76,7 +76,7 @@ fn bind_changing<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q>
 }
 
 /// What a [`Member`] is read from, of `members AS m`.
-pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+pub(in crate::storage::sqlite) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     let columns: Vec<_> = IDENTITY
         .into_iter()
         .chain(changing())
