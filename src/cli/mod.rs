@@ -61,7 +61,6 @@ enum Command {
 
 /// Commands that open the database.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "a run has one")]
 enum OnDatabase {
     /// Manage organizations.
     #[command(subcommand)]

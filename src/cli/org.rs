@@ -67,6 +67,7 @@ struct Values {
 
 /// How it looks in mails, and on the pages that they lead to. An empty value clears one.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_field_names, reason = "they are flags")]
 struct BrandingValues {
     /// How it calls itself, at most 255 characters [default: its name].
     #[arg(long, value_name = "NAME")]
