@@ -25,6 +25,7 @@ mod listeners;
 mod model;
 mod outages;
 mod overload;
+mod portal;
 mod productbridge;
 mod programs;
 mod random;

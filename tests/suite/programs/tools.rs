@@ -29,6 +29,16 @@ pub(crate) fn buf() -> String {
     env::var("USERBRIDGE_TEST_BUF").unwrap_or_else(|_| "buf".to_owned())
 }
 
+/// The folder whose `node_modules` has what tests in the browser use.
+pub(crate) fn npm() -> String {
+    env::var("USERBRIDGE_TEST_NPM").unwrap_or_else(|_| root().join("target/ci/npm").display().to_string())
+}
+
+/// The browser.
+pub(crate) fn chromium() -> String {
+    env::var("USERBRIDGE_TEST_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned())
+}
+
 /// What a test may need beyond Rust.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Needs {
@@ -38,6 +48,8 @@ pub(crate) enum Needs {
     /// Python with this module.
     Python(&'static str),
     Buf,
+    /// Chromium, and what drives it from Node.
+    Browser,
 }
 
 impl Needs {
@@ -68,6 +80,16 @@ impl Needs {
                 &["--version"],
                 "there is no buf, and USERBRIDGE_TEST_BUF names none",
             ),
+            Self::Browser => {
+                if !Path::new(&npm()).join("node_modules/playwright-core").exists() {
+                    return Some("USERBRIDGE_TEST_NPM names no folder with playwright-core".to_owned());
+                }
+                (
+                    chromium(),
+                    &["--version"],
+                    "there is no Chromium, and USERBRIDGE_TEST_CHROMIUM names none",
+                )
+            }
         };
         let runs = Command::new(program)
             .args(arguments)
@@ -79,7 +101,7 @@ impl Needs {
         match self {
             _ if runs => None,
             Self::Python(module) => Some(format!("{why} the module {module}")),
-            Self::Curl | Self::Node | Self::Buf => Some(why.to_owned()),
+            Self::Curl | Self::Node | Self::Buf | Self::Browser => Some(why.to_owned()),
         }
     }
 }
