@@ -34,7 +34,7 @@ pub use event::{Actor, Change, Event, EventKind, EventQuery, Subject};
 pub use idempotency::{Idempotency, IdempotencyKey, Idempotent, KeptResponse, RESPONSE_KEPT};
 pub use ids::{ApiKeyId, MailId, MemberId, OrganizationId, UserId};
 pub use link::{Association, Erasure, LinkOutcome, LinkRequest, Linked};
-pub use mail::{Mail, MailError, MailKind, MailState};
+pub use mail::{DueMail, Mail, MailError, MailKind, MailState};
 pub use member::{
     Access, AuthMethod, ExternalId, HeldAddress, Member, MemberNumber, Origin, Role, Source, TeamNumber,
 };

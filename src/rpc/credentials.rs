@@ -1,13 +1,13 @@
 //! `userbridge.directory.v1.CredentialService`.
 
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use super::{
     DirectoryCell, Reply, auth, members::member, proto::userbridge::directory::v1 as pb, time::timestamp,
     violations::valid,
 };
 use crate::{
-    domain::Password,
+    domain::{Email, MemberRef, Password},
     service::{Attempt, PasswordLink, Verified},
 };
 
@@ -18,9 +18,20 @@ const MAX_SOURCE: usize = 255;
 impl pb::credential_service_server::CredentialService for DirectoryCell {
     async fn request_password_reset(
         &self,
-        _: Request<pb::RequestPasswordResetRequest>,
+        request: Request<pb::RequestPasswordResetRequest>,
     ) -> Reply<pb::RequestPasswordResetResponse> {
-        Err(Status::unimplemented(""))
+        use pb::request_password_reset_request::By;
+        let (directory, grant) = self.write(&request).await?;
+        let member = valid(|violations| match request.into_inner().by {
+            Some(By::MemberId(id)) => violations.id("member_id", &id).map(MemberRef::Id).map(Some),
+            // One that no member can have is nobody's.
+            Some(By::Email(email)) => Some(Email::new(email).ok().map(MemberRef::Email)),
+            None => violations.check("by", Err("one of member_id and email is required")),
+        })?;
+        if let Some(member) = member {
+            directory.request_password_reset(grant, member).await?;
+        }
+        Ok(Response::new(pb::RequestPasswordResetResponse {}))
     }
 
     async fn get_password_link(
@@ -95,13 +106,22 @@ impl pb::credential_service_server::CredentialService for DirectoryCell {
 
 fn password_link(link: PasswordLink) -> pb::GetPasswordLinkResponse {
     pb::GetPasswordLinkResponse {
-        organization_name: link.organization.name.into(),
-        logo_url: String::new(),
-        locale: link.member.profile.locale.map(Into::into).unwrap_or_default(),
+        organization_name: link.organization.brand_name().as_str().to_owned(),
+        locale: text(
+            link.organization
+                .locale_for(link.member.profile.locale.as_ref())
+                .cloned(),
+        ),
+        logo_url: text(link.organization.branding.logo_url),
         min_password_length: length(Password::MIN_CHARS),
         max_password_length: length(Password::MAX_CHARS),
         expires_at: Some(timestamp(link.expires_at)),
     }
+}
+
+/// Empty: there is none.
+pub(super) fn text<T: Into<String>>(value: Option<T>) -> String {
+    value.map(Into::into).unwrap_or_default()
 }
 
 fn length(chars: usize) -> i32 {

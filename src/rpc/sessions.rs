@@ -4,6 +4,7 @@ use tonic::{Request, Response};
 
 use super::{
     DirectoryCell, Reply, auth,
+    credentials::text,
     members::{member, role},
     proto::userbridge::directory::v1 as pb,
     time::timestamp,
@@ -40,15 +41,13 @@ fn session(session: Session) -> pb::Session {
     let organization = session.organization;
     pb::Session {
         organization_id: organization.id.to_string(),
-        organization_name: organization.name.into(),
-        logo_url: String::new(),
-        locale: session
-            .member
-            .profile
-            .locale
-            .clone()
-            .map(Into::into)
-            .unwrap_or_default(),
+        organization_name: organization.brand_name().as_str().to_owned(),
+        locale: text(
+            organization
+                .locale_for(session.member.profile.locale.as_ref())
+                .cloned(),
+        ),
+        logo_url: text(organization.branding.logo_url),
         default_role: role(Some(organization.default_role)).into(),
         retention_days: organization.retention_days.map(i32::from),
         expires_at: Some(timestamp(session.ends_at)),

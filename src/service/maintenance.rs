@@ -1,5 +1,5 @@
-//! Work that nobody asks for: times of last use, members whose retention time has passed, and kept responses and tokens that
-//! are too old.
+//! Work that nobody asks for: times of last use, members whose retention time has passed, and kept responses, tokens and
+//! mails that are too old.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -17,6 +17,9 @@ const RESPONSES_EVERY: Duration = Duration::from_mins(1);
 /// How often to remove tokens that are over, and to forget who tried passwords.
 const TOKENS_EVERY: Duration = Duration::from_mins(1);
 
+/// How often to remove mails that were sent or given up long ago.
+const MAILS_EVERY: Duration = Duration::from_mins(10);
+
 /// Most members to look for at once.
 const STEP: u32 = 100;
 
@@ -24,7 +27,7 @@ const STEP: u32 = 100;
 const TOKENS_STEP: u32 = 256;
 
 /// A pause after each step, so that the writes of callers come between.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 impl Directory {
     /// Does what is to be done from time to time until `stop` ends, and writes down what waits then.
@@ -35,6 +38,7 @@ impl Directory {
                 every(FLUSH_EVERY, || self.flush_last_used()),
                 every(RESPONSES_EVERY, || self.old_responses()),
                 every(TOKENS_EVERY, || self.old_tokens()),
+                every(MAILS_EVERY, || self.old_mails()),
                 every(RETENTION_EVERY, || self.retention()),
             )
         };

@@ -15,6 +15,7 @@ mod events;
 mod grant;
 mod idempotency;
 mod last_used;
+mod mails;
 mod maintenance;
 mod members;
 mod organizations;
@@ -26,13 +27,14 @@ mod watches;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use api_keys::{CreatedApiKey, Expiry};
 pub use credentials::{Attempt, IssuedToken, PasswordLink, Verified};
 pub use error::{Result, ServiceError};
 pub use events::Watched;
 pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
+pub use mails::{Letter, Retries};
 pub use members::{Batch, ExportPlace, Exported, MemberPage};
 pub use sessions::{OpenedSession, Session};
 pub use users::Ping;
@@ -56,6 +58,8 @@ pub struct Directory {
     random: Arc<dyn Random>,
     last_used: Arc<LastUsed>,
     watches: Arc<Watches>,
+    /// Told when a mail may have been queued.
+    mail_queued: Arc<Notify>,
     hasher: Arc<Hasher>,
     throttle: Arc<Throttle>,
 }
@@ -77,6 +81,7 @@ impl Directory {
             random,
             last_used: Arc::default(),
             watches: Arc::new(Watches::new(WatchLimits::default())),
+            mail_queued: Arc::default(),
             hasher: Arc::default(),
             throttle,
         }
@@ -100,6 +105,12 @@ impl Directory {
     #[must_use]
     pub fn condition(&self) -> watch::Receiver<Condition> {
         self.storage.condition()
+    }
+
+    /// Is told when this process may have queued a mail.
+    #[must_use]
+    pub fn mail_queued(&self) -> Arc<Notify> {
+        self.mail_queued.clone()
     }
 
     fn change(&self, actor: Actor) -> Change {

@@ -76,6 +76,7 @@ pub async fn erase_member(
     };
     erased.origin.external_id = None;
     let (_, sequence) = save(tx, organization, &member, erased, EventKind::MemberErased, change).await?;
+    tx.remove_mails(organization, member.number).await?;
     tx.remove_password(organization, member.number).await?;
     // An integrator's delete has left them.
     for kind in TokenKind::ALL {

@@ -88,7 +88,7 @@ impl World {
         let storage = self.app.storage().await;
         for organization in [&self.organization, &self.elsewhere] {
             let by = MemberRef::Email(Email::new(address).unwrap());
-            if let Some(member) = storage.member(organization.id, &by).await.unwrap() {
+            if let Some(member) = storage.0.member(organization.id, &by).await.unwrap() {
                 return (organization.clone(), member);
             }
         }

@@ -2,11 +2,10 @@
 
 use userbridge::{
     domain::{
-        Branding, BrandingPatch, EventKind, Mail, MailId, MailKind, MailState, MemberNumber, OrganizationId,
-        OrganizationPatch, PageRequest, Timestamp,
+        Branding, BrandingPatch, DueMail, EventKind, Mail, MailId, MailKind, MailState, MemberNumber,
+        OrganizationId, OrganizationPatch, PageRequest, Timestamp,
     },
     service::ServiceError,
-    storage::DueMail,
 };
 
 use super::{
