@@ -68,6 +68,15 @@ export class Visitor {
     assert.match(await this.told(), text);
   }
 
+  /** The button of a role, as forms send it. */
+  role(value) {
+    return this.page.locator(`input[name="role"][value="${value}"]`);
+  }
+
+  async choose(role) {
+    await this.role(role).check();
+  }
+
   /** The names in the list, from its top. */
   async names() {
     return this.page.locator("tbody th a").allInnerTexts();

@@ -34,15 +34,8 @@ impl World {
             organization,
             elsewhere,
         };
-        for (slug, name) in [("sales", "Sales"), ("support", "Support & <b>Help</b>")] {
-            let (slug, name) = (TeamSlug::new(slug).unwrap(), TeamName::new(name).unwrap());
-            let grant = Write::operator(world.organization.id);
-            let made = world
-                .app
-                .directory()
-                .create_team(grant, slug, name, Idempotency::never());
-            made.await.unwrap();
-        }
+        world.team("sales", "Sales").await;
+        world.team("support", "Support & Help").await;
         for (name, role) in [
             ("Ada Lovelace", Role::Owner),
             ("Otto Owner", Role::Owner),
@@ -57,6 +50,16 @@ impl World {
         }
         world.staff(&world.elsewhere, "Eve Elsewhere", Role::Owner).await;
         world
+    }
+
+    async fn team(&self, slug: &str, name: &str) {
+        let (slug, name) = (TeamSlug::new(slug).unwrap(), TeamName::new(name).unwrap());
+        let grant = Write::operator(self.organization.id);
+        let made = self
+            .app
+            .directory()
+            .create_team(grant, slug, name, Idempotency::never());
+        made.await.unwrap();
     }
 
     /// Somebody who is called so, at the address of the first name.
@@ -155,6 +158,7 @@ impl World {
                 String::new()
             }
             "make-evil" => {
+                self.team("evil", "<b>Evil</b>").await;
                 for (number, name) in EVIL.into_iter().enumerate() {
                     let name = if name == "W" {
                         name.repeat(255)
