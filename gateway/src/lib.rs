@@ -9,6 +9,7 @@ mod dialects;
 pub mod listen;
 pub mod log;
 mod log_throttle;
+mod member_locks;
 mod portal;
 pub mod program;
 mod proto;
@@ -30,6 +31,7 @@ pub struct Settings {
 pub fn router(upstream: Upstream, settings: &Settings) -> Router {
     Router::new()
         .merge(dialects::feedier::routes(upstream.clone()))
+        .merge(dialects::thebridge::routes(upstream.clone()))
         .merge(portal::routes(upstream.clone(), settings))
         .merge(dialects::productbridge::routes(upstream))
 }

@@ -19,8 +19,8 @@ pub trait Transaction:
     + TeamWrites
     + EventWrites
     + IdempotencyWrites
-    + MailWrites
     + CredentialWrites
+    + MailWrites
     + Send
 {
 }
@@ -32,8 +32,8 @@ impl<T> Transaction for T where
         + TeamWrites
         + EventWrites
         + IdempotencyWrites
-        + MailWrites
         + CredentialWrites
+        + MailWrites
         + Send
 {
 }

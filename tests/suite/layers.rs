@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Folders, and the crates and modules that none of their files names.
-const UNKNOWN: [(&str, &[&str]); 11] = [
+const UNKNOWN: [(&str, &[&str]); 12] = [
     (
         "src/domain",
         &[
@@ -20,8 +20,18 @@ const UNKNOWN: [(&str, &[&str]); 11] = [
     ("gateway/src/upstream", &["dialects", "portal", "listen"]),
     ("gateway/src/listen", &["dialects", "portal", "upstream"]),
     ("gateway/src/portal", &["dialects"]),
-    ("gateway/src/dialects/feedier", &["portal", "productbridge"]),
-    ("gateway/src/dialects/productbridge", &["feedier", "portal"]),
+    (
+        "gateway/src/dialects/feedier",
+        &["portal", "productbridge", "thebridge"],
+    ),
+    (
+        "gateway/src/dialects/productbridge",
+        &["feedier", "portal", "thebridge"],
+    ),
+    (
+        "gateway/src/dialects/thebridge",
+        &["feedier", "portal", "productbridge"],
+    ),
     ("wire/src", &["sqlx", "userbridge", "userbridge_gateway"]),
 ];
 

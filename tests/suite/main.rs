@@ -34,4 +34,5 @@ mod serve;
 mod sqlite;
 mod storage;
 mod support;
+mod thebridge;
 mod upgrade;

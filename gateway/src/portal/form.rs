@@ -6,6 +6,7 @@ use axum::{
 };
 
 use super::{Portal, csrf, problem::Problem, session::Visitor};
+use crate::body::{self, MAX_BODY};
 
 /// Fields in the order in which they were sent; some come more than once.
 #[derive(Debug, Default)]
@@ -43,8 +44,8 @@ pub(super) async fn read(headers: &HeaderMap, request: Request) -> Result<Fields
     if csrf::is_from_elsewhere(headers) {
         return Err(Problem::Forged);
     }
-    let body = crate::body::read(headers, request.into_body()).await?;
-    Ok(Fields::parse(&body))
+    let bytes = body::read(headers, request.into_body(), MAX_BODY).await?;
+    Ok(Fields::parse(&bytes))
 }
 
 /// A form that a visitor sent from a page of the same session.

@@ -2,8 +2,8 @@
 
 use super::{Connection, Key, MAX_RESPONSE, Upstream, UpstreamError, call};
 use crate::proto::directory_v1::{
-    RequestPasswordResetRequest, credential_service_client::CredentialServiceClient,
-    request_password_reset_request::By,
+    IssueHandoverCodeRequest, RequestPasswordResetRequest,
+    credential_service_client::CredentialServiceClient, request_password_reset_request::By,
 };
 
 impl Upstream {
@@ -18,6 +18,13 @@ impl Upstream {
         };
         call(self.credentials().request_password_reset(key.request(request))).await?;
         Ok(())
+    }
+
+    /// A code that opens a session of the member whose access token this is.
+    pub(crate) async fn issue_handover_code(&self, token: &Key) -> Result<String, UpstreamError> {
+        let request = IssueHandoverCodeRequest::default();
+        let response = call(self.credentials().issue_handover_code(token.request(request))).await?;
+        Ok(response.code)
     }
 
     pub(super) fn credentials(&self) -> CredentialServiceClient<Connection> {

@@ -2,7 +2,8 @@
 
 use super::{Connection, Key, MAX_RESPONSE, Resource, Upstream, UpstreamError, call};
 use crate::proto::directory_v1::{
-    GetTeamRequest, ListTeamsRequest, ListTeamsResponse, Team, team_service_client::TeamServiceClient,
+    CreateTeamRequest, GetTeamRequest, ListTeamsRequest, ListTeamsResponse, Team,
+    team_service_client::TeamServiceClient,
 };
 
 /// Teams of one page: as many as the directory gives.
@@ -35,6 +36,16 @@ impl Upstream {
             page_token,
         };
         call(self.teams().list_teams(key.request(request))).await
+    }
+
+    /// Makes a team that is called as its key.
+    pub(crate) async fn create_team(&self, key: &Key, team: &str) -> Result<Team, UpstreamError> {
+        let request = CreateTeamRequest {
+            key: team.to_owned(),
+            ..CreateTeamRequest::default()
+        };
+        let response = call(self.teams().create_team(key.request(request))).await?;
+        response.team.ok_or(UpstreamError::Internal)
     }
 
     fn teams(&self) -> TeamServiceClient<Connection> {

@@ -168,11 +168,11 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_of_one_password_and_says_how_it_was_made() {
         let hasher = Hasher::default();
-        let hashed = hash(&hasher, "violet otter").await;
-        assert!(hashed.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert_ne!(hashed, hash(&hasher, "violet otter").await);
+        let otter = hash(&hasher, "violet otter").await;
+        assert!(otter.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_ne!(otter, hash(&hasher, "violet otter").await);
         for (password, right) in [("violet otter", true), ("violet otters", false)] {
-            let judged = hasher.judge(Password::typed(password), Some(hashed.clone()));
+            let judged = hasher.judge(Password::typed(password), Some(otter.clone()));
             assert_eq!(
                 judged.await.unwrap(),
                 Judgement {
@@ -202,7 +202,8 @@ mod tests {
             .hash_password_with_salt(b"violet otter", &[7; SALT])
             .unwrap();
         let hash = PasswordHash::new(hash.to_string());
-        let judged = Hasher::default().judge(Password::typed("violet otter"), Some(hash));
+        let hasher = Hasher::default();
+        let judged = hasher.judge(Password::typed("violet otter"), Some(hash));
         let right = Judgement {
             right: true,
             outdated: true,

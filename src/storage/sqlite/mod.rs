@@ -80,11 +80,7 @@ impl SqliteStorage {
         let options = files::prepare(url, migrate, &settings).await?;
         migrate::run(&options, migrate).await?;
         let (sender, condition) = watch::channel(Condition::default());
-        let mut writer_options = options.clone();
-        if let Some(folder) = files::temporary_folder(options.get_filename()) {
-            writer_options = writer_options.pragma("temp_store_directory", folder);
-        }
-        let writes = WriteQueue::start(writer_options, &settings, sender.clone()).await?;
+        let writes = WriteQueue::start(options.clone(), &settings, sender.clone()).await?;
         let readers = options.clone().read_only(true);
         let anchor = anchor(&readers).await.map_err(store_error)?;
         let reads = Reads::new(&readers, &condition);

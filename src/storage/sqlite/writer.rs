@@ -23,6 +23,7 @@ use super::{
     checkpoint::MOST_PAGES,
     close::{close, close_well},
     error::{outage, store_error},
+    files::temporary_folder,
     job::{Failure, Job, Pending, Ran},
     migrate::APPLICATION_ID,
     outage::{Files, Outages, Side},
@@ -367,8 +368,9 @@ impl Writer {
     }
 
     async fn vacuum(&mut self) -> Result<()> {
-        let vacuumed = sqlx::query("VACUUM").execute(self.usable()?).await;
-        self.between(vacuumed.map(|_| ())).await
+        let folder = temporary_folder(self.options.get_filename());
+        let vacuumed = vacuum(self.usable()?, &folder).await;
+        self.between(vacuumed).await
     }
 
     fn usable(&mut self) -> Result<&mut SqliteConnection> {
@@ -430,6 +432,16 @@ async fn attempt(
     transaction.commit().await?;
     set_busy_timeout(&mut connection, busy_timeout).await?;
     Ok(connection)
+}
+
+/// The copy that SQLite makes of everything is in the folder. The setting is one of the process, and of this moment only:
+/// another database of the process may be where the folder is not.
+async fn vacuum(connection: &mut SqliteConnection, folder: &str) -> Result<(), sqlx::Error> {
+    let put = |folder: &str| AssertSqlSafe(format!("PRAGMA temp_store_directory = {folder}"));
+    sqlx::query(put(folder)).execute(&mut *connection).await?;
+    let vacuumed = sqlx::query("VACUUM").execute(&mut *connection).await;
+    sqlx::query(put("''")).execute(connection).await?;
+    vacuumed.map(|_| ())
 }
 
 /// Whether the log is empty now.

@@ -4,7 +4,7 @@
 use prost_types::Timestamp;
 use tonic::{Code, Request, service::Routes};
 use userbridge::{
-    domain::{Idempotency, IdempotencyKey, KeyDigest, OrganizationId, Presented, Scope, TeamName},
+    domain::{Idempotency, IdempotencyKey, OrganizationId, Presented, Scope, TeamName},
     rpc::Services,
     service::{Admin, Credential, Directory, Write},
 };

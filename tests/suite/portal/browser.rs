@@ -46,7 +46,11 @@ scenarios!(
 
 /// Plays a scenario of `tests/programs/browser/` to its end.
 async fn play(scenario: &str) {
-    if !available(&[Needs::Browser]) {
+    if !available(&[
+        Needs::Npm("playwright-core"),
+        Needs::Npm("axe-core"),
+        Needs::Chromium,
+    ]) {
         return;
     }
     let world = World::new(Form::Embedded).await;

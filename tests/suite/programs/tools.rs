@@ -29,9 +29,9 @@ pub(crate) fn buf() -> String {
     env::var("USERBRIDGE_TEST_BUF").unwrap_or_else(|_| "buf".to_owned())
 }
 
-/// The folder whose `node_modules` has what tests in the browser use.
-pub(crate) fn npm() -> String {
-    env::var("USERBRIDGE_TEST_NPM").unwrap_or_else(|_| root().join("target/ci/npm").display().to_string())
+/// The folder whose `node_modules` has the packages of the tests.
+pub(crate) fn npm() -> PathBuf {
+    env::var_os("USERBRIDGE_TEST_NPM").unwrap_or_default().into()
 }
 
 /// The browser.
@@ -48,8 +48,9 @@ pub(crate) enum Needs {
     /// Python with this module.
     Python(&'static str),
     Buf,
-    /// Chromium, and what drives it from Node.
-    Browser,
+    Chromium,
+    /// Node, and this package of npm.
+    Npm(&'static str),
 }
 
 impl Needs {
@@ -80,17 +81,22 @@ impl Needs {
                 &["--version"],
                 "there is no buf, and USERBRIDGE_TEST_BUF names none",
             ),
-            Self::Browser => {
-                if !Path::new(&npm()).join("node_modules/playwright-core").exists() {
-                    return Some("USERBRIDGE_TEST_NPM names no folder with playwright-core".to_owned());
-                }
-                (
-                    chromium(),
-                    &["--version"],
-                    "there is no Chromium, and USERBRIDGE_TEST_CHROMIUM names none",
-                )
-            }
+            Self::Chromium => (
+                chromium(),
+                &["--version"],
+                "there is no Chromium, and USERBRIDGE_TEST_CHROMIUM names none",
+            ),
+            Self::Npm(_) => (
+                "node".to_owned(),
+                &["--version"],
+                "USERBRIDGE_TEST_NPM names no folder that has",
+            ),
         };
+        if let Self::Npm(package) = self
+            && !npm().join("node_modules").join(package).exists()
+        {
+            return Some(format!("{why} the package {package}"));
+        }
         let runs = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
@@ -101,7 +107,8 @@ impl Needs {
         match self {
             _ if runs => None,
             Self::Python(module) => Some(format!("{why} the module {module}")),
-            Self::Curl | Self::Node | Self::Buf | Self::Browser => Some(why.to_owned()),
+            Self::Npm(_) => Some("there is no Node".to_owned()),
+            Self::Curl | Self::Node | Self::Buf | Self::Chromium => Some(why.to_owned()),
         }
     }
 }
