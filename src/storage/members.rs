@@ -72,6 +72,15 @@ pub trait MemberStore: Send + Sync {
         query: MemberQuery,
     ) -> Result<(Vec<Member>, u64), StoreError>;
 
+    /// One page of the members who were revoked at this moment or later and are not erased, the last first; of one moment,
+    /// the one with the higher number.
+    async fn revoked_members(
+        &self,
+        organization: OrganizationId,
+        from: Timestamp,
+        page: PageRequest<(Timestamp, MemberNumber)>,
+    ) -> Result<Vec<Member>, StoreError>;
+
     /// How many live members the filter lets through. Counting all, or those of some roles, is cheap however many there
     /// are.
     async fn count_members(

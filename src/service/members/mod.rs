@@ -16,8 +16,8 @@ pub use self::{
 };
 use super::{Admin, Area, Caller, Directory, Read, ServiceError, Write};
 use crate::domain::{
-    Association, Cursor, Member, MemberFilter, MemberId, MemberOrder, MemberQuery, MemberRef, Page, Resource,
-    UserId, one_more,
+    Association, Cursor, Member, MemberFilter, MemberId, MemberNumber, MemberOrder, MemberQuery, MemberRef,
+    Page, PageRequest, Resource, Timestamp, UserId, one_more,
 };
 
 /// One page of a list.
@@ -114,6 +114,30 @@ impl Directory {
             total: Some(total),
             ..MemberPage::of(Page::of(members, limit), order)
         })
+    }
+
+    /// One page of the members who were revoked at this moment or later and are not erased, the last first; of one moment,
+    /// the one with the higher number.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage.
+    pub async fn revoked_members(
+        &self,
+        grant: Read,
+        from: Timestamp,
+        page: PageRequest<(Timestamp, MemberNumber)>,
+    ) -> Result<Page<Member>, ServiceError> {
+        let limit = page.limit;
+        let page = PageRequest {
+            limit: one_more(limit),
+            ..page
+        };
+        let members = self
+            .storage
+            .revoked_members(grant.organization, from, page)
+            .await?;
+        Ok(Page::of(members, limit))
     }
 
     /// How many live members the filter lets through.

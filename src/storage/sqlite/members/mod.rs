@@ -137,6 +137,16 @@ impl MemberStore for SqliteStorage {
         Ok((members, total))
     }
 
+    async fn revoked_members(
+        &self,
+        organization: OrganizationId,
+        from: Timestamp,
+        page: PageRequest<(Timestamp, MemberNumber)>,
+    ) -> Result<Vec<Member>, StoreError> {
+        let query = list::revoked(organization, from, &page);
+        self.reads.short(Some(organization)).await?.all(query).await
+    }
+
     async fn count_members(
         &self,
         organization: OrganizationId,
