@@ -91,8 +91,7 @@ async fn all_faults_of_a_link_are_told_at_once() {
                 auth_method: -1,
                 teams: vec![1, 0, -5],
                 primary_team: Some(0),
-                only_without_role: false,
-                staff: false,
+                ..plain()
             },
             &[
                 "user_id",
@@ -495,9 +494,13 @@ async fn all_faults_of_a_question_for_events_are_told_at_once() {
         page_token: "?".to_owned(),
         user_id: "sally".to_owned(),
         kinds: vec!["member.linked".to_owned(), "member.nonsense".to_owned()],
+        order_by: "at".to_owned(),
     };
     let told = faults(app.events().list_events(with_key(request, &key)).await);
-    assert_eq!(told, ["page_size", "page_token", "user_id", "kinds[1]"]);
+    assert_eq!(
+        told,
+        ["page_size", "page_token", "user_id", "kinds[1]", "order_by"]
+    );
     let many = ListEventsRequest {
         kinds: vec!["member.linked".to_owned(); 21],
         ..ListEventsRequest::default()

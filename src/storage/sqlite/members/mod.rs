@@ -113,7 +113,7 @@ impl MemberStore for SqliteStorage {
         query: MemberQuery,
     ) -> Result<Vec<Member>, StoreError> {
         let mut reading = self.read(organization, query.is_short()).await?;
-        let members = list::page(reading.connection()?, organization, query).await?;
+        let members = list::page(reading.connection()?, organization, query, None).await?;
         reading.end();
         Ok(members)
     }
@@ -128,7 +128,7 @@ impl MemberStore for SqliteStorage {
         let mut snapshot = reading.connection()?.begin().await.map_err(store_error)?;
         let total = list::count(&mut snapshot, organization, &query.filter).await?;
         let (query, reversed) = query.from_nearer_end(total);
-        let mut members = list::page(&mut snapshot, organization, query).await?;
+        let mut members = list::page(&mut snapshot, organization, query, Some(total)).await?;
         snapshot.commit().await.map_err(store_error)?;
         reading.end();
         if reversed {

@@ -22,14 +22,21 @@ use crate::{
 /// As many as are read and sorted rather than looked for among all in their order.
 const FEW: u64 = 5_000;
 
-/// One page.
+/// One page, of a list of this many if they were counted.
 pub(super) async fn page(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     query: MemberQuery,
+    total: Option<u64>,
 ) -> Result<Vec<Member>, StoreError> {
+    if total == Some(0) {
+        return Ok(Vec::new());
+    }
     let search = search(&mut *connection, organization, &query.filter).await?;
-    let few = is_of_few(&mut *connection, organization, &query).await?;
+    let few = match total {
+        Some(total) => total <= FEW,
+        None => is_of_few(&mut *connection, organization, &query).await?,
+    };
     let mut sql = page_statement(organization, query, search.as_ref(), few);
     sql.build_query_as()
         .fetch_all(connection)
