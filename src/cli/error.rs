@@ -48,6 +48,13 @@ pub enum CliError {
     Json(#[from] serde_json::Error),
 }
 
+impl From<OpenError> for CliError {
+    fn from(error: OpenError) -> Self {
+        let database = "the database".to_owned();
+        Self::Store { database, error }
+    }
+}
+
 impl From<ServiceError> for CliError {
     fn from(error: ServiceError) -> Self {
         match error {
@@ -55,10 +62,7 @@ impl From<ServiceError> for CliError {
             ServiceError::Conflict(_) | ServiceError::Precondition(_) | ServiceError::VersionMismatch => {
                 Self::Conflict(error.to_string())
             }
-            ServiceError::Unavailable(error) => Self::Store {
-                database: "the database".to_owned(),
-                error: error.into(),
-            },
+            ServiceError::Unavailable(error) => OpenError::from(error).into(),
             ServiceError::InvalidApiKey
             | ServiceError::ScopeRequired
             | ServiceError::DeploymentKeyRequired

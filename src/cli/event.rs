@@ -5,14 +5,13 @@ use std::{convert::Infallible, time::Duration};
 use clap::{Subcommand, value_parser};
 
 use super::{
-    CliError, Global, Session,
-    output::{self, EventView, List, PAGE, Show as _},
+    CliError, Session,
+    output::{self, EventView, PAGE, Show as _},
     table::Table,
 };
 use crate::{
     domain::{Event, EventQuery, Slug, UserId},
     service::Read,
-    storage::Migrate,
 };
 
 /// How often to look for what other processes have written.
@@ -44,22 +43,16 @@ pub(super) enum EventCommand {
 }
 
 impl EventCommand {
-    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        let session = Session::open(global, Migrate::Never).await?;
-        let result = self.run_in(&session, global).await;
-        session.close(result).await
-    }
-
-    async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
+    pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
         match self {
             Self::List { org, after, user_id } => {
                 let grant = Read::operator(session.organization(&org).await?);
-                list(session, global, grant, after, user_id).await
+                list(session, grant, after, user_id).await
             }
             Self::Watch { org, after } => {
                 let grant = Read::operator(session.organization(&org).await?);
                 tokio::select! {
-                    watched = watch(session, global, grant, after) => watched.map(|never| match never {}),
+                    watched = watch(session, grant, after) => watched.map(|never| match never {}),
                     interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
                 }
             }
@@ -67,14 +60,8 @@ impl EventCommand {
     }
 }
 
-async fn list(
-    session: &Session,
-    global: &Global,
-    grant: Read,
-    mut after: i64,
-    user: Option<UserId>,
-) -> Result<(), CliError> {
-    let mut list = List::new(global);
+async fn list(session: &Session, grant: Read, mut after: i64, user: Option<UserId>) -> Result<(), CliError> {
+    let mut list = session.list();
     loop {
         let page = page(session, grant, after, PAGE, user).await?;
         let Some(end) = page.last() else { break };
@@ -86,12 +73,7 @@ async fn list(
     list.end()
 }
 
-async fn watch(
-    session: &Session,
-    global: &Global,
-    grant: Read,
-    mut after: i64,
-) -> Result<Infallible, CliError> {
+async fn watch(session: &Session, grant: Read, mut after: i64) -> Result<Infallible, CliError> {
     if after > 0 && page(session, grant, after - 1, 1, None).await?.is_empty() {
         return Err(CliError::NotFound(format!("there is no event {after} yet")));
     }
@@ -104,7 +86,7 @@ async fn watch(
         for event in page {
             after = event.sequence;
             let event = EventView::from(event);
-            if global.json {
+            if session.json {
                 output::json(&event)?;
             } else {
                 table.push(&event.columns())?;

@@ -31,11 +31,8 @@ pub(super) struct Health {
 impl Health {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
         let status = self.ask().await?;
-        if global.json {
-            output::json(&serde_json::json!({ "status": status.as_str_name() }))?;
-        } else {
-            println!("{}", status.as_str_name());
-        }
+        let name = status.as_str_name();
+        output::say(global.json, &serde_json::json!({ "status": name }), name)?;
         if status == ServingStatus::Serving {
             Ok(())
         } else {

@@ -9,8 +9,8 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{
-    CliError, Global, Session,
-    output::{self, KeyView, List, PAGE},
+    CliError, Session,
+    output::{self, KeyView, PAGE},
 };
 use crate::{
     domain::{
@@ -18,7 +18,6 @@ use crate::{
         Scopes, Slug, SystemClock,
     },
     service::{Admin, CreatedApiKey, Expiry},
-    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -88,13 +87,7 @@ struct CreatedView<'a> {
 }
 
 impl Key {
-    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        let session = Session::open(global, Migrate::Never).await?;
-        let result = self.run_in(&session, global).await;
-        session.close(result).await
-    }
-
-    async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
+    pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
         let directory = &session.directory;
         let grant = Admin::OPERATOR;
         match self {
@@ -112,13 +105,8 @@ impl Key {
                 let organization = owner(session, org).await?;
                 let expires_at = expires_in.map(|time| SystemClock.now().saturating_add(time));
                 let once = Idempotency::never();
-                match directory
-                    .create_api_key(grant, organization, scopes, expires_at, once)
-                    .await?
-                {
-                    Idempotent::Fresh(created) => print_created(global, &created),
-                    Idempotent::Replayed(_) => Ok(()),
-                }
+                let created = directory.create_api_key(grant, organization, scopes, expires_at, once);
+                print_created(session, created.await?)
             }
             Self::Rotate {
                 org,
@@ -143,13 +131,9 @@ impl Key {
                     None if never_expires => Expiry::Never,
                     None => Expiry::Kept,
                 };
-                let rotated = directory
-                    .rotate_api_key(grant, organization, old, overlap, expiry, Idempotency::never())
-                    .await?;
-                match rotated {
-                    Idempotent::Fresh(created) => print_created(global, &created),
-                    Idempotent::Replayed(_) => Ok(()),
-                }
+                let once = Idempotency::never();
+                let rotated = directory.rotate_api_key(grant, organization, old, overlap, expiry, once);
+                print_created(session, rotated.await?)
             }
             Self::Revoke { org, id } => {
                 let organization = owner(session, org).await?;
@@ -160,7 +144,7 @@ impl Key {
                 if dying.is_empty() {
                     return Err(not_found());
                 }
-                let mut list = List::new(global);
+                let mut list = session.list();
                 for key in dying {
                     directory.revoke_api_key(grant, organization, key.id).await?;
                     list.push(&KeyView::new(&key, "revoked"))?;
@@ -170,11 +154,11 @@ impl Key {
             Self::Show { org, id } => {
                 let organization = owner(session, org).await?;
                 let key = directory.api_key(grant, organization, id).await?;
-                output::one(global, &KeyView::new(&key, state(&key)))
+                session.show(&KeyView::new(&key, state(&key)))
             }
             Self::List { org } => {
                 let organization = owner(session, org).await?;
-                let mut list = List::new(global);
+                let mut list = session.list();
                 for key in all_keys(session, organization).await? {
                     list.push(&KeyView::new(&key, state(&key)))?;
                 }
@@ -184,9 +168,12 @@ impl Key {
     }
 }
 
-fn print_created(global: &Global, created: &CreatedApiKey) -> Result<(), CliError> {
+fn print_created(session: &Session, created: Idempotent<CreatedApiKey>) -> Result<(), CliError> {
+    let Idempotent::Fresh(created) = created else {
+        return Ok(());
+    };
     let key = created.secret.reveal();
-    if global.json {
+    if session.json {
         output::json(&CreatedView {
             key,
             view: KeyView::new(&created.key, "active"),

@@ -3,20 +3,20 @@
 use std::io::Write as _;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 
 use super::{
-    CliError, Global, Session,
-    output::{self, AddressView, AssociationView, EventView, List, MemberView, PAGE, PublicMemberView},
+    CliError, Session,
+    output::{self, AddressView, AssociationView, EventView, MemberView, PAGE, PublicMemberView},
 };
 use crate::{
     domain::{
-        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, Idempotency,
-        Idempotent, LinkRequest, Locale, MemberFilter, MemberId, MemberOrder, MemberPatch, MemberQuery,
-        MemberRef, Origin, PageRequest, PortalRole, Resource, Role, Slug, Source, TeamNumber, Timestamp,
-        UserId,
+        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, Erasure, ExternalId,
+        FamilyName, GivenName, Idempotency, Idempotent, LinkRequest, Locale, MemberFilter, MemberId,
+        MemberOrder, MemberPatch, MemberQuery, MemberRef, Origin, PageRequest, PortalRole, Resource, Role,
+        Slug, Source, TeamNumber, Timestamp, UserId,
     },
     service::{Admin, ExportPlace, Exported, Read, Write},
-    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -61,6 +61,12 @@ struct Values {
     /// Name as people write it, at most 255 characters.
     #[arg(long)]
     name: Option<DisplayName>,
+    /// First name, at most 127 characters; without `--name` it makes the name, with the last one.
+    #[arg(long, value_name = "NAME")]
+    given_name: Option<GivenName>,
+    /// Last name, at most 127 characters.
+    #[arg(long, value_name = "NAME")]
+    family_name: Option<FamilyName>,
     /// URL of a picture, at most 2048 characters.
     #[arg(long, value_name = "URL")]
     avatar_url: Option<AvatarUrl>,
@@ -255,6 +261,8 @@ impl Values {
             company_name: self.company_name.map(Some),
             customer_status: self.customer_status.map(Some),
             locale: self.locale.map(Some),
+            given_name: self.given_name.map(Some),
+            family_name: self.family_name.map(Some),
             role: self.role.map(Some),
             auth_method: self.auth_method.map(Some),
             teams: Some(teams).filter(|teams| !teams.is_empty()),
@@ -264,13 +272,7 @@ impl Values {
 }
 
 impl MemberCommand {
-    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        let session = Session::open(global, Migrate::Never).await?;
-        let result = self.run_in(&session, global).await;
-        session.close(result).await
-    }
-
-    async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
+    pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
         let directory = &session.directory;
         match self {
             Self::Link(link) => {
@@ -279,18 +281,17 @@ impl MemberCommand {
                     .link_member(grant, link.into(), Idempotency::never())
                     .await?
                 {
-                    Idempotent::Fresh(linked) => output::one(global, &PublicMemberView::from(linked.member)),
+                    Idempotent::Fresh(linked) => session.show(&PublicMemberView::from(linked.member)),
                     Idempotent::Replayed(_) => Ok(()),
                 }
             }
             Self::Show(which) => {
                 let grant = Read::operator(session.organization(&which.org).await?);
-                output::one(
-                    global,
-                    &MemberView::from(directory.member(grant, which.by.key()?, true).await?),
-                )
+                session.show(&MemberView::from(
+                    directory.member(grant, which.by.key()?, true).await?,
+                ))
             }
-            Self::List(filter) => list(session, global, filter).await,
+            Self::List(filter) => list(session, filter).await,
             Self::Update(update) => {
                 let grant = Write::operator(session.organization(&update.org).await?);
                 let mut patch = update.values.patch();
@@ -302,10 +303,9 @@ impl MemberCommand {
                 if update.no_portal_role {
                     patch.portal_role = Some(None);
                 }
-                output::one(
-                    global,
-                    &MemberView::from(directory.update_member(grant, update.id, patch, None).await?),
-                )
+                session.show(&MemberView::from(
+                    directory.update_member(grant, update.id, patch, None).await?,
+                ))
             }
             Self::Revoke(which) => {
                 let organization = session.organization(&which.org).await?;
@@ -315,30 +315,25 @@ impl MemberCommand {
                 directory
                     .revoke_member(Write::operator(organization), member.id, None)
                     .await?;
-                output::one(global, &PublicMemberView::from(member))
+                session.show(&PublicMemberView::from(member))
             }
             Self::Restore(one) => {
                 let grant = Write::operator(session.organization(&one.org).await?);
-                output::one(
-                    global,
-                    &MemberView::from(directory.restore_member(grant, one.id).await?),
-                )
+                session.show(&MemberView::from(directory.restore_member(grant, one.id).await?))
             }
             Self::Erase(one) => {
                 let grant = Write::operator(session.organization(&one.org).await?);
-                let erasure = directory.erase_member(grant, one.id).await?;
-                if global.json {
-                    return output::json(&serde_json::json!({
-                        "id": one.id.to_string(),
-                        "erased_at": erasure.at.to_string(),
-                        "event_sequence": erasure.sequence,
-                    }));
-                }
-                println!("{} erased at {}, event {}", one.id, erasure.at, erasure.sequence);
-                Ok(())
+                let Erasure { at, sequence } = directory.erase_member(grant, one.id).await?;
+                let object = json!({
+                    "id": one.id.to_string(),
+                    "erased_at": at.to_string(),
+                    "event_sequence": sequence,
+                });
+                let line = format_args!("{} erased at {at}, event {sequence}", one.id);
+                output::say(session.json, &object, line)
             }
             Self::Associations { user_id } => {
-                let mut list = List::new(global);
+                let mut list = session.list();
                 for association in directory.all_associations(Admin::OPERATOR, user_id).await? {
                     list.push(&AssociationView::from(association))?;
                 }
@@ -351,7 +346,7 @@ impl MemberCommand {
                     .await?;
                 directory.write_last_used().await?;
                 let member = directory.member(Read::operator(organization), MemberRef::Id(one.id), true);
-                output::one(global, &MemberView::from(member.await?))
+                session.show(&MemberView::from(member.await?))
             }
             Self::Export { org, user_id } => {
                 let grant = Read::operator(session.organization(&org).await?);
@@ -378,17 +373,17 @@ async fn export(session: &Session, grant: Read, user_id: UserId) -> Result<(), C
             break;
         }
     }
-    output::json(&serde_json::json!({
+    output::json(&json!({
         "members": members,
         "addresses": addresses,
         "events": events,
     }))
 }
 
-async fn list(session: &Session, global: &Global, filter: Filter) -> Result<(), CliError> {
+async fn list(session: &Session, filter: Filter) -> Result<(), CliError> {
     let grant = Read::operator(session.organization(&filter.org).await?);
     if let Some(since) = filter.revoked_since {
-        return list_revoked(session, global, grant, first_millisecond(since)).await;
+        return list_revoked(session, grant, first_millisecond(since)).await;
     }
     let mut query = MemberQuery {
         filter: MemberFilter {
@@ -406,7 +401,7 @@ async fn list(session: &Session, global: &Global, filter: Filter) -> Result<(), 
         limit: PAGE,
         ..MemberQuery::default()
     };
-    let mut list = List::new(global);
+    let mut list = session.list();
     loop {
         let page = session.directory.members(grant, query.clone()).await?;
         for entry in page.members {
@@ -429,13 +424,8 @@ fn first_millisecond(moment: jiff::Timestamp) -> Timestamp {
     Timestamp::from_millis(i64::try_from(below).unwrap_or(i64::MAX - 1) + rest)
 }
 
-async fn list_revoked(
-    session: &Session,
-    global: &Global,
-    grant: Read,
-    from: Timestamp,
-) -> Result<(), CliError> {
-    let mut list = List::new(global);
+async fn list_revoked(session: &Session, grant: Read, from: Timestamp) -> Result<(), CliError> {
+    let mut list = session.list();
     let mut after = None;
     loop {
         let page = PageRequest { after, limit: PAGE };

@@ -1,16 +1,14 @@
-//! The command line: one file for each command.
+//! The command line: one file for each command, but for `migrate` and `compact`, which are short.
 //!
 //! Commands other than `serve` and `health` open the database themselves. They work beside a running server, which sees
 //! what they change with its next request.
 
-mod compact;
 mod demo;
 mod error;
 mod event;
 mod health;
 mod key;
 mod member;
-mod migrate;
 mod org;
 mod output;
 mod serve;
@@ -20,13 +18,14 @@ mod team;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use serde_json::json;
 
 pub use error::CliError;
 
 use crate::{
     domain::{OrganizationId, OrganizationRef, Slug},
     service::{Admin, Directory},
-    storage::{self, Migrate, Storage},
+    storage::{self, Migrate, OpenError, Storage},
 };
 
 /// A multi-tenant directory of users: gRPC for internal services, JSON for integrators.
@@ -54,6 +53,15 @@ struct Global {
 enum Command {
     /// Serve gRPC and JSON until told to stop (SIGTERM or Ctrl-C).
     Serve(serve::Serve),
+    #[command(flatten)]
+    OnDatabase(OnDatabase),
+    /// Ask a running server whether it serves.
+    Health(health::Health),
+}
+
+/// Commands that open the database.
+#[derive(Debug, Subcommand)]
+enum OnDatabase {
     /// Manage organizations.
     #[command(subcommand)]
     Org(org::Org),
@@ -73,8 +81,6 @@ enum Command {
     Migrate,
     /// Write the database file anew, without any trace of what was erased. Changes wait until it is done.
     Compact,
-    /// Ask a running server whether it serves.
-    Health(health::Health),
 }
 
 impl Global {
@@ -92,20 +98,49 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
     let global = cli.global;
     match cli.command {
         Command::Serve(command) => command.run(&global).await,
-        Command::Org(command) => command.run(&global).await,
-        Command::Key(command) => command.run(&global).await,
-        Command::Member(command) => command.run(&global).await,
-        Command::Team(command) => command.run(&global).await,
-        Command::Event(command) => command.run(&global).await,
-        Command::Migrate => migrate::run(&global).await,
-        Command::Compact => compact::run(&global).await,
+        Command::OnDatabase(command) => {
+            let session = Session::open(&global, command.migrates()).await?;
+            let result = command.run(&session).await;
+            session.close(result).await
+        }
         Command::Health(command) => command.run(&global).await,
+    }
+}
+
+impl OnDatabase {
+    const fn migrates(&self) -> Migrate {
+        match self {
+            Self::Migrate => Migrate::Always,
+            Self::Org(org::Org::Create { .. }) => Migrate::OnlyEmpty,
+            _ => Migrate::Never,
+        }
+    }
+
+    async fn run(self, session: &Session) -> Result<(), CliError> {
+        match self {
+            Self::Org(command) => command.run(session).await,
+            Self::Key(command) => command.run(session).await,
+            Self::Member(command) => command.run(session).await,
+            Self::Team(command) => command.run(session).await,
+            Self::Event(command) => command.run(session).await,
+            Self::Migrate => {
+                let line = format_args!("{} is up to date", session.url);
+                output::say(session.json, &json!({ "migrated": true }), line)
+            }
+            Self::Compact => {
+                session.storage.compact().await.map_err(OpenError::from)?;
+                let line = format_args!("{} is compacted", session.url);
+                output::say(session.json, &json!({ "compacted": true }), line)
+            }
+        }
     }
 }
 
 /// A directory opened for one command.
 struct Session {
     url: String,
+    /// Print JSON.
+    json: bool,
     directory: Directory,
     storage: Arc<dyn Storage>,
 }
@@ -115,12 +150,10 @@ impl Session {
         let url = global.database_url();
         let storage = storage::connect(url, migrate)
             .await
-            .map_err(|error| CliError::Store {
-                database: storage::name(url),
-                error,
-            })?;
+            .map_err(|error| CliError::from(error).about(url))?;
         Ok(Self {
             url: url.to_owned(),
+            json: global.json,
             directory: Directory::new(storage.clone()),
             storage,
         })

@@ -1,18 +1,19 @@
 //! `userbridge org`.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
 
 use super::{
-    CliError, Global, Session,
-    output::{self, List, OrganizationView, PAGE},
+    CliError, Session,
+    output::{OrganizationView, PAGE},
 };
 use crate::{
     domain::{
-        Idempotency, Idempotent, OrganizationName, OrganizationPatch, OrganizationRef, PageRequest, Role,
-        Slug,
+        BrandingPatch, Email, Idempotency, Idempotent, Locale, LogoUrl, OrganizationName, OrganizationPatch,
+        OrganizationRef, PageRequest, Role, Slug,
     },
     service::Admin,
-    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -60,6 +61,53 @@ struct Values {
     /// Erase members revoked this many days ago, 1 to 36500; or `off`.
     #[arg(long, value_name = "DAYS", value_parser = retention)]
     retention_days: Option<Retention>,
+    #[command(flatten)]
+    branding: BrandingValues,
+}
+
+/// How it looks in mails, and on the pages that they lead to. An empty value clears one.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_field_names, reason = "they are flags")]
+struct BrandingValues {
+    /// How it calls itself, at most 255 characters [default: its name].
+    #[arg(long, value_name = "NAME")]
+    brand_name: Option<Clearable<OrganizationName>>,
+    /// Its logo, an https URL of at most 2048 characters.
+    #[arg(long, value_name = "URL")]
+    brand_logo_url: Option<Clearable<LogoUrl>>,
+    /// The address that mails are from [default: the server's].
+    #[arg(long, value_name = "ADDRESS")]
+    brand_sender: Option<Clearable<Email>>,
+    /// The language for members who have none, such as fr [default: en].
+    #[arg(long, value_name = "TAG")]
+    brand_locale: Option<Clearable<Locale>>,
+}
+
+impl From<BrandingValues> for BrandingPatch {
+    fn from(values: BrandingValues) -> Self {
+        Self {
+            name: values.brand_name.map(|value| value.0),
+            logo_url: values.brand_logo_url.map(|value| value.0),
+            sender: values.brand_sender.map(|value| value.0),
+            locale: values.brand_locale.map(|value| value.0),
+        }
+    }
+}
+
+/// A value, or an empty text for none.
+#[derive(Clone, Debug)]
+struct Clearable<T>(Option<T>);
+
+impl<T: FromStr> FromStr for Clearable<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(if text.is_empty() {
+            None
+        } else {
+            Some(text.parse()?)
+        }))
+    }
 }
 
 /// How long revoked members are kept, in days; None: for ever.
@@ -67,37 +115,20 @@ struct Values {
 struct Retention(Option<u16>);
 
 impl Org {
-    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        let migrate = if matches!(self, Self::Create { .. }) {
-            Migrate::OnlyEmpty
-        } else {
-            Migrate::Never
-        };
-        let session = Session::open(global, migrate).await?;
-        let result = self.run_in(&session, global).await;
-        session.close(result).await
-    }
-
-    async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
+    pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
         let directory = &session.directory;
         let grant = Admin::OPERATOR;
         match self {
             Self::Create { slug, name } => {
-                let name = match name {
-                    Some(name) => name,
-                    // A slug keeps all the rules of a name.
-                    None => OrganizationName::new(slug.as_str()).map_err(std::io::Error::other)?,
-                };
+                let name = name.unwrap_or_else(|| (&slug).into());
                 let created = directory.create_organization(grant, slug, name, Idempotency::never());
                 match created.await? {
-                    Idempotent::Fresh(organization) => {
-                        output::one(global, &OrganizationView::from(organization))
-                    }
+                    Idempotent::Fresh(organization) => session.show(&OrganizationView::from(organization)),
                     Idempotent::Replayed(_) => Ok(()),
                 }
             }
             Self::List => {
-                let mut list = List::new(global);
+                let mut list = session.list();
                 let mut after = None;
                 loop {
                     let page = directory
@@ -113,7 +144,7 @@ impl Org {
             }
             Self::Show { slug } => {
                 let organization = directory.organization(grant, OrganizationRef::Slug(slug)).await?;
-                output::one(global, &OrganizationView::from(organization))
+                session.show(&OrganizationView::from(organization))
             }
             Self::Update(Update { organization, values }) => {
                 let id = session.organization(&organization).await?;
@@ -122,14 +153,15 @@ impl Org {
                     name: values.name,
                     default_role: values.default_role,
                     retention_days: values.retention_days.map(|days| days.0),
+                    branding: values.branding.into(),
                 };
                 let organization = directory.update_organization(grant, id, patch).await?;
-                output::one(global, &OrganizationView::from(organization))
+                session.show(&OrganizationView::from(organization))
             }
             Self::Delete { slug } => {
                 let organization = directory.organization(grant, OrganizationRef::Slug(slug)).await?;
                 directory.delete_organization(grant, organization.id).await?;
-                output::one(global, &OrganizationView::from(organization))
+                session.show(&OrganizationView::from(organization))
             }
         }
     }

@@ -1,11 +1,14 @@
 //! What commands print: for people a table, for scripts JSON.
 
-use std::io::{self, Write as _};
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+};
 
 use serde::Serialize;
 
 use super::{
-    CliError, Global,
+    CliError, Session,
     table::{Columns, Table},
 };
 use crate::domain::{
@@ -47,6 +50,10 @@ view! {
         created_at: String = organization.created_at.to_string(),
         default_role: &'static str = organization.default_role.as_str(),
         retention_days: Option<u16> = organization.retention_days,
+        brand_name: Option<String> = organization.branding.name.map(Into::into),
+        brand_logo_url: Option<String> = organization.branding.logo_url.map(Into::into),
+        brand_sender: Option<String> = organization.branding.sender.map(Into::into),
+        brand_locale: Option<String> = organization.branding.locale.map(Into::into),
     }
 }
 
@@ -168,10 +175,13 @@ view! {
         #[serde(flatten)]
         member: PublicMemberView = member.clone().into(),
         locale: Option<String> = member.profile.locale.clone().map(Into::into),
+        given_name: Option<String> = member.person.given_name.map(Into::into),
+        family_name: Option<String> = member.person.family_name.map(Into::into),
         number: i64 = member.number.0,
         role: Option<&'static str> = member.access.role.map(Role::as_str),
         enabled: bool = member.access.enabled,
         auth_method: Option<&'static str> = member.access.auth_method.map(AuthMethod::as_str),
+        onboarded: bool = member.access.onboarded,
         source: String = member.origin.source.into(),
         external_id: Option<String> = member.origin.external_id.map(Into::into),
         teams: Vec<i64> = member.teams.iter().map(|team| team.0).collect(),
@@ -257,16 +267,6 @@ impl Show for EventView {
     }
 }
 
-/// Prints a table of one row, or one JSON object.
-pub(super) fn one(global: &Global, value: &impl Show) -> Result<(), CliError> {
-    if global.json {
-        return json(value);
-    }
-    let mut table = Table::new();
-    table.push(&value.columns())?;
-    Ok(table.flush()?)
-}
-
 /// Prints one line of JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
@@ -275,24 +275,45 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Prints a list as it comes: a table, or one JSON array.
-pub(super) struct List<'a> {
-    global: &'a Global,
-    table: Table,
-    empty: bool,
+/// Prints a JSON object, or a line of text.
+pub(super) fn say(json: bool, object: &serde_json::Value, line: impl Display) -> Result<(), CliError> {
+    if json {
+        return self::json(object);
+    }
+    writeln!(io::stdout(), "{line}")?;
+    Ok(())
 }
 
-impl<'a> List<'a> {
-    pub(super) fn new(global: &'a Global) -> Self {
-        Self {
-            global,
+impl Session {
+    /// Prints a table of one row, or one JSON object.
+    pub(super) fn show(&self, value: &impl Show) -> Result<(), CliError> {
+        if self.json {
+            return json(value);
+        }
+        let mut table = Table::new();
+        table.push(&value.columns())?;
+        Ok(table.flush()?)
+    }
+
+    pub(super) fn list(&self) -> List {
+        List {
+            json: self.json,
             table: Table::new(),
             empty: true,
         }
     }
+}
 
+/// Prints a list as it comes: a table, or one JSON array.
+pub(super) struct List {
+    json: bool,
+    table: Table,
+    empty: bool,
+}
+
+impl List {
     pub(super) fn push(&mut self, value: &impl Show) -> Result<(), CliError> {
-        if !self.global.json {
+        if !self.json {
             return Ok(self.table.push(&value.columns())?);
         }
         let mut out = io::stdout().lock();
@@ -303,7 +324,7 @@ impl<'a> List<'a> {
     }
 
     pub(super) fn end(mut self) -> Result<(), CliError> {
-        if self.global.json {
+        if self.json {
             io::stdout().write_all(if self.empty { b"[]\n" } else { b"\n]\n" })?;
         }
         Ok(self.table.flush()?)

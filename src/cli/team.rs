@@ -1,15 +1,15 @@
 //! `userbridge team`.
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::{
-    CliError, Global, Session,
-    output::{self, List, PAGE, TeamView},
+    CliError, Session,
+    output::{self, PAGE, TeamView},
 };
 use crate::{
     domain::{Idempotency, Idempotent, MemberId, PageRequest, Slug, TeamName, TeamNumber, TeamSlug},
     service::{Read, Write},
-    storage::Migrate,
 };
 
 #[derive(Debug, Subcommand)]
@@ -61,47 +61,32 @@ pub(super) struct Which {
 }
 
 impl TeamCommand {
-    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        let session = Session::open(global, Migrate::Never).await?;
-        let result = self.run_in(&session, global).await;
-        session.close(result).await
-    }
-
-    async fn run_in(self, session: &Session, global: &Global) -> Result<(), CliError> {
+    pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
         let directory = &session.directory;
         match self {
             Self::Create { org, slug, name } => {
                 let grant = Write::operator(session.organization(&org).await?);
-                let name = match name {
-                    Some(name) => name,
-                    // A slug keeps all the rules of a name.
-                    None => TeamName::new(slug.as_str()).map_err(std::io::Error::other)?,
-                };
-                match directory
-                    .create_team(grant, slug, name, Idempotency::never())
-                    .await?
-                {
-                    Idempotent::Fresh(team) => output::one(global, &TeamView::from(team)),
+                let name = name.unwrap_or_else(|| (&slug).into());
+                let created = directory.create_team(grant, slug, name, Idempotency::never());
+                match created.await? {
+                    Idempotent::Fresh(team) => session.show(&TeamView::from(team)),
                     Idempotent::Replayed(_) => Ok(()),
                 }
             }
             Self::Rename { which, name } => {
                 let (grant, team) = which.grant(session).await?;
                 let team = directory.rename_team(grant, team, name).await?;
-                output::one(global, &TeamView::from(team))
+                session.show(&TeamView::from(team))
             }
             Self::Delete(which) => {
                 let (grant, team) = which.grant(session).await?;
                 directory.delete_team(grant, team).await?;
-                if global.json {
-                    return output::json(&serde_json::json!({ "number": team.0 }));
-                }
-                println!("team {} deleted", team.0);
-                Ok(())
+                let line = format_args!("team {} deleted", team.0);
+                output::say(session.json, &json!({ "number": team.0 }), line)
             }
             Self::List { org } => {
                 let grant = Read::operator(session.organization(&org).await?);
-                let mut list = List::new(global);
+                let mut list = session.list();
                 let mut after = None;
                 loop {
                     let page = directory.teams(grant, PageRequest { after, limit: PAGE }).await?;
@@ -116,11 +101,8 @@ impl TeamCommand {
             Self::SetMembers { which, members } => {
                 let (grant, team) = which.grant(session).await?;
                 let (added, removed) = directory.set_team_members(grant, team, members).await?;
-                if global.json {
-                    return output::json(&serde_json::json!({ "added": added, "removed": removed }));
-                }
-                println!("{added} added, {removed} removed");
-                Ok(())
+                let line = format_args!("{added} added, {removed} removed");
+                output::say(session.json, &json!({ "added": added, "removed": removed }), line)
             }
         }
     }

@@ -2,60 +2,24 @@
 
 use std::{fmt, io, str::FromStr};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
-use thiserror::Error;
 
-use super::{ApiKeyId, OrganizationId, Random, Timestamp, event::changed};
+use super::{
+    ApiKeyId, OrganizationId, Random, Timestamp, UnknownName, event::changed, names::names,
+    random::secret_text,
+};
 
-/// What a key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+names! {
+    /// What a key may do. Sets of them are listed in this order.
+    Scope, "unknown scope; there are public_api, directory.read, directory.write and admin",
     /// The published contract, for the key's own organization. At most one such key is current at a time.
-    PublicApi,
+    PublicApi = "public_api",
     /// Reading the directory.
-    DirectoryRead,
+    DirectoryRead = "directory.read",
     /// Changing the directory.
-    DirectoryWrite,
+    DirectoryWrite = "directory.write",
     /// Managing organizations and keys.
-    Admin,
-}
-
-impl Scope {
-    /// All scopes, in the order in which they are listed.
-    pub const ALL: [Self; 4] = [
-        Self::PublicApi,
-        Self::DirectoryRead,
-        Self::DirectoryWrite,
-        Self::Admin,
-    ];
-
-    /// Its name on the command line and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PublicApi => "public_api",
-            Self::DirectoryRead => "directory.read",
-            Self::DirectoryWrite => "directory.write",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-/// There is no scope of this name.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("unknown scope; there are public_api, directory.read, directory.write and admin")]
-pub struct UnknownScope;
-
-impl FromStr for Scope {
-    type Err = UnknownScope;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|scope| scope.as_str() == text)
-            .ok_or(UnknownScope)
-    }
+    Admin = "admin",
 }
 
 /// A set of scopes.
@@ -71,7 +35,10 @@ impl Scopes {
 
     /// Those it has, in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+        Scope::ALL
+            .iter()
+            .copied()
+            .filter(move |scope| self.contains(*scope))
     }
 }
 
@@ -84,16 +51,13 @@ impl FromIterator<Scope> for Scopes {
 /// Names with single spaces between them, as OAuth writes scopes (RFC 6749 §3.3).
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, scope) in self.iter().enumerate() {
-            let separator = if index == 0 { "" } else { " " };
-            write!(f, "{separator}{}", scope.as_str())?;
-        }
-        Ok(())
+        let names: Vec<_> = self.iter().map(Scope::as_str).collect();
+        f.write_str(&names.join(" "))
     }
 }
 
 impl FromStr for Scopes {
-    type Err = UnknownScope;
+    type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.split_whitespace().map(str::parse).collect()
@@ -115,9 +79,7 @@ impl ApiKeySecret {
     ///
     /// There is no randomness to be had.
     pub fn generate(random: &dyn Random) -> io::Result<Self> {
-        let mut bytes = [0; 32];
-        random.fill(&mut bytes)?;
-        Ok(Self(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes))))
+        Ok(Self(secret_text(Self::PREFIX, random)?))
     }
 
     /// What is stored in its place.
@@ -145,8 +107,8 @@ impl fmt::Debug for ApiKeySecret {
     }
 }
 
-/// The SHA-256 digest by which a key is found. A fast hash is right here: the secret has 256 random bits, so there is
-/// nothing to guess.
+/// The SHA-256 digest by which a key or a token is found. A fast hash is right here: the secret has 256 random bits, so
+/// there is nothing to guess.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyDigest([u8; 32]);
 
@@ -155,6 +117,12 @@ impl KeyDigest {
     #[must_use]
     pub fn of(presented: &str) -> Self {
         Self(Sha256::digest(presented).into())
+    }
+
+    /// The digest that was stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     #[must_use]
@@ -243,7 +211,7 @@ mod tests {
         let scopes: Scopes = [Scope::Admin, Scope::PublicApi].into_iter().collect();
         assert_eq!(scopes.to_string(), "public_api admin");
         assert_eq!("public_api admin".parse(), Ok(scopes));
-        assert_eq!("public_api root".parse::<Scopes>(), Err(UnknownScope));
+        assert!("public_api root".parse::<Scopes>().is_err());
         assert!(!scopes.contains(Scope::DirectoryRead));
     }
 }

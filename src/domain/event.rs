@@ -2,9 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use thiserror::Error;
+use super::{ApiKeyId, MemberId, OrganizationId, Source, TeamNumber, Timestamp, UserId, names::names};
 
-use super::{ApiKeyId, MemberId, OrganizationId, Source, TeamNumber, Timestamp, UserId};
+/// What stands before the id of a member who made a change.
+const MEMBER: &str = "member:";
 
 /// Who made a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +16,21 @@ pub enum Actor {
     Operator,
     /// The job that erases what was revoked long ago.
     Retention,
+    /// The job that sends mails.
+    Mail,
+    /// The member, in a session or by a link.
+    Member(MemberId),
 }
 
-/// `operator`, `retention`, or the id of the key. Also how the log stores it.
+/// `operator`, `retention`, `mail`, `member:` and the member's id, or the id of the key. Also how the log stores it.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiKey(id) => id.fmt(f),
             Self::Operator => f.write_str("operator"),
             Self::Retention => f.write_str("retention"),
+            Self::Mail => f.write_str("mail"),
+            Self::Member(id) => write!(f, "{MEMBER}{id}"),
         }
     }
 }
@@ -35,48 +42,18 @@ impl FromStr for Actor {
         match text {
             "operator" => Ok(Self::Operator),
             "retention" => Ok(Self::Retention),
-            id => id.parse().map(Self::ApiKey),
+            "mail" => Ok(Self::Mail),
+            other => match other.strip_prefix(MEMBER) {
+                Some(id) => id.parse().map(Self::Member),
+                None => other.parse().map(Self::ApiKey),
+            },
         }
     }
 }
 
-macro_rules! event_kinds {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum EventKind {
-            $($(#[$doc])* $variant,)+
-        }
-
-        impl EventKind {
-            /// Its name in the log.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
-        }
-
-        impl fmt::Display for EventKind {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for EventKind {
-            type Err = UnknownEventKind;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($text => Ok(Self::$variant),)+
-                    _ => Err(UnknownEventKind),
-                }
-            }
-        }
-    };
-}
-
-event_kinds! {
+names! {
+    /// What happened.
+    EventKind, "unknown kind of event",
     /// An organization was made.
     OrganizationCreated = "organization.created",
     /// An organization was changed.
@@ -105,12 +82,19 @@ event_kinds! {
     TeamRenamed = "team.renamed",
     /// A team was removed.
     TeamDeleted = "team.deleted",
+    /// A link to set a new password was asked for.
+    CredentialResetRequested = "credential.reset_requested",
+    /// The mail server took a mail.
+    MailSent = "mail.sent",
+    /// A mail was given up.
+    MailFailed = "mail.failed",
+    /// A member has set its password.
+    PasswordSet = "credential.password_set",
+    /// A member has opened a session on the hosted pages.
+    SessionCreated = "session.created",
+    /// A member has ended its session.
+    SessionEnded = "session.ended",
 }
-
-/// The log has a kind that this version does not know.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("unknown kind of event")]
-pub struct UnknownEventKind;
 
 /// One row of the log. It names the fields that changed, never their values.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -77,7 +77,12 @@ id!(
     ApiKeyId
 );
 
-time_ordered!(OrganizationId MemberId ApiKeyId);
+id!(
+    /// A mail.
+    MailId
+);
+
+time_ordered!(OrganizationId MemberId ApiKeyId MailId);
 
 impl UserId {
     /// A new id, which says nothing of when it was made.

@@ -1,56 +1,13 @@
 //! Members: links of users to organizations, with all that internal services manage.
 
-use std::{fmt, str::FromStr};
-
-use thiserror::Error;
-
-use super::{Email, MemberId, Profile, PublicMember, Timestamp, UserId, event::changed, text::text};
-
-/// Defines an enumeration with a name for each value, as the database and the command line write it.
-macro_rules! names {
-    ($(#[$doc:meta])* $name:ident, $unknown:literal, $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $name {
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// Its name in the database and on the command line.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownName;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text).ok_or(UnknownName($unknown))
-            }
-        }
-    };
-}
-
-/// There is no value of this name. Says which there are.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be one of {0}")]
-pub struct UnknownName(&'static str);
+use super::{
+    Email, MemberId, PersonName, Profile, PublicMember, Timestamp, UserId, event::changed, names::names,
+    text::text,
+};
 
 names! {
     /// What staff may do for those who run the organization.
-    Role, "owner, admin, editor, viewer, restricted_viewer",
+    Role, "must be one of owner, admin, editor, viewer, restricted_viewer",
     /// Everything. An organization that has an enabled owner keeps one.
     Owner = "owner",
     /// Manages members.
@@ -73,7 +30,7 @@ impl Role {
 
 names! {
     /// How a member signs in.
-    AuthMethod, "password, oidc",
+    AuthMethod, "must be one of password, oidc",
     /// With a password of this directory.
     Password = "password",
     /// Through an identity provider.
@@ -117,6 +74,8 @@ pub struct Access {
     pub enabled: bool,
     /// How it signs in, if that was said.
     pub auth_method: Option<AuthMethod>,
+    /// Whether it has set a password or signed in.
+    pub onboarded: bool,
 }
 
 impl Default for Access {
@@ -125,6 +84,7 @@ impl Default for Access {
             role: None,
             enabled: true,
             auth_method: None,
+            onboarded: false,
         }
     }
 }
@@ -152,6 +112,8 @@ pub struct Member {
     pub user_id: UserId,
     /// The organization's own copy of it: no other organization sees or changes it.
     pub profile: Profile,
+    /// What the name in the profile was made of.
+    pub person: PersonName,
     /// When the link was made.
     pub created_at: Timestamp,
     pub number: MemberNumber,
@@ -233,6 +195,7 @@ impl Member {
         } else {
             blank = Self {
                 profile: Profile::default(),
+                person: PersonName::default(),
                 access: Access::default(),
                 origin: Origin::default(),
                 teams: Vec::new(),
@@ -244,6 +207,7 @@ impl Member {
             &blank
         };
         let (old_profile, profile) = (&before.profile, &after.profile);
+        let (old_person, person) = (&before.person, &after.person);
         let (old_access, access) = (&before.access, &after.access);
         let (old_origin, origin) = (&before.origin, &after.origin);
         changed([
@@ -257,9 +221,12 @@ impl Member {
                 old_profile.customer_status != profile.customer_status,
             ),
             ("locale", old_profile.locale != profile.locale),
+            ("given_name", old_person.given_name != person.given_name),
+            ("family_name", old_person.family_name != person.family_name),
             ("role", old_access.role != access.role),
             ("enabled", old_access.enabled != access.enabled),
             ("auth_method", old_access.auth_method != access.auth_method),
+            ("onboarded", old_access.onboarded != access.onboarded),
             ("source", is_new || old_origin.source != origin.source),
             ("external_id", old_origin.external_id != origin.external_id),
             ("teams", before.teams != after.teams),

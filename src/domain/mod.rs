@@ -11,31 +11,42 @@ mod event;
 mod idempotency;
 mod ids;
 mod link;
+mod mail;
 mod member;
+mod names;
 mod organization;
 mod page;
+mod password;
 mod patch;
+mod person;
 mod profile;
 mod query;
 mod random;
 mod team;
 mod text;
+mod token;
 
-pub use api_key::{ApiKey, ApiKeySecret, KeyDigest, Scope, Scopes, UnknownScope};
+pub use api_key::{ApiKey, ApiKeySecret, KeyDigest, Scope, Scopes};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use condition::{Condition, Outage};
 pub use error::{Conflict, Precondition, Resource};
-pub use event::{Actor, Change, Event, EventKind, EventQuery, Subject, UnknownEventKind};
+pub use event::{Actor, Change, Event, EventKind, EventQuery, Subject};
 pub use idempotency::{Idempotency, IdempotencyKey, Idempotent, KeptResponse, RESPONSE_KEPT};
-pub use ids::{ApiKeyId, MemberId, OrganizationId, UserId};
+pub use ids::{ApiKeyId, MailId, MemberId, OrganizationId, UserId};
 pub use link::{Association, Erasure, LinkOutcome, LinkRequest, Linked};
+pub use mail::{Mail, MailError, MailKind, MailState};
 pub use member::{
     Access, AuthMethod, ExternalId, HeldAddress, Member, MemberNumber, Origin, Role, Source, TeamNumber,
-    UnknownName,
 };
-pub use organization::{Organization, OrganizationName, OrganizationPatch, OrganizationRef, Slug};
+pub use names::UnknownName;
+pub use organization::{
+    Branding, BrandingPatch, LogoUrl, Organization, OrganizationName, OrganizationPatch, OrganizationRef,
+    Slug,
+};
 pub use page::{Page, PageRequest, one_more};
+pub use password::PasswordHash;
 pub use patch::MemberPatch;
+pub use person::{FamilyName, GivenName, PersonName};
 pub use profile::{
     AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, Locale, MemberLookup, PortalRole, Profile,
     PublicMember,
@@ -44,3 +55,4 @@ pub use query::{Cursor, MemberFilter, MemberOrder, MemberQuery, MemberRef, SortV
 pub use random::{OsRandom, Random};
 pub use team::{Team, TeamName, TeamSlug};
 pub use text::InvalidText;
+pub use token::{SESSION_IDLE, StoredToken, TokenKind, TokenSecret};

@@ -1,8 +1,8 @@
 //! Changes of a member.
 
 use super::{
-    AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, Locale, Member,
-    PortalRole, Role, TeamNumber,
+    AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, FamilyName,
+    GivenName, Locale, Member, PersonName, PortalRole, Role, TeamNumber,
 };
 
 /// New values for some fields of a member. None leaves a field as it is; for a field that may be absent, `Some(None)`
@@ -16,11 +16,16 @@ pub struct MemberPatch {
     pub company_name: Option<Option<CompanyName>>,
     pub customer_status: Option<Option<CustomerStatus>>,
     pub locale: Option<Option<Locale>>,
+    /// Without `name`, this and `family_name` make it. A new `name` without them clears both.
+    pub given_name: Option<Option<GivenName>>,
+    pub family_name: Option<Option<FamilyName>>,
     pub role: Option<Option<Role>>,
     /// Whether it may do anything.
     pub enabled: Option<bool>,
     /// How it signs in.
     pub auth_method: Option<Option<AuthMethod>>,
+    /// Whether it has set a password or signed in.
+    pub onboarded: Option<bool>,
     /// The source's own id.
     pub external_id: Option<Option<ExternalId>>,
     /// The set of teams, ascending, each once.
@@ -42,6 +47,16 @@ impl MemberPatch {
 
     pub fn apply(self, member: &mut Member) {
         let profile = &mut member.profile;
+        let has_parts = self.given_name.is_some() || self.family_name.is_some();
+        if !has_parts && self.name.as_ref().is_some_and(|name| *name != profile.name) {
+            member.person = PersonName::default();
+        }
+        set(&mut member.person.given_name, self.given_name);
+        set(&mut member.person.family_name, self.family_name);
+        if has_parts && self.name.is_none() {
+            let made = member.person.display_name();
+            profile.name = made.or_else(|| profile.name.take());
+        }
         set(&mut profile.email, self.email);
         set(&mut profile.name, self.name);
         set(&mut profile.avatar_url, self.avatar_url);
@@ -52,6 +67,7 @@ impl MemberPatch {
         set(&mut member.access.role, self.role);
         set(&mut member.access.enabled, self.enabled);
         set(&mut member.access.auth_method, self.auth_method);
+        set(&mut member.access.onboarded, self.onboarded);
         set(&mut member.origin.external_id, self.external_id);
         set(&mut member.teams, self.teams);
         set(&mut member.primary_team, self.primary_team);

@@ -1,6 +1,7 @@
 //! Profiles: what one organization knows of a user, and what it shows of it.
 
 use oxilangtag::LanguageTag;
+use serde::Deserialize;
 
 use super::{InvalidText, MemberId, Timestamp, UserId, text::text};
 
@@ -45,7 +46,7 @@ impl Default for PortalRole {
 }
 
 /// What an organization knows of a user. Its own copy: no other organization sees or changes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Profile {
     /// Unique among the organization's live members.
     pub email: Option<Email>,
@@ -60,7 +61,7 @@ pub struct Profile {
 }
 
 /// A live link of a user to one organization.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct PublicMember {
     pub id: MemberId,
     pub user_id: UserId,

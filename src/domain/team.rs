@@ -10,6 +10,13 @@ text!(
     TeamName, max 255
 );
 
+/// A slug keeps all the rules of a name.
+impl From<&TeamSlug> for TeamName {
+    fn from(slug: &TeamSlug) -> Self {
+        Self(slug.0.clone())
+    }
+}
+
 /// A group of members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Team {

@@ -20,6 +20,9 @@ pub enum InvalidText {
     /// It is no language tag (BCP 47).
     #[error("must be a language tag such as en or pt-BR")]
     NotALanguageTag,
+    /// It is no `https` URL.
+    #[error("must be an https URL")]
+    NotAnHttpsUrl,
     /// It is no slug: lower-case ASCII letters, digits and single hyphens between them.
     #[error("must be lower-case letters, digits and single hyphens between them")]
     NotASlug,

@@ -3,10 +3,10 @@
 use std::{mem, time::Duration};
 
 use prost::Message as _;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use super::{
-    DirectoryCell, idempotency,
+    DirectoryCell, Reply, idempotency,
     page::List,
     proto::userbridge::admin::v1 as pb,
     status::IN_THE_FUTURE,
@@ -21,17 +21,13 @@ use crate::{
 /// The longest time that a key lives on after its successor was made: 30 days.
 const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-pub(super) struct ApiKeys {
-    pub(super) directory: DirectoryCell,
-}
-
 #[tonic::async_trait]
-impl pb::api_key_service_server::ApiKeyService for ApiKeys {
+impl pb::api_key_service_server::ApiKeyService for DirectoryCell {
     async fn create_api_key(
         &self,
         request: Request<pb::CreateApiKeyRequest>,
-    ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::CreateApiKeyResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let mut violations = Violations::default();
         let key = idempotency::key(&request, grant.actor(), "CreateApiKey", &mut violations);
         let request = request.into_inner();
@@ -58,8 +54,8 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     async fn list_api_keys(
         &self,
         request: Request<pb::ListApiKeysRequest>,
-    ) -> Result<Response<pb::ListApiKeysResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::ListApiKeysResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let mut request = request.into_inner();
         let mut violations = Violations::default();
         let organization = owner(&mut violations, &mem::take(&mut request.organization_id));
@@ -73,11 +69,8 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
         }))
     }
 
-    async fn get_api_key(
-        &self,
-        request: Request<pb::GetApiKeyRequest>,
-    ) -> Result<Response<pb::GetApiKeyResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    async fn get_api_key(&self, request: Request<pb::GetApiKeyRequest>) -> Reply<pb::GetApiKeyResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let pb::GetApiKeyRequest { organization_id, id } = request.get_ref();
         let (organization, id) = valid(|violations| name(violations, organization_id, id))?;
         let key = directory.api_key(grant, organization, id).await?;
@@ -89,8 +82,8 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     async fn rotate_api_key(
         &self,
         request: Request<pb::RotateApiKeyRequest>,
-    ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::RotateApiKeyResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let mut violations = Violations::default();
         let key = idempotency::key(&request, grant.actor(), "RotateApiKey", &mut violations);
         let request = request.into_inner();
@@ -127,8 +120,8 @@ impl pb::api_key_service_server::ApiKeyService for ApiKeys {
     async fn revoke_api_key(
         &self,
         request: Request<pb::RevokeApiKeyRequest>,
-    ) -> Result<Response<pb::RevokeApiKeyResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::RevokeApiKeyResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let pb::RevokeApiKeyRequest { organization_id, id } = request.get_ref();
         let (organization, id) = valid(|violations| name(violations, organization_id, id))?;
         directory.revoke_api_key(grant, organization, id).await?;

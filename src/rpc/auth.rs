@@ -38,10 +38,6 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
 
 impl DirectoryCell {
     /// The directory, and a grant to read an organization.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Directory::grant_read_to`].
     pub(super) async fn read<T: Sync>(&self, request: &Request<T>) -> Result<(&Directory, Read), Status> {
         let directory = self.get()?;
         let organization = organization(request.metadata())?;
@@ -50,10 +46,6 @@ impl DirectoryCell {
     }
 
     /// The directory, and a grant to change an organization.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Directory::grant_write_to`].
     pub(super) async fn write<T: Sync>(&self, request: &Request<T>) -> Result<(&Directory, Write), Status> {
         let directory = self.get()?;
         let organization = organization(request.metadata())?;
@@ -62,20 +54,12 @@ impl DirectoryCell {
     }
 
     /// The directory, and a grant to manage organizations and keys.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Directory::grant_admin_to`].
     pub(super) fn admin<T>(&self, request: &Request<T>) -> Result<(&Directory, Admin), Status> {
         let directory = self.get()?;
         Ok((directory, directory.grant_admin_to(caller(request)?)?))
     }
 
     /// What the key may do.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Directory::access_of`].
     pub(super) async fn access<T: Sync>(&self, request: &Request<T>) -> Result<Access, Status> {
         let organization = organization(request.metadata())?;
         Ok(self.get()?.access_of(caller(request)?, organization).await?)

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
-    DirectoryCell, auth,
+    DirectoryCell, Reply, auth, drained,
     page::List,
     proto::userbridge::directory::v1 as pb,
     status,
@@ -35,10 +35,7 @@ impl Events {
 impl pb::event_service_server::EventService for Events {
     type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<pb::WatchEventsResponse, Status>> + Send>>;
 
-    async fn list_events(
-        &self,
-        request: Request<pb::ListEventsRequest>,
-    ) -> Result<Response<pb::ListEventsResponse>, Status> {
+    async fn list_events(&self, request: Request<pb::ListEventsRequest>) -> Reply<pb::ListEventsResponse> {
         let (directory, grant) = self.directory.read(&request).await?;
         let mut request = request.into_inner();
         let list = List::of("ListEvents", Some(grant.organization()), &mut request);
@@ -73,10 +70,7 @@ impl pb::event_service_server::EventService for Events {
         }))
     }
 
-    async fn watch_events(
-        &self,
-        request: Request<pb::WatchEventsRequest>,
-    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> Reply<Self::WatchEventsStream> {
         let (directory, grant) = self.directory.read(&request).await?;
         let credential = auth::credential(&request)?;
         let after = request.get_ref().after_sequence;
@@ -88,11 +82,6 @@ impl pb::event_service_server::EventService for Events {
                     .ok_or("must not be negative"),
             )
         })?;
-        let mut draining = self.draining.clone();
-        let drained = async move {
-            // An error means that the server is gone.
-            let _ = draining.wait_for(|draining| *draining).await;
-        };
         let events = directory
             .watch_events(grant, credential, after)
             .await?
@@ -101,7 +90,7 @@ impl pb::event_service_server::EventService for Events {
                 event: watched.event.map(event),
                 head_sequence: watched.head,
             })
-            .take_until(drained)
+            .take_until(drained(self.draining.clone()))
             .chain(stream::once(future::ready(Err(status::draining()))))
             // The first error is the last item.
             .scan(false, |ended, item| {

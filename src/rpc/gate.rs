@@ -97,80 +97,68 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         // The clone is as ready: no generated service ever waits.
-        let mut inner = self.inner.clone();
-        let directory = self.directory.clone();
-        let judged = self.judged;
+        let mut gate = self.clone();
         Box::pin(async move {
-            let answer = match judged {
-                Judged::First(area) => judged_first(&directory, area, request, &mut inner).await,
-                Judged::WithMessage => judged_by_method(&directory, request, &mut inner).await,
+            let answer = match gate.judged {
+                Judged::First(area) => gate.judged_first(area, request).await,
+                Judged::WithMessage => gate.judged_by_method(request).await,
             };
             Ok(answer.unwrap_or_else(Status::into_http))
         })
     }
 }
 
-/// A call whose key is judged first.
-async fn judged_first<S>(
-    directory: &DirectoryCell,
-    area: Area,
-    request: Request<Body>,
-    inner: &mut S,
-) -> Result<Response<Body>, Status>
+impl<S> Gate<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let directory = directory.get()?;
-    let (mut parts, body) = request.into_parts();
-    let key = auth::key(&parts.headers)?;
-    let mut caller = directory.caller(key, area).await?;
-    let reading = read(body, largest(parts.uri.path()));
-    pin!(reading);
-    let message = if let Ok(message) = timeout(PROMPT, reading.as_mut()).await {
-        message?
-    } else {
-        let message = reading.await?;
-        // It may have been revoked in the meantime.
-        caller = directory.caller(key, area).await?;
-        message
-    };
-    parts.extensions.insert(caller);
-    let Ok(response) = inner.call(Request::from_parts(parts, message)).await;
-    Ok(response)
-}
-
-/// A call whose key the method judges.
-async fn judged_by_method<S>(
-    directory: &DirectoryCell,
-    request: Request<Body>,
-    inner: &mut S,
-) -> Result<Response<Body>, Status>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-{
-    let directory = directory.get()?;
-    let (mut parts, body) = request.into_parts();
-    let key = auth::key(&parts.headers)?;
-    let reading = read(body, largest(parts.uri.path()));
-    pin!(reading);
-    let message = match timeout(PROMPT, reading.as_mut()).await {
-        Ok(Ok(message)) => message,
-        Ok(Err(status)) => {
-            directory.check_public_key(key).await?;
-            return Err(status);
-        }
-        Err(_) => {
-            directory.check_public_key(key).await?;
-            reading.await?
-        }
-    };
-    parts.extensions.insert(key);
-    let Ok(response) = inner.call(Request::from_parts(parts, message)).await;
-    if status::is_bare(&response) {
-        // No method of ours has seen it, so nobody has judged the key.
-        directory.check_public_key(key).await?;
+    /// A call whose key is judged first.
+    async fn judged_first(&mut self, area: Area, request: Request<Body>) -> Result<Response<Body>, Status> {
+        let directory = self.directory.get()?;
+        let (mut parts, body) = request.into_parts();
+        let key = auth::key(&parts.headers)?;
+        let mut caller = directory.caller(key, area).await?;
+        let reading = read(body, largest(parts.uri.path()));
+        pin!(reading);
+        let message = if let Ok(message) = timeout(PROMPT, reading.as_mut()).await {
+            message?
+        } else {
+            let message = reading.await?;
+            // It may have been revoked in the meantime.
+            caller = directory.caller(key, area).await?;
+            message
+        };
+        parts.extensions.insert(caller);
+        let Ok(response) = self.inner.call(Request::from_parts(parts, message)).await;
+        Ok(response)
     }
-    Ok(response)
+
+    /// A call whose key the method judges.
+    async fn judged_by_method(&mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        let directory = self.directory.get()?;
+        let (mut parts, body) = request.into_parts();
+        let key = auth::key(&parts.headers)?;
+        let reading = read(body, largest(parts.uri.path()));
+        pin!(reading);
+        let message = match timeout(PROMPT, reading.as_mut()).await {
+            Ok(Ok(message)) => message,
+            Ok(Err(status)) => {
+                directory.check_public_key(key).await?;
+                return Err(status);
+            }
+            Err(_) => {
+                directory.check_public_key(key).await?;
+                reading.await?
+            }
+        };
+        parts.extensions.insert(key);
+        let Ok(response) = self.inner.call(Request::from_parts(parts, message)).await;
+        if status::is_bare(&response) {
+            // No method of ours has seen it, so nobody has judged the key.
+            directory.check_public_key(key).await?;
+        }
+        Ok(response)
+    }
 }
 
 fn largest(path: &str) -> usize {

@@ -2,13 +2,15 @@
 
 use std::{pin::Pin, time::Duration};
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::{sync::watch, time::sleep};
 use tonic::{Request, Response, Status};
 use tonic_health::{
     pb::{HealthCheckRequest, HealthCheckResponse, health_server},
     server::{HealthReporter, HealthService},
 };
+
+use super::drained;
 
 /// How long a watch goes on after the drain has begun, so that it still tells of it.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -45,12 +47,7 @@ impl health_server::Health for Health {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let statuses = self.inner.watch(request).await?.into_inner();
-        let mut draining = self.draining.clone();
-        let drained = async move {
-            // An error means that the server is gone.
-            let _ = draining.wait_for(|draining| *draining).await;
-            sleep(LAST_WORDS).await;
-        };
+        let drained = drained(self.draining.clone()).then(|()| sleep(LAST_WORDS));
         Ok(Response::new(Box::pin(statuses.take_until(drained))))
     }
 }

@@ -1,7 +1,8 @@
 //! gRPC: who calls, decode, ask the service, encode.
 //!
-//! To add a service: its proto in `proto/` and `build.rs`, its module in `proto`, a file here that implements it, and
-//! a line in [`Services::routes`]. A method that takes more than 8 KiB also needs its line in `gate`.
+//! To add a service: its proto in `proto/` and `build.rs`, its module in `proto`, a file here that implements it for the
+//! directory's cell, and a line in [`Services::routes`]. A method that takes more than 8 KiB also needs its line in
+//! `gate`.
 
 mod api_keys;
 mod auth;
@@ -24,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, watch};
 use tonic::{
-    Status,
+    Response, Status,
     server::NamedService as _,
     service::{Routes, RoutesBuilder},
 };
@@ -33,13 +34,10 @@ use tower::util::MapResponseLayer;
 
 pub use self::gate::LARGEST_MESSAGE;
 use self::{
-    api_keys::ApiKeys,
     deadline::Deadline,
     events::Events,
     gate::{Gate, Judged},
     health::Health,
-    members::Members,
-    organizations::Organizations,
     proto::userbridge::{
         admin::v1::{
             api_key_service_server::ApiKeyServiceServer,
@@ -51,8 +49,6 @@ use self::{
         },
         users::v1::user_service_server::UserServiceServer,
     },
-    teams::Teams,
-    users::Users,
 };
 use crate::{
     domain::Condition,
@@ -68,12 +64,12 @@ const MAX_REFLECTION_REQUEST: usize = 4 * 1024;
 /// Names of the services whose health is told apart, and whether they change anything. The server as a whole, which has
 /// no name, is as well as the least of them.
 const SERVICES: [(&str, bool); 7] = [
-    (UserServiceServer::<Users>::NAME, true),
-    (MemberServiceServer::<Members>::NAME, true),
-    (TeamServiceServer::<Teams>::NAME, true),
+    (UserServiceServer::<DirectoryCell>::NAME, true),
+    (MemberServiceServer::<DirectoryCell>::NAME, true),
+    (TeamServiceServer::<DirectoryCell>::NAME, true),
     (EventServiceServer::<Events>::NAME, false),
-    (OrganizationServiceServer::<Organizations>::NAME, true),
-    (ApiKeyServiceServer::<ApiKeys>::NAME, true),
+    (OrganizationServiceServer::<DirectoryCell>::NAME, true),
+    (ApiKeyServiceServer::<DirectoryCell>::NAME, true),
     ("", true),
 ];
 
@@ -116,11 +112,11 @@ impl Services {
                 services.report(Some(now)).await;
             }
         };
-        let mut draining = self.draining.subscribe();
+        let draining = self.draining.subscribe();
         tokio::spawn(async move {
             tokio::select! {
                 () = follow => {}
-                () = async { drop(draining.wait_for(|draining| *draining).await) } => {}
+                () = drained(draining) => {}
             }
         });
     }
@@ -138,16 +134,9 @@ impl Services {
     }
 
     fn for_gateway(&self) -> RoutesBuilder {
-        let directory = || self.directory.clone();
-        let users = UserServiceServer::new(Users {
-            directory: directory(),
-        });
-        let members = MemberServiceServer::new(Members {
-            directory: directory(),
-        });
-        let teams = TeamServiceServer::new(Teams {
-            directory: directory(),
-        });
+        let users = UserServiceServer::new(self.directory.clone());
+        let members = MemberServiceServer::new(self.directory.clone());
+        let teams = TeamServiceServer::new(self.directory.clone());
         let mut routes = RoutesBuilder::from(nowhere());
         routes
             .add_service(self.gated(users, Judged::WithMessage))
@@ -158,14 +147,9 @@ impl Services {
 
     /// The services of the directory and of administration.
     fn directory(&self) -> RoutesBuilder {
-        let directory = || self.directory.clone();
-        let events = EventServiceServer::new(Events::new(directory(), self.draining.subscribe()));
-        let organizations = OrganizationServiceServer::new(Organizations {
-            directory: directory(),
-        });
-        let api_keys = ApiKeyServiceServer::new(ApiKeys {
-            directory: directory(),
-        });
+        let events = EventServiceServer::new(Events::new(self.directory.clone(), self.draining.subscribe()));
+        let organizations = OrganizationServiceServer::new(self.directory.clone());
+        let api_keys = ApiKeyServiceServer::new(self.directory.clone());
         let mut routes = self.for_gateway();
         routes
             .add_service(self.gated(events, Judged::First(Area::Directory)))
@@ -226,7 +210,16 @@ fn nowhere() -> Routes {
     router.layer(MapResponseLayer::new(status::complete)).into()
 }
 
-/// The directory, once it is there.
+/// Waits until the server drains.
+async fn drained(mut draining: watch::Receiver<bool>) {
+    // An error means that the server is gone.
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
+/// What a method answers.
+type Reply<T> = Result<Response<T>, Status>;
+
+/// The directory, once it is there. All services but that of events need nothing else.
 #[derive(Clone, Default)]
 struct DirectoryCell(Arc<OnceLock<Directory>>);
 

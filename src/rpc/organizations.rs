@@ -2,46 +2,51 @@
 
 use prost::Message as _;
 use prost_types::FieldMask;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use super::{
-    DirectoryCell, idempotency,
+    DirectoryCell, Reply, idempotency,
     members::{role, role_of},
     page::List,
     proto::userbridge::admin::v1 as pb,
     time::timestamp,
     violations::{Violations, valid},
 };
-use crate::domain::{Idempotency, Organization, OrganizationName, OrganizationPatch, OrganizationRef, Slug};
+use crate::domain::{
+    Branding, Email, Idempotency, Locale, LogoUrl, Organization, OrganizationName, OrganizationPatch,
+    OrganizationRef, Slug,
+};
 
 /// The longest retention time, in days.
 const MAX_RETENTION_DAYS: u16 = 36_500;
 
 /// The fields that a mask may name.
-const MUTABLE: [&str; 4] = ["slug", "name", "default_role", "retention_days"];
-
-pub(super) struct Organizations {
-    pub(super) directory: DirectoryCell,
-}
+const MUTABLE: [&str; 8] = [
+    "slug",
+    "name",
+    "default_role",
+    "retention_days",
+    "branding.name",
+    "branding.logo_url",
+    "branding.sender",
+    "branding.locale",
+];
 
 #[tonic::async_trait]
-impl pb::organization_service_server::OrganizationService for Organizations {
+impl pb::organization_service_server::OrganizationService for DirectoryCell {
     async fn create_organization(
         &self,
         request: Request<pb::CreateOrganizationRequest>,
-    ) -> Result<Response<pb::CreateOrganizationResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::CreateOrganizationResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let mut violations = Violations::default();
         let key = idempotency::key(&request, grant.actor(), "CreateOrganization", &mut violations);
         let pb::CreateOrganizationRequest { slug, name } = request.into_inner();
-        // A slug keeps all the rules of a name, and is named where it does not.
-        let name = if name.is_empty() {
-            OrganizationName::new(slug.clone()).ok()
-        } else {
-            violations.check("name", OrganizationName::new(name))
-        };
+        let name = Some(name).filter(|name| !name.is_empty());
+        let name = violations.check_optional("name", name, OrganizationName::new);
         let slug = violations.check("slug", Slug::new(slug));
         let (slug, name) = violations.finish(slug.zip(name))?;
+        let name = name.unwrap_or_else(|| OrganizationName::from(&slug));
         let idempotency = Idempotency {
             key,
             encode: |value: &Organization| created(value.clone()).encode_to_vec(),
@@ -55,9 +60,9 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     async fn get_organization(
         &self,
         request: Request<pb::GetOrganizationRequest>,
-    ) -> Result<Response<pb::GetOrganizationResponse>, Status> {
+    ) -> Reply<pb::GetOrganizationResponse> {
         use pb::get_organization_request::By;
-        let (directory, grant) = self.directory.admin(&request)?;
+        let (directory, grant) = self.admin(&request)?;
         let by = valid(|violations| match request.into_inner().by {
             Some(By::Id(id)) => violations.id("id", &id).map(OrganizationRef::Id),
             Some(By::Slug(slug)) => violations
@@ -74,8 +79,8 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     async fn list_organizations(
         &self,
         request: Request<pb::ListOrganizationsRequest>,
-    ) -> Result<Response<pb::ListOrganizationsResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::ListOrganizationsResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let list = List::of(
             "ListOrganizations",
             grant.organization(),
@@ -92,8 +97,8 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     async fn update_organization(
         &self,
         request: Request<pb::UpdateOrganizationRequest>,
-    ) -> Result<Response<pb::UpdateOrganizationResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::UpdateOrganizationResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let request = request.into_inner();
         let (id, patch) = valid(|violations| {
             let id = violations.id("id", &request.id);
@@ -109,8 +114,8 @@ impl pb::organization_service_server::OrganizationService for Organizations {
     async fn delete_organization(
         &self,
         request: Request<pb::DeleteOrganizationRequest>,
-    ) -> Result<Response<pb::DeleteOrganizationResponse>, Status> {
-        let (directory, grant) = self.directory.admin(&request)?;
+    ) -> Reply<pb::DeleteOrganizationResponse> {
+        let (directory, grant) = self.admin(&request)?;
         let id = valid(|violations| violations.id("id", &request.get_ref().id))?;
         directory.delete_organization(grant, id).await?;
         Ok(Response::new(pb::DeleteOrganizationResponse {}))
@@ -123,16 +128,7 @@ fn patch(
     mask: Option<FieldMask>,
     violations: &mut Violations,
 ) -> OrganizationPatch {
-    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
-    if paths.is_empty() {
-        violations.add("update_mask", "must name at least one field");
-    }
-    if paths.iter().any(|path| !MUTABLE.contains(&path.as_str())) {
-        violations.add(
-            "update_mask",
-            format_args!("must name none but {}", MUTABLE.join(", ")),
-        );
-    }
+    let paths = violations.mask(mask, &MUTABLE);
     let named = |field: &str| paths.iter().any(|path| path == field);
     let mut patch = OrganizationPatch::default();
     if named("slug") {
@@ -150,6 +146,26 @@ fn patch(
     if named("retention_days") {
         let days = values.retention_days;
         patch.retention_days = violations.check_optional("organization.retention_days", days, retention_days);
+    }
+    let branding = values.branding.unwrap_or_default();
+    if named("branding.name") {
+        let name = branding.name;
+        patch.branding.name =
+            violations.check_optional("organization.branding.name", name, OrganizationName::new);
+    }
+    if named("branding.logo_url") {
+        let url = branding.logo_url;
+        patch.branding.logo_url =
+            violations.check_optional("organization.branding.logo_url", url, LogoUrl::new);
+    }
+    if named("branding.sender") {
+        let sender = branding.sender;
+        patch.branding.sender = violations.check_optional("organization.branding.sender", sender, Email::new);
+    }
+    if named("branding.locale") {
+        let locale = branding.locale;
+        patch.branding.locale =
+            violations.check_optional("organization.branding.locale", locale, Locale::new);
     }
     patch
 }
@@ -175,6 +191,15 @@ fn organization(organization: Organization) -> pb::Organization {
         default_role: role(Some(organization.default_role)).into(),
         retention_days: organization.retention_days.map(i32::from),
         created_at: Some(timestamp(organization.created_at)),
-        branding: None,
+        branding: Some(branding(organization.branding)),
+    }
+}
+
+fn branding(branding: Branding) -> pb::Branding {
+    pb::Branding {
+        name: branding.name.map(Into::into),
+        logo_url: branding.logo_url.map(Into::into),
+        sender: branding.sender.map(Into::into),
+        locale: branding.locale.map(Into::into),
     }
 }

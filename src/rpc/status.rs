@@ -23,56 +23,20 @@ pub(super) const IN_THE_FUTURE: &str = "must be in the future";
 
 /// What a client is told of an error.
 pub(super) fn from_service(error: &ServiceError) -> Status {
-    match error {
-        ServiceError::InvalidApiKey => {
-            status(Code::Unauthenticated, Reason::InvalidApiKey, "invalid API key")
-        }
-        ServiceError::ScopeRequired => status(
-            Code::PermissionDenied,
-            Reason::ScopeRequired,
-            "the key lacks the scope directory.write",
-        ),
-        ServiceError::DeploymentKeyRequired => status(
-            Code::PermissionDenied,
-            Reason::DeploymentKeyRequired,
-            "this takes a key that is bound to no organization",
-        ),
-        ServiceError::NotFound(missing) => {
-            status(Code::NotFound, missing_reason(*missing), &missing.to_string())
-        }
-        ServiceError::Conflict(conflict) => status(
-            Code::AlreadyExists,
-            conflict_reason(*conflict),
-            &conflict.to_string(),
-        ),
-        ServiceError::Precondition(precondition) => status(
-            Code::FailedPrecondition,
-            precondition_reason(*precondition),
-            &precondition.to_string(),
-        ),
+    let (code, reason) = match error {
+        ServiceError::InvalidApiKey => (Code::Unauthenticated, Reason::InvalidApiKey),
+        ServiceError::ScopeRequired => (Code::PermissionDenied, Reason::ScopeRequired),
+        ServiceError::DeploymentKeyRequired => (Code::PermissionDenied, Reason::DeploymentKeyRequired),
+        ServiceError::NotFound(missing) => (Code::NotFound, missing_reason(*missing)),
+        ServiceError::Conflict(conflict) => (Code::AlreadyExists, conflict_reason(*conflict)),
+        ServiceError::Precondition(state) => (Code::FailedPrecondition, precondition_reason(*state)),
+        ServiceError::VersionMismatch => (Code::Aborted, Reason::EtagMismatch),
+        ServiceError::BeyondEnd(_) => (Code::OutOfRange, Reason::AfterSequenceBeyondEnd),
+        ServiceError::Overloaded => (Code::ResourceExhausted, Reason::Overloaded),
+        ServiceError::TooManyWatches => (Code::ResourceExhausted, Reason::TooManyWatches),
         ServiceError::ExpiresInThePast => {
-            invalid_argument(vec![FieldViolation::new("expires_at", IN_THE_FUTURE)])
+            return invalid_argument(vec![FieldViolation::new("expires_at", IN_THE_FUTURE)]);
         }
-        ServiceError::VersionMismatch => status(
-            Code::Aborted,
-            Reason::EtagMismatch,
-            "the member has changed in the meantime",
-        ),
-        ServiceError::Overloaded => retry(
-            Code::ResourceExhausted,
-            Reason::Overloaded,
-            "too many requests are waiting",
-        ),
-        ServiceError::TooManyWatches => retry(
-            Code::ResourceExhausted,
-            Reason::TooManyWatches,
-            "too many watches of events are open",
-        ),
-        ServiceError::BeyondEnd(_) => status(
-            Code::OutOfRange,
-            Reason::AfterSequenceBeyondEnd,
-            &error.to_string(),
-        ),
         // The storage has told the log, once for all requests.
         ServiceError::Unavailable(cause) => {
             tracing::debug!(%cause, "the directory is not available");
@@ -81,13 +45,19 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
             } else {
                 "not available, try again"
             };
-            retry(Code::Unavailable, Reason::Unavailable, message)
+            return retry(Code::Unavailable, Reason::Unavailable, message);
         }
         ServiceError::Internal(cause) => {
             tracing::error!(%cause, "a request failed");
-            status(Code::Internal, Reason::Internal, "internal error")
+            return status(Code::Internal, Reason::Internal, "internal error");
         }
-    }
+    };
+    let told = if code == Code::ResourceExhausted {
+        retry
+    } else {
+        status
+    };
+    told(code, reason, &error.to_string())
 }
 
 const fn missing_reason(missing: Resource) -> Reason {
@@ -213,75 +183,62 @@ mod tests {
 
     use super::*;
 
-    /// Errors of the service by their code, and their reasons as clients read them.
-    fn errors() -> Vec<(Code, Vec<(ServiceError, &'static str)>)> {
+    /// Errors of the service, their code, and their reason as clients read it.
+    fn errors() -> [(ServiceError, Code, &'static str); 26] {
         use Code::{
             Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, OutOfRange,
             PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
         };
         use ServiceError as Error;
         let unavailable = crate::storage::StoreError::Closed;
-        vec![
-            (Unauthenticated, vec![(Error::InvalidApiKey, "INVALID_API_KEY")]),
+        let reused = Precondition::IdempotencyKeyReused;
+        [
+            (Error::InvalidApiKey, Unauthenticated, "INVALID_API_KEY"),
+            (Error::ScopeRequired, PermissionDenied, "SCOPE_REQUIRED"),
             (
+                Error::DeploymentKeyRequired,
                 PermissionDenied,
-                vec![
-                    (Error::ScopeRequired, "SCOPE_REQUIRED"),
-                    (Error::DeploymentKeyRequired, "DEPLOYMENT_KEY_REQUIRED"),
-                ],
+                "DEPLOYMENT_KEY_REQUIRED",
             ),
+            (Resource::Organization.into(), NotFound, "ORGANIZATION_NOT_FOUND"),
+            (Resource::User.into(), NotFound, "USER_NOT_FOUND"),
+            (Resource::Member.into(), NotFound, "MEMBER_NOT_FOUND"),
+            (Resource::Team.into(), NotFound, "TEAM_NOT_FOUND"),
+            (Resource::ApiKey.into(), NotFound, "API_KEY_NOT_FOUND"),
+            (Conflict::Slug.into(), AlreadyExists, "SLUG_ALREADY_EXISTS"),
             (
-                NotFound,
-                vec![
-                    (Resource::Organization.into(), "ORGANIZATION_NOT_FOUND"),
-                    (Resource::User.into(), "USER_NOT_FOUND"),
-                    (Resource::Member.into(), "MEMBER_NOT_FOUND"),
-                    (Resource::Team.into(), "TEAM_NOT_FOUND"),
-                    (Resource::ApiKey.into(), "API_KEY_NOT_FOUND"),
-                ],
-            ),
-            (
+                Conflict::PublicKey.into(),
                 AlreadyExists,
-                vec![
-                    (Conflict::Slug.into(), "SLUG_ALREADY_EXISTS"),
-                    (Conflict::PublicKey.into(), "PUBLIC_KEY_ALREADY_EXISTS"),
-                    (Conflict::Member.into(), "MEMBER_ALREADY_EXISTS"),
-                    (Conflict::Team.into(), "TEAM_ALREADY_EXISTS"),
-                ],
+                "PUBLIC_KEY_ALREADY_EXISTS",
             ),
+            (Conflict::Member.into(), AlreadyExists, "MEMBER_ALREADY_EXISTS"),
+            (Conflict::Team.into(), AlreadyExists, "TEAM_ALREADY_EXISTS"),
+            (Precondition::LastOwner.into(), FailedPrecondition, "LAST_OWNER"),
+            (Precondition::LastFacet.into(), FailedPrecondition, "LAST_FACET"),
             (
+                Precondition::RetentionPassed.into(),
                 FailedPrecondition,
-                vec![
-                    (Precondition::LastOwner.into(), "LAST_OWNER"),
-                    (Precondition::LastFacet.into(), "LAST_FACET"),
-                    (Precondition::RetentionPassed.into(), "RETENTION_PASSED"),
-                    (Precondition::MemberErased.into(), "MEMBER_ERASED"),
-                    (Precondition::MemberNotRevoked.into(), "MEMBER_NOT_REVOKED"),
-                    (Precondition::RootTeam.into(), "ROOT_TEAM"),
-                    (
-                        Precondition::IdempotencyKeyReused.into(),
-                        "IDEMPOTENCY_KEY_REUSED",
-                    ),
-                ],
+                "RETENTION_PASSED",
             ),
             (
-                InvalidArgument,
-                vec![(Error::ExpiresInThePast, "INVALID_ARGUMENT")],
-            ),
-            (Aborted, vec![(Error::VersionMismatch, "ETAG_MISMATCH")]),
-            (
-                ResourceExhausted,
-                vec![
-                    (Error::Overloaded, "OVERLOADED"),
-                    (Error::TooManyWatches, "TOO_MANY_WATCHES"),
-                ],
+                Precondition::MemberErased.into(),
+                FailedPrecondition,
+                "MEMBER_ERASED",
             ),
             (
-                OutOfRange,
-                vec![(Error::BeyondEnd(7), "AFTER_SEQUENCE_BEYOND_END")],
+                Precondition::MemberNotRevoked.into(),
+                FailedPrecondition,
+                "MEMBER_NOT_REVOKED",
             ),
-            (Unavailable, vec![(unavailable.into(), "UNAVAILABLE")]),
-            (Internal, vec![(Error::Internal("disk".into()), "INTERNAL")]),
+            (Precondition::RootTeam.into(), FailedPrecondition, "ROOT_TEAM"),
+            (reused.into(), FailedPrecondition, "IDEMPOTENCY_KEY_REUSED"),
+            (Error::ExpiresInThePast, InvalidArgument, "INVALID_ARGUMENT"),
+            (Error::VersionMismatch, Aborted, "ETAG_MISMATCH"),
+            (Error::Overloaded, ResourceExhausted, "OVERLOADED"),
+            (Error::TooManyWatches, ResourceExhausted, "TOO_MANY_WATCHES"),
+            (Error::BeyondEnd(7), OutOfRange, "AFTER_SEQUENCE_BEYOND_END"),
+            (unavailable.into(), Unavailable, "UNAVAILABLE"),
+            (Error::Internal("disk".into()), Internal, "INTERNAL"),
         ]
     }
 
@@ -306,12 +263,9 @@ mod tests {
 
     #[test]
     fn every_reason_leaves_with_its_code_as_clients_know_it() {
-        let errors = errors().into_iter().flat_map(|(code, errors)| {
-            let statuses = errors.into_iter();
-            statuses.map(move |(error, reason)| (from_service(&error), code, reason))
-        });
+        let errors = errors().map(|(error, code, reason)| (from_service(&error), code, reason));
         let mut sent = BTreeSet::new();
-        for (status, code, reason) in errors.chain(others()) {
+        for (status, code, reason) in errors.into_iter().chain(others()) {
             let info = status.get_details_error_info().unwrap();
             assert_eq!((status.code(), info.reason.as_str()), (code, reason));
             assert_eq!(info.domain, "userbridge");

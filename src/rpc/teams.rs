@@ -1,10 +1,10 @@
 //! `userbridge.directory.v1.TeamService`.
 
 use prost::Message as _;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use super::{
-    DirectoryCell, idempotency,
+    DirectoryCell, Reply, idempotency,
     page::List,
     proto::userbridge::directory::v1 as pb,
     time::timestamp,
@@ -15,28 +15,18 @@ use crate::domain::{Idempotency, Team, TeamName, TeamNumber, TeamSlug};
 /// Most members that a team's set is replaced by.
 const MAX_MEMBERS: usize = 10_000;
 
-pub(super) struct Teams {
-    pub(super) directory: DirectoryCell,
-}
-
 #[tonic::async_trait]
-impl pb::team_service_server::TeamService for Teams {
-    async fn create_team(
-        &self,
-        request: Request<pb::CreateTeamRequest>,
-    ) -> Result<Response<pb::CreateTeamResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+impl pb::team_service_server::TeamService for DirectoryCell {
+    async fn create_team(&self, request: Request<pb::CreateTeamRequest>) -> Reply<pb::CreateTeamResponse> {
+        let (directory, grant) = self.write(&request).await?;
         let mut violations = Violations::default();
         let key = idempotency::key(&request, grant.actor(), "CreateTeam", &mut violations);
         let pb::CreateTeamRequest { key: slug, name } = request.into_inner();
-        // A slug keeps all the rules of a name, and is named where it does not.
-        let name = if name.is_empty() {
-            TeamName::new(slug.clone()).ok()
-        } else {
-            violations.check("name", TeamName::new(name))
-        };
+        let name = Some(name).filter(|name| !name.is_empty());
+        let name = violations.check_optional("name", name, TeamName::new);
         let slug = violations.check("key", TeamSlug::new(slug));
         let (slug, name) = violations.finish(slug.zip(name))?;
+        let name = name.unwrap_or_else(|| TeamName::from(&slug));
         let idempotency = Idempotency {
             key,
             encode: |value: &Team| created(value.clone()).encode_to_vec(),
@@ -45,11 +35,8 @@ impl pb::team_service_server::TeamService for Teams {
         idempotency::response(outcome, created)
     }
 
-    async fn rename_team(
-        &self,
-        request: Request<pb::RenameTeamRequest>,
-    ) -> Result<Response<pb::RenameTeamResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+    async fn rename_team(&self, request: Request<pb::RenameTeamRequest>) -> Reply<pb::RenameTeamResponse> {
+        let (directory, grant) = self.write(&request).await?;
         let pb::RenameTeamRequest { number, name } = request.into_inner();
         let name = valid(|violations| violations.check("name", TeamName::new(name)))?;
         let renamed = directory.rename_team(grant, TeamNumber(number), name).await?;
@@ -58,22 +45,16 @@ impl pb::team_service_server::TeamService for Teams {
         }))
     }
 
-    async fn delete_team(
-        &self,
-        request: Request<pb::DeleteTeamRequest>,
-    ) -> Result<Response<pb::DeleteTeamResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+    async fn delete_team(&self, request: Request<pb::DeleteTeamRequest>) -> Reply<pb::DeleteTeamResponse> {
+        let (directory, grant) = self.write(&request).await?;
         directory
             .delete_team(grant, TeamNumber(request.get_ref().number))
             .await?;
         Ok(Response::new(pb::DeleteTeamResponse {}))
     }
 
-    async fn get_team(
-        &self,
-        request: Request<pb::GetTeamRequest>,
-    ) -> Result<Response<pb::GetTeamResponse>, Status> {
-        let (directory, grant) = self.directory.read(&request).await?;
+    async fn get_team(&self, request: Request<pb::GetTeamRequest>) -> Reply<pb::GetTeamResponse> {
+        let (directory, grant) = self.read(&request).await?;
         let found = directory
             .team(grant, TeamNumber(request.get_ref().number))
             .await?;
@@ -82,11 +63,8 @@ impl pb::team_service_server::TeamService for Teams {
         }))
     }
 
-    async fn list_teams(
-        &self,
-        request: Request<pb::ListTeamsRequest>,
-    ) -> Result<Response<pb::ListTeamsResponse>, Status> {
-        let (directory, grant) = self.directory.read(&request).await?;
+    async fn list_teams(&self, request: Request<pb::ListTeamsRequest>) -> Reply<pb::ListTeamsResponse> {
+        let (directory, grant) = self.read(&request).await?;
         let list = List::of("ListTeams", Some(grant.organization()), &mut request.into_inner());
         let page = valid(|violations| Some(list.page(violations)))?;
         let teams = directory.teams(grant, page).await?;
@@ -99,8 +77,8 @@ impl pb::team_service_server::TeamService for Teams {
     async fn set_team_members(
         &self,
         request: Request<pb::SetTeamMembersRequest>,
-    ) -> Result<Response<pb::SetTeamMembersResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+    ) -> Reply<pb::SetTeamMembersResponse> {
+        let (directory, grant) = self.write(&request).await?;
         let pb::SetTeamMembersRequest { number, member_ids } = request.get_ref();
         let mut violations = Violations::default();
         if member_ids.len() > MAX_MEMBERS {

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    DirectoryCell, auth,
+    DirectoryCell, Reply, auth,
     proto::userbridge::users::v1::{
         DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse, User,
         retrieve_request::By, user_service_server::UserService,
@@ -16,17 +16,10 @@ use crate::{
     service::Directory,
 };
 
-pub(super) struct Users {
-    pub(super) directory: DirectoryCell,
-}
-
 #[tonic::async_trait]
-impl UserService for Users {
-    async fn retrieve(
-        &self,
-        request: Request<RetrieveRequest>,
-    ) -> Result<Response<RetrieveResponse>, Status> {
-        let directory = self.directory.get()?;
+impl UserService for DirectoryCell {
+    async fn retrieve(&self, request: Request<RetrieveRequest>) -> Reply<RetrieveResponse> {
+        let directory = self.get()?;
         let key = auth::presented(&request)?;
         let by = request.into_inner().by;
         let lookup = read(directory, key, |violations| lookup(by, violations)).await?;
@@ -36,8 +29,8 @@ impl UserService for Users {
         }))
     }
 
-    async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
-        let directory = self.directory.get()?;
+    async fn delete(&self, request: Request<DeleteRequest>) -> Reply<DeleteResponse> {
+        let directory = self.get()?;
         let key = auth::presented(&request)?;
         let id = request.into_inner().user_id;
         let user = read(directory, key, |violations| violations.id("user_id", &id)).await?;
@@ -45,9 +38,9 @@ impl UserService for Users {
         Ok(Response::new(DeleteResponse {}))
     }
 
-    async fn ping(&self, request: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
+    async fn ping(&self, request: Request<PingRequest>) -> Reply<PingResponse> {
         let key = auth::presented(&request)?;
-        let ping = self.directory.get()?.ping(key).await?;
+        let ping = self.get()?.ping(key).await?;
         Ok(Response::new(PingResponse {
             organization_id: ping.organization.id.to_string(),
             organization_slug: ping.organization.slug.into(),

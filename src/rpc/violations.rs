@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
+use prost_types::FieldMask;
 use tonic::Status;
 use tonic_types::FieldViolation;
 
@@ -71,6 +72,20 @@ impl Violations {
         let texts = texts.iter().enumerate();
         let ids = texts.filter_map(|(index, text)| self.id(&format!("{field}[{index}]"), text));
         ids.collect()
+    }
+
+    /// What an update mask names, which is something, and nothing but these fields.
+    pub(super) fn mask(&mut self, mask: Option<FieldMask>, mutable: &[&str]) -> Vec<String> {
+        let paths = mask.map(|mask| mask.paths).unwrap_or_default();
+        if paths.is_empty() {
+            self.add("update_mask", "must name at least one field");
+        }
+        // A path may be as long as a message, so it is not repeated.
+        if paths.iter().any(|path| !mutable.contains(&path.as_str())) {
+            let mutable = mutable.join(", ");
+            self.add("update_mask", format_args!("must name none but {mutable}"));
+        }
+        paths
     }
 
     /// The value that was put together, unless there are violations.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Admin, Directory, ServiceError,
+    Admin, Directory, Result, ServiceError,
     rules::{Transaction, live_organization, write_once},
 };
 use crate::domain::{
@@ -50,7 +50,7 @@ impl Directory {
         scopes: Scopes,
         expires_at: Option<Timestamp>,
         idempotency: Idempotency<ApiKey>,
-    ) -> Result<Idempotent<CreatedApiKey>, ServiceError> {
+    ) -> Result<Idempotent<CreatedApiKey>> {
         self.manages_keys(grant, organization).await?;
         let change = self.change(grant.actor);
         let secret = ApiKeySecret::generate(&*self.random)?;
@@ -92,7 +92,7 @@ impl Directory {
         overlap: Duration,
         expiry: Expiry,
         idempotency: Idempotency<ApiKey>,
-    ) -> Result<Idempotent<CreatedApiKey>, ServiceError> {
+    ) -> Result<Idempotent<CreatedApiKey>> {
         self.manages_keys(grant, organization).await?;
         let change = self.change(grant.actor);
         let secret = ApiKeySecret::generate(&*self.random)?;
@@ -127,13 +127,14 @@ impl Directory {
         grant: Admin,
         organization: Option<OrganizationId>,
         key: ApiKeyId,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<()> {
         self.manages_keys(grant, organization).await?;
         let input = (organization, key, self.change(grant.actor));
-        self.write(input, |tx, (organization, key, change)| {
-            Box::pin(revoke_api_key(tx, *organization, *key, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, key, change)| {
+                Box::pin(revoke_api_key(tx, *organization, *key, change))
+            })
+            .await
     }
 
     /// One key, dead or alive.
@@ -146,7 +147,7 @@ impl Directory {
         grant: Admin,
         organization: Option<OrganizationId>,
         key: ApiKeyId,
-    ) -> Result<ApiKey, ServiceError> {
+    ) -> Result<ApiKey> {
         self.manages_keys(grant, organization).await?;
         let found = self.storage.api_key(organization, key).await?;
         found.ok_or(Resource::ApiKey.into())
@@ -162,20 +163,14 @@ impl Directory {
         grant: Admin,
         organization: Option<OrganizationId>,
         page: PageRequest<ApiKeyId>,
-    ) -> Result<Page<ApiKey>, ServiceError> {
+    ) -> Result<Page<ApiKey>> {
         self.manages_keys(grant, organization).await?;
         let limit = page.limit;
-        Ok(Page::of(
-            self.storage.api_keys(organization, page.and_one_more()).await?,
-            limit,
-        ))
+        let keys = self.storage.api_keys(organization, page.and_one_more());
+        Ok(Page::of(keys.await?, limit))
     }
 
-    async fn manages_keys(
-        &self,
-        grant: Admin,
-        organization: Option<OrganizationId>,
-    ) -> Result<(), ServiceError> {
+    async fn manages_keys(&self, grant: Admin, organization: Option<OrganizationId>) -> Result<()> {
         let Some(organization) = organization else {
             return grant.covers_all();
         };
@@ -209,7 +204,7 @@ pub async fn create_api_key(
     key: &ApiKey,
     digest: KeyDigest,
     change: &Change,
-) -> Result<ApiKey, ServiceError> {
+) -> Result<ApiKey> {
     unexpired(key, change.at)?;
     make_room(tx, key, change.at).await?;
     insert(tx, key, digest, change).await
@@ -225,7 +220,7 @@ pub async fn revoke_api_key(
     organization: Option<OrganizationId>,
     key: ApiKeyId,
     change: &Change,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     let found = tx.stored_api_key(organization, key).await?;
     let before = found
         .filter(|found| found.revoked_at.is_none())
@@ -248,7 +243,7 @@ pub async fn rotate_api_key(
     old: ApiKeyId,
     new: &Successor,
     change: &Change,
-) -> Result<ApiKey, ServiceError> {
+) -> Result<ApiKey> {
     let found = tx.stored_api_key(organization, old).await?;
     let old = found
         .filter(|old| old.is_active(change.at) && old.superseded_at.is_none())
@@ -279,7 +274,7 @@ pub async fn rotate_api_key(
 }
 
 /// That a new key has not expired. Part of the rule, because a repetition is answered whatever the time is by then.
-fn unexpired(key: &ApiKey, now: Timestamp) -> Result<(), ServiceError> {
+fn unexpired(key: &ApiKey, now: Timestamp) -> Result<()> {
     if key.expires_at.is_some_and(|end| end <= now) {
         return Err(ServiceError::ExpiresInThePast);
     }
@@ -287,7 +282,7 @@ fn unexpired(key: &ApiKey, now: Timestamp) -> Result<(), ServiceError> {
 }
 
 /// At most one public key of an organization is current. One that has expired gives up its place.
-async fn make_room(tx: &mut dyn Transaction, new: &ApiKey, at: Timestamp) -> Result<(), ServiceError> {
+async fn make_room(tx: &mut dyn Transaction, new: &ApiKey, at: Timestamp) -> Result<()> {
     let Some(organization) = new
         .organization_id
         .filter(|_| new.scopes.contains(Scope::PublicApi))
@@ -312,7 +307,7 @@ async fn insert(
     key: &ApiKey,
     digest: KeyDigest,
     change: &Change,
-) -> Result<ApiKey, ServiceError> {
+) -> Result<ApiKey> {
     if let Some(organization) = key.organization_id {
         live_organization(tx, organization).await?;
     }
@@ -334,16 +329,10 @@ async fn save(
     after: &ApiKey,
     kind: EventKind,
     change: &Change,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     tx.save_api_key(after).await?;
-    let fields = ApiKey::changes(before, after);
-    tx.append_event(
-        after.organization_id,
-        kind,
-        Subject::ApiKey(after.id),
-        &fields,
-        change,
-    )
-    .await?;
+    let (subject, fields) = (Subject::ApiKey(after.id), ApiKey::changes(before, after));
+    tx.append_event(after.organization_id, kind, subject, &fields, change)
+        .await?;
     Ok(())
 }

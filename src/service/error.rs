@@ -13,10 +13,10 @@ pub enum ServiceError {
     #[error("invalid API key")]
     InvalidApiKey,
     /// The key may read here, but not change.
-    #[error("the API key lacks the scope directory.write")]
+    #[error("the key lacks the scope directory.write")]
     ScopeRequired,
     /// The key speaks for one organization, and this takes one that speaks for all.
-    #[error("this takes an API key that is bound to no organization")]
+    #[error("this takes a key that is bound to no organization")]
     DeploymentKeyRequired,
     /// No such thing in the caller's organization. Nothing changed.
     #[error(transparent)]
@@ -34,7 +34,7 @@ pub enum ServiceError {
     #[error("the member has changed in the meantime")]
     VersionMismatch,
     /// Too much is waiting. Nothing changed; try again soon.
-    #[error("too many requests")]
+    #[error("too many requests are waiting")]
     Overloaded,
     /// The organization, or all together, follow events as often as may be.
     #[error("too many watches of events are open")]
@@ -49,6 +49,9 @@ pub enum ServiceError {
     #[error("{0}")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+/// What was asked of the directory, or why it was not done.
+pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
 
 impl ServiceError {
     /// Whether the change may have been made nevertheless.

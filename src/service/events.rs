@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{Directory, Read, ServiceError, grant::Credential, watches::Place};
+use super::{Directory, Read, Result, ServiceError, grant::Credential, watches::Place};
 use crate::domain::{Event, EventQuery, Page, one_more};
 
 /// Most events to read from the log at once. Also the most that a slow watcher keeps in memory.
@@ -35,7 +35,7 @@ impl Directory {
     /// # Errors
     ///
     /// Only those of the storage.
-    pub async fn events(&self, grant: Read, mut query: EventQuery) -> Result<Page<Event>, ServiceError> {
+    pub async fn events(&self, grant: Read, mut query: EventQuery) -> Result<Page<Event>> {
         let limit = query.limit;
         query.limit = one_more(limit);
         let events = self.storage.events(Some(grant.organization), query).await?;
@@ -54,7 +54,7 @@ impl Directory {
         grant: Read,
         credential: Credential,
         after: i64,
-    ) -> Result<impl Stream<Item = Result<Watched, ServiceError>> + Send + use<>, ServiceError> {
+    ) -> Result<impl Stream<Item = Result<Watched>> + Send + use<>> {
         let place = self
             .watches
             .place(grant.organization, &credential, &self.storage)?;
@@ -100,7 +100,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn next(&mut self) -> Result<Watched, ServiceError> {
+    async fn next(&mut self) -> Result<Watched> {
         loop {
             if self.check_key_at <= Instant::now() {
                 self.grant = self.directory.grant_read(self.credential).await?;
@@ -127,7 +127,7 @@ impl Watcher {
         }
     }
 
-    async fn read(&mut self) -> Result<(), ServiceError> {
+    async fn read(&mut self) -> Result<()> {
         let query = EventQuery {
             after: self.after,
             limit: STEP,

@@ -1,6 +1,6 @@
 //! Who may do what: a key, once looked at, becomes a grant, and a use case takes the grant it needs.
 
-use super::{Directory, ServiceError};
+use super::{Directory, Result, ServiceError};
 use crate::domain::{Actor, ApiKey, KeyDigest, OrganizationId, Resource, Scope, Scopes};
 
 /// What a caller shows.
@@ -48,7 +48,7 @@ impl Caller {
     }
 
     /// That the key has a scope of the area.
-    pub(super) fn check(&self, area: Area) -> Result<(), ServiceError> {
+    pub(super) fn check(&self, area: Area) -> Result<()> {
         if area.allows(self.key.scopes) {
             Ok(())
         } else {
@@ -138,7 +138,7 @@ impl Admin {
     }
 
     /// That it is about this organization, or about all; otherwise there is no such organization for it.
-    pub(super) fn covers(&self, organization: OrganizationId) -> Result<(), ServiceError> {
+    pub(super) fn covers(&self, organization: OrganizationId) -> Result<()> {
         match self.organization {
             Some(own) if own != organization => Err(ServiceError::NotFound(Resource::Organization)),
             _ => Ok(()),
@@ -146,7 +146,7 @@ impl Admin {
     }
 
     /// That it is about all organizations.
-    pub(super) fn covers_all(&self) -> Result<(), ServiceError> {
+    pub(super) fn covers_all(&self) -> Result<()> {
         if self.organization.is_none() {
             Ok(())
         } else {
@@ -161,7 +161,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::InvalidApiKey`]: it is unknown, revoked or expired, or has no scope of the area.
-    pub async fn caller(&self, digest: KeyDigest, area: Area) -> Result<Caller, ServiceError> {
+    pub async fn caller(&self, digest: KeyDigest, area: Area) -> Result<Caller> {
         let now = self.clock.now();
         let key = self.storage.api_key_by_digest(digest).await?;
         let key = key
@@ -178,11 +178,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Organization`]: the one that was named is not there or not the key's.
-    pub async fn access_of(
-        &self,
-        caller: &Caller,
-        named: Option<OrganizationId>,
-    ) -> Result<Access, ServiceError> {
+    pub async fn access_of(&self, caller: &Caller, named: Option<OrganizationId>) -> Result<Access> {
         caller.check(Area::Directory)?;
         let organization = match caller.key.organization_id.or(named) {
             Some(_) => Some(self.organization_of(&caller.key, named).await?),
@@ -199,11 +195,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Organization`]: none was named, or it is not there or not the key's.
-    pub async fn grant_read_to(
-        &self,
-        caller: &Caller,
-        organization: Option<OrganizationId>,
-    ) -> Result<Read, ServiceError> {
+    pub async fn grant_read_to(&self, caller: &Caller, organization: Option<OrganizationId>) -> Result<Read> {
         caller.check(Area::Directory)?;
         Ok(Read {
             organization: self.organization_of(&caller.key, organization).await?,
@@ -215,7 +207,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::InvalidApiKey`], and as [`Self::grant_read_to`].
-    pub async fn grant_read(&self, credential: Credential) -> Result<Read, ServiceError> {
+    pub async fn grant_read(&self, credential: Credential) -> Result<Read> {
         let caller = self.caller(credential.key, Area::Directory).await?;
         self.grant_read_to(&caller, credential.organization).await
     }
@@ -229,7 +221,7 @@ impl Directory {
         &self,
         caller: &Caller,
         organization: Option<OrganizationId>,
-    ) -> Result<Write, ServiceError> {
+    ) -> Result<Write> {
         caller.check(Area::Directory)?;
         if !caller.may_write() {
             return Err(ServiceError::ScopeRequired);
@@ -245,7 +237,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::InvalidApiKey`].
-    pub fn grant_admin_to(&self, caller: &Caller) -> Result<Admin, ServiceError> {
+    pub fn grant_admin_to(&self, caller: &Caller) -> Result<Admin> {
         caller.check(Area::Admin)?;
         Ok(Admin {
             organization: caller.key.organization_id,
@@ -253,11 +245,7 @@ impl Directory {
         })
     }
 
-    async fn organization_of(
-        &self,
-        key: &ApiKey,
-        named: Option<OrganizationId>,
-    ) -> Result<OrganizationId, ServiceError> {
+    async fn organization_of(&self, key: &ApiKey, named: Option<OrganizationId>) -> Result<OrganizationId> {
         let missing = ServiceError::NotFound(Resource::Organization);
         match (key.organization_id, named) {
             // A live key's organization is live.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Directory, ServiceError,
+    Directory, Result,
     rules::{Rule, Transaction},
 };
 use crate::{
@@ -33,7 +33,7 @@ pub async fn write_once<I, T>(
     at: Timestamp,
     input: I,
     rule: Rule<I, T>,
-) -> Result<Idempotent<T>, ServiceError>
+) -> Result<Idempotent<T>>
 where
     I: Send + Sync + 'static,
     T: Send + Sync + 'static,
@@ -62,7 +62,7 @@ impl Directory {
     /// # Errors
     ///
     /// Only those of the storage. What was removed before stays removed.
-    pub async fn remove_old_responses(&self) -> Result<u64, ServiceError> {
+    pub async fn remove_old_responses(&self) -> Result<u64> {
         let mut all = 0;
         loop {
             let until = newest_expired(self.clock.now());
@@ -75,9 +75,9 @@ impl Directory {
             {
                 return Ok(all);
             }
-            let step = self.write(until, |tx, until| {
-                Box::pin(async move { Ok(tx.remove_responses(*until, STEP).await?) })
-            });
+            let step = self
+                .storage
+                .write(until, |tx, until| Box::pin(tx.remove_responses(*until, STEP)));
             all += step.await?;
             tokio::time::sleep(PAUSE).await;
         }
@@ -95,7 +95,7 @@ async fn replay(
     organization: Option<OrganizationId>,
     key: &IdempotencyKey,
     now: Timestamp,
-) -> Result<Option<Vec<u8>>, ServiceError> {
+) -> Result<Option<Vec<u8>>> {
     let kept = tx.kept_response(organization, key).await?;
     match kept.filter(|kept| kept.at > newest_expired(now)) {
         None => Ok(None),

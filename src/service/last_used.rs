@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ServiceError, rules::Rule};
+use super::{Result, ServiceError, rules::Rule};
 use crate::{
     domain::{ApiKey, ApiKeyId, Member, MemberId, OrganizationId, Timestamp},
     storage::Storage,
@@ -52,7 +52,7 @@ impl LastUsed {
 
     /// Writes down what waits. What can't be written at present waits on; what can't for another reason is dropped, and
     /// noted again by the next use.
-    pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<(), ServiceError> {
+    pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<()> {
         let seen = flush(&self.seen, storage, |tx, times| {
             Box::pin(async move {
                 for ((organization, member), at) in times {
@@ -79,7 +79,7 @@ async fn flush<K: Clone + Eq + Hash + Send + Sync + 'static>(
     waiting: &Mutex<HashMap<K, Timestamp>>,
     storage: &dyn Storage,
     write: Rule<Vec<(K, Timestamp)>, ()>,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     let times: Vec<_> = std::mem::take(&mut *lock(waiting)).into_iter().collect();
     let mut result = Ok(());
     for some in times.chunks(AT_ONCE) {

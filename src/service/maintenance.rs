@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 
 use tokio::time::interval;
 
-use super::{Directory, ServiceError, last_used::FLUSH_EVERY};
+use super::{Directory, Result, ServiceError, last_used::FLUSH_EVERY};
 use crate::domain::Actor;
 
 /// How often to look for members to erase.
@@ -63,7 +63,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`], or that it can't be known who is due. What was erased before stays erased.
-    pub async fn erase_due(&self) -> Result<usize, ServiceError> {
+    pub async fn erase_due(&self) -> Result<usize> {
         let mut erased = 0;
         let mut left = Left::default();
         loop {
@@ -100,7 +100,7 @@ impl Directory {
     /// # Errors
     ///
     /// The last one of the storage. What may work the next time waits on.
-    pub async fn write_last_used(&self) -> Result<(), ServiceError> {
+    pub async fn write_last_used(&self) -> Result<()> {
         self.last_used.flush(&*self.storage).await
     }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub use api_keys::{CreatedApiKey, Expiry};
-pub use error::ServiceError;
+pub use error::{Result, ServiceError};
 pub use events::Watched;
 pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
 pub use members::{Batch, ExportPlace, Exported, MemberPage};

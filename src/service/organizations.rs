@@ -1,11 +1,11 @@
 //! Organizations, for operators.
 
 use super::{
-    Admin, Directory, ServiceError,
+    Admin, Directory, Result,
     rules::{Transaction, live_organization, write_once},
 };
 use crate::domain::{
-    Change, EventKind, Idempotency, Idempotent, Organization, OrganizationId, OrganizationName,
+    Branding, Change, EventKind, Idempotency, Idempotent, Organization, OrganizationId, OrganizationName,
     OrganizationPatch, OrganizationRef, Page, PageRequest, Resource, Role, Slug, Subject, Team,
 };
 
@@ -17,7 +17,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::DeploymentKeyRequired`]. [`crate::domain::Conflict::Slug`]: a live organization has the slug.
+    /// [`crate::service::ServiceError::DeploymentKeyRequired`]. [`crate::domain::Conflict::Slug`]: a live organization has the slug.
     /// [`crate::domain::Precondition::IdempotencyKeyReused`].
     pub async fn create_organization(
         &self,
@@ -25,7 +25,7 @@ impl Directory {
         slug: Slug,
         name: OrganizationName,
         idempotency: Idempotency<Organization>,
-    ) -> Result<Idempotent<Organization>, ServiceError> {
+    ) -> Result<Idempotent<Organization>> {
         grant.covers_all()?;
         let change = self.change(grant.actor);
         let organization = Organization {
@@ -34,6 +34,7 @@ impl Directory {
             name,
             default_role: DEFAULT_ROLE,
             retention_days: None,
+            branding: Branding::default(),
             created_at: change.at,
             deleted_at: None,
         };
@@ -54,11 +55,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Organization`].
-    pub async fn organization(
-        &self,
-        grant: Admin,
-        organization: OrganizationRef,
-    ) -> Result<Organization, ServiceError> {
+    pub async fn organization(&self, grant: Admin, organization: OrganizationRef) -> Result<Organization> {
         let found = match organization {
             OrganizationRef::Id(id) => self.storage.organization(id).await?,
             OrganizationRef::Slug(slug) => self.storage.organization_by_slug(&slug).await?,
@@ -72,17 +69,11 @@ impl Directory {
     /// # Errors
     ///
     /// Only those of the storage.
-    pub async fn organizations(
-        &self,
-        grant: Admin,
-        page: PageRequest<Slug>,
-    ) -> Result<Page<Organization>, ServiceError> {
+    pub async fn organizations(&self, grant: Admin, page: PageRequest<Slug>) -> Result<Page<Organization>> {
         let limit = page.limit;
         let Some(own) = grant.organization else {
-            return Ok(Page::of(
-                self.storage.organizations(page.and_one_more()).await?,
-                limit,
-            ));
+            let all = self.storage.organizations(page.and_one_more());
+            return Ok(Page::of(all.await?, limit));
         };
         let own = self.storage.organization(own).await?;
         let is_on_page = |own: &Organization| page.after.as_ref().is_none_or(|after| own.slug > *after);
@@ -99,13 +90,14 @@ impl Directory {
         grant: Admin,
         organization: OrganizationId,
         patch: OrganizationPatch,
-    ) -> Result<Organization, ServiceError> {
+    ) -> Result<Organization> {
         grant.covers(organization)?;
         let input = (organization, patch, self.change(grant.actor));
-        self.write(input, |tx, (organization, patch, change)| {
-            Box::pin(update_organization(tx, *organization, patch, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, patch, change)| {
+                Box::pin(update_organization(tx, *organization, patch, change))
+            })
+            .await
     }
 
     /// Ends an organization: its keys are dead at once, its slug is free, its rows stay.
@@ -113,17 +105,14 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Organization`].
-    pub async fn delete_organization(
-        &self,
-        grant: Admin,
-        organization: OrganizationId,
-    ) -> Result<(), ServiceError> {
+    pub async fn delete_organization(&self, grant: Admin, organization: OrganizationId) -> Result<()> {
         grant.covers(organization)?;
         let input = (organization, self.change(grant.actor));
-        self.write(input, |tx, (organization, change)| {
-            Box::pin(delete_organization(tx, *organization, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, change)| {
+                Box::pin(delete_organization(tx, *organization, change))
+            })
+            .await
     }
 }
 
@@ -136,7 +125,7 @@ pub async fn create_organization(
     tx: &mut dyn Transaction,
     organization: &Organization,
     change: &Change,
-) -> Result<Organization, ServiceError> {
+) -> Result<Organization> {
     let id = organization.id;
     tx.insert_organization(organization).await?;
     let root = Team::root(tx.next_team_number(id).await?, change.at);
@@ -157,7 +146,7 @@ pub async fn update_organization(
     organization: OrganizationId,
     patch: &OrganizationPatch,
     change: &Change,
-) -> Result<Organization, ServiceError> {
+) -> Result<Organization> {
     let before = live_organization(tx, organization).await?;
     let after = patch.clone().apply(before.clone());
     save(tx, before, after, EventKind::OrganizationUpdated, change).await
@@ -172,7 +161,7 @@ pub async fn delete_organization(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     change: &Change,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     let before = live_organization(tx, organization).await?;
     let after = Organization {
         deleted_at: Some(change.at),
@@ -190,7 +179,7 @@ async fn save(
     after: Organization,
     kind: EventKind,
     change: &Change,
-) -> Result<Organization, ServiceError> {
+) -> Result<Organization> {
     let fields = Organization::changes(&before, &after);
     if !fields.is_empty() {
         tx.save_organization(&after).await?;

@@ -6,7 +6,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::{Directory, ServiceError};
+use super::Result;
 pub use super::{
     api_keys::{Successor, create_api_key, revoke_api_key, rotate_api_key},
     idempotency::write_once,
@@ -18,18 +18,7 @@ use crate::domain::{Organization, OrganizationId, Resource, Team, TeamNumber};
 pub use crate::storage::Transaction;
 
 /// A rule with what it is given.
-pub type Rule<I, T> = for<'t> fn(&'t mut dyn Transaction, &'t I) -> BoxFuture<'t, Result<T, ServiceError>>;
-
-impl Directory {
-    /// Makes a change by a rule and returns when it is on disk.
-    pub(super) async fn write<I, T>(&self, input: I, rule: Rule<I, T>) -> Result<T, ServiceError>
-    where
-        I: Send + Sync + 'static,
-        T: Send + 'static,
-    {
-        self.storage.write(input, rule).await
-    }
-}
+pub type Rule<I, T> = for<'t> fn(&'t mut dyn Transaction, &'t I) -> BoxFuture<'t, Result<T>>;
 
 /// A live organization.
 ///
@@ -39,7 +28,7 @@ impl Directory {
 pub(super) async fn live_organization(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
-) -> Result<Organization, ServiceError> {
+) -> Result<Organization> {
     let found = tx.stored_organization(organization).await?;
     let found = found.filter(|found| found.deleted_at.is_none());
     found.ok_or(Resource::Organization.into())
@@ -54,7 +43,7 @@ pub(super) async fn team(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     team: TeamNumber,
-) -> Result<Team, ServiceError> {
+) -> Result<Team> {
     let found = tx.stored_team(organization, team).await?;
     found.ok_or(Resource::Team.into())
 }

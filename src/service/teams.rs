@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Directory, Read, ServiceError, Write,
+    Directory, Read, Result, Write,
     rules::{Transaction, live_organization, team, write_once},
 };
 use crate::domain::{
@@ -24,7 +24,7 @@ impl Directory {
         slug: TeamSlug,
         name: TeamName,
         idempotency: Idempotency<Team>,
-    ) -> Result<Idempotent<Team>, ServiceError> {
+    ) -> Result<Idempotent<Team>> {
         let organization = grant.organization;
         let change = self.change(grant.actor);
         let (at, input) = (change.at, (organization, slug, name, change));
@@ -46,17 +46,13 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Team`].
-    pub async fn rename_team(
-        &self,
-        grant: Write,
-        number: TeamNumber,
-        name: TeamName,
-    ) -> Result<Team, ServiceError> {
+    pub async fn rename_team(&self, grant: Write, number: TeamNumber, name: TeamName) -> Result<Team> {
         let input = (grant.organization, number, name, self.change(grant.actor));
-        self.write(input, |tx, (organization, number, name, change)| {
-            Box::pin(rename_team(tx, *organization, *number, name, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, number, name, change)| {
+                Box::pin(rename_team(tx, *organization, *number, name, change))
+            })
+            .await
     }
 
     /// Removes a team. Its members leave it; those whose main team it was have the root team again. They change with
@@ -66,12 +62,13 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Team`]. [`Precondition::RootTeam`].
-    pub async fn delete_team(&self, grant: Write, number: TeamNumber) -> Result<(), ServiceError> {
+    pub async fn delete_team(&self, grant: Write, number: TeamNumber) -> Result<()> {
         let input = (grant.organization, number, self.change(grant.actor));
-        self.write(input, |tx, (organization, number, change)| {
-            Box::pin(delete_team(tx, *organization, *number, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, number, change)| {
+                Box::pin(delete_team(tx, *organization, *number, change))
+            })
+            .await
     }
 
     /// One team.
@@ -79,7 +76,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Team`].
-    pub async fn team(&self, grant: Read, number: TeamNumber) -> Result<Team, ServiceError> {
+    pub async fn team(&self, grant: Read, number: TeamNumber) -> Result<Team> {
         let page = PageRequest {
             after: Some(TeamNumber(number.0.saturating_sub(1))),
             limit: 1,
@@ -95,18 +92,10 @@ impl Directory {
     /// # Errors
     ///
     /// Only those of the storage.
-    pub async fn teams(
-        &self,
-        grant: Read,
-        page: PageRequest<TeamNumber>,
-    ) -> Result<Page<Team>, ServiceError> {
+    pub async fn teams(&self, grant: Read, page: PageRequest<TeamNumber>) -> Result<Page<Team>> {
         let limit = page.limit;
-        Ok(Page::of(
-            self.storage
-                .teams(grant.organization, page.and_one_more())
-                .await?,
-            limit,
-        ))
+        let teams = self.storage.teams(grant.organization, page.and_one_more());
+        Ok(Page::of(teams.await?, limit))
     }
 
     /// Replaces the set of a team's live members and returns how many came in and went out. Each of them changes: its
@@ -120,13 +109,14 @@ impl Directory {
         grant: Write,
         number: TeamNumber,
         members: Vec<MemberId>,
-    ) -> Result<(usize, usize), ServiceError> {
+    ) -> Result<(usize, usize)> {
         let members: BTreeSet<_> = members.into_iter().collect();
         let input = (grant.organization, number, members, self.change(grant.actor));
-        self.write(input, |tx, (organization, number, members, change)| {
-            Box::pin(set_team_members(tx, *organization, *number, members, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, number, members, change)| {
+                Box::pin(set_team_members(tx, *organization, *number, members, change))
+            })
+            .await
     }
 }
 
@@ -141,7 +131,7 @@ pub async fn create_team(
     slug: &TeamSlug,
     name: &TeamName,
     change: &Change,
-) -> Result<Team, ServiceError> {
+) -> Result<Team> {
     live_organization(tx, organization).await?;
     let team = Team {
         number: tx.next_team_number(organization).await?,
@@ -150,15 +140,9 @@ pub async fn create_team(
         created_at: change.at,
     };
     tx.insert_team(organization, &team).await?;
-    event(
-        tx,
-        organization,
-        EventKind::TeamCreated,
-        &team,
-        &["key", "name"],
-        change,
-    )
-    .await?;
+    let (kind, subject) = (EventKind::TeamCreated, Subject::Team(team.number));
+    tx.append_event(Some(organization), kind, subject, &["key", "name"], change)
+        .await?;
     Ok(team)
 }
 
@@ -173,7 +157,7 @@ pub async fn rename_team(
     number: TeamNumber,
     name: &TeamName,
     change: &Change,
-) -> Result<Team, ServiceError> {
+) -> Result<Team> {
     let before = team(tx, organization, number).await?;
     if before.name == *name {
         return Ok(before);
@@ -183,15 +167,9 @@ pub async fn rename_team(
         ..before
     };
     tx.save_team(organization, &after).await?;
-    event(
-        tx,
-        organization,
-        EventKind::TeamRenamed,
-        &after,
-        &["name"],
-        change,
-    )
-    .await?;
+    let (kind, subject) = (EventKind::TeamRenamed, Subject::Team(after.number));
+    tx.append_event(Some(organization), kind, subject, &["name"], change)
+        .await?;
     Ok(after)
 }
 
@@ -205,8 +183,8 @@ pub async fn delete_team(
     organization: OrganizationId,
     number: TeamNumber,
     change: &Change,
-) -> Result<(), ServiceError> {
-    let deleted = team(tx, organization, number).await?;
+) -> Result<()> {
+    team(tx, organization, number).await?;
     if number == TeamNumber::ROOT {
         return Err(Precondition::RootTeam.into());
     }
@@ -216,7 +194,9 @@ pub async fn delete_team(
         .replace_primary_team(organization, number, TeamNumber::ROOT)
         .await?;
     tx.remove_team(organization, number).await?;
-    event(tx, organization, EventKind::TeamDeleted, &deleted, &[], change).await?;
+    let (kind, subject) = (EventKind::TeamDeleted, Subject::Team(number));
+    tx.append_event(Some(organization), kind, subject, &[], change)
+        .await?;
     let (inside, main) = (set(members), set(main));
     let changed: [(_, &[_]); 3] = [
         (&inside & &main, &["teams", "primary_team"]),
@@ -240,7 +220,7 @@ pub async fn set_team_members(
     number: TeamNumber,
     members: &BTreeSet<MemberId>,
     change: &Change,
-) -> Result<(usize, usize), ServiceError> {
+) -> Result<(usize, usize)> {
     team(tx, organization, number).await?;
     let ids: Vec<_> = members.iter().copied().collect();
     let wanted = set(tx.live_numbers(organization, &ids).await?);
@@ -266,29 +246,10 @@ async fn touch(
     members: BTreeSet<MemberNumber>,
     fields: &[&'static str],
     change: &Change,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     let members: Vec<_> = members.into_iter().collect();
     if !members.is_empty() {
         tx.touch_members(organization, &members, fields, change).await?;
     }
-    Ok(())
-}
-
-async fn event(
-    tx: &mut dyn Transaction,
-    organization: OrganizationId,
-    kind: EventKind,
-    team: &Team,
-    fields: &[&'static str],
-    change: &Change,
-) -> Result<(), ServiceError> {
-    tx.append_event(
-        Some(organization),
-        kind,
-        Subject::Team(team.number),
-        fields,
-        change,
-    )
-    .await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The published contract: an integrator and the end users of its own organization. Staff who are nothing else are not
 //! there.
 
-use super::{Directory, ServiceError};
+use super::{Directory, Result, ServiceError};
 use crate::{
     domain::{
         Actor, ApiKey, KeyDigest, MemberLookup, Organization, OrganizationId, PublicMember, Resource, Scope,
@@ -23,11 +23,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::InvalidApiKey`], [`Resource::User`].
-    pub async fn retrieve_user(
-        &self,
-        key: KeyDigest,
-        lookup: MemberLookup,
-    ) -> Result<PublicMember, ServiceError> {
+    pub async fn retrieve_user(&self, key: KeyDigest, lookup: MemberLookup) -> Result<PublicMember> {
         let KeyAndMember { key, member } = self.storage.key_and_member(key, lookup).await?;
         self.authorize(key)?;
         member.ok_or(Resource::User.into())
@@ -39,7 +35,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::InvalidApiKey`], [`Resource::User`].
-    pub async fn delete_user(&self, key: KeyDigest, user: UserId) -> Result<(), ServiceError> {
+    pub async fn delete_user(&self, key: KeyDigest, user: UserId) -> Result<()> {
         let (key, organization) = self.public_api_key(key).await?;
         let change = self.change(Actor::ApiKey(key.id));
         if self.storage.revoke_user(organization, user, change).await? {
@@ -54,7 +50,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::InvalidApiKey`].
-    pub async fn ping(&self, key: KeyDigest) -> Result<Ping, ServiceError> {
+    pub async fn ping(&self, key: KeyDigest) -> Result<Ping> {
         let (_, organization) = self.public_api_key(key).await?;
         let organization = self.storage.organization(organization).await?;
         // It was deleted this moment, and the key with it.
@@ -70,19 +66,19 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::InvalidApiKey`].
-    pub async fn check_public_key(&self, key: KeyDigest) -> Result<(), ServiceError> {
+    pub async fn check_public_key(&self, key: KeyDigest) -> Result<()> {
         self.public_api_key(key).await?;
         Ok(())
     }
 
-    async fn public_api_key(&self, key: KeyDigest) -> Result<(ApiKey, OrganizationId), ServiceError> {
+    async fn public_api_key(&self, key: KeyDigest) -> Result<(ApiKey, OrganizationId)> {
         let key = self.storage.api_key_by_digest(key).await?;
         self.authorize(key)
     }
 
     /// The key and its organization, if it opens the public API now. One that does not answers like one that is
     /// unknown.
-    fn authorize(&self, key: Option<ApiKey>) -> Result<(ApiKey, OrganizationId), ServiceError> {
+    fn authorize(&self, key: Option<ApiKey>) -> Result<(ApiKey, OrganizationId)> {
         let now = self.clock.now();
         let key = key.filter(|key| key.is_active(now) && key.scopes.contains(Scope::PublicApi));
         let key = key.ok_or(ServiceError::InvalidApiKey)?;

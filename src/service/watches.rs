@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{ServiceError, grant::Credential};
+use super::{Result, ServiceError, grant::Credential};
 use crate::{
     domain::{KeyDigest, OrganizationId},
     storage::{Storage, StoreError},
@@ -100,7 +100,7 @@ impl Watches {
         organization: OrganizationId,
         credential: &Credential,
         storage: &Arc<dyn Storage>,
-    ) -> Result<Place, ServiceError> {
+    ) -> Result<Place> {
         let WatchLimits {
             total,
             organization: each,

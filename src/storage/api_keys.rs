@@ -2,29 +2,25 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::Result;
 use crate::domain::{ApiKey, ApiKeyId, KeyDigest, OrganizationId, PageRequest, Timestamp};
 
 /// Reads of API keys. Where the organization is None, keys that are bound to none.
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
     /// One key, dead or alive.
-    async fn api_key(
-        &self,
-        organization: Option<OrganizationId>,
-        key: ApiKeyId,
-    ) -> Result<Option<ApiKey>, StoreError>;
+    async fn api_key(&self, organization: Option<OrganizationId>, key: ApiKeyId) -> Result<Option<ApiKey>>;
 
     /// Keys in the order they were made, dead ones too.
     async fn api_keys(
         &self,
         organization: Option<OrganizationId>,
         page: PageRequest<ApiKeyId>,
-    ) -> Result<Vec<ApiKey>, StoreError>;
+    ) -> Result<Vec<ApiKey>>;
 
     /// The key with this digest, dead or alive; a key of a deleted organization is revoked. It takes no organization,
     /// because it is what tells whose key it is.
-    async fn api_key_by_digest(&self, digest: KeyDigest) -> Result<Option<ApiKey>, StoreError>;
+    async fn api_key_by_digest(&self, digest: KeyDigest) -> Result<Option<ApiKey>>;
 }
 
 /// Changes of API keys. Where the organization is None, of keys that are bound to none.
@@ -35,30 +31,23 @@ pub trait ApiKeyWrites {
         &mut self,
         organization: Option<OrganizationId>,
         key: ApiKeyId,
-    ) -> Result<Option<ApiKey>, StoreError>;
+    ) -> Result<Option<ApiKey>>;
 
     /// The key with the scope `public_api` that is neither revoked nor superseded. It may have expired.
-    async fn current_public_key(
-        &mut self,
-        organization: OrganizationId,
-    ) -> Result<Option<ApiKey>, StoreError>;
+    async fn current_public_key(&mut self, organization: OrganizationId) -> Result<Option<ApiKey>>;
 
     /// Adds a key to its organization.
     ///
     /// # Errors
     ///
     /// [`crate::domain::Conflict::PublicKey`]: the organization would have two current ones.
-    async fn insert_api_key(&mut self, key: &ApiKey, digest: KeyDigest) -> Result<(), StoreError>;
+    async fn insert_api_key(&mut self, key: &ApiKey, digest: KeyDigest) -> Result<()>;
 
     /// Replaces the times of a key's end.
-    async fn save_api_key(&mut self, key: &ApiKey) -> Result<(), StoreError>;
+    async fn save_api_key(&mut self, key: &ApiKey) -> Result<()>;
 
     /// Revokes every key of an organization that is not revoked.
-    async fn revoke_api_keys(
-        &mut self,
-        organization: OrganizationId,
-        at: Timestamp,
-    ) -> Result<(), StoreError>;
+    async fn revoke_api_keys(&mut self, organization: OrganizationId, at: Timestamp) -> Result<()>;
 
     /// Notes that a key was used, unless it was used later. A key that is gone is passed over.
     async fn record_key_use(
@@ -66,5 +55,5 @@ pub trait ApiKeyWrites {
         organization: Option<OrganizationId>,
         key: ApiKeyId,
         at: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<()>;
 }

@@ -38,6 +38,9 @@ pub enum StoreError {
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// What was asked of the storage, or why it was not done.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// Why a database was not opened. For the operator.
 #[derive(Debug, Error)]
 pub enum OpenError {

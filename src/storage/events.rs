@@ -3,24 +3,17 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::StoreError;
+use super::Result;
 use crate::domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject};
 
 /// Reads of the event log.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// A page of the organization's events, in the order asked for; None for those of the deployment.
-    async fn events(
-        &self,
-        organization: Option<OrganizationId>,
-        query: EventQuery,
-    ) -> Result<Vec<Event>, StoreError>;
+    async fn events(&self, organization: Option<OrganizationId>, query: EventQuery) -> Result<Vec<Event>>;
 
     /// The sequence number of each organization's last event; 0 where there is none.
-    async fn heads(
-        &self,
-        organizations: Vec<OrganizationId>,
-    ) -> Result<Vec<(OrganizationId, i64)>, StoreError>;
+    async fn heads(&self, organizations: Vec<OrganizationId>) -> Result<Vec<(OrganizationId, i64)>>;
 
     /// Changes after every commit of this process that may have written events. What other processes write is not told:
     /// who follows the log looks from time to time as well.
@@ -39,7 +32,7 @@ pub trait EventWrites {
         subject: Subject,
         fields: &[&'static str],
         change: &Change,
-    ) -> Result<i64, StoreError>;
+    ) -> Result<i64>;
 
     /// The sequence number of the last event of this kind about a member; 0 where there is none.
     async fn last_event(
@@ -47,5 +40,5 @@ pub trait EventWrites {
         organization: OrganizationId,
         kind: EventKind,
         member: &Member,
-    ) -> Result<i64, StoreError>;
+    ) -> Result<i64>;
 }

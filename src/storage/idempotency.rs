@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::Result;
 use crate::domain::{IdempotencyKey, KeptResponse, OrganizationId, Timestamp};
 
 /// Reads of kept responses.
 #[async_trait]
 pub trait IdempotencyStore: Send + Sync {
     /// When the oldest one was given, of all organizations.
-    async fn oldest_response(&self) -> Result<Option<Timestamp>, StoreError>;
+    async fn oldest_response(&self) -> Result<Option<Timestamp>>;
 }
 
 /// Changes of kept responses. Where the organization is None, those to requests about what belongs to none.
@@ -20,7 +20,7 @@ pub trait IdempotencyWrites {
         &mut self,
         organization: Option<OrganizationId>,
         key: &IdempotencyKey,
-    ) -> Result<Option<KeptResponse>, StoreError>;
+    ) -> Result<Option<KeptResponse>>;
 
     /// Keeps a response in the place of what is kept for the key.
     async fn keep_response(
@@ -29,13 +29,13 @@ pub trait IdempotencyWrites {
         key: &IdempotencyKey,
         response: &[u8],
         at: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<()>;
 
     /// Empties every response of an organization that has this text in it, with the digest of its request: who knows a
     /// person could find out by it that the request was about them. Reads all of the organization's kept responses.
-    async fn erase_responses(&mut self, organization: OrganizationId, text: &str) -> Result<(), StoreError>;
+    async fn erase_responses(&mut self, organization: OrganizationId, text: &str) -> Result<()>;
 
     /// Removes responses of this moment and before, of all organizations, the oldest first and at most `limit`, and
     /// returns how many.
-    async fn remove_responses(&mut self, until: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    async fn remove_responses(&mut self, until: Timestamp, limit: u32) -> Result<u64>;
 }

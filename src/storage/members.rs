@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::Result;
 use crate::domain::{
-    ApiKey, Association, Change, Email, HeldAddress, KeyDigest, Member, MemberFilter, MemberId, MemberLookup,
-    MemberNumber, MemberQuery, MemberRef, OrganizationId, PageRequest, PublicMember, Timestamp, UserId,
+    ApiKey, Association, Change, Email, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
+    MemberQuery, MemberRef, OrganizationId, PageRequest, PublicMember, Timestamp, UserId,
 };
 
 /// What one look-up of the hot path found.
@@ -38,39 +38,24 @@ pub struct LiveLink {
 pub trait MemberStore: Send + Sync {
     /// The key and, in the key's own organization and no other, the live end user: both in one step, because every
     /// integrator's `retrieve` needs both. Staff who are nothing else are not found. Whether the key may be used is for the caller to decide.
-    async fn key_and_member(
-        &self,
-        digest: KeyDigest,
-        lookup: MemberLookup,
-    ) -> Result<KeyAndMember, StoreError>;
+    async fn key_and_member(&self, digest: KeyDigest, lookup: MemberLookup) -> Result<KeyAndMember>;
 
     /// The member that a reference names. Revoked ones too, where it can name them.
-    async fn member(
-        &self,
-        organization: OrganizationId,
-        member: &MemberRef,
-    ) -> Result<Option<Member>, StoreError>;
+    async fn member(&self, organization: OrganizationId, member: &MemberRef) -> Result<Option<Member>>;
 
     /// Those of these members that there are, revoked ones too, in any order.
-    async fn members_by_id(
-        &self,
-        organization: OrganizationId,
-        ids: &[MemberId],
-    ) -> Result<Vec<Member>, StoreError>;
+    async fn members_by_id(&self, organization: OrganizationId, ids: &[MemberId]) -> Result<Vec<Member>>;
 
     /// One page of live members.
-    async fn members(
-        &self,
-        organization: OrganizationId,
-        query: MemberQuery,
-    ) -> Result<Vec<Member>, StoreError>;
+    async fn members(&self, organization: OrganizationId, query: MemberQuery) -> Result<Vec<Member>>;
 
-    /// One page of live members and how many there are on all pages, both of the same moment.
+    /// One page of live members and how many there are on all pages, both of the same moment. Counting all, or those of some
+    /// roles, is cheap however many there are.
     async fn members_counted(
         &self,
         organization: OrganizationId,
         query: MemberQuery,
-    ) -> Result<(Vec<Member>, u64), StoreError>;
+    ) -> Result<(Vec<Member>, u64)>;
 
     /// One page of the members who were revoked at this moment or later and are not erased, the last first; of one moment,
     /// the one with the higher number.
@@ -79,24 +64,11 @@ pub trait MemberStore: Send + Sync {
         organization: OrganizationId,
         from: Timestamp,
         page: PageRequest<(Timestamp, MemberNumber)>,
-    ) -> Result<Vec<Member>, StoreError>;
-
-    /// How many live members the filter lets through. Counting all, or those of some roles, is cheap however many there
-    /// are.
-    async fn count_members(
-        &self,
-        organization: OrganizationId,
-        filter: MemberFilter,
-    ) -> Result<u64, StoreError>;
+    ) -> Result<Vec<Member>>;
 
     /// An integrator's `delete`: revokes the live link of an end user for good. Staff only cease to be end users; link and
     /// role stay, and the event says that `portal_role` has changed. False: no live end user here.
-    async fn revoke_user(
-        &self,
-        organization: OrganizationId,
-        user: UserId,
-        change: Change,
-    ) -> Result<bool, StoreError>;
+    async fn revoke_user(&self, organization: OrganizationId, user: UserId, change: Change) -> Result<bool>;
 
     /// A page of the user's links to this organization, in the order of their numbers, revoked ones too.
     async fn links_of_user(
@@ -104,7 +76,7 @@ pub trait MemberStore: Send + Sync {
         organization: OrganizationId,
         user: UserId,
         page: PageRequest<MemberNumber>,
-    ) -> Result<Vec<Member>, StoreError>;
+    ) -> Result<Vec<Member>>;
 
     /// A page of the addresses that these links have or had, in the order of the links' numbers and of their versions.
     async fn addresses_of_user(
@@ -112,15 +84,11 @@ pub trait MemberStore: Send + Sync {
         organization: OrganizationId,
         user: UserId,
         page: PageRequest<(MemberNumber, i64)>,
-    ) -> Result<Vec<HeldAddress>, StoreError>;
+    ) -> Result<Vec<HeldAddress>>;
 
     /// The user's live links, in the order of the organizations' slugs; only that to `only`, if it is given. The user
     /// comes first here because that is the question: where does this person belong?
-    async fn associations(
-        &self,
-        user: UserId,
-        only: Option<OrganizationId>,
-    ) -> Result<Vec<Association>, StoreError>;
+    async fn associations(&self, user: UserId, only: Option<OrganizationId>) -> Result<Vec<Association>>;
 
     /// Members whose retention time has passed and who are not erased yet, of all organizations. With an organization, all
     /// its members end. In an order of which only erased ones drop out, and without the first `skip`. For the retention
@@ -130,7 +98,7 @@ pub trait MemberStore: Send + Sync {
         now: Timestamp,
         limit: u32,
         skip: u32,
-    ) -> Result<Vec<(OrganizationId, MemberId)>, StoreError>;
+    ) -> Result<Vec<(OrganizationId, MemberId)>>;
 }
 
 /// Changes of members, and of the users behind them.
@@ -141,35 +109,27 @@ pub trait MemberWrites {
         &mut self,
         organization: OrganizationId,
         member: &MemberRef,
-    ) -> Result<Option<Member>, StoreError>;
+    ) -> Result<Option<Member>>;
 
     /// The numbers of those of these members who are live.
     async fn live_numbers(
         &mut self,
         organization: OrganizationId,
         members: &[MemberId],
-    ) -> Result<Vec<MemberNumber>, StoreError>;
+    ) -> Result<Vec<MemberNumber>>;
 
     /// Whether an enabled owner is live besides this member.
-    async fn has_other_owner(
-        &mut self,
-        organization: OrganizationId,
-        besides: MemberNumber,
-    ) -> Result<bool, StoreError>;
+    async fn has_other_owner(&mut self, organization: OrganizationId, besides: MemberNumber) -> Result<bool>;
 
     /// A number that no member of the organization has had, in ascending order.
-    async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber, StoreError>;
+    async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber>;
 
-    /// Adds a live member, its teams included.
+    /// Adds a live member, its teams included, and its user if there is none of this id.
     ///
     /// # Errors
     ///
     /// [`crate::domain::Conflict::Member`]: a live member has the user, the address or the external id.
-    async fn insert_member(
-        &mut self,
-        organization: OrganizationId,
-        member: &Member,
-    ) -> Result<(), StoreError>;
+    async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()>;
 
     /// Replaces a member by what it is after a change, its teams included. Who it is does not change: its id, its number,
     /// its user, and when it was linked.
@@ -182,7 +142,7 @@ pub trait MemberWrites {
         organization: OrganizationId,
         before: &Member,
         after: &Member,
-    ) -> Result<(), StoreError>;
+    ) -> Result<()>;
 
     /// Says of many members that they have changed in these fields: their versions grow, each with an event
     /// `member.updated`, in the order of their numbers.
@@ -192,7 +152,7 @@ pub trait MemberWrites {
         members: &[MemberNumber],
         fields: &[&'static str],
         change: &Change,
-    ) -> Result<(), StoreError>;
+    ) -> Result<()>;
 
     /// Notes that a live member was seen, unless it was seen later. It leaves the version. A member that is gone is passed
     /// over.
@@ -201,31 +161,28 @@ pub trait MemberWrites {
         organization: OrganizationId,
         member: MemberId,
         at: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<()>;
 
     /// Whether there is such a user.
-    async fn user_exists(&mut self, user: UserId) -> Result<bool, StoreError>;
-
-    /// Adds a user.
-    async fn insert_user(&mut self, user: UserId, at: Timestamp) -> Result<(), StoreError>;
+    async fn user_exists(&mut self, user: UserId) -> Result<bool>;
 
     /// Who has an address, and who had it. It takes no organization, because it tells nothing but users.
-    async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders, StoreError>;
+    async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders>;
 
     /// The live links of a user to live organizations.
-    async fn live_links(&mut self, user: UserId) -> Result<Vec<LiveLink>, StoreError>;
+    async fn live_links(&mut self, user: UserId) -> Result<Vec<LiveLink>>;
 
     /// Keeps an address that a member has given up.
     async fn keep_former_address(
         &mut self,
         organization: OrganizationId,
         address: &HeldAddress,
-    ) -> Result<(), StoreError>;
+    ) -> Result<()>;
 
     /// Removes the addresses that a member had before.
     async fn remove_former_addresses(
         &mut self,
         organization: OrganizationId,
         member: MemberNumber,
-    ) -> Result<(), StoreError>;
+    ) -> Result<()>;
 }

@@ -11,9 +11,11 @@
 //! in [`connect`], a line in the conformance suite.
 
 mod api_keys;
+mod credentials;
 mod error;
 mod events;
 mod idempotency;
+mod mails;
 mod members;
 mod organizations;
 pub mod sqlite;
@@ -29,9 +31,11 @@ use tokio::sync::watch;
 use crate::domain::Condition;
 
 pub use api_keys::{ApiKeyStore, ApiKeyWrites};
-pub use error::{OpenError, StoreError};
+pub use credentials::{CredentialStore, CredentialWrites, TokenHolder};
+pub use error::{OpenError, Result, StoreError};
 pub use events::{EventLog, EventWrites};
 pub use idempotency::{IdempotencyStore, IdempotencyWrites};
+pub use mails::{DueMail, MailStore, MailWrites};
 pub use members::{AddressHolders, KeyAndMember, LiveLink, MemberStore, MemberWrites};
 pub use organizations::{OrganizationStore, OrganizationWrites};
 pub use teams::{TeamStore, TeamWrites};
@@ -40,7 +44,14 @@ pub use transaction::{Rule, Transaction, Verdict, Work};
 /// All of it. What a server or a command works on.
 #[async_trait]
 pub trait Storage:
-    OrganizationStore + ApiKeyStore + MemberStore + TeamStore + EventLog + IdempotencyStore
+    OrganizationStore
+    + ApiKeyStore
+    + MemberStore
+    + TeamStore
+    + EventLog
+    + IdempotencyStore
+    + CredentialStore
+    + MailStore
 {
     /// Runs the work in a transaction of its own and commits it if the work says so. It may run more than once: only what
     /// its last run did has happened. `write` is the way to call it with a rule.
@@ -49,7 +60,7 @@ pub trait Storage:
     ///
     /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`], [`StoreError::Closed`]:
     /// it was not committed, or may not have been.
-    async fn transact(&self, work: Box<dyn Work>) -> Result<(), StoreError>;
+    async fn transact(&self, work: Box<dyn Work>) -> Result<()>;
 
     /// Removes what the engine keeps of earlier values of rows that were erased. As far as it can now; it goes on by
     /// itself.
@@ -60,7 +71,7 @@ pub trait Storage:
     /// # Errors
     ///
     /// [`StoreError::LogInUse`]: it was done, but traces are left.
-    async fn compact(&self) -> Result<(), StoreError>;
+    async fn compact(&self) -> Result<()>;
 
     /// What does not work at present. Changes when that does.
     fn condition(&self) -> watch::Receiver<Condition>;

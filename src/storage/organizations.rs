@@ -2,20 +2,20 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::Result;
 use crate::domain::{Organization, OrganizationId, PageRequest, Slug};
 
 /// Reads of organizations.
 #[async_trait]
 pub trait OrganizationStore: Send + Sync {
     /// The live organization with this id.
-    async fn organization(&self, organization: OrganizationId) -> Result<Option<Organization>, StoreError>;
+    async fn organization(&self, organization: OrganizationId) -> Result<Option<Organization>>;
 
     /// The live organization with this slug.
-    async fn organization_by_slug(&self, slug: &Slug) -> Result<Option<Organization>, StoreError>;
+    async fn organization_by_slug(&self, slug: &Slug) -> Result<Option<Organization>>;
 
     /// Live organizations in the order of their slugs.
-    async fn organizations(&self, page: PageRequest<Slug>) -> Result<Vec<Organization>, StoreError>;
+    async fn organizations(&self, page: PageRequest<Slug>) -> Result<Vec<Organization>>;
 }
 
 /// Changes of organizations.
@@ -23,22 +23,19 @@ pub trait OrganizationStore: Send + Sync {
 pub trait OrganizationWrites {
     /// The organization with this id, deleted ones too. Where engines let transactions run side by side, it and its
     /// members are this one's until the end.
-    async fn stored_organization(
-        &mut self,
-        organization: OrganizationId,
-    ) -> Result<Option<Organization>, StoreError>;
+    async fn stored_organization(&mut self, organization: OrganizationId) -> Result<Option<Organization>>;
 
     /// Adds an organization, with counters that begin at 0.
     ///
     /// # Errors
     ///
     /// [`crate::domain::Conflict::Slug`]: a live organization has the slug.
-    async fn insert_organization(&mut self, organization: &Organization) -> Result<(), StoreError>;
+    async fn insert_organization(&mut self, organization: &Organization) -> Result<()>;
 
     /// Replaces all but the id and the time when it was made.
     ///
     /// # Errors
     ///
     /// As [`Self::insert_organization`].
-    async fn save_organization(&mut self, organization: &Organization) -> Result<(), StoreError>;
+    async fn save_organization(&mut self, organization: &Organization) -> Result<()>;
 }

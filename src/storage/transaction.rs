@@ -6,19 +6,35 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use super::{
-    ApiKeyWrites, EventWrites, IdempotencyWrites, MemberWrites, OrganizationWrites, Storage, StoreError,
-    TeamWrites,
+    ApiKeyWrites, CredentialWrites, EventWrites, IdempotencyWrites, MailWrites, MemberWrites,
+    OrganizationWrites, Storage, StoreError, TeamWrites,
 };
 
 /// What rules are made of: small reads and writes inside one transaction. Each sees what those before it wrote. A rule that
 /// got an error of one of them fails: an engine may have lost the transaction.
 pub trait Transaction:
-    OrganizationWrites + ApiKeyWrites + MemberWrites + TeamWrites + EventWrites + IdempotencyWrites + Send
+    OrganizationWrites
+    + ApiKeyWrites
+    + MemberWrites
+    + TeamWrites
+    + EventWrites
+    + IdempotencyWrites
+    + CredentialWrites
+    + MailWrites
+    + Send
 {
 }
 
 impl<T> Transaction for T where
-    T: OrganizationWrites + ApiKeyWrites + MemberWrites + TeamWrites + EventWrites + IdempotencyWrites + Send
+    T: OrganizationWrites
+        + ApiKeyWrites
+        + MemberWrites
+        + TeamWrites
+        + EventWrites
+        + IdempotencyWrites
+        + CredentialWrites
+        + MailWrites
+        + Send
 {
 }
 

@@ -7,13 +7,14 @@ use uuid::Uuid;
 
 use crate::domain::{
     Actor, ApiKeyId, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
-    ExternalId, Locale, MemberId, MemberNumber, OrganizationId, OrganizationName, PortalRole, Role, Scopes,
-    Slug, Source, TeamName, TeamNumber, TeamSlug, Timestamp, UserId,
+    ExternalId, FamilyName, GivenName, KeyDigest, Locale, LogoUrl, MailError, MailId, MailKind, MemberId,
+    MemberNumber, OrganizationId, OrganizationName, PasswordHash, PortalRole, Role, Scopes, Slug, Source,
+    TeamName, TeamNumber, TeamSlug, Timestamp, TokenKind, UserId,
 };
 
-/// Stores a type as another: how it is written, and how it is read.
+/// Stores types as another: how they are written, and how they are read.
 macro_rules! stored {
-    ($($type:ident as $raw:ty: $write:expr, $read:expr;)+) => {$(
+    ($([$($type:ident)+] as $raw:ty: $write:expr, $read:expr;)+) => {$($(
         impl<DB: Database> Type<DB> for $type
         where
             $raw: Type<DB>,
@@ -46,42 +47,20 @@ macro_rules! stored {
                 read(<$raw>::decode(value)?)
             }
         }
-    )+};
+    )+)+};
 }
 
-macro_rules! ids {
-    ($($type:ident)+) => {
-        stored! { $($type as Uuid: |id| *id.as_uuid(), |uuid| Ok(Self::from_uuid(uuid));)+ }
-    };
-}
-
-macro_rules! numbers {
-    ($($type:ident)+) => {
-        stored! { $($type as i64: |number| number.0, |number| Ok(Self(number));)+ }
-    };
-}
-
-macro_rules! texts {
-    ($($type:ident)+) => {
-        stored! { $($type as String: |text| text.as_str().to_owned(), |text| Ok(Self::new(text)?);)+ }
-    };
-}
-
-macro_rules! names {
-    ($($type:ident)+) => {
-        stored! { $($type as String: ToString::to_string, |text| Ok(text.parse()?);)+ }
-    };
-}
-
-ids! { ApiKeyId MemberId OrganizationId UserId }
-numbers! { MemberNumber TeamNumber }
-names! { Actor AuthMethod EventKind Role Scopes }
-texts! {
-    AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId Locale OrganizationName PortalRole Slug Source
-    TeamName TeamSlug
-}
 stored! {
-    Timestamp as i64: |time| time.as_millis(), |millis| Ok(Self::from_millis(millis));
+    [ApiKeyId MailId MemberId OrganizationId UserId] as Uuid: |id| *id.as_uuid(), |uuid| Ok(Self::from_uuid(uuid));
+    [MemberNumber TeamNumber] as i64: |number| number.0, |number| Ok(Self(number));
+    [Timestamp] as i64: |time| time.as_millis(), |millis| Ok(Self::from_millis(millis));
+    [Actor AuthMethod EventKind MailKind Role Scopes TokenKind] as String: ToString::to_string, |name| Ok(name.parse()?);
+    [KeyDigest] as Vec<u8>: |digest| digest.as_bytes().to_vec(), |bytes| Ok(Self::from_bytes(bytes.as_slice().try_into()?));
+    [PasswordHash] as String: |hash| hash.as_str().to_owned(), |text| Ok(Self::new(text));
+    [
+        AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId FamilyName GivenName Locale LogoUrl MailError OrganizationName PortalRole Slug Source
+        TeamName TeamSlug
+    ] as String: |text| text.as_str().to_owned(), |text| Ok(Self::new(text)?);
 }
 
 /// The organization column of a key, an event or a kept response: the nil UUID for what belongs to no organization.

@@ -17,7 +17,7 @@ use userbridge::{
 };
 
 use crate::support::{
-    CLOCK, Form, RANDOM, Tenant, TestApp, database, first,
+    CLOCK, Count as _, Form, RANDOM, Tenant, TestApp, database, first,
     process::{Process, Serve, USERBRIDGE, command, serve, userbridge},
 };
 

@@ -14,7 +14,7 @@ use userbridge::{
 };
 use uuid::Uuid;
 
-use crate::support::{database, first};
+use crate::support::{Count as _, database, first};
 
 const ACME: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0001;
 const GLOBEX: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0002;

@@ -5,8 +5,9 @@ use tonic::Status;
 
 use crate::{
     domain::{
-        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, LinkRequest,
-        Locale, MemberNumber, MemberPatch, MemberRef, Origin, PortalRole, Role, Source, TeamNumber,
+        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, FamilyName,
+        GivenName, LinkRequest, Locale, MemberNumber, MemberPatch, MemberRef, Origin, PortalRole, Role,
+        Source, TeamNumber,
     },
     rpc::{proto::userbridge::directory::v1 as pb, violations::Violations},
 };
@@ -15,7 +16,7 @@ use crate::{
 const MAX_TEAMS: usize = 100;
 
 /// The fields that a mask may name.
-const MUTABLE: [&str; 13] = [
+const MUTABLE: [&str; 16] = [
     "email",
     "name",
     "avatar_url",
@@ -23,8 +24,11 @@ const MUTABLE: [&str; 13] = [
     "company_name",
     "customer_status",
     "locale",
+    "given_name",
+    "family_name",
     "role",
     "enabled",
+    "onboarded",
     "auth_method",
     "external_id",
     "teams",
@@ -41,6 +45,8 @@ macro_rules! profile_texts {
         $read!(company_name: CompanyName);
         $read!(customer_status: CustomerStatus);
         $read!(locale: Locale);
+        $read!(given_name: GivenName);
+        $read!(family_name: FamilyName);
     };
 }
 
@@ -116,17 +122,7 @@ pub(super) fn member_ref(
 
 /// What a mask names, with the values of the message. Violations are noted; then the patch is not to be used.
 pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, violations: &mut Violations) -> MemberPatch {
-    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
-    if paths.is_empty() {
-        violations.add("update_mask", "must name at least one field");
-    }
-    // A path may be as long as a message, so it is not repeated.
-    if paths.iter().any(|path| !MUTABLE.contains(&path.as_str())) {
-        violations.add(
-            "update_mask",
-            format_args!("must name none but {}", MUTABLE.join(", ")),
-        );
-    }
+    let paths = violations.mask(mask, &MUTABLE);
     let named = |field: &str| paths.iter().any(|path| path == field);
     if named("portal_role")
         && member.portal_role.is_none()
@@ -150,6 +146,9 @@ pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, violations: &mu
     }
     if named("enabled") {
         patch.enabled = Some(member.enabled);
+    }
+    if named("onboarded") {
+        patch.onboarded = Some(member.onboarded);
     }
     if named("auth_method") {
         patch.auth_method = Some(auth_method(violations, "member.auth_method", member.auth_method));
@@ -182,29 +181,22 @@ pub(super) fn version(etag: &str, violations: &mut Violations) -> Option<Option<
 
 /// A role; None for the unspecified one, and for an unknown one, with a violation.
 pub(in crate::rpc) fn role(violations: &mut Violations, field: &str, number: i32) -> Option<Role> {
-    match pb::Role::try_from(number) {
-        Ok(pb::Role::Unspecified) => None,
-        Ok(pb::Role::Owner) => Some(Role::Owner),
-        Ok(pb::Role::Admin) => Some(Role::Admin),
-        Ok(pb::Role::Editor) => Some(Role::Editor),
-        Ok(pb::Role::Viewer) => Some(Role::Viewer),
-        Ok(pb::Role::RestrictedViewer) => Some(Role::RestrictedViewer),
-        Err(_) => {
-            violations.add(field, "is no role");
-            None
-        }
+    match violations.check(field, pb::Role::try_from(number).map_err(|_| "is no role"))? {
+        pb::Role::Unspecified => None,
+        pb::Role::Owner => Some(Role::Owner),
+        pb::Role::Admin => Some(Role::Admin),
+        pb::Role::Editor => Some(Role::Editor),
+        pb::Role::Viewer => Some(Role::Viewer),
+        pb::Role::RestrictedViewer => Some(Role::RestrictedViewer),
     }
 }
 
 fn auth_method(violations: &mut Violations, field: &str, number: i32) -> Option<AuthMethod> {
-    match pb::AuthMethod::try_from(number) {
-        Ok(pb::AuthMethod::Unspecified) => None,
-        Ok(pb::AuthMethod::Password) => Some(AuthMethod::Password),
-        Ok(pb::AuthMethod::Oidc) => Some(AuthMethod::Oidc),
-        Err(_) => {
-            violations.add(field, "is no way to sign in");
-            None
-        }
+    let method = pb::AuthMethod::try_from(number).map_err(|_| "is no way to sign in");
+    match violations.check(field, method)? {
+        pb::AuthMethod::Unspecified => None,
+        pb::AuthMethod::Password => Some(AuthMethod::Password),
+        pb::AuthMethod::Oidc => Some(AuthMethod::Oidc),
     }
 }
 

@@ -39,9 +39,9 @@ pub(super) fn member(member: Member) -> pb::Member {
         revoked_at: member.revoked_at.map(timestamp),
         erased_at: member.erased_at.map(timestamp),
         etag: member.version.to_string(),
-        given_name: None,
-        family_name: None,
-        onboarded: false,
+        given_name: member.person.given_name.map(Into::into),
+        family_name: member.person.family_name.map(Into::into),
+        onboarded: member.access.onboarded,
     }
 }
 

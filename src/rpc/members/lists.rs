@@ -14,6 +14,7 @@ use crate::{
         PageRequest, Role, SortValue, Source, TimeRange, Timestamp,
     },
     rpc::{
+        Reply,
         page::{self, List},
         proto::userbridge::directory::v1 as pb,
         time::bound,
@@ -29,7 +30,7 @@ pub(super) async fn list_members(
     directory: &Directory,
     grant: Read,
     mut request: pb::ListMembersRequest,
-) -> Result<Response<pb::ListMembersResponse>, Status> {
+) -> Reply<pb::ListMembersResponse> {
     let with_total = mem::take(&mut request.with_total);
     let skip = mem::take(&mut request.skip);
     let list = List::of("ListMembers", Some(grant.organization()), &mut request);

@@ -7,7 +7,7 @@ mod lists;
 pub(super) use self::{decode::role as role_of, encode::role};
 
 use prost::Message as _;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use self::{
     decode::{link_request, member_ref, patch, version},
@@ -15,7 +15,7 @@ use self::{
     lists::list_members,
 };
 use super::{
-    DirectoryCell, auth, idempotency,
+    DirectoryCell, Reply, auth, idempotency,
     page::{self, List},
     proto::userbridge::directory::v1 as pb,
     time::timestamp,
@@ -26,17 +26,10 @@ use crate::domain::{Idempotency, Linked};
 /// Most ids of one `BatchGetMembers`.
 const MAX_BATCH: usize = 500;
 
-pub(super) struct Members {
-    pub(super) directory: DirectoryCell,
-}
-
 #[tonic::async_trait]
-impl pb::member_service_server::MemberService for Members {
-    async fn link_member(
-        &self,
-        request: Request<pb::LinkMemberRequest>,
-    ) -> Result<Response<pb::LinkMemberResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+impl pb::member_service_server::MemberService for DirectoryCell {
+    async fn link_member(&self, request: Request<pb::LinkMemberRequest>) -> Reply<pb::LinkMemberResponse> {
+        let (directory, grant) = self.write(&request).await?;
         let mut violations = Violations::default();
         let key = idempotency::key(&request, grant.actor(), "LinkMember", &mut violations);
         let link = link_request(request.into_inner(), violations)?;
@@ -47,11 +40,8 @@ impl pb::member_service_server::MemberService for Members {
         idempotency::response(directory.link_member(grant, link, idempotency).await?, linked)
     }
 
-    async fn get_member(
-        &self,
-        request: Request<pb::GetMemberRequest>,
-    ) -> Result<Response<pb::GetMemberResponse>, Status> {
-        let (directory, grant) = self.directory.read(&request).await?;
+    async fn get_member(&self, request: Request<pb::GetMemberRequest>) -> Reply<pb::GetMemberResponse> {
+        let (directory, grant) = self.read(&request).await?;
         let request = request.into_inner();
         let by = valid(|violations| member_ref(request.by, violations))?;
         let found = directory.member(grant, by, request.include_revoked).await?;
@@ -63,8 +53,8 @@ impl pb::member_service_server::MemberService for Members {
     async fn batch_get_members(
         &self,
         request: Request<pb::BatchGetMembersRequest>,
-    ) -> Result<Response<pb::BatchGetMembersResponse>, Status> {
-        let (directory, grant) = self.directory.read(&request).await?;
+    ) -> Reply<pb::BatchGetMembersResponse> {
+        let (directory, grant) = self.read(&request).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         if !(1..=MAX_BATCH).contains(&request.ids.len()) {
@@ -84,19 +74,16 @@ impl pb::member_service_server::MemberService for Members {
         }))
     }
 
-    async fn list_members(
-        &self,
-        request: Request<pb::ListMembersRequest>,
-    ) -> Result<Response<pb::ListMembersResponse>, Status> {
-        let (directory, grant) = self.directory.read(&request).await?;
+    async fn list_members(&self, request: Request<pb::ListMembersRequest>) -> Reply<pb::ListMembersResponse> {
+        let (directory, grant) = self.read(&request).await?;
         list_members(directory, grant, request.into_inner()).await
     }
 
     async fn update_member(
         &self,
         request: Request<pb::UpdateMemberRequest>,
-    ) -> Result<Response<pb::UpdateMemberResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+    ) -> Reply<pb::UpdateMemberResponse> {
+        let (directory, grant) = self.write(&request).await?;
         let request = request.into_inner();
         let (id, (patch, version)) = valid(|violations| {
             let id = violations.id("id", &request.id);
@@ -116,8 +103,8 @@ impl pb::member_service_server::MemberService for Members {
     async fn revoke_member(
         &self,
         request: Request<pb::RevokeMemberRequest>,
-    ) -> Result<Response<pb::RevokeMemberResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+    ) -> Reply<pb::RevokeMemberResponse> {
+        let (directory, grant) = self.write(&request).await?;
         let pb::RevokeMemberRequest { id, etag } = request.get_ref();
         let (id, version) = valid(|violations| violations.id("id", id).zip(version(etag, violations)))?;
         let changed = directory.revoke_member(grant, id, version).await?;
@@ -129,8 +116,8 @@ impl pb::member_service_server::MemberService for Members {
     async fn restore_member(
         &self,
         request: Request<pb::RestoreMemberRequest>,
-    ) -> Result<Response<pb::RestoreMemberResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+    ) -> Reply<pb::RestoreMemberResponse> {
+        let (directory, grant) = self.write(&request).await?;
         let id = valid(|violations| violations.id("id", &request.get_ref().id))?;
         let changed = directory.restore_member(grant, id).await?;
         Ok(Response::new(pb::RestoreMemberResponse {
@@ -138,11 +125,8 @@ impl pb::member_service_server::MemberService for Members {
         }))
     }
 
-    async fn erase_member(
-        &self,
-        request: Request<pb::EraseMemberRequest>,
-    ) -> Result<Response<pb::EraseMemberResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+    async fn erase_member(&self, request: Request<pb::EraseMemberRequest>) -> Reply<pb::EraseMemberResponse> {
+        let (directory, grant) = self.write(&request).await?;
         let id = valid(|violations| violations.id("id", &request.get_ref().id))?;
         let erasure = directory.erase_member(grant, id).await?;
         Ok(Response::new(pb::EraseMemberResponse {
@@ -155,8 +139,8 @@ impl pb::member_service_server::MemberService for Members {
     async fn export_member(
         &self,
         request: Request<pb::ExportMemberRequest>,
-    ) -> Result<Response<pb::ExportMemberResponse>, Status> {
-        let (directory, grant) = self.directory.read(&request).await?;
+    ) -> Reply<pb::ExportMemberResponse> {
+        let (directory, grant) = self.read(&request).await?;
         let mut request = request.into_inner();
         let list = List::of("ExportMember", Some(grant.organization()), &mut request);
         let (page, user) = valid(|violations| {
@@ -172,8 +156,8 @@ impl pb::member_service_server::MemberService for Members {
     async fn list_associations(
         &self,
         request: Request<pb::ListAssociationsRequest>,
-    ) -> Result<Response<pb::ListAssociationsResponse>, Status> {
-        let directory = self.directory.get()?;
+    ) -> Reply<pb::ListAssociationsResponse> {
+        let directory = self.get()?;
         let caller = auth::caller(&request)?;
         let user = valid(|violations| violations.id("user_id", &request.get_ref().user_id))?;
         let associations = directory.associations(caller, user).await?;
@@ -181,21 +165,15 @@ impl pb::member_service_server::MemberService for Members {
         Ok(Response::new(pb::ListAssociationsResponse { associations }))
     }
 
-    async fn record_seen(
-        &self,
-        request: Request<pb::RecordSeenRequest>,
-    ) -> Result<Response<pb::RecordSeenResponse>, Status> {
-        let (directory, grant) = self.directory.write(&request).await?;
+    async fn record_seen(&self, request: Request<pb::RecordSeenRequest>) -> Reply<pb::RecordSeenResponse> {
+        let (directory, grant) = self.write(&request).await?;
         let id = valid(|violations| violations.id("id", &request.get_ref().id))?;
         directory.record_seen(grant, id).await?;
         Ok(Response::new(pb::RecordSeenResponse {}))
     }
 
-    async fn check_access(
-        &self,
-        request: Request<pb::CheckAccessRequest>,
-    ) -> Result<Response<pb::CheckAccessResponse>, Status> {
-        let access = self.directory.access(&request).await?;
+    async fn check_access(&self, request: Request<pb::CheckAccessRequest>) -> Reply<pb::CheckAccessResponse> {
+        let access = self.access(&request).await?;
         Ok(Response::new(pb::CheckAccessResponse {
             organization_id: access.organization.map(|id| id.to_string()).unwrap_or_default(),
             may_write: access.may_write,

@@ -4,7 +4,7 @@
 
 use crate::{
     domain::{Email, HeldAddress, Member, OrganizationId, Timestamp, UserId},
-    service::{ServiceError, rules::Transaction},
+    service::{Result, rules::Transaction},
 };
 
 /// Whom an address leads to in the organization that asks. None: to a new user.
@@ -15,7 +15,7 @@ pub(super) async fn user_of(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     email: &Email,
-) -> Result<Option<UserId>, ServiceError> {
+) -> Result<Option<UserId>> {
     let holders = tx.address_holders(email).await?;
     let Some(user) = holders.has.or(holders.had) else {
         return Ok(None);
@@ -37,7 +37,7 @@ pub(super) async fn follow(
     before: &Member,
     after: &mut Member,
     at: Timestamp,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     if before.profile.email == after.profile.email && (before.is_live() || !after.is_live()) {
         return Ok(());
     }

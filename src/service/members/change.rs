@@ -7,7 +7,7 @@ use crate::{
         Subject,
     },
     service::{
-        Directory, ServiceError, Write,
+        Directory, Result, ServiceError, Write,
         rules::{Transaction, live_organization, team},
     },
 };
@@ -25,7 +25,7 @@ impl Directory {
         member: MemberId,
         patch: MemberPatch,
         version: Option<i64>,
-    ) -> Result<Member, ServiceError> {
+    ) -> Result<Member> {
         let input = (
             grant.organization,
             member,
@@ -33,10 +33,11 @@ impl Directory {
             version,
             self.change(grant.actor),
         );
-        self.write(input, |tx, (organization, member, patch, version, change)| {
-            Box::pin(update_member(tx, *organization, *member, patch, *version, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, member, patch, version, change)| {
+                Box::pin(update_member(tx, *organization, *member, patch, *version, change))
+            })
+            .await
     }
 
     /// Ends a live member's link at once and returns the member.
@@ -50,12 +51,13 @@ impl Directory {
         grant: Write,
         member: MemberId,
         version: Option<i64>,
-    ) -> Result<Member, ServiceError> {
+    ) -> Result<Member> {
         let input = (grant.organization, member, version, self.change(grant.actor));
-        self.write(input, |tx, (organization, member, version, change)| {
-            Box::pin(revoke_member(tx, *organization, *member, *version, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, member, version, change)| {
+                Box::pin(revoke_member(tx, *organization, *member, *version, change))
+            })
+            .await
     }
 
     /// Makes a revoked member live again and returns it.
@@ -64,12 +66,13 @@ impl Directory {
     ///
     /// [`Resource::Member`]. [`crate::domain::Conflict::Member`]. [`Precondition::MemberNotRevoked`],
     /// [`Precondition::MemberErased`], [`Precondition::RetentionPassed`].
-    pub async fn restore_member(&self, grant: Write, member: MemberId) -> Result<Member, ServiceError> {
+    pub async fn restore_member(&self, grant: Write, member: MemberId) -> Result<Member> {
         let input = (grant.organization, member, self.change(grant.actor));
-        self.write(input, |tx, (organization, member, change)| {
-            Box::pin(restore_member(tx, *organization, *member, change))
-        })
-        .await
+        self.storage
+            .write(input, |tx, (organization, member, change)| {
+                Box::pin(restore_member(tx, *organization, *member, change))
+            })
+            .await
     }
 }
 
@@ -85,7 +88,7 @@ pub async fn update_member(
     patch: &MemberPatch,
     version: Option<i64>,
     change: &Change,
-) -> Result<Member, ServiceError> {
+) -> Result<Member> {
     let before = live(tx, organization, member, version).await?;
     let mut after = before.clone();
     patch.clone().apply(&mut after);
@@ -107,7 +110,7 @@ pub async fn revoke_member(
     member: MemberId,
     version: Option<i64>,
     change: &Change,
-) -> Result<Member, ServiceError> {
+) -> Result<Member> {
     let before = live(tx, organization, member, version).await?;
     revoke(tx, organization, &before, change).await
 }
@@ -118,7 +121,7 @@ async fn live(
     organization: OrganizationId,
     id: MemberId,
     version: Option<i64>,
-) -> Result<Member, ServiceError> {
+) -> Result<Member> {
     let found = tx.stored_member(organization, &MemberRef::Id(id)).await?;
     let member = found.filter(Member::is_live).ok_or(Resource::Member)?;
     if version.is_some_and(|version| version != member.version) {
@@ -133,7 +136,7 @@ pub(super) async fn revoke(
     organization: OrganizationId,
     before: &Member,
     change: &Change,
-) -> Result<Member, ServiceError> {
+) -> Result<Member> {
     let after = Member {
         revoked_at: Some(change.at),
         ..before.clone()
@@ -152,7 +155,7 @@ pub async fn restore_member(
     organization: OrganizationId,
     id: MemberId,
     change: &Change,
-) -> Result<Member, ServiceError> {
+) -> Result<Member> {
     let found = tx.stored_member(organization, &MemberRef::Id(id)).await?;
     let before = found.ok_or(Resource::Member)?;
     let revoked_at = before.revoked_at.ok_or(Precondition::MemberNotRevoked)?;
@@ -190,7 +193,7 @@ pub(super) async fn save(
     mut after: Member,
     kind: EventKind,
     change: &Change,
-) -> Result<(Member, i64), ServiceError> {
+) -> Result<(Member, i64)> {
     after.version = before.version + 1;
     after.updated_at = change.at;
     if before.is_acting_owner() && !after.is_acting_owner() {
@@ -224,7 +227,7 @@ async fn require_other_owner(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     owner: &Member,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     // First the organization, so that of two owners who end side by side one waits for the other.
     let stored = tx
         .stored_organization(organization)

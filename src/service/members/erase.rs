@@ -3,10 +3,10 @@
 use super::change::{revoke, save};
 use crate::{
     domain::{
-        Access, Actor, Change, Erasure, EventKind, Member, MemberId, MemberRef, OrganizationId, Profile,
-        Resource, TeamNumber,
+        Access, Actor, Change, Erasure, EventKind, Member, MemberId, MemberRef, OrganizationId, PersonName,
+        Profile, Resource, TeamNumber,
     },
-    service::{Directory, ServiceError, Write, rules::Transaction},
+    service::{Directory, Result, Write, rules::Transaction},
 };
 
 impl Directory {
@@ -16,7 +16,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Member`]. [`crate::domain::Precondition::LastOwner`].
-    pub async fn erase_member(&self, grant: Write, member: MemberId) -> Result<Erasure, ServiceError> {
+    pub async fn erase_member(&self, grant: Write, member: MemberId) -> Result<Erasure> {
         self.erase_as(grant.actor, grant.organization, member).await
     }
 
@@ -25,9 +25,9 @@ impl Directory {
         actor: Actor,
         organization: OrganizationId,
         member: MemberId,
-    ) -> Result<Erasure, ServiceError> {
+    ) -> Result<Erasure> {
         let input = (organization, member, self.change(actor));
-        let erasure = self.write(input, |tx, (organization, member, change)| {
+        let erasure = self.storage.write(input, |tx, (organization, member, change)| {
             Box::pin(erase_member(tx, *organization, *member, change))
         });
         let erasure = erasure.await?;
@@ -46,7 +46,7 @@ pub async fn erase_member(
     organization: OrganizationId,
     id: MemberId,
     change: &Change,
-) -> Result<Erasure, ServiceError> {
+) -> Result<Erasure> {
     let found = tx.stored_member(organization, &MemberRef::Id(id)).await?;
     let mut member = found.ok_or(Resource::Member)?;
     if let Some(at) = member.erased_at {
@@ -63,6 +63,7 @@ pub async fn erase_member(
     }
     let mut erased = Member {
         profile: Profile::default(),
+        person: PersonName::default(),
         access: Access::default(),
         teams: Vec::new(),
         primary_team: TeamNumber::ROOT,
@@ -87,7 +88,7 @@ async fn require_due(
     organization: OrganizationId,
     member: &Member,
     change: &Change,
-) -> Result<(), ServiceError> {
+) -> Result<()> {
     let organization = tx
         .stored_organization(organization)
         .await?

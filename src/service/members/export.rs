@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{Event, EventQuery, HeldAddress, Member, MemberNumber, Page, PageRequest, Resource, UserId},
-    service::{Directory, Read, ServiceError},
+    service::{Directory, Read, Result},
 };
 
 /// One thing that is held about a user.
@@ -81,7 +81,7 @@ impl Directory {
         user: UserId,
         after: ExportPlace,
         limit: u32,
-    ) -> Result<Page<Exported>, ServiceError> {
+    ) -> Result<Page<Exported>> {
         let organization = grant.organization;
         // One more than asked for tells whether there is another page.
         let missing = |entries: &Vec<_>| {

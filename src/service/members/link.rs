@@ -4,10 +4,11 @@ use super::{addresses::user_of, change::save};
 use crate::{
     domain::{
         Access, Change, Conflict, EventKind, Idempotency, Idempotent, LinkOutcome, LinkRequest, Linked,
-        Member, MemberId, MemberRef, OrganizationId, Profile, Resource, Subject, TeamNumber, UserId,
+        Member, MemberId, MemberRef, OrganizationId, PersonName, Profile, Resource, Subject, TeamNumber,
+        UserId,
     },
     service::{
-        Directory, ServiceError, Write,
+        Directory, Result, Write,
         rules::{Transaction, live_organization, team, write_once},
     },
 };
@@ -42,7 +43,7 @@ impl Directory {
         grant: Write,
         request: LinkRequest,
         idempotency: Idempotency<Linked>,
-    ) -> Result<Idempotent<Linked>, ServiceError> {
+    ) -> Result<Idempotent<Linked>> {
         let organization = grant.organization;
         let change = self.change_from(grant.actor, Some(request.origin.source.clone()));
         let new = NewIds {
@@ -75,7 +76,7 @@ pub async fn link_member(
     request: &LinkRequest,
     new: NewIds,
     change: &Change,
-) -> Result<Linked, ServiceError> {
+) -> Result<Linked> {
     let mut request = request.clone();
     let existing = existing(tx, organization, &request).await?;
     if request.staff && request.values.role.flatten().is_none() {
@@ -98,7 +99,7 @@ async fn existing(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     request: &LinkRequest,
-) -> Result<Option<Member>, ServiceError> {
+) -> Result<Option<Member>> {
     let by_user = request.user_id.map(MemberRef::UserId);
     let external_id = request.origin.external_id.clone();
     let by_external_id = external_id.map(|id| MemberRef::ExternalId(request.origin.source.clone(), id));
@@ -120,7 +121,7 @@ async fn refresh(
     before: Member,
     request: LinkRequest,
     change: &Change,
-) -> Result<Linked, ServiceError> {
+) -> Result<Linked> {
     let mut after = before.clone();
     request.values.or_end_user(&after).apply(&mut after);
     // The source of a member is what linked it first, and its external id means nothing without it. So a source alone
@@ -148,13 +149,14 @@ async fn create(
     request: LinkRequest,
     new: NewIds,
     change: &Change,
-) -> Result<Linked, ServiceError> {
+) -> Result<Linked> {
     live_organization(tx, organization).await?;
-    let user_id = find_or_add_user(tx, organization, &request, new.user, change).await?;
+    let user_id = user_to_link(tx, organization, &request, new.user).await?;
     let mut member = Member {
         id: new.member,
         user_id,
         profile: Profile::default(),
+        person: PersonName::default(),
         created_at: change.at,
         number: tx.next_member_number(organization).await?,
         email_since: change.at,
@@ -176,16 +178,10 @@ async fn create(
         team(tx, organization, *number).await?;
     }
     tx.insert_member(organization, &member).await?;
-    let subject = Subject::Member(member.id, user_id);
+    let (kind, subject) = (EventKind::MemberLinked, Subject::Member(member.id, user_id));
     let fields = Member::changes(None, &member);
-    tx.append_event(
-        Some(organization),
-        EventKind::MemberLinked,
-        subject,
-        &fields,
-        change,
-    )
-    .await?;
+    tx.append_event(Some(organization), kind, subject, &fields, change)
+        .await?;
     Ok(Linked {
         member,
         outcome: LinkOutcome::Created,
@@ -193,13 +189,12 @@ async fn create(
 }
 
 /// The user to link: the one who is named, the one whom the address leads to, or a new one.
-async fn find_or_add_user(
+async fn user_to_link(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     request: &LinkRequest,
     new: UserId,
-    change: &Change,
-) -> Result<UserId, ServiceError> {
+) -> Result<UserId> {
     if let Some(user) = request.user_id {
         return if tx.user_exists(user).await? {
             Ok(user)
@@ -207,11 +202,8 @@ async fn find_or_add_user(
             Err(Resource::User.into())
         };
     }
-    if let Some(email) = request.values.email.as_ref().and_then(Option::as_ref)
-        && let Some(user) = user_of(tx, organization, email).await?
-    {
-        return Ok(user);
+    match request.values.email.as_ref().and_then(Option::as_ref) {
+        Some(email) => Ok(user_of(tx, organization, email).await?.unwrap_or(new)),
+        None => Ok(new),
     }
-    tx.insert_user(new, change.at).await?;
-    Ok(new)
 }

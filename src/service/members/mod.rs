@@ -14,10 +14,10 @@ pub use self::{
     export::{ExportPlace, Exported},
     link::{NewIds, link_member},
 };
-use super::{Admin, Area, Caller, Directory, Read, ServiceError, Write};
+use super::{Admin, Area, Caller, Directory, Read, Result, Write};
 use crate::domain::{
-    Association, Cursor, Member, MemberFilter, MemberId, MemberNumber, MemberOrder, MemberQuery, MemberRef,
-    Page, PageRequest, Resource, Timestamp, UserId, one_more,
+    Association, Cursor, Member, MemberId, MemberNumber, MemberOrder, MemberQuery, MemberRef, Page,
+    PageRequest, Resource, Timestamp, UserId, one_more,
 };
 
 /// One page of a list.
@@ -46,12 +46,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Member`].
-    pub async fn member(
-        &self,
-        grant: Read,
-        member: MemberRef,
-        include_revoked: bool,
-    ) -> Result<Member, ServiceError> {
+    pub async fn member(&self, grant: Read, member: MemberRef, include_revoked: bool) -> Result<Member> {
         let found = self.storage.member(grant.organization, &member).await?;
         let found = found.filter(|found| include_revoked || found.is_live());
         found.ok_or(Resource::Member.into())
@@ -67,7 +62,7 @@ impl Directory {
         grant: Read,
         ids: Vec<MemberId>,
         include_revoked: bool,
-    ) -> Result<Batch, ServiceError> {
+    ) -> Result<Batch> {
         let mut seen = HashSet::with_capacity(ids.len());
         let wanted: Vec<_> = ids.into_iter().filter(|id| seen.insert(*id)).collect();
         let found = self.storage.members_by_id(grant.organization, &wanted).await?;
@@ -90,7 +85,7 @@ impl Directory {
     /// # Errors
     ///
     /// Only those of the storage.
-    pub async fn members(&self, grant: Read, mut query: MemberQuery) -> Result<MemberPage, ServiceError> {
+    pub async fn members(&self, grant: Read, mut query: MemberQuery) -> Result<MemberPage> {
         let (limit, order) = (query.limit, query.order);
         query.limit = one_more(limit);
         let members = self.storage.members(grant.organization, query).await?;
@@ -102,11 +97,7 @@ impl Directory {
     /// # Errors
     ///
     /// Only those of the storage.
-    pub async fn members_counted(
-        &self,
-        grant: Read,
-        mut query: MemberQuery,
-    ) -> Result<MemberPage, ServiceError> {
+    pub async fn members_counted(&self, grant: Read, mut query: MemberQuery) -> Result<MemberPage> {
         let (limit, order) = (query.limit, query.order);
         query.limit = one_more(limit);
         let (members, total) = self.storage.members_counted(grant.organization, query).await?;
@@ -127,38 +118,22 @@ impl Directory {
         grant: Read,
         from: Timestamp,
         page: PageRequest<(Timestamp, MemberNumber)>,
-    ) -> Result<Page<Member>, ServiceError> {
+    ) -> Result<Page<Member>> {
         let limit = page.limit;
         let page = PageRequest {
             limit: one_more(limit),
             ..page
         };
-        let members = self
-            .storage
-            .revoked_members(grant.organization, from, page)
-            .await?;
-        Ok(Page::of(members, limit))
-    }
-
-    /// How many live members the filter lets through.
-    ///
-    /// # Errors
-    ///
-    /// Only those of the storage.
-    pub async fn count_members(&self, grant: Read, filter: MemberFilter) -> Result<u64, ServiceError> {
-        Ok(self.storage.count_members(grant.organization, filter).await?)
+        let members = self.storage.revoked_members(grant.organization, from, page);
+        Ok(Page::of(members.await?, limit))
     }
 
     /// The organizations that a user is linked to, as far as the key may see them.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::InvalidApiKey`].
-    pub async fn associations(
-        &self,
-        caller: &Caller,
-        user: UserId,
-    ) -> Result<Vec<Association>, ServiceError> {
+    /// [`crate::service::ServiceError::InvalidApiKey`].
+    pub async fn associations(&self, caller: &Caller, user: UserId) -> Result<Vec<Association>> {
         caller.check(Area::Directory)?;
         let organization = caller.key.organization_id;
         Ok(self.storage.associations(user, organization).await?)
@@ -168,12 +143,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::DeploymentKeyRequired`].
-    pub async fn all_associations(
-        &self,
-        grant: Admin,
-        user: UserId,
-    ) -> Result<Vec<Association>, ServiceError> {
+    /// [`crate::service::ServiceError::DeploymentKeyRequired`].
+    pub async fn all_associations(&self, grant: Admin, user: UserId) -> Result<Vec<Association>> {
         grant.covers_all()?;
         Ok(self.storage.associations(user, None).await?)
     }
@@ -183,7 +154,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Member`].
-    pub async fn record_seen(&self, grant: Write, member: MemberId) -> Result<(), ServiceError> {
+    pub async fn record_seen(&self, grant: Write, member: MemberId) -> Result<()> {
         let read = Read {
             organization: grant.organization,
         };

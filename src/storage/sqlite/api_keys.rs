@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use super::{SqliteStorage, columns::API_KEY, transaction::SqliteTransaction};
 use crate::{
     domain::{ApiKey, ApiKeyId, Conflict, KeyDigest, OrganizationId, PageRequest, Timestamp},
-    storage::{ApiKeyStore, ApiKeyWrites, StoreError, values::organization_column},
+    storage::{ApiKeyStore, ApiKeyWrites, Result, values::organization_column},
 };
 
 /// An organization's keys of which something holds, as a statement.
@@ -19,11 +19,7 @@ fn select(condition: &str) -> AssertSqlSafe<String> {
 
 #[async_trait]
 impl ApiKeyStore for SqliteStorage {
-    async fn api_key(
-        &self,
-        organization: Option<OrganizationId>,
-        key: ApiKeyId,
-    ) -> Result<Option<ApiKey>, StoreError> {
+    async fn api_key(&self, organization: Option<OrganizationId>, key: ApiKeyId) -> Result<Option<ApiKey>> {
         let query = sqlx::query_as(select("k.id = $2"))
             .bind(organization_column(organization))
             .bind(key);
@@ -34,7 +30,7 @@ impl ApiKeyStore for SqliteStorage {
         &self,
         organization: Option<OrganizationId>,
         page: PageRequest<ApiKeyId>,
-    ) -> Result<Vec<ApiKey>, StoreError> {
+    ) -> Result<Vec<ApiKey>> {
         let query = sqlx::query_as(select("($2 IS NULL OR k.id > $2) ORDER BY k.id LIMIT $3"))
             .bind(organization_column(organization))
             .bind(page.after)
@@ -42,7 +38,7 @@ impl ApiKeyStore for SqliteStorage {
         self.reads.short(organization).await?.all(query).await
     }
 
-    async fn api_key_by_digest(&self, digest: KeyDigest) -> Result<Option<ApiKey>, StoreError> {
+    async fn api_key_by_digest(&self, digest: KeyDigest) -> Result<Option<ApiKey>> {
         Ok(self.lookups.find(digest, None).await?.key)
     }
 }
@@ -53,17 +49,14 @@ impl ApiKeyWrites for SqliteTransaction<'_> {
         &mut self,
         organization: Option<OrganizationId>,
         key: ApiKeyId,
-    ) -> Result<Option<ApiKey>, StoreError> {
+    ) -> Result<Option<ApiKey>> {
         let query = sqlx::query_as(select("k.id = $2"))
             .bind(organization_column(organization))
             .bind(key);
         self.optional(query).await
     }
 
-    async fn current_public_key(
-        &mut self,
-        organization: OrganizationId,
-    ) -> Result<Option<ApiKey>, StoreError> {
+    async fn current_public_key(&mut self, organization: OrganizationId) -> Result<Option<ApiKey>> {
         // The condition of the index `api_keys_current_public`.
         let condition = "k.revoked_at IS NULL AND k.superseded_at IS NULL
              AND instr(' ' || k.scopes || ' ', ' public_api ') > 0";
@@ -71,7 +64,7 @@ impl ApiKeyWrites for SqliteTransaction<'_> {
             .await
     }
 
-    async fn insert_api_key(&mut self, key: &ApiKey, digest: KeyDigest) -> Result<(), StoreError> {
+    async fn insert_api_key(&mut self, key: &ApiKey, digest: KeyDigest) -> Result<()> {
         let statement = sqlx::query(
             "INSERT INTO api_keys (organization_id, id, digest, hint, scopes, created_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -83,11 +76,10 @@ impl ApiKeyWrites for SqliteTransaction<'_> {
         .bind(key.scopes)
         .bind(key.created_at)
         .bind(key.expires_at);
-        self.execute_unique(statement, Conflict::PublicKey).await?;
-        Ok(())
+        self.execute_unique(statement, Conflict::PublicKey).await
     }
 
-    async fn save_api_key(&mut self, key: &ApiKey) -> Result<(), StoreError> {
+    async fn save_api_key(&mut self, key: &ApiKey) -> Result<()> {
         let statement = sqlx::query(
             "UPDATE api_keys SET expires_at = $3, superseded_at = $4, revoked_at = $5
              WHERE organization_id = $1 AND id = $2",
@@ -97,20 +89,14 @@ impl ApiKeyWrites for SqliteTransaction<'_> {
         .bind(key.expires_at)
         .bind(key.superseded_at)
         .bind(key.revoked_at);
-        self.execute(statement).await?;
-        Ok(())
+        self.execute(statement).await
     }
 
-    async fn revoke_api_keys(
-        &mut self,
-        organization: OrganizationId,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn revoke_api_keys(&mut self, organization: OrganizationId, at: Timestamp) -> Result<()> {
         let statement = sqlx::query(
             "UPDATE api_keys SET revoked_at = $2 WHERE organization_id = $1 AND revoked_at IS NULL",
         );
-        self.execute(statement.bind(organization).bind(at)).await?;
-        Ok(())
+        self.execute(statement.bind(organization).bind(at)).await
     }
 
     async fn record_key_use(
@@ -118,7 +104,7 @@ impl ApiKeyWrites for SqliteTransaction<'_> {
         organization: Option<OrganizationId>,
         key: ApiKeyId,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let statement = sqlx::query(
             "UPDATE api_keys SET last_used_at = $3
              WHERE organization_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < $3)",
@@ -127,7 +113,6 @@ impl ApiKeyWrites for SqliteTransaction<'_> {
             .bind(organization_column(organization))
             .bind(key)
             .bind(at);
-        self.execute(statement).await?;
-        Ok(())
+        self.execute(statement).await
     }
 }

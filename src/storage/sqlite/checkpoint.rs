@@ -17,7 +17,7 @@ use super::{
     error::store_error,
     writer::Truncation,
 };
-use crate::storage::StoreError;
+use crate::storage::{Result, StoreError};
 
 /// How many pages of 4 KiB wait in the log until they are moved: SQLite's own default.
 const PAGES: i64 = 1_000;
@@ -55,7 +55,7 @@ impl Checkpointer {
         options: SqliteConnectOptions,
         commits: watch::Receiver<u64>,
         truncation: Truncation,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self> {
         let options = options
             .pragma("wal_autocheckpoint", "0")
             // As the writer has it.

@@ -7,7 +7,7 @@ use sqlx::{
 };
 
 use crate::{
-    domain::{ApiKey, Event, KeptResponse, MemberNumber, Organization, Team},
+    domain::{ApiKey, Branding, Event, KeptResponse, Mail, MemberNumber, Organization, Team},
     storage::values::organization_of,
 };
 
@@ -70,17 +70,39 @@ columns!(KeptResponse {
 });
 
 /// The columns of `organizations AS o` that an [`Organization`] is read from.
-pub(super) const ORGANIZATION: &str =
-    "o.id, o.slug, o.name, o.default_role, o.retention_days, o.created_at, o.deleted_at";
+pub(super) const ORGANIZATION: &str = "o.id, o.slug, o.name, o.default_role, o.retention_days, o.created_at, o.deleted_at, \
+     o.brand_name, o.brand_logo_url, o.brand_sender, o.brand_locale";
 
-columns!(Organization {
+impl FromRow<'_, SqliteRow> for Organization {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            slug: row.try_get("slug")?,
+            name: row.try_get("name")?,
+            default_role: row.try_get("default_role")?,
+            retention_days: row.try_get("retention_days")?,
+            branding: Branding {
+                name: row.try_get("brand_name")?,
+                logo_url: row.try_get("brand_logo_url")?,
+                sender: row.try_get("brand_sender")?,
+                locale: row.try_get("brand_locale")?,
+            },
+            created_at: row.try_get("created_at")?,
+            deleted_at: row.try_get("deleted_at")?,
+        })
+    }
+}
+
+columns!(Mail {
     id,
-    slug,
-    name,
-    default_role,
-    retention_days,
+    member,
+    kind,
     created_at,
-    deleted_at
+    due_at,
+    attempts,
+    sent_at,
+    failed_at,
+    error
 });
 
 /// The columns of `api_keys AS k` that an [`ApiKey`] is read from.

@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
-    storage::{EventLog, EventWrites, StoreError, values::organization_column},
+    storage::{EventLog, EventWrites, Result, values::organization_column},
 };
 
 /// A page of an organization's events beyond a sequence number. The kinds come as one text.
-fn page(organization: Option<OrganizationId>, query: EventQuery) -> Select<'static, Event> {
+fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'static, Event> {
     // What is asked of one user has an index of its own.
     let of_user = if query.user.is_some() {
         " AND user_id = $5"
@@ -57,24 +57,17 @@ fn page(organization: Option<OrganizationId>, query: EventQuery) -> Select<'stat
 
 #[async_trait]
 impl EventLog for SqliteStorage {
-    async fn events(
-        &self,
-        organization: Option<OrganizationId>,
-        query: EventQuery,
-    ) -> Result<Vec<Event>, StoreError> {
+    async fn events(&self, organization: Option<OrganizationId>, query: EventQuery) -> Result<Vec<Event>> {
         // Events of some kinds are looked for among all.
         let reading = if query.kinds.is_empty() {
             self.reads.short(organization).await?
         } else {
             self.reads.long(organization).await?
         };
-        reading.all(page(organization, query)).await
+        reading.all(page(organization, &query)).await
     }
 
-    async fn heads(
-        &self,
-        organizations: Vec<OrganizationId>,
-    ) -> Result<Vec<(OrganizationId, i64)>, StoreError> {
+    async fn heads(&self, organizations: Vec<OrganizationId>) -> Result<Vec<(OrganizationId, i64)>> {
         // Of one, in its own share.
         let whose = match &organizations[..] {
             [one] => Some(*one),
@@ -103,7 +96,7 @@ impl EventWrites for SqliteTransaction<'_> {
         subject: Subject,
         fields: &[&'static str],
         change: &Change,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<i64> {
         let (member_id, user_id, api_key_id, team) = match subject {
             Subject::Organization => (None, None, None, None),
             Subject::ApiKey(key) => (None, None, Some(key), None),
@@ -137,7 +130,7 @@ impl EventWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         kind: EventKind,
         member: &Member,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<i64> {
         let query = sqlx::query_scalar(
             "SELECT coalesce(max(sequence), 0) FROM events
              WHERE organization_id = $1 AND user_id = $2 AND member_id = $3 AND kind = $4",

@@ -151,10 +151,10 @@ fn open_error(error: sqlx::Error) -> OpenError {
     }
 }
 
-/// Where SQLite puts temporary files, such as the copy that it makes of everything when it compacts: beside the database,
-/// for the same eyes. It makes them with mode 0600 and removes their names as soon as they are open. The setting is one of
-/// the process (<https://www.sqlite.org/pragma.html#pragma_temp_store_directory>).
-pub(super) fn temporary_folder(path: &Path) -> Option<String> {
-    let folder: PathBuf = path.parent()?.to_owned();
-    Some(format!("'{}'", folder.to_str()?.replace('\'', "''")))
+/// Where SQLite puts the copy that it makes of everything when it compacts, as a text of SQL: beside the database, for the
+/// same eyes. It makes it with mode 0600 and removes its name as soon as it is open. Empty, its own choice, if the folder's
+/// name is no UTF-8.
+pub(super) fn temporary_folder(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::to_str).unwrap_or_default();
+    format!("'{}'", folder.replace('\'', "''"))
 }

@@ -5,13 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{
-    error::store_error,
-    members::{self, JsonMember},
-};
+use super::{error::store_error, members};
 use crate::{
-    domain::{ApiKey, ApiKeyId, OrganizationId, Timestamp},
-    storage::{KeyAndMember, StoreError, values::organization_of},
+    domain::{ApiKey, ApiKeyId, OrganizationId, PublicMember, Timestamp},
+    storage::{KeyAndMember, Result, StoreError, values::organization_of},
 };
 
 /// The slot of a `lookup`, its key `k` and its member `m` if there is one: a [`FoundRow`].
@@ -39,12 +36,12 @@ pub(super) struct FoundRow<'a> {
     superseded_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
-    member: Option<JsonMember>,
+    member: Option<PublicMember>,
 }
 
 impl<'a> FoundRow<'a> {
     /// All rows of the one text that an answer consists of.
-    pub(super) fn all(answer: &'a SqliteRow) -> Result<Vec<Self>, StoreError> {
+    pub(super) fn all(answer: &'a SqliteRow) -> Result<Vec<Self>> {
         let text = answer.try_get(0).map_err(store_error)?;
         serde_json::from_str(text).map_err(|_| StoreError::Corrupt("look-up".to_owned()))
     }
@@ -53,7 +50,7 @@ impl<'a> FoundRow<'a> {
 impl TryFrom<FoundRow<'_>> for KeyAndMember {
     type Error = StoreError;
 
-    fn try_from(row: FoundRow<'_>) -> Result<Self, StoreError> {
+    fn try_from(row: FoundRow<'_>) -> Result<Self> {
         let scopes = row.scopes.parse();
         Ok(Self {
             key: Some(ApiKey {
@@ -67,7 +64,7 @@ impl TryFrom<FoundRow<'_>> for KeyAndMember {
                 revoked_at: row.revoked_at,
                 last_used_at: row.last_used_at,
             }),
-            member: row.member.map(|member| member.0),
+            member: row.member,
         })
     }
 }

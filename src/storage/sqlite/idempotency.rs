@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use super::{SqliteStorage, transaction::SqliteTransaction};
 use crate::{
     domain::{IdempotencyKey, KeptResponse, OrganizationId, Timestamp},
-    storage::{IdempotencyStore, IdempotencyWrites, StoreError, values::organization_column},
+    storage::{IdempotencyStore, IdempotencyWrites, Result, values::organization_column},
 };
 
 #[async_trait]
 impl IdempotencyStore for SqliteStorage {
-    async fn oldest_response(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn oldest_response(&self) -> Result<Option<Timestamp>> {
         let query = sqlx::query_as("SELECT at FROM idempotency_keys ORDER BY at LIMIT 1");
         let oldest: Option<(Timestamp,)> = self.reads.short(None).await?.optional(query).await?;
         Ok(oldest.map(|(at,)| at))
@@ -23,7 +23,7 @@ impl IdempotencyWrites for SqliteTransaction<'_> {
         &mut self,
         organization: Option<OrganizationId>,
         key: &IdempotencyKey,
-    ) -> Result<Option<KeptResponse>, StoreError> {
+    ) -> Result<Option<KeptResponse>> {
         let query = sqlx::query_as(
             "SELECT request, response, erased, at FROM idempotency_keys
              WHERE organization_id = $1 AND api_key_id = $2 AND key = $3",
@@ -40,7 +40,7 @@ impl IdempotencyWrites for SqliteTransaction<'_> {
         key: &IdempotencyKey,
         response: &[u8],
         at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let statement = sqlx::query(
             "INSERT INTO idempotency_keys (organization_id, api_key_id, key, request, response, at)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -53,25 +53,23 @@ impl IdempotencyWrites for SqliteTransaction<'_> {
         .bind(key.request.to_vec())
         .bind(response)
         .bind(at);
-        self.execute(statement).await?;
-        Ok(())
+        self.execute(statement).await
     }
 
-    async fn erase_responses(&mut self, organization: OrganizationId, text: &str) -> Result<(), StoreError> {
+    async fn erase_responses(&mut self, organization: OrganizationId, text: &str) -> Result<()> {
         let statement = sqlx::query(
             "UPDATE idempotency_keys SET request = x'', response = x'', erased = 1
              WHERE organization_id = $1 AND instr(response, CAST($2 AS BLOB)) > 0",
         );
-        self.execute(statement.bind(organization).bind(text)).await?;
-        Ok(())
+        self.execute(statement.bind(organization).bind(text)).await
     }
 
-    async fn remove_responses(&mut self, until: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn remove_responses(&mut self, until: Timestamp, limit: u32) -> Result<u64> {
         let statement = sqlx::query(
             "DELETE FROM idempotency_keys WHERE (organization_id, api_key_id, key) IN (
                  SELECT organization_id, api_key_id, key FROM idempotency_keys WHERE at <= $1 ORDER BY at LIMIT $2
              )",
         );
-        self.execute(statement.bind(until).bind(limit)).await
+        self.changed(statement.bind(until).bind(limit)).await
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::transaction::SqliteTransaction;
 use crate::{
     domain::Outage,
-    storage::{StoreError, Verdict, Work},
+    storage::{Result, StoreError, Verdict, Work},
 };
 
 /// How a job ended inside its transaction.
@@ -22,7 +22,7 @@ pub(super) enum Ran {
 }
 
 impl Ran {
-    pub(super) const fn of<T>(result: &Result<T, StoreError>) -> Self {
+    pub(super) const fn of<T>(result: &Result<T>) -> Self {
         match result {
             Ok(_) => Self::Made,
             Err(StoreError::Unavailable(outage)) => Self::Broken(*outage),
@@ -71,14 +71,8 @@ pub(super) trait Job: Send {
 
 /// A rule that waits.
 pub(super) struct Pending {
-    work: Box<dyn Work>,
-    reply: oneshot::Sender<Result<(), StoreError>>,
-}
-
-impl Pending {
-    pub(super) const fn new(work: Box<dyn Work>, reply: oneshot::Sender<Result<(), StoreError>>) -> Self {
-        Self { work, reply }
-    }
+    pub(super) work: Box<dyn Work>,
+    pub(super) reply: oneshot::Sender<Result<()>>,
 }
 
 impl Job for Pending {

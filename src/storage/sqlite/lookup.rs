@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     domain::{Condition, KeyDigest, MemberLookup, Outage},
-    storage::{KeyAndMember, StoreError},
+    storage::{KeyAndMember, Result, StoreError},
 };
 
 /// How much of the file this connection keeps in memory, once it has read it: by reckoning, the inner pages of the
@@ -75,7 +75,7 @@ enum Message {
 struct Lookup {
     digest: KeyDigest,
     member: Option<MemberLookup>,
-    reply: oneshot::Sender<Result<KeyAndMember, StoreError>>,
+    reply: oneshot::Sender<Result<KeyAndMember>>,
 }
 
 impl LookupQueue {
@@ -84,7 +84,7 @@ impl LookupQueue {
         options: SqliteConnectOptions,
         settings: &Settings,
         condition: watch::Sender<Condition>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self> {
         let options = options
             .pragma("cache_size", format!("-{CACHE_KIB}"))
             .disable_statement_logging();
@@ -105,11 +105,7 @@ impl LookupQueue {
     }
 
     /// The key with the digest and, in its organization, the live end user.
-    pub(super) async fn find(
-        &self,
-        digest: KeyDigest,
-        member: Option<MemberLookup>,
-    ) -> Result<KeyAndMember, StoreError> {
+    pub(super) async fn find(&self, digest: KeyDigest, member: Option<MemberLookup>) -> Result<KeyAndMember> {
         let (reply, result) = oneshot::channel();
         self.queue
             .try_send(Message::Lookup(Lookup {

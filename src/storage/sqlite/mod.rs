@@ -8,6 +8,7 @@ mod batch;
 mod checkpoint;
 mod close;
 mod columns;
+mod credentials;
 mod error;
 mod events;
 mod files;
@@ -15,6 +16,7 @@ mod found;
 mod idempotency;
 mod job;
 mod lookup;
+mod mails;
 mod members;
 mod migrate;
 mod organizations;
@@ -38,7 +40,7 @@ use self::{
     checkpoint::Checkpointer, close::close_well, error::store_error, lookup::LookupQueue, reads::Reads,
     writer::WriteQueue,
 };
-use super::{Migrate, OpenError, Storage, StoreError, Work};
+use super::{Migrate, OpenError, Result, Storage, StoreError, Work};
 use crate::domain::Condition;
 
 pub use self::settings::Settings;
@@ -78,11 +80,7 @@ impl SqliteStorage {
         let options = files::prepare(url, migrate, &settings).await?;
         migrate::run(&options, migrate).await?;
         let (sender, condition) = watch::channel(Condition::default());
-        let mut writer_options = options.clone();
-        if let Some(folder) = files::temporary_folder(options.get_filename()) {
-            writer_options = writer_options.pragma("temp_store_directory", folder);
-        }
-        let writes = WriteQueue::start(writer_options, &settings, sender.clone()).await?;
+        let writes = WriteQueue::start(options.clone(), &settings, sender.clone()).await?;
         let readers = options.clone().read_only(true);
         let anchor = anchor(&readers).await.map_err(store_error)?;
         let reads = Reads::new(&readers, &condition);
@@ -109,7 +107,7 @@ async fn anchor(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx
 
 #[async_trait]
 impl Storage for SqliteStorage {
-    async fn transact(&self, work: Box<dyn Work>) -> Result<(), StoreError> {
+    async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
         self.writes.transact(work).await
     }
 
@@ -118,7 +116,7 @@ impl Storage for SqliteStorage {
         self.checkpoints.empty().await;
     }
 
-    async fn compact(&self) -> Result<(), StoreError> {
+    async fn compact(&self) -> Result<()> {
         let _turn = self.checkpoints.turn().await;
         self.writes.vacuum().await?;
         let truncation = self.writes.truncation();

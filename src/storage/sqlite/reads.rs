@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{Condition, OrganizationId, Outage},
-    storage::StoreError,
+    storage::{Result, StoreError},
 };
 
 /// Reads that take some milliseconds at most.
@@ -95,12 +95,12 @@ impl Reads {
     /// # Errors
     ///
     /// [`StoreError::Overloaded`]: too many of the organization's wait. [`StoreError::Closed`].
-    pub(super) async fn short(&self, organization: Option<OrganizationId>) -> Result<Reading, StoreError> {
+    pub(super) async fn short(&self, organization: Option<OrganizationId>) -> Result<Reading> {
         self.short.begin(organization).await
     }
 
     /// As [`Self::short`], of any number of rows.
-    pub(super) async fn long(&self, organization: Option<OrganizationId>) -> Result<Reading, StoreError> {
+    pub(super) async fn long(&self, organization: Option<OrganizationId>) -> Result<Reading> {
         self.long.begin(organization).await
     }
 
@@ -113,7 +113,7 @@ impl Reads {
 }
 
 impl Lane {
-    async fn begin(self: &Arc<Self>, organization: Option<OrganizationId>) -> Result<Reading, StoreError> {
+    async fn begin(self: &Arc<Self>, organization: Option<OrganizationId>) -> Result<Reading> {
         if self.state().closed {
             return Err(StoreError::Closed);
         }
@@ -181,13 +181,13 @@ impl Reading {
     /// # Errors
     ///
     /// Never, before the end.
-    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection> {
         let reader = self.reader.as_mut().ok_or(StoreError::Closed)?;
         Ok(&mut reader.connection)
     }
 
     /// Reads one row, and ends.
-    pub(super) async fn optional<T: Stored>(mut self, query: Select<'_, T>) -> Result<Option<T>, StoreError> {
+    pub(super) async fn optional<T: Stored>(mut self, query: Select<'_, T>) -> Result<Option<T>> {
         let found = query.fetch_optional(self.connection()?).await;
         let found = found.map_err(store_error)?;
         self.end();
@@ -195,7 +195,7 @@ impl Reading {
     }
 
     /// Reads all rows, and ends.
-    pub(super) async fn all<T: Stored>(mut self, query: Select<'_, T>) -> Result<Vec<T>, StoreError> {
+    pub(super) async fn all<T: Stored>(mut self, query: Select<'_, T>) -> Result<Vec<T>> {
         let found = query.fetch_all(self.connection()?).await;
         let found = found.map_err(store_error)?;
         self.end();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     /// Takes hours.
-    async fn count(reading: &mut Reading) -> Result<i64, StoreError> {
+    async fn count(reading: &mut Reading) -> Result<i64> {
         let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000000)
                    SELECT count(*) FROM n";
         sqlx::query_scalar(sql)
@@ -257,7 +257,7 @@ mod tests {
             .map_err(store_error)
     }
 
-    async fn select(reading: Result<Reading, StoreError>) -> Result<i64, StoreError> {
+    async fn select(reading: Result<Reading>) -> Result<i64> {
         let mut reading = reading?;
         let one = sqlx::query_scalar("SELECT 1")
             .fetch_one(reading.connection()?)

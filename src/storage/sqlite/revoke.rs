@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Change, EventKind, MemberId, OrganizationId, Timestamp, UserId},
-    storage::StoreError,
+    storage::{Result, StoreError},
 };
 
 /// Organization and user. What is found, [`Link`]s, comes as one text: sqlx hands rows over one by one.
@@ -69,13 +69,13 @@ pub(super) struct Revocation {
     pub(super) organization: OrganizationId,
     pub(super) user: UserId,
     pub(super) change: Change,
-    pub(super) reply: oneshot::Sender<Result<bool, StoreError>>,
+    pub(super) reply: oneshot::Sender<Result<bool>>,
 }
 
 /// Revocations of one batch.
 pub(super) struct Revocations {
     waiting: Vec<Revocation>,
-    result: Result<Vec<bool>, StoreError>,
+    result: Result<Vec<bool>>,
 }
 
 /// The live link of an end user, and the first that asked for its end.
@@ -107,7 +107,7 @@ impl Revocations {
     }
 
     /// Whether each of them found a live end user.
-    async fn make(&self, connection: &mut SqliteConnection) -> Result<Vec<bool>, StoreError> {
+    async fn make(&self, connection: &mut SqliteConnection) -> Result<Vec<bool>> {
         // They came within moments of each other; the last moment is that of all.
         let at = self.waiting.iter().map(|revocation| revocation.change.at).max();
         let at = at.unwrap_or(Timestamp::from_millis(0));
@@ -122,7 +122,7 @@ impl Revocations {
         Ok(made)
     }
 
-    async fn find(&self, connection: &mut SqliteConnection) -> Result<Vec<Link>, StoreError> {
+    async fn find(&self, connection: &mut SqliteConnection) -> Result<Vec<Link>> {
         let (sql, slots) = FIND.fitting(self.waiting.len());
         // Safe: the statement is a constant and the numbers of its slots.
         let mut query = sqlx::query_scalar(AssertSqlSafe(sql));
@@ -142,12 +142,7 @@ impl Revocations {
         Ok(links)
     }
 
-    async fn revoke(
-        &self,
-        connection: &mut SqliteConnection,
-        at: Timestamp,
-        links: &[Link],
-    ) -> Result<(), StoreError> {
+    async fn revoke(&self, connection: &mut SqliteConnection, at: Timestamp, links: &[Link]) -> Result<()> {
         let (sql, slots) = REVOKE.fitting(links.len());
         let organization = |link: &Link| self.waiting[link.slot].organization;
         let links_of_slots = || (0..slots).map(|slot| links.get(slot));

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use crate::{domain::OrganizationId, storage::StoreError};
+use crate::{
+    domain::OrganizationId,
+    storage::{Result, StoreError},
+};
 
 /// How much there is of something, and how much of it for each.
 #[derive(Clone, Copy, Debug)]
@@ -69,10 +72,7 @@ impl Shares {
     /// # Errors
     ///
     /// [`StoreError::Overloaded`]: too many wait already. [`StoreError::Closed`].
-    pub(super) async fn place(
-        self: &Arc<Self>,
-        organization: Option<OrganizationId>,
-    ) -> Result<Place, StoreError> {
+    pub(super) async fn place(self: &Arc<Self>, organization: Option<OrganizationId>) -> Result<Place> {
         let (entry, own) = self.enter(organization)?;
         let of_organization = own.acquire_owned().await.map_err(closed)?;
         let of_all = self.places.clone().acquire_owned().await.map_err(closed)?;
@@ -91,10 +91,7 @@ impl Shares {
         }
     }
 
-    fn enter(
-        self: &Arc<Self>,
-        organization: Option<OrganizationId>,
-    ) -> Result<(Entry, Arc<Semaphore>), StoreError> {
+    fn enter(self: &Arc<Self>, organization: Option<OrganizationId>) -> Result<(Entry, Arc<Semaphore>)> {
         let mut organizations = self.organizations();
         let share = organizations.entry(organization).or_insert_with(|| Share {
             places: Arc::new(Semaphore::new(self.limits.each)),

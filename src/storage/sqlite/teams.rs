@@ -9,16 +9,12 @@ use super::{
 };
 use crate::{
     domain::{Conflict, MemberNumber, OrganizationId, PageRequest, Team, TeamNumber},
-    storage::{StoreError, TeamStore, TeamWrites},
+    storage::{Result, TeamStore, TeamWrites},
 };
 
 #[async_trait]
 impl TeamStore for SqliteStorage {
-    async fn teams(
-        &self,
-        organization: OrganizationId,
-        page: PageRequest<TeamNumber>,
-    ) -> Result<Vec<Team>, StoreError> {
+    async fn teams(&self, organization: OrganizationId, page: PageRequest<TeamNumber>) -> Result<Vec<Team>> {
         let query = sqlx::query_as(
             "SELECT number, slug, name, created_at FROM teams
              WHERE organization_id = $1 AND number > $2 ORDER BY number LIMIT $3",
@@ -32,50 +28,39 @@ impl TeamStore for SqliteStorage {
 
 #[async_trait]
 impl TeamWrites for SqliteTransaction<'_> {
-    async fn stored_team(
-        &mut self,
-        organization: OrganizationId,
-        team: TeamNumber,
-    ) -> Result<Option<Team>, StoreError> {
+    async fn stored_team(&mut self, organization: OrganizationId, team: TeamNumber) -> Result<Option<Team>> {
         let query = sqlx::query_as(
             "SELECT number, slug, name, created_at FROM teams WHERE organization_id = $1 AND number = $2",
         );
         self.optional(query.bind(organization).bind(team)).await
     }
 
-    async fn next_team_number(&mut self, organization: OrganizationId) -> Result<TeamNumber, StoreError> {
+    async fn next_team_number(&mut self, organization: OrganizationId) -> Result<TeamNumber> {
         let query = sqlx::query_scalar(
             "UPDATE organization_counters SET teams = teams + 1 WHERE organization_id = $1 RETURNING teams",
         );
         self.value(query.bind(organization)).await
     }
 
-    async fn insert_team(&mut self, organization: OrganizationId, team: &Team) -> Result<(), StoreError> {
+    async fn insert_team(&mut self, organization: OrganizationId, team: &Team) -> Result<()> {
         let statement = sqlx::query(
             "INSERT INTO teams (organization_id, number, slug, name, created_at) VALUES ($1, $2, $3, $4, $5)",
         );
         let statement = team.bind(statement.bind(organization));
-        self.execute_unique(statement, Conflict::Team).await?;
-        Ok(())
+        self.execute_unique(statement, Conflict::Team).await
     }
 
-    async fn save_team(&mut self, organization: OrganizationId, team: &Team) -> Result<(), StoreError> {
+    async fn save_team(&mut self, organization: OrganizationId, team: &Team) -> Result<()> {
         let statement = sqlx::query("UPDATE teams SET name = $3 WHERE organization_id = $1 AND number = $2")
             .bind(organization)
             .bind(team.number)
             .bind(&team.name);
-        self.execute(statement).await?;
-        Ok(())
+        self.execute(statement).await
     }
 
-    async fn remove_team(
-        &mut self,
-        organization: OrganizationId,
-        team: TeamNumber,
-    ) -> Result<(), StoreError> {
+    async fn remove_team(&mut self, organization: OrganizationId, team: TeamNumber) -> Result<()> {
         let statement = sqlx::query("DELETE FROM teams WHERE organization_id = $1 AND number = $2");
-        self.execute(statement.bind(organization).bind(team)).await?;
-        Ok(())
+        self.execute(statement.bind(organization).bind(team)).await
     }
 
     async fn team_members(
@@ -83,7 +68,7 @@ impl TeamWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         team: TeamNumber,
         only_live: bool,
-    ) -> Result<Vec<MemberNumber>, StoreError> {
+    ) -> Result<Vec<MemberNumber>> {
         let query = sqlx::query_scalar(
             "SELECT t.member FROM team_members AS t
              CROSS JOIN members AS m ON m.organization_id = t.organization_id AND m.number = t.member
@@ -99,7 +84,7 @@ impl TeamWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         team: TeamNumber,
         members: &[MemberNumber],
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let statement = sqlx::query(
             "INSERT INTO team_members (organization_id, team, member) SELECT $1, $2, value FROM json_each($3)",
         );
@@ -107,8 +92,7 @@ impl TeamWrites for SqliteTransaction<'_> {
             .bind(organization)
             .bind(team)
             .bind(json_numbers(members));
-        self.execute(statement).await?;
-        Ok(())
+        self.execute(statement).await
     }
 
     async fn take_out_of_team(
@@ -116,7 +100,7 @@ impl TeamWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         team: TeamNumber,
         members: &[MemberNumber],
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let statement = sqlx::query(
             "DELETE FROM team_members
              WHERE organization_id = $1 AND team = $2 AND member IN (SELECT value FROM json_each($3))",
@@ -125,8 +109,7 @@ impl TeamWrites for SqliteTransaction<'_> {
             .bind(organization)
             .bind(team)
             .bind(json_numbers(members));
-        self.execute(statement).await?;
-        Ok(())
+        self.execute(statement).await
     }
 
     async fn replace_primary_team(
@@ -134,7 +117,7 @@ impl TeamWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         team: TeamNumber,
         by: TeamNumber,
-    ) -> Result<Vec<MemberNumber>, StoreError> {
+    ) -> Result<Vec<MemberNumber>> {
         // `<> 1` is the condition of the index.
         let query = sqlx::query_scalar(
             "UPDATE members SET primary_team = $3

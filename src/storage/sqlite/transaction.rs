@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{Conflict, OrganizationId, Outage},
-    storage::StoreError,
+    storage::{Result, StoreError},
 };
 
 /// What the primitives are implemented on. Statements of one text that are separated by semicolons are handed to SQLite's
@@ -39,7 +39,7 @@ impl<'c> SqliteTransaction<'c> {
     }
 
     /// An organization's number in the search index.
-    pub(super) async fn ordinal(&mut self, organization: OrganizationId) -> Result<i64, StoreError> {
+    pub(super) async fn ordinal(&mut self, organization: OrganizationId) -> Result<i64> {
         match self.ordinal {
             Some((of, ordinal)) if of == organization => Ok(ordinal),
             _ => {
@@ -49,28 +49,29 @@ impl<'c> SqliteTransaction<'c> {
         }
     }
 
+    /// Runs a statement.
+    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<()> {
+        self.changed(statement).await.map(|_| ())
+    }
+
     /// Runs a statement and returns how many rows it changed.
-    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
+    pub(super) async fn changed(&mut self, statement: Statement<'_>) -> Result<u64> {
         let done = statement.execute(&mut *self.connection).await;
         self.noted(done).map(|done| done.rows_affected())
     }
 
-    /// As [`Self::execute`], for a statement that breaks this rule of uniqueness when it breaks one.
+    /// Runs a statement that breaks this rule of uniqueness when it breaks one.
     pub(super) async fn execute_unique(
         &mut self,
         statement: Statement<'_>,
         conflict: Conflict,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<()> {
         let done = statement.execute(&mut *self.connection).await;
-        self.noted(unless_unique(done, conflict)?)
-            .map(|done| done.rows_affected())
+        self.noted(unless_unique(done, conflict)?).map(|_| ())
     }
 
     /// The first row.
-    pub(super) async fn optional<T: Stored>(
-        &mut self,
-        query: Select<'_, T>,
-    ) -> Result<Option<T>, StoreError> {
+    pub(super) async fn optional<T: Stored>(&mut self, query: Select<'_, T>) -> Result<Option<T>> {
         let found = query.fetch_optional(&mut *self.connection).await;
         self.noted(found)
     }
@@ -80,14 +81,14 @@ impl<'c> SqliteTransaction<'c> {
         &mut self,
         statement: Statement<'_>,
         conflict: Conflict,
-    ) -> Result<Option<T>, StoreError> {
+    ) -> Result<Option<T>> {
         let row = statement.fetch_optional(&mut *self.connection).await;
         let row = row.and_then(|row| row.as_ref().map(T::from_row).transpose());
         self.noted(unless_unique(row, conflict)?)
     }
 
     /// All rows.
-    pub(super) async fn rows<T: Stored>(&mut self, query: Select<'_, T>) -> Result<Vec<T>, StoreError> {
+    pub(super) async fn rows<T: Stored>(&mut self, query: Select<'_, T>) -> Result<Vec<T>> {
         let found = query.fetch_all(&mut *self.connection).await;
         self.noted(found)
     }
@@ -96,7 +97,7 @@ impl<'c> SqliteTransaction<'c> {
     pub(super) async fn all<T>(
         &mut self,
         query: QueryScalar<'_, Sqlite, T, SqliteArguments>,
-    ) -> Result<Vec<T>, StoreError>
+    ) -> Result<Vec<T>>
     where
         (T,): Stored,
         T: Send + Unpin,
@@ -106,10 +107,7 @@ impl<'c> SqliteTransaction<'c> {
     }
 
     /// The one value that the statement always has.
-    pub(super) async fn value<T>(
-        &mut self,
-        query: QueryScalar<'_, Sqlite, T, SqliteArguments>,
-    ) -> Result<T, StoreError>
+    pub(super) async fn value<T>(&mut self, query: QueryScalar<'_, Sqlite, T, SqliteArguments>) -> Result<T>
     where
         (T,): Stored,
         T: Send + Unpin,
@@ -118,7 +116,7 @@ impl<'c> SqliteTransaction<'c> {
         self.noted(found)
     }
 
-    fn noted<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+    fn noted<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
         result.map_err(|error| {
             let error = store_error(error);
             if let StoreError::Unavailable(outage) = error {

@@ -23,6 +23,7 @@ use super::{
     checkpoint::MOST_PAGES,
     close::{close, close_well},
     error::{outage, store_error},
+    files::temporary_folder,
     job::{Failure, Job, Pending, Ran},
     migrate::APPLICATION_ID,
     outage::{Files, Outages, Side},
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::{
     domain::{Change, Condition, OrganizationId, Outage, UserId},
-    storage::{OpenError, StoreError, Work},
+    storage::{OpenError, Result, StoreError, Work},
 };
 
 /// How much of the file this connection keeps in memory, once it has read it.
@@ -58,8 +59,8 @@ pub(super) struct WriteQueue {
 enum Message {
     Change(Box<dyn Job>),
     Revoke(Revocation),
-    Truncate(oneshot::Sender<Result<bool, StoreError>>),
-    Vacuum(oneshot::Sender<Result<(), StoreError>>),
+    Truncate(oneshot::Sender<Result<bool>>),
+    Vacuum(oneshot::Sender<Result<()>>),
     Close,
 }
 
@@ -103,9 +104,9 @@ impl WriteQueue {
     }
 
     /// Runs the work in a transaction and returns when it is on disk, or undone because the work says so.
-    pub(super) async fn transact(&self, work: Box<dyn Work>) -> Result<(), StoreError> {
+    pub(super) async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
         let (reply, result) = oneshot::channel();
-        self.send(Message::Change(Box::new(Pending::new(work, reply))))?;
+        self.send(Message::Change(Box::new(Pending { work, reply })))?;
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -115,7 +116,7 @@ impl WriteQueue {
         organization: OrganizationId,
         user: UserId,
         change: Change,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let (reply, result) = oneshot::channel();
         self.send(Message::Revoke(Revocation {
             organization,
@@ -126,7 +127,7 @@ impl WriteQueue {
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    fn send(&self, message: Message) -> Result<(), StoreError> {
+    fn send(&self, message: Message) -> Result<()> {
         self.queue.try_send(message).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -145,7 +146,7 @@ impl WriteQueue {
 
     /// Writes the file anew, without anything that was removed. Changes wait until it is done. What was removed is in the
     /// write-ahead log until that is emptied.
-    pub(super) async fn vacuum(&self) -> Result<(), StoreError> {
+    pub(super) async fn vacuum(&self) -> Result<()> {
         let (reply, done) = oneshot::channel();
         self.queue
             .send(Message::Vacuum(reply))
@@ -170,7 +171,7 @@ pub(super) struct Truncation(mpsc::WeakSender<Message>);
 impl Truncation {
     /// Moves what is left of the log into the file and cuts the log to nothing. It takes some milliseconds and waits for
     /// nobody. False: another program, or one of our own readers, still reads it.
-    pub(super) async fn run(&self) -> Result<bool, StoreError> {
+    pub(super) async fn run(&self) -> Result<bool> {
         let (reply, done) = oneshot::channel();
         let queue = self.0.upgrade().ok_or(StoreError::Closed)?;
         queue
@@ -360,18 +361,19 @@ impl Writer {
         Ok(())
     }
 
-    async fn truncate(&mut self) -> Result<bool, StoreError> {
+    async fn truncate(&mut self) -> Result<bool> {
         let busy_timeout = self.busy_timeout;
         let truncated = truncate(self.usable()?, busy_timeout).await;
         self.between(truncated).await
     }
 
-    async fn vacuum(&mut self) -> Result<(), StoreError> {
-        let vacuumed = sqlx::query("VACUUM").execute(self.usable()?).await;
-        self.between(vacuumed.map(|_| ())).await
+    async fn vacuum(&mut self) -> Result<()> {
+        let folder = temporary_folder(self.options.get_filename());
+        let vacuumed = vacuum(self.usable()?, &folder).await;
+        self.between(vacuumed).await
     }
 
-    fn usable(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+    fn usable(&mut self) -> Result<&mut SqliteConnection> {
         match self.outages.current() {
             Some(outage) => Err(StoreError::Unavailable(outage)),
             None => (self.connection.as_mut()).ok_or(StoreError::Unavailable(Outage::Other)),
@@ -379,7 +381,7 @@ impl Writer {
     }
 
     /// After work between transactions. Changes may be possible although it was not.
-    async fn between<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+    async fn between<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
         if let Err(error) = &result {
             self.disconnect().await;
             if let Err(outage) = self.connect().await {
@@ -430,6 +432,16 @@ async fn attempt(
     transaction.commit().await?;
     set_busy_timeout(&mut connection, busy_timeout).await?;
     Ok(connection)
+}
+
+/// The copy that SQLite makes of everything is in the folder. The setting is one of the process, and of this moment only:
+/// another database of the process may be where the folder is not.
+async fn vacuum(connection: &mut SqliteConnection, folder: &str) -> Result<(), sqlx::Error> {
+    let put = |folder: &str| AssertSqlSafe(format!("PRAGMA temp_store_directory = {folder}"));
+    sqlx::query(put(folder)).execute(&mut *connection).await?;
+    let vacuumed = sqlx::query("VACUUM").execute(&mut *connection).await;
+    sqlx::query(put("''")).execute(connection).await?;
+    vacuumed.map(|_| ())
 }
 
 /// Whether the log is empty now.

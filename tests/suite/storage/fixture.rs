@@ -14,9 +14,9 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use userbridge::{
     domain::{
-        Actor, ApiKey, ApiKeyId, Change, Email, Event, EventQuery, Idempotency, KeyDigest, Linked, Member,
-        MemberId, MemberLookup, MemberQuery, MemberRef, Organization, OrganizationId, OrganizationName,
-        Origin, PageRequest, Profile, Role, Scope, Slug, Timestamp, UserId,
+        Actor, ApiKey, ApiKeyId, Branding, Change, Email, Event, EventQuery, Idempotency, KeyDigest, Linked,
+        Member, MemberId, MemberLookup, MemberQuery, MemberRef, Organization, OrganizationId,
+        OrganizationName, Origin, PageRequest, Profile, Role, Scope, Slug, Timestamp, UserId,
     },
     service::ServiceError,
     storage::{self, Migrate, Storage},
@@ -153,6 +153,7 @@ impl Fixture {
             name: OrganizationName::new(format!("The {slug}")).unwrap(),
             default_role: Role::Viewer,
             retention_days: None,
+            branding: Branding::default(),
             created_at,
             deleted_at: None,
         }

@@ -9,6 +9,7 @@ use super::{
     fixture::Fixture,
     people::{address, set, values},
 };
+use crate::support::Count as _;
 
 /// End users, staff, both, and who was each of them.
 fn people() -> [(&'static str, MemberPatch); 3] {

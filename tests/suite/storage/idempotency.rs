@@ -14,7 +14,7 @@ use super::{
     fixture::Fixture,
     people::{DAY, address, assert_fails, later, set, values},
 };
-use crate::support::{RANDOM, first};
+use crate::support::{Count as _, RANDOM, first};
 
 const SALLY: &str = "sally@acme.example.com";
 

@@ -1,6 +1,6 @@
 //! Linking: who is found, who is made, and what of them changes.
 
-use crate::support::rules::LinkMember;
+use crate::support::{Count as _, rules::LinkMember};
 use tokio::task::JoinSet;
 use userbridge::{
     domain::{

@@ -19,7 +19,9 @@ mod lifecycle;
 mod links;
 mod lists;
 mod lookups;
+mod mails;
 mod members;
+mod names;
 mod numbered;
 mod organizations;
 mod owners;
@@ -168,6 +170,11 @@ macro_rules! conformance {
                     lists_are_of_one_organization,
                     revoked_members_come_the_last_first_and_without_those_who_are_back_or_erased,
                 ]
+                names: [
+                    first_and_last_name_make_the_name_unless_it_is_given,
+                    the_longest_first_and_last_name_make_a_name,
+                    an_event_names_the_parts_of_a_name_and_an_erasure_removes_them,
+                ]
                 numbered: [
                     what_is_counted_is_what_is_listed_whatever_changes,
                     a_page_has_its_number_from_either_end,
@@ -201,6 +208,14 @@ macro_rules! conformance {
                     many_lookups_at_once_each_get_their_own_answer,
                     a_lookup_sees_every_change_that_was_acknowledged_before,
                     lookups_whose_callers_went_away_harm_nobody,
+                ]
+                mails: [
+                    a_mail_comes_back_as_it_was_queued_and_as_it_was_saved,
+                    each_organization_with_mails_to_send_gets_its_turn,
+                    mails_are_listed_by_state_in_the_order_they_were_queued,
+                    a_members_mails_are_found_and_removed_and_no_others,
+                    old_mails_are_removed_unless_they_wait,
+                    a_branding_changes_where_it_is_told_to,
                 ]
                 events: [
                     every_change_is_one_event,

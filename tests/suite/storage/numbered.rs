@@ -10,6 +10,7 @@ use super::{
     lists::orders,
     people::{address, assert_fails, set, values},
 };
+use crate::support::Count as _;
 
 /// No role, and each role.
 const ROLES: [Option<Role>; 6] = [

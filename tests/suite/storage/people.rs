@@ -11,7 +11,7 @@ use userbridge::{
 };
 
 use super::fixture::Fixture;
-use crate::support::{RANDOM, first};
+use crate::support::{Count as _, RANDOM, first};
 
 /// That a call failed, and how.
 macro_rules! assert_fails {

@@ -16,7 +16,10 @@ pub(crate) use skip::skip;
 use std::sync::Once;
 
 use tempfile::TempDir;
-use userbridge::domain::{OsRandom, SystemClock};
+use userbridge::{
+    domain::{MemberFilter, MemberQuery, OrganizationId, OsRandom, SystemClock},
+    storage::{MemberStore, Result},
+};
 
 /// Randomness and time for the ids that a test makes.
 pub(crate) const RANDOM: &OsRandom = &OsRandom;
@@ -41,3 +44,18 @@ pub(crate) fn log() {
             .init();
     });
 }
+
+/// Counts of members, as they come with a page.
+pub(crate) trait Count: MemberStore {
+    /// How many live members the filter lets through.
+    async fn count_members(&self, organization: OrganizationId, filter: MemberFilter) -> Result<u64> {
+        let query = MemberQuery {
+            filter,
+            limit: 1,
+            ..MemberQuery::default()
+        };
+        Ok(self.members_counted(organization, query).await?.1)
+    }
+}
+
+impl<S: MemberStore + ?Sized> Count for S {}

@@ -12,22 +12,31 @@ use sqlx::{AssertSqlSafe, Connection as _, FromRow, Row as _, sqlite::SqliteRow}
 use super::{SqliteStorage, error::store_error, reads::Reading};
 use crate::{
     domain::{
-        Association, Change, HeldAddress, KeyDigest, Member, MemberFilter, MemberId, MemberLookup,
-        MemberNumber, MemberQuery, MemberRef, Organization, OrganizationId, PageRequest, Timestamp, UserId,
+        Association, Change, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
+        MemberQuery, MemberRef, Organization, OrganizationId, PageRequest, Timestamp, UserId,
     },
     storage::{
-        KeyAndMember, MemberStore, StoreError,
-        sqlite::columns::{ORGANIZATION, Select, json_ids},
+        KeyAndMember, MemberStore, Result,
+        sqlite::columns::{ORGANIZATION, Select, Stored, json_ids},
     },
 };
 
 pub(super) use {
-    row::{JsonMember, json},
+    row::{COLUMNS, json},
     search::fill as fill_search,
 };
 
 /// The member that a reference names.
 fn find(organization: OrganizationId, member: &MemberRef) -> Select<'static, Member> {
+    find_with("", organization, member)
+}
+
+/// The same, with more columns.
+pub(super) fn find_with<T: Stored>(
+    columns: &str,
+    organization: OrganizationId,
+    member: &MemberRef,
+) -> Select<'static, T> {
     let condition = match member {
         MemberRef::Id(_) => "m.id = $2",
         MemberRef::Number(_) => "m.number = $2",
@@ -36,7 +45,7 @@ fn find(organization: OrganizationId, member: &MemberRef) -> Select<'static, Mem
         MemberRef::ExternalId(..) => "m.source = $2 AND m.external_id = $3 AND m.revoked_at IS NULL",
     };
     let sql = format!(
-        "SELECT {} FROM members AS m WHERE m.organization_id = $1 AND {condition}",
+        "SELECT {}{columns} FROM members AS m WHERE m.organization_id = $1 AND {condition}",
         *row::COLUMNS
     );
     // Safe: it is put together from constants.
@@ -62,7 +71,7 @@ impl FromRow<'_, SqliteRow> for Association {
 
 impl SqliteStorage {
     /// Begins a read of an organization: a short one, if it is that.
-    async fn read(&self, organization: OrganizationId, is_short: bool) -> Result<Reading, StoreError> {
+    async fn read(&self, organization: OrganizationId, is_short: bool) -> Result<Reading> {
         if is_short {
             self.reads.short(Some(organization)).await
         } else {
@@ -73,28 +82,16 @@ impl SqliteStorage {
 
 #[async_trait]
 impl MemberStore for SqliteStorage {
-    async fn key_and_member(
-        &self,
-        digest: KeyDigest,
-        lookup: MemberLookup,
-    ) -> Result<KeyAndMember, StoreError> {
+    async fn key_and_member(&self, digest: KeyDigest, lookup: MemberLookup) -> Result<KeyAndMember> {
         self.lookups.find(digest, Some(lookup)).await
     }
 
-    async fn member(
-        &self,
-        organization: OrganizationId,
-        member: &MemberRef,
-    ) -> Result<Option<Member>, StoreError> {
+    async fn member(&self, organization: OrganizationId, member: &MemberRef) -> Result<Option<Member>> {
         let reading = self.reads.short(Some(organization)).await?;
         reading.optional(find(organization, member)).await
     }
 
-    async fn members_by_id(
-        &self,
-        organization: OrganizationId,
-        ids: &[MemberId],
-    ) -> Result<Vec<Member>, StoreError> {
+    async fn members_by_id(&self, organization: OrganizationId, ids: &[MemberId]) -> Result<Vec<Member>> {
         let sql = format!(
             "SELECT {} FROM json_each($2) AS wanted
              CROSS JOIN members AS m ON m.organization_id = $1 AND m.id = unhex(wanted.value)",
@@ -107,11 +104,7 @@ impl MemberStore for SqliteStorage {
         self.reads.short(Some(organization)).await?.all(query).await
     }
 
-    async fn members(
-        &self,
-        organization: OrganizationId,
-        query: MemberQuery,
-    ) -> Result<Vec<Member>, StoreError> {
+    async fn members(&self, organization: OrganizationId, query: MemberQuery) -> Result<Vec<Member>> {
         let mut reading = self.read(organization, query.is_short()).await?;
         let members = list::page(reading.connection()?, organization, query, None).await?;
         reading.end();
@@ -122,7 +115,7 @@ impl MemberStore for SqliteStorage {
         &self,
         organization: OrganizationId,
         query: MemberQuery,
-    ) -> Result<(Vec<Member>, u64), StoreError> {
+    ) -> Result<(Vec<Member>, u64)> {
         let is_short = query.is_short() && query.filter.is_of_roles();
         let mut reading = self.read(organization, is_short).await?;
         let mut snapshot = reading.connection()?.begin().await.map_err(store_error)?;
@@ -142,28 +135,12 @@ impl MemberStore for SqliteStorage {
         organization: OrganizationId,
         from: Timestamp,
         page: PageRequest<(Timestamp, MemberNumber)>,
-    ) -> Result<Vec<Member>, StoreError> {
+    ) -> Result<Vec<Member>> {
         let query = list::revoked(organization, from, &page);
         self.reads.short(Some(organization)).await?.all(query).await
     }
 
-    async fn count_members(
-        &self,
-        organization: OrganizationId,
-        filter: MemberFilter,
-    ) -> Result<u64, StoreError> {
-        let mut reading = self.read(organization, filter.is_of_roles()).await?;
-        let count = list::count(reading.connection()?, organization, &filter).await?;
-        reading.end();
-        Ok(count)
-    }
-
-    async fn revoke_user(
-        &self,
-        organization: OrganizationId,
-        user: UserId,
-        change: Change,
-    ) -> Result<bool, StoreError> {
+    async fn revoke_user(&self, organization: OrganizationId, user: UserId, change: Change) -> Result<bool> {
         self.writes.revoke(organization, user, change).await
     }
 
@@ -172,7 +149,7 @@ impl MemberStore for SqliteStorage {
         organization: OrganizationId,
         user: UserId,
         page: PageRequest<MemberNumber>,
-    ) -> Result<Vec<Member>, StoreError> {
+    ) -> Result<Vec<Member>> {
         let sql = format!(
             "SELECT {} FROM members AS m WHERE m.user_id = $1 AND m.organization_id = $2 AND m.number > $3
              ORDER BY m.number LIMIT $4",
@@ -192,16 +169,12 @@ impl MemberStore for SqliteStorage {
         organization: OrganizationId,
         user: UserId,
         page: PageRequest<(MemberNumber, i64)>,
-    ) -> Result<Vec<HeldAddress>, StoreError> {
+    ) -> Result<Vec<HeldAddress>> {
         let query = addresses::of_user(organization, user, &page);
         self.reads.short(Some(organization)).await?.all(query).await
     }
 
-    async fn associations(
-        &self,
-        user: UserId,
-        only: Option<OrganizationId>,
-    ) -> Result<Vec<Association>, StoreError> {
+    async fn associations(&self, user: UserId, only: Option<OrganizationId>) -> Result<Vec<Association>> {
         let sql = format!(
             "SELECT {ORGANIZATION}, m.id AS member_id, m.role
              FROM members AS m CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
@@ -218,7 +191,7 @@ impl MemberStore for SqliteStorage {
         now: Timestamp,
         limit: u32,
         skip: u32,
-    ) -> Result<Vec<(OrganizationId, MemberId)>, StoreError> {
+    ) -> Result<Vec<(OrganizationId, MemberId)>> {
         const DAY: i64 = 24 * 60 * 60 * 1000;
         // Each half by an index of its own: the revoked members, and those who were live when their organization was
         // deleted.

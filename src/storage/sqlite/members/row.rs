@@ -1,28 +1,17 @@
 //! The columns of a member: the one place that lists them, for every statement that reads or writes one.
 
-use std::{fmt, sync::LazyLock};
+use std::sync::LazyLock;
 
-use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use sqlx::{AssertSqlSafe, FromRow, Row as _, sqlite::SqliteRow};
 
 use super::search;
 use crate::{
-    domain::{Access, Member, OrganizationId, Origin, Profile, PublicMember, TeamNumber},
+    domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, TeamNumber},
     storage::sqlite::columns::{Columns, Statement, columns},
 };
 
-/// What an organization knows of a user. The hot path reads them too, as elements of a JSON array in this order.
-macro_rules! profile {
-    ($($column:ident),+ $(,)?) => {
-        columns!(Profile { $($column),+ });
-
-        fn profile_of<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Profile, A::Error> {
-            Ok(Profile { $($column: element(array)?),+ })
-        }
-    };
-}
-
-profile!(
+// The hot path reads them too: in the order of the fields.
+columns!(Profile {
     email,
     name,
     avatar_url,
@@ -30,11 +19,16 @@ profile!(
     company_name,
     customer_status,
     locale
-);
+});
+columns!(PersonName {
+    given_name,
+    family_name
+});
 columns!(Access {
     role,
     enabled,
-    auth_method
+    auth_method,
+    onboarded
 });
 columns!(Origin { source, external_id });
 
@@ -54,14 +48,21 @@ const STATE: [&str; 7] = [
 
 /// All that changes, in the order in which [`bind_changing`] binds it.
 fn changing() -> impl Iterator<Item = &'static str> {
-    [Profile::NAMES, Access::NAMES, Origin::NAMES, &STATE]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        Profile::NAMES,
+        PersonName::NAMES,
+        Access::NAMES,
+        Origin::NAMES,
+        &STATE,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 fn bind_changing<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
     let statement = member.profile.bind(statement);
+    let statement = member.person.bind(statement);
     let statement = member.access.bind(statement);
     let statement = member.origin.bind(statement);
     statement
@@ -75,7 +76,7 @@ fn bind_changing<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q>
 }
 
 /// What a [`Member`] is read from, of `members AS m`.
-pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+pub(in crate::storage::sqlite) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     let columns: Vec<_> = IDENTITY
         .into_iter()
         .chain(changing())
@@ -101,6 +102,7 @@ impl FromRow<'_, SqliteRow> for Member {
             number: row.try_get("number")?,
             created_at: row.try_get("created_at")?,
             profile: Profile::from_row(row)?,
+            person: PersonName::from_row(row)?,
             access: Access::from_row(row)?,
             origin: Origin::from_row(row)?,
             email_since: row.try_get("email_since")?,
@@ -118,7 +120,7 @@ impl FromRow<'_, SqliteRow> for Member {
     }
 }
 
-/// Adds a live member to the rows, to the count of its role and to the search index, in which this is the number of its
+/// Adds a live member, and its user if that is new, to the rows, to the count of its role and to the search index, in which this is the number of its
 /// organization.
 pub(super) fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statement<'static> {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
@@ -128,7 +130,8 @@ pub(super) fn insert(organization: OrganizationId, member: &Member, ordinal: i64
             .map(|number| format!("${number}"))
             .collect();
         format!(
-            "INSERT INTO member_counts (organization_id, role, live) VALUES ($1, $2, 1)
+            "INSERT INTO users (id, created_at) VALUES ($4, $6) ON CONFLICT DO NOTHING;
+             INSERT INTO member_counts (organization_id, role, live) VALUES ($1, $2, 1)
                  ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
              INSERT INTO members (organization_id, {}) VALUES ($1, {});
              INSERT OR REPLACE INTO member_search (rowid, organization, name, email)
@@ -176,48 +179,14 @@ pub(super) fn counted_role(member: &Member) -> &'static str {
     member.access.role.map_or("", crate::domain::Role::as_str)
 }
 
-/// A [`PublicMember`] of `members AS m` as a JSON array: a [`JsonMember`].
+/// A [`PublicMember`](crate::domain::PublicMember) of `members AS m` as a JSON array of its fields.
 pub(in crate::storage::sqlite) fn json() -> String {
     let profile: Vec<_> = Profile::NAMES
         .iter()
         .map(|column| format!("m.{column}"))
         .collect();
     format!(
-        "json_array(hex(m.id), hex(m.user_id), m.created_at, {})",
+        "json_array(hex(m.id), hex(m.user_id), json_array({}), m.created_at)",
         profile.join(", ")
     )
-}
-
-/// What [`json`] says.
-pub(in crate::storage::sqlite) struct JsonMember(pub(in crate::storage::sqlite) PublicMember);
-
-impl<'de> Deserialize<'de> for JsonMember {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Array;
-
-        impl<'de> Visitor<'de> for Array {
-            type Value = JsonMember;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member's columns")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<JsonMember, A::Error> {
-                Ok(JsonMember(PublicMember {
-                    id: element(&mut array)?,
-                    user_id: element(&mut array)?,
-                    created_at: element(&mut array)?,
-                    profile: profile_of(&mut array)?,
-                }))
-            }
-        }
-
-        deserializer.deserialize_seq(Array)
-    }
-}
-
-fn element<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(array: &mut A) -> Result<T, A::Error> {
-    array
-        .next_element()?
-        .ok_or_else(|| A::Error::custom("a column is missing"))
 }

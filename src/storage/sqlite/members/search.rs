@@ -10,7 +10,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use crate::{
     domain::{DisplayName, Email, Member, MemberFilter},
     storage::{
-        StoreError,
+        Result,
         sqlite::{columns::Statement, error::store_error},
     },
 };
@@ -60,7 +60,7 @@ pub(super) fn remove(row: i64) -> Statement<'static> {
 
 /// Puts members in the index who are not in it: those of a database from before there was one. In steps, each of which
 /// says in its own transaction how far it got: so one that is cut off is gone on with, whatever came in between.
-pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) -> Result<()> {
     let backlog: i64 = sqlx::query_scalar("SELECT count(*) FROM search_backlog")
         .fetch_one(&mut *connection)
         .await

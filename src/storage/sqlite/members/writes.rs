@@ -9,7 +9,7 @@ use crate::{
         OrganizationId, Role, TeamNumber, Timestamp, UserId,
     },
     storage::{
-        AddressHolders, LiveLink, MemberWrites, StoreError,
+        AddressHolders, LiveLink, MemberWrites, Result, StoreError,
         sqlite::{
             columns::{json_ids, json_numbers},
             transaction::SqliteTransaction,
@@ -23,7 +23,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         &mut self,
         organization: OrganizationId,
         member: &MemberRef,
-    ) -> Result<Option<Member>, StoreError> {
+    ) -> Result<Option<Member>> {
         self.optional(super::find(organization, member)).await
     }
 
@@ -31,7 +31,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         &mut self,
         organization: OrganizationId,
         members: &[MemberId],
-    ) -> Result<Vec<MemberNumber>, StoreError> {
+    ) -> Result<Vec<MemberNumber>> {
         let query = sqlx::query_scalar(
             "SELECT m.number FROM json_each($2) AS wanted
              CROSS JOIN members AS m ON m.organization_id = $1 AND m.id = unhex(wanted.value)
@@ -41,11 +41,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         self.all(query.bind(organization).bind(members)).await
     }
 
-    async fn has_other_owner(
-        &mut self,
-        organization: OrganizationId,
-        besides: MemberNumber,
-    ) -> Result<bool, StoreError> {
+    async fn has_other_owner(&mut self, organization: OrganizationId, besides: MemberNumber) -> Result<bool> {
         let query = sqlx::query_scalar(
             "SELECT EXISTS (
                  SELECT 1 FROM members
@@ -57,24 +53,19 @@ impl MemberWrites for SqliteTransaction<'_> {
             .await
     }
 
-    async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber, StoreError> {
+    async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber> {
         let query = sqlx::query_scalar(
             "UPDATE organization_counters SET members = members + 1 WHERE organization_id = $1 RETURNING members",
         );
         self.value(query.bind(organization)).await
     }
 
-    async fn insert_member(
-        &mut self,
-        organization: OrganizationId,
-        member: &Member,
-    ) -> Result<(), StoreError> {
+    async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()> {
         let ordinal = self.ordinal(organization).await?;
         let statement = row::insert(organization, member, ordinal);
         self.execute_unique(statement, Conflict::Member).await?;
         self.set_teams(organization, member.number, &[], &member.teams)
-            .await?;
-        Ok(())
+            .await
     }
 
     async fn save_member(
@@ -82,8 +73,10 @@ impl MemberWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         before: &Member,
         after: &Member,
-    ) -> Result<(), StoreError> {
-        let (row, ordinal) = self.member_row(row::update(organization, after)).await?;
+    ) -> Result<()> {
+        let written = self.first_unique(row::update(organization, after), Conflict::Member);
+        let written: Option<(i64, i64)> = written.await?;
+        let (row, ordinal) = written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
         self.count(organization, before, after).await?;
         self.set_teams(organization, after.number, &before.teams, &after.teams)
             .await?;
@@ -102,7 +95,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         members: &[MemberNumber],
         fields: &[&'static str],
         change: &Change,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let statement = sqlx::query(
             "UPDATE members SET version = version + 1, updated_at = $3
                  WHERE organization_id = $1 AND number IN (SELECT value FROM json_each($2));
@@ -123,8 +116,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         .bind(change.actor)
         .bind(&change.source)
         .bind(fields.join(" "));
-        self.execute(statement).await?;
-        Ok(())
+        self.execute(statement).await
     }
 
     async fn record_seen(
@@ -132,34 +124,27 @@ impl MemberWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         member: MemberId,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let statement = sqlx::query(
             "UPDATE members SET last_seen_at = $3
              WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
                AND (last_seen_at IS NULL OR last_seen_at < $3)",
         );
         self.execute(statement.bind(organization).bind(member).bind(at))
-            .await?;
-        Ok(())
+            .await
     }
 
-    async fn user_exists(&mut self, user: UserId) -> Result<bool, StoreError> {
+    async fn user_exists(&mut self, user: UserId) -> Result<bool> {
         self.value(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE id = $1)").bind(user))
             .await
     }
 
-    async fn insert_user(&mut self, user: UserId, at: Timestamp) -> Result<(), StoreError> {
-        let statement = sqlx::query("INSERT INTO users (id, created_at) VALUES ($1, $2)");
-        self.execute(statement.bind(user).bind(at)).await?;
-        Ok(())
-    }
-
-    async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders, StoreError> {
+    async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders> {
         let found = self.optional(addresses::holders(email)).await?;
         Ok(found.unwrap_or_default())
     }
 
-    async fn live_links(&mut self, user: UserId) -> Result<Vec<LiveLink>, StoreError> {
+    async fn live_links(&mut self, user: UserId) -> Result<Vec<LiveLink>> {
         self.rows(addresses::live_links(user)).await
     }
 
@@ -167,7 +152,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         &mut self,
         organization: OrganizationId,
         address: &HeldAddress,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let statement = sqlx::query(
             "INSERT INTO former_addresses (organization_id, member, version, email, since, until)
              VALUES ($1, $2, $3, $4, $5, $6)",
@@ -178,39 +163,23 @@ impl MemberWrites for SqliteTransaction<'_> {
         .bind(&address.email)
         .bind(address.since)
         .bind(address.until);
-        self.execute(statement).await?;
-        Ok(())
+        self.execute(statement).await
     }
 
     async fn remove_former_addresses(
         &mut self,
         organization: OrganizationId,
         member: MemberNumber,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let statement =
             sqlx::query("DELETE FROM former_addresses WHERE organization_id = $1 AND member = $2");
-        self.execute(statement.bind(organization).bind(member)).await?;
-        Ok(())
+        self.execute(statement.bind(organization).bind(member)).await
     }
 }
 
 impl SqliteTransaction<'_> {
-    /// Writes a member's row and returns its number and the organization's in the search index.
-    async fn member_row(
-        &mut self,
-        statement: crate::storage::sqlite::columns::Statement<'static>,
-    ) -> Result<(i64, i64), StoreError> {
-        let row = self.first_unique(statement, Conflict::Member).await?;
-        row.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))
-    }
-
     /// Keeps the counts of live members.
-    async fn count(
-        &mut self,
-        organization: OrganizationId,
-        before: &Member,
-        after: &Member,
-    ) -> Result<(), StoreError> {
+    async fn count(&mut self, organization: OrganizationId, before: &Member, after: &Member) -> Result<()> {
         let counted = |member: &Member| member.is_live().then(|| row::counted_role(member));
         let (out, into) = (counted(before), counted(after));
         if out == into {
@@ -222,8 +191,7 @@ impl SqliteTransaction<'_> {
                  ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1",
         );
         self.execute(statement.bind(organization).bind(out).bind(into))
-            .await?;
-        Ok(())
+            .await
     }
 
     /// Puts a member into teams and takes it out of others. Both lists are ascending.
@@ -233,7 +201,7 @@ impl SqliteTransaction<'_> {
         member: MemberNumber,
         before: &[TeamNumber],
         after: &[TeamNumber],
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         use crate::storage::TeamWrites as _;
         for team in before.iter().filter(|team| !after.contains(team)) {
             self.take_out_of_team(organization, *team, &[member]).await?;

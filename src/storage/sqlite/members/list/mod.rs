@@ -14,7 +14,7 @@ use crate::{
         SortValue, Timestamp,
     },
     storage::{
-        StoreError,
+        Result,
         sqlite::{columns::Select, error::store_error},
     },
 };
@@ -28,7 +28,7 @@ pub(super) async fn page(
     organization: OrganizationId,
     query: MemberQuery,
     total: Option<u64>,
-) -> Result<Vec<Member>, StoreError> {
+) -> Result<Vec<Member>> {
     if total == Some(0) {
         return Ok(Vec::new());
     }
@@ -49,7 +49,7 @@ async fn is_of_few(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     query: &MemberQuery,
-) -> Result<bool, StoreError> {
+) -> Result<bool> {
     let any: Vec<Option<Role>>;
     let roles = match &query.filter.roles[..] {
         // Whoever is no end user has a role.
@@ -62,7 +62,7 @@ async fn is_of_few(
     if query.order == MemberOrder::Number || roles.is_empty() || roles.contains(&None) {
         return Ok(false);
     }
-    Ok(count_roles(connection, organization, roles).await? <= FEW)
+    Ok(number(connection, role_counts(organization, roles)).await? <= FEW)
 }
 
 fn page_statement(
@@ -186,26 +186,18 @@ pub(super) async fn count(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     filter: &MemberFilter,
-) -> Result<u64, StoreError> {
-    if filter.is_of_roles() {
-        return count_roles(connection, organization, &filter.roles).await;
-    }
-    let search = search(&mut *connection, organization, filter).await?;
-    let mut sql = statement("count(*)", organization, filter, search.as_ref());
-    let count: i64 = sql
-        .build_query_scalar()
-        .fetch_one(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(u64::try_from(count).unwrap_or_default())
+) -> Result<u64> {
+    let sql = if filter.is_of_roles() {
+        role_counts(organization, &filter.roles)
+    } else {
+        let search = search(&mut *connection, organization, filter).await?;
+        statement("count(*)", organization, filter, search.as_ref())
+    };
+    number(connection, sql).await
 }
 
 /// How many there are of some roles, or of all: from the counts that every change keeps.
-async fn count_roles(
-    connection: &mut SqliteConnection,
-    organization: OrganizationId,
-    roles: &[Option<Role>],
-) -> Result<u64, StoreError> {
+fn role_counts(organization: OrganizationId, roles: &[Option<Role>]) -> QueryBuilder<Sqlite> {
     let mut sql =
         QueryBuilder::new("SELECT coalesce(sum(live), 0) FROM member_counts WHERE organization_id = ");
     sql.push_bind(organization);
@@ -217,19 +209,20 @@ async fn count_roles(
         }
         list.push_unseparated(")");
     }
-    let count: i64 = sql
-        .build_query_scalar()
-        .fetch_one(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(u64::try_from(count).unwrap_or_default())
+    sql
+}
+
+async fn number(connection: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite>) -> Result<u64> {
+    let number = sql.build_query_scalar().fetch_one(connection).await;
+    let number: i64 = number.map_err(store_error)?;
+    Ok(u64::try_from(number).unwrap_or_default())
 }
 
 async fn search(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     filter: &MemberFilter,
-) -> Result<Option<Search>, StoreError> {
+) -> Result<Option<Search>> {
     if filter.name_parts.is_empty() && filter.email_parts.is_empty() && filter.text.is_none() {
         return Ok(None);
     }

@@ -1,0 +1,288 @@
+//! Mails that wait, and those that were sent or given up.
+
+use userbridge::{
+    domain::{
+        Branding, BrandingPatch, EventKind, Mail, MailId, MailKind, MailState, MemberNumber, OrganizationId,
+        OrganizationPatch, PageRequest, Timestamp,
+    },
+    service::ServiceError,
+    storage::DueMail,
+};
+
+use super::{
+    fixture::{Fixture, all},
+    people::later,
+};
+use crate::support::RANDOM;
+
+impl Fixture {
+    /// Queues a mail to a member, now.
+    async fn queued(&self, organization: OrganizationId, member: MemberNumber) -> Mail {
+        let now = self.tick();
+        let mail = Mail::new(
+            MailId::new(now, RANDOM).unwrap(),
+            member,
+            MailKind::PasswordReset,
+            now,
+        );
+        self.write((organization, mail.clone()), |tx, (organization, mail)| {
+            Box::pin(tx.queue_mail(*organization, mail))
+        })
+        .await
+        .unwrap();
+        mail
+    }
+
+    async fn save_mail(&self, organization: OrganizationId, mail: &Mail) {
+        self.write((organization, mail.clone()), |tx, (organization, mail)| {
+            Box::pin(tx.save_mail(*organization, mail))
+        })
+        .await
+        .unwrap();
+    }
+
+    async fn stored_mail(&self, organization: OrganizationId, mail: MailId) -> Option<Mail> {
+        self.write((organization, mail), |tx, (organization, mail)| {
+            Box::pin(tx.stored_mail(*organization, *mail))
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Ids of an organization's mails in a state.
+    async fn mails_in(&self, organization: OrganizationId, state: Option<MailState>) -> Vec<MailId> {
+        let found = self.mails(organization, state, all()).await.unwrap();
+        found.iter().map(|mail| mail.id).collect()
+    }
+
+    /// Whose mails are due, in which order, and the mails.
+    async fn due(&self, now: Timestamp, after: Option<OrganizationId>) -> Vec<DueMail> {
+        self.due_mails(now, after, &[], 100).await.unwrap()
+    }
+}
+
+fn sent(mail: &Mail, at: Timestamp) -> Mail {
+    Mail {
+        sent_at: Some(at),
+        ..mail.clone()
+    }
+}
+
+fn failed(mail: &Mail, at: Timestamp) -> Mail {
+    Mail {
+        failed_at: Some(at),
+        error: Some("the recipient was refused".parse().unwrap()),
+        ..mail.clone()
+    }
+}
+
+pub(super) async fn a_mail_comes_back_as_it_was_queued_and_as_it_was_saved(fixture: Fixture) {
+    let (acme, globex) = (
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
+    );
+    let sally = fixture.link(acme, "sally@acme.example.com").await;
+    let mail = fixture.queued(acme, sally.number).await;
+    assert_eq!(fixture.stored_mail(acme, mail.id).await, Some(mail.clone()));
+    assert_eq!(fixture.stored_mail(globex, mail.id).await, None);
+    let changed = Mail {
+        due_at: later(mail.due_at, 60_000),
+        attempts: 3,
+        ..failed(&mail, fixture.tick())
+    };
+    fixture.save_mail(acme, &changed).await;
+    assert_eq!(fixture.stored_mail(acme, mail.id).await, Some(changed));
+    // Who is named is another organization's mail: nothing happens.
+    fixture.save_mail(globex, &mail).await;
+    assert_eq!(fixture.mails_in(globex, None).await, []);
+}
+
+pub(super) async fn each_organization_with_mails_to_send_gets_its_turn(fixture: Fixture) {
+    let mut turns = Vec::new();
+    for slug in ["acme", "globex", "initech"] {
+        let organization = fixture.organization(slug).await;
+        let member = fixture.link(organization, "sally@acme.example.com").await;
+        let first = fixture.queued(organization, member.number).await;
+        fixture.queued(organization, member.number).await;
+        turns.push(DueMail {
+            organization,
+            mail: first.id,
+        });
+    }
+    let idle = fixture.organization("idle").await;
+    let now = fixture.tick();
+    assert_eq!(fixture.due(now, None).await, turns);
+    assert_eq!(fixture.due(now, Some(turns[0].organization)).await, turns[1..]);
+    assert_eq!(fixture.due(now, Some(idle)).await, []);
+    let besides = [turns[1].organization];
+    let others = fixture.due_mails(now, None, &besides, 1).await.unwrap();
+    assert_eq!(others, turns[..1]);
+    let others = fixture.due_mails(now, None, &besides, 2).await.unwrap();
+    assert_eq!(others, [turns[0], turns[2]]);
+
+    // One that is sent, given up, or to be tried later makes room for the next.
+    let own = |turn: &DueMail| fixture.stored_mail(turn.organization, turn.mail);
+    let (acme, globex, initech) = (own(&turns[0]).await, own(&turns[1]).await, own(&turns[2]).await);
+    fixture
+        .save_mail(turns[0].organization, &sent(&acme.unwrap(), now))
+        .await;
+    fixture
+        .save_mail(turns[1].organization, &failed(&globex.unwrap(), now))
+        .await;
+    let postponed = Mail {
+        due_at: later(now, 60_000),
+        ..initech.unwrap()
+    };
+    fixture.save_mail(turns[2].organization, &postponed).await;
+    let seconds = fixture.due(now, None).await;
+    assert_eq!(seconds.len(), 3);
+    assert!(
+        seconds
+            .iter()
+            .zip(&turns)
+            .all(|(second, first)| second.organization == first.organization && second.mail != first.mail)
+    );
+    // Nothing is due before it was queued.
+    assert_eq!(fixture.due(later(now, -60_000), None).await, []);
+}
+
+pub(super) async fn mails_are_listed_by_state_in_the_order_they_were_queued(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let globex = fixture.organization("globex").await;
+    let sally = fixture.link(acme, "sally@acme.example.com").await;
+    let mut mails = Vec::new();
+    for _ in 0..5 {
+        mails.push(fixture.queued(acme, sally.number).await);
+    }
+    let now = fixture.tick();
+    fixture.save_mail(acme, &sent(&mails[1], now)).await;
+    fixture.save_mail(acme, &failed(&mails[3], now)).await;
+    let ids: Vec<_> = mails.iter().map(|mail| mail.id).collect();
+    assert_eq!(fixture.mails_in(acme, None).await, ids);
+    assert_eq!(
+        fixture.mails_in(acme, Some(MailState::Queued)).await,
+        [ids[0], ids[2], ids[4]]
+    );
+    assert_eq!(fixture.mails_in(acme, Some(MailState::Sent)).await, [ids[1]]);
+    assert_eq!(fixture.mails_in(acme, Some(MailState::Failed)).await, [ids[3]]);
+    assert_eq!(fixture.mails_in(globex, None).await, []);
+    let page = PageRequest {
+        after: Some(ids[0]),
+        limit: 1,
+    };
+    let page = fixture.mails(acme, Some(MailState::Queued), page).await.unwrap();
+    assert_eq!(page, [mails[2].clone()]);
+}
+
+pub(super) async fn a_members_mails_are_found_and_removed_and_no_others(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let sally = fixture.link(acme, "sally@acme.example.com").await;
+    let bob = fixture.link(acme, "bob@acme.example.com").await;
+    let first = fixture.queued(acme, sally.number).await;
+    let other = fixture.queued(acme, bob.number).await;
+    let second = fixture.queued(acme, sally.number).await;
+    let to = async |since: Timestamp| {
+        let input = (acme, sally.number, since);
+        fixture
+            .write(input, |tx, (organization, member, since)| {
+                Box::pin(async move { tx.mails_to(*organization, *member, *since).await })
+            })
+            .await
+            .unwrap()
+    };
+    assert_eq!(to(first.created_at).await, [first.clone(), second.clone()]);
+    assert_eq!(to(later(first.created_at, 1)).await, [second]);
+    fixture
+        .write((acme, sally.number), |tx, (organization, member)| {
+            Box::pin(tx.remove_mails(*organization, *member))
+        })
+        .await
+        .unwrap();
+    assert_eq!(fixture.mails_in(acme, None).await, [other.id]);
+}
+
+pub(super) async fn old_mails_are_removed_unless_they_wait(fixture: Fixture) {
+    assert_eq!(fixture.oldest_settled_mail().await.unwrap(), None);
+    let acme = fixture.organization("acme").await;
+    let globex = fixture.organization("globex").await;
+    let sally = fixture.link(acme, "sally@acme.example.com").await;
+    let bob = fixture.link(globex, "bob@acme.example.com").await;
+    let waiting = fixture.queued(acme, sally.number).await;
+    let first = fixture.queued(acme, sally.number).await;
+    let second = fixture.queued(globex, bob.number).await;
+    let last = fixture.queued(acme, sally.number).await;
+    let now = fixture.tick();
+    fixture.save_mail(acme, &sent(&first, now)).await;
+    fixture.save_mail(globex, &failed(&second, now)).await;
+    fixture.save_mail(acme, &sent(&last, now)).await;
+    assert_eq!(
+        fixture.oldest_settled_mail().await.unwrap(),
+        Some(first.created_at)
+    );
+    let remove = async |limit: u32| {
+        fixture
+            .write((second.created_at, limit), |tx, (until, limit)| {
+                Box::pin(tx.remove_old_mails(*until, *limit))
+            })
+            .await
+            .unwrap()
+    };
+    assert_eq!(remove(1).await, 1);
+    assert_eq!(fixture.mails_in(acme, None).await, [waiting.id, last.id]);
+    assert_eq!(remove(100).await, 1);
+    assert_eq!(remove(100).await, 0);
+    assert_eq!(fixture.mails_in(acme, None).await, [waiting.id, last.id]);
+    assert_eq!(fixture.mails_in(globex, None).await, []);
+}
+
+pub(super) async fn a_branding_changes_where_it_is_told_to(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let whole = BrandingPatch {
+        name: Some(Some("Acme & Söhne".parse().unwrap())),
+        logo_url: Some(Some("https://acme.example.com/logo.png".parse().unwrap())),
+        sender: Some(Some("people@acme.example.com".parse().unwrap())),
+        locale: Some(Some("fr-CH".parse().unwrap())),
+    };
+    let cleared = BrandingPatch {
+        logo_url: Some(None),
+        locale: Some(None),
+        ..BrandingPatch::default()
+    };
+    let update = async |branding: BrandingPatch| -> Result<Branding, ServiceError> {
+        let patch = OrganizationPatch {
+            branding,
+            ..OrganizationPatch::default()
+        };
+        let changed = fixture.update_organization(acme, patch, fixture.change());
+        let changed = changed.await?;
+        let stored = fixture.storage().organization(acme).await?;
+        assert_eq!(stored.as_ref(), Some(&changed));
+        Ok(changed.branding)
+    };
+    let mut expected = Branding {
+        name: Some("Acme & Söhne".parse().unwrap()),
+        logo_url: Some("https://acme.example.com/logo.png".parse().unwrap()),
+        sender: Some("people@acme.example.com".parse().unwrap()),
+        locale: Some("fr-CH".parse().unwrap()),
+    };
+    assert_eq!(update(whole).await.unwrap(), expected);
+    expected.logo_url = None;
+    expected.locale = None;
+    assert_eq!(update(cleared).await.unwrap(), expected);
+    let log = fixture.log_of(acme).await;
+    let fields: Vec<_> = log[1..]
+        .iter()
+        .map(|event| (event.kind, event.fields.join(" ")))
+        .collect();
+    let updated = EventKind::OrganizationUpdated;
+    assert_eq!(
+        fields,
+        [
+            (
+                updated,
+                "branding.name branding.logo_url branding.sender branding.locale".to_owned()
+            ),
+            (updated, "branding.logo_url branding.locale".to_owned()),
+        ]
+    );
+}
