@@ -4,15 +4,21 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use userbridge_gateway::{
     Upstream,
     listen::{self, Limits},
 };
 
 use crate::{
+    domain::Email,
+    mail::{Outbox, Stationery, Transport, warn_of_waiting},
     rpc::{LARGEST_MESSAGE, Services},
-    service::{Directory, WatchLimits},
+    service::{Directory, Retries, WatchLimits},
     storage::{self, Migrate, OpenError, Storage},
 };
 
@@ -29,8 +35,25 @@ pub struct Config {
     pub limits: Limits,
     /// How many may follow events, and how often they hear that there are none.
     pub watches: WatchLimits,
+    /// How mails leave. None: they wait in the database, for another server.
+    pub mail: Option<MailConfig>,
     /// How long requests in flight have to finish once the server is told to stop.
     pub drain_timeout: Duration,
+}
+
+/// How mails leave.
+#[derive(Clone, Debug)]
+pub struct MailConfig {
+    pub transport: Transport,
+    /// Whom mails are from where an organization has no sender.
+    pub from: Email,
+    /// Where browsers reach the gateway, without a slash at the end. None: where it listens.
+    pub public_url: Option<String>,
+    pub retries: Retries,
+    /// How long sending one mail may take.
+    pub timeout: Duration,
+    /// Is told the link of each mail that was sent.
+    pub links: Option<mpsc::Sender<String>>,
 }
 
 /// Why the server did not start.
@@ -61,6 +84,7 @@ pub struct Server {
     grpc: JoinHandle<()>,
     http: JoinHandle<()>,
     maintenance: JoinHandle<()>,
+    mail: JoinHandle<()>,
     drain_timeout: Duration,
 }
 
@@ -110,7 +134,23 @@ impl Server {
         };
         let directory = Directory::new(storage.clone()).with_watch_limits(config.watches);
         services.ready(directory.clone()).await;
-        let maintenance = tokio::spawn(directory.clone().maintenance(until_stopped(stopped)));
+        let maintenance = tokio::spawn(directory.clone().maintenance(until_stopped(stopped.clone())));
+        let mail = match config.mail {
+            Some(mail) => {
+                let outbox = Outbox {
+                    transport: mail.transport,
+                    stationery: Stationery {
+                        from: mail.from,
+                        public_url: mail.public_url.unwrap_or_else(|| format!("http://{http_addr}")),
+                    },
+                    retries: mail.retries,
+                    timeout: mail.timeout,
+                    links: mail.links,
+                };
+                tokio::spawn(outbox.run(directory.clone(), until_stopped(stopped)))
+            }
+            None => tokio::spawn(warn_of_waiting(directory.clone(), until_stopped(stopped))),
+        };
         let drain_timeout = config.drain_timeout;
         Ok(Self {
             grpc_addr,
@@ -122,12 +162,14 @@ impl Server {
             grpc,
             http,
             maintenance,
+            mail,
             drain_timeout,
         })
     }
 
     /// Stops: health says `NOT_SERVING`, nobody new is accepted, requests in flight are answered, accepted writes are
-    /// put on disk. A connection that takes longer than the drain timeout is cut.
+    /// put on disk, and mails that are being sent are sent. A connection that takes longer than the drain timeout is cut; a
+    /// mail that takes longer is sent by the next server.
     pub async fn shutdown(mut self) {
         self.services.drain().await;
         self.stop.send_replace(true);
@@ -139,6 +181,14 @@ impl Server {
             tracing::warn!("some connections did not end in time and were cut");
             self.grpc.abort();
             self.http.abort();
+        }
+        // A mail server that does not answer is not waited for for ever.
+        if tokio::time::timeout(self.drain_timeout, &mut self.mail)
+            .await
+            .is_err()
+        {
+            tracing::warn!("a mail was still being sent");
+            self.mail.abort();
         }
         // It writes down what waits, and does not fail.
         let _ = self.maintenance.await;

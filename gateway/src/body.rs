@@ -10,8 +10,8 @@ use http_body_util::BodyExt as _;
 
 use crate::listen::is_in_flight_limit;
 
-/// The largest body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+/// The largest body, in bytes, of contracts that have no limit of their own.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 /// How much of a body that is too large is read before it is refused, so that the client is done sending and reads the
 /// answer.
@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Why a body was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    /// It has more than 64 KiB.
+    /// It has more bytes than the reader takes.
     TooLarge,
     /// It did not come in time.
     TooSlow,
@@ -33,20 +33,21 @@ pub(crate) enum BodyError {
     BrokenOff,
 }
 
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, BodyError> {
+/// Reads a body of at most so many bytes.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, max: usize) -> Result<Vec<u8>, BodyError> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > MAX_DISCARDED) {
         return Err(BodyError::TooLarge);
     }
-    tokio::time::timeout(TIMEOUT, collect(body, announced.unwrap_or_default()))
+    tokio::time::timeout(TIMEOUT, collect(body, announced.unwrap_or_default(), max))
         .await
         .unwrap_or(Err(BodyError::TooSlow))
 }
 
-async fn collect(mut body: Body, expected: usize) -> Result<Vec<u8>, BodyError> {
-    let mut bytes = Vec::with_capacity(expected.min(MAX_BODY));
+async fn collect(mut body: Body, expected: usize, max: usize) -> Result<Vec<u8>, BodyError> {
+    let mut bytes = Vec::with_capacity(expected.min(max));
     let mut seen = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -61,11 +62,11 @@ async fn collect(mut body: Body, expected: usize) -> Result<Vec<u8>, BodyError> 
         if seen > MAX_DISCARDED {
             break;
         }
-        if seen <= MAX_BODY {
+        if seen <= max {
             bytes.extend_from_slice(&data);
         }
     }
-    if seen > MAX_BODY {
+    if seen > max {
         Err(BodyError::TooLarge)
     } else {
         Ok(bytes)

@@ -9,6 +9,7 @@ mod dialects;
 pub mod listen;
 pub mod log;
 mod log_throttle;
+mod member_locks;
 pub mod program;
 mod proto;
 mod response;
@@ -22,5 +23,6 @@ pub use upstream::Upstream;
 pub fn router(upstream: Upstream) -> Router {
     Router::new()
         .merge(dialects::feedier::routes(upstream.clone()))
+        .merge(dialects::thebridge::routes(upstream.clone()))
         .merge(dialects::productbridge::routes(upstream))
 }

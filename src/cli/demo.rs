@@ -1,13 +1,14 @@
 //! The sample organization of `userbridge serve --demo`.
 
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use super::CliError;
 use crate::{
     domain::{
         ApiKeySecret, AvatarUrl, CompanyName, Conflict, CustomerStatus, DisplayName, Email, Idempotency,
         Idempotent, InvalidText, LinkRequest, MemberPatch, MemberRef, OrganizationId, OrganizationName,
-        OrganizationRef, PageRequest, Resource, Scope, Slug,
+        OrganizationRef, PageRequest, Resource, Role, Scope, Slug,
     },
     server::Server,
     service::{Admin, Directory, Read, ServiceError, Write},
@@ -20,6 +21,9 @@ const PEOPLE: [(&str, &str, &str, &str); 4] = [
     ("ana@globex.example.com", "Ana Souza", "Globex", "churned"),
     ("jürgen@bücher.example", "Jürgen Groß", "Bücher & Söhne", "paying"),
 ];
+
+/// Who owns the sample organization.
+const OWNER: (&str, &str) = ("owner@acme.example.com", "Olivia Owner");
 
 /// What the requests to paste are about.
 #[derive(Serialize)]
@@ -56,6 +60,20 @@ pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
             .link_member(Write::operator(organization), link, Idempotency::never())
             .await?;
     }
+    let owner = LinkRequest {
+        values: MemberPatch {
+            email: Some(Some(Email::new(OWNER.0).map_err(invalid)?)),
+            name: Some(Some(DisplayName::new(OWNER.1).map_err(invalid)?)),
+            role: Some(Some(Role::Owner)),
+            ..MemberPatch::default()
+        },
+        staff: true,
+        send_onboarding_mail: true,
+        ..LinkRequest::default()
+    };
+    directory
+        .link_member(Write::operator(organization), owner, Idempotency::never())
+        .await?;
     let email = Email::new(PEOPLE[0].0).map_err(invalid)?;
     let sally = directory
         .member(Read::operator(organization), MemberRef::Email(email), false)
@@ -66,6 +84,13 @@ pub(super) async fn prepare(directory: &Directory) -> Result<Demo, CliError> {
         user_id: sally.user_id.to_string(),
         email: PEOPLE[0].0,
     })
+}
+
+/// Prints the link of the mail to the owner, once it was written.
+pub(super) async fn tell_link(mut sent: mpsc::Receiver<String>) {
+    if let Some(link) = sent.recv().await {
+        println!("Set the password of {}:\n\n  {link}\n", OWNER.0);
+    }
 }
 
 /// A new public key; the one there was is revoked.

@@ -64,6 +64,9 @@ impl From<ServiceError> for CliError {
             }
             ServiceError::Unavailable(error) => OpenError::from(error).into(),
             ServiceError::InvalidApiKey
+            | ServiceError::InvalidToken
+            | ServiceError::RoleRequired
+            | ServiceError::TooManyAttempts(_)
             | ServiceError::ScopeRequired
             | ServiceError::DeploymentKeyRequired
             | ServiceError::ExpiresInThePast

@@ -114,6 +114,9 @@ pub(super) struct Link {
     /// Link staff: without `--role` with the one it has, or else the organization's default role.
     #[arg(long)]
     staff: bool,
+    /// If this makes staff of somebody who was none, mail a welcome with a link to set a password.
+    #[arg(long)]
+    send_onboarding_mail: bool,
     #[command(flatten)]
     values: Values,
 }
@@ -454,6 +457,7 @@ impl From<Link> for LinkRequest {
             },
             only_without_role: false,
             staff: link.staff,
+            send_onboarding_mail: link.send_onboarding_mail,
         }
     }
 }

@@ -8,6 +8,8 @@ mod error;
 mod event;
 mod health;
 mod key;
+mod mail;
+mod mail_flags;
 mod member;
 mod org;
 mod output;
@@ -74,6 +76,9 @@ enum OnDatabase {
     /// Manage the teams of an organization.
     #[command(subcommand)]
     Team(team::TeamCommand),
+    /// Look at the mails of an organization.
+    #[command(subcommand)]
+    Mail(mail::Mails),
     /// Look at the event log.
     #[command(subcommand)]
     Event(event::EventCommand),
@@ -123,6 +128,7 @@ impl OnDatabase {
             Self::Member(command) => command.run(session).await,
             Self::Team(command) => command.run(session).await,
             Self::Event(command) => command.run(session).await,
+            Self::Mail(command) => command.run(session).await,
             Self::Migrate => {
                 let line = format_args!("{} is up to date", session.url);
                 output::say(session.json, &json!({ "migrated": true }), line)

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use tokio::sync::mpsc;
 use userbridge_gateway::{
     log,
     program::{ServeFlags, StopSignals},
 };
 
-use super::{CliError, Global, demo, output};
+use super::{CliError, Global, demo, mail_flags::MailFlags, output};
 use crate::{
     server::{Config, Server},
     service::WatchLimits,
@@ -26,6 +27,8 @@ pub(super) struct Serve {
     grpc_addr: SocketAddr,
     #[command(flatten)]
     http: ServeFlags,
+    #[command(flatten)]
+    mail: MailFlags,
     /// Add a sample organization with users and a key, and print requests to paste. The data is in a temporary file,
     /// gone with the server, unless --database-url names another.
     #[arg(long)]
@@ -46,12 +49,26 @@ impl Serve {
             Some(folder) => format!("sqlite:{}", folder.path().join("demo.db").display()),
             None => global.database_url().to_owned(),
         };
+        // For the mail of the sample organization, unless it is said where mails go.
+        let mail_folder = if self.demo {
+            Some(tempfile::tempdir()?)
+        } else {
+            None
+        };
+        let mut mail = self
+            .mail
+            .config(mail_folder.as_ref().map(|folder| folder.path().to_owned()))?;
+        let (links, sent) = mpsc::channel(1);
+        if let Some(mail) = mail.as_mut().filter(|_| self.demo) {
+            mail.links = Some(links);
+        }
         let start = Server::start(Config {
             database_url,
             grpc_addr: self.grpc_addr,
             http_addr: self.http.http_addr,
             limits: self.http.limits(),
             watches: WatchLimits::default(),
+            mail,
             drain_timeout: self.http.drain_timeout(),
         });
         let server = tokio::select! {
@@ -65,6 +82,9 @@ impl Serve {
             None
         };
         announce(global, &server, demo.as_ref())?;
+        if self.demo && !global.json {
+            tokio::spawn(demo::tell_link(sent));
+        }
         signals.shutdown_with(server.shutdown()).await;
         Ok(())
     }

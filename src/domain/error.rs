@@ -56,6 +56,12 @@ pub enum Precondition {
     /// The root team can't be removed.
     #[error("the root team can't be removed")]
     RootTeam,
+    /// It is a password that is tried first, or what everybody knows of the member.
+    #[error("the password is too common")]
+    PasswordTooCommon,
+    /// It has no address that a mail could go to.
+    #[error("the member has no address")]
+    NoEmail,
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,

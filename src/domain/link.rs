@@ -17,6 +17,8 @@ pub struct LinkRequest {
     pub only_without_role: bool,
     /// Link staff: without a role among the values, with the one that the member has, or else the organization's default.
     pub staff: bool,
+    /// If this makes staff of somebody who has an address and was not staff, mail a welcome.
+    pub send_onboarding_mail: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

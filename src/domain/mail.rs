@@ -3,7 +3,7 @@
 //! A mail has neither an address nor a text nor a secret. Whom it goes to, what it says, and the token of its link are known
 //! only while it is sent.
 
-use super::{MailId, MemberNumber, Timestamp, names::names, text::text};
+use super::{MailId, MemberNumber, OrganizationId, Timestamp, names::names, text::text};
 
 names! {
     /// What a mail is about. Each has a link to set a password.
@@ -81,4 +81,11 @@ impl Mail {
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.state() == MailState::Queued && self.due_at <= now
     }
+}
+
+/// A mail that is to be sent now, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueMail {
+    pub organization: OrganizationId,
+    pub mail: MailId,
 }

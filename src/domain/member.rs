@@ -177,6 +177,12 @@ impl Member {
         self.profile.portal_role.is_some() || self.access.role.is_some()
     }
 
+    /// Whether it is live and may manage members itself.
+    #[must_use]
+    pub fn may_administer(&self) -> bool {
+        self.is_live() && self.access.enabled && matches!(self.access.role, Some(Role::Owner | Role::Admin))
+    }
+
     /// Whether it is live and an owner who can act as one.
     #[must_use]
     pub fn is_acting_owner(&self) -> bool {

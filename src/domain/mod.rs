@@ -34,7 +34,7 @@ pub use event::{Actor, Change, Event, EventKind, EventQuery, Subject};
 pub use idempotency::{Idempotency, IdempotencyKey, Idempotent, KeptResponse, RESPONSE_KEPT};
 pub use ids::{ApiKeyId, MailId, MemberId, OrganizationId, UserId};
 pub use link::{Association, Erasure, LinkOutcome, LinkRequest, Linked};
-pub use mail::{Mail, MailError, MailKind, MailState};
+pub use mail::{DueMail, Mail, MailError, MailKind, MailState};
 pub use member::{
     Access, AuthMethod, ExternalId, HeldAddress, Member, MemberNumber, Origin, Role, Source, TeamNumber,
 };
@@ -44,7 +44,7 @@ pub use organization::{
     Slug,
 };
 pub use page::{Page, PageRequest, one_more};
-pub use password::PasswordHash;
+pub use password::{Password, PasswordHash};
 pub use patch::MemberPatch;
 pub use person::{FamilyName, GivenName, PersonName};
 pub use profile::{
@@ -55,4 +55,4 @@ pub use query::{Cursor, MemberFilter, MemberOrder, MemberQuery, MemberRef, SortV
 pub use random::{OsRandom, Random};
 pub use team::{Team, TeamName, TeamSlug};
 pub use text::InvalidText;
-pub use token::{SESSION_IDLE, StoredToken, TokenKind, TokenSecret};
+pub use token::{Presented, SESSION_IDLE, StoredToken, TokenKind, TokenSecret};

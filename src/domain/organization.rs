@@ -81,6 +81,12 @@ impl Organization {
         self.branding.name.as_ref().unwrap_or(&self.name)
     }
 
+    /// The language for a member who has this one, or none.
+    #[must_use]
+    pub fn locale_for<'a>(&'a self, own: Option<&'a Locale>) -> Option<&'a Locale> {
+        own.or(self.branding.locale.as_ref())
+    }
+
     /// When a member whose link ended at a moment is to be erased, and can't be restored any more. None: never.
     #[must_use]
     pub fn retention_end(&self, ended_at: Timestamp) -> Option<Timestamp> {

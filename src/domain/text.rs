@@ -8,6 +8,9 @@ pub enum InvalidText {
     /// It must have at least one character.
     #[error("must not be empty")]
     Empty,
+    /// It has fewer characters than this.
+    #[error("must have at least {0} characters")]
+    TooShort(usize),
     /// It has more characters than this.
     #[error("must have at most {0} characters")]
     TooLong(usize),

@@ -44,12 +44,30 @@ impl TokenKind {
     }
 
     /// The kind of what a caller presented. None: it is no token.
-    #[must_use]
-    pub fn of(presented: &str) -> Option<Self> {
+    fn of(presented: &str) -> Option<Self> {
         Self::ALL
             .iter()
             .copied()
             .find(|kind| presented.starts_with(kind.prefix()))
+    }
+}
+
+/// What a caller presented, without its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presented {
+    pub digest: KeyDigest,
+    /// None: it is no token, so it may be an API key.
+    pub token: Option<TokenKind>,
+}
+
+impl Presented {
+    /// Of this text, whatever it is.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self {
+            digest: KeyDigest::of(text),
+            token: TokenKind::of(text),
+        }
     }
 }
 

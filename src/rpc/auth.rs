@@ -5,32 +5,32 @@ use tonic::{Request, Status, metadata::MetadataMap};
 
 use super::DirectoryCell;
 use crate::{
-    domain::{KeyDigest, OrganizationId, Resource},
+    domain::{KeyDigest, OrganizationId, Presented, Resource},
     service::{Access, Admin, Caller, Credential, Directory, Read, ServiceError, Write},
 };
 
-/// The digest of the key in `authorization: Bearer ...` (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
+/// What is in `authorization: Bearer ...`: a key or a token (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
 ///
 /// # Errors
 ///
-/// UNAUTHENTICATED: there is none, or more than one. Whether the key is good is for the service to say.
-pub(super) fn key(headers: &HeaderMap) -> Result<KeyDigest, Status> {
+/// UNAUTHENTICATED: there is none, or more than one. Whether it is good is for the service to say.
+pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, Status> {
     only(headers, "authorization")
         .ok()
         .flatten()
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, key)| KeyDigest::of(key.trim_start()))
+        .map(|(_, text)| Presented::new(text.trim_start()))
         .ok_or_else(|| ServiceError::InvalidApiKey.into())
 }
 
 /// The key of a call that nobody has judged yet.
-pub(super) fn presented<T>(request: &Request<T>) -> Result<KeyDigest, Status> {
+pub(super) fn unjudged<T>(request: &Request<T>) -> Result<KeyDigest, Status> {
     let key = request.extensions().get().copied();
     key.ok_or_else(|| ServiceError::InvalidApiKey.into())
 }
 
-/// Whose key it is, of a call that the gate let through.
+/// Who makes a call that the gate let through.
 pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
     let caller = request.extensions().get();
     caller.ok_or_else(|| ServiceError::InvalidApiKey.into())
@@ -59,7 +59,7 @@ impl DirectoryCell {
         Ok((directory, directory.grant_admin_to(caller(request)?)?))
     }
 
-    /// What the key may do.
+    /// What the caller may do.
     pub(super) async fn access<T: Sync>(&self, request: &Request<T>) -> Result<Access, Status> {
         let organization = organization(request.metadata())?;
         Ok(self.get()?.access_of(caller(request)?, organization).await?)
@@ -69,7 +69,7 @@ impl DirectoryCell {
 /// What a long call shows again while it lasts.
 pub(super) fn credential<T>(request: &Request<T>) -> Result<Credential, Status> {
     Ok(Credential {
-        key: caller(request)?.digest(),
+        presented: caller(request)?.presented(),
         organization: organization(request.metadata())?,
     })
 }

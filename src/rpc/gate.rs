@@ -1,4 +1,4 @@
-//! Before a method: the key is judged by the headers alone, and only then a message is read, no larger than the method
+//! Before a method: the key or token is judged by the headers alone, and only then a message is read, no larger than the method
 //! has use for.
 
 use std::{
@@ -37,6 +37,12 @@ const LARGER: [(&str, usize); 5] = [
         "/userbridge.directory.v1.TeamService/SetTeamMembers",
         LARGEST_MESSAGE,
     ),
+];
+
+/// Methods that take no key, beside those of a service that takes none.
+const BY_TOKEN: [&str; 2] = [
+    "/userbridge.directory.v1.CredentialService/GetPasswordLink",
+    "/userbridge.directory.v1.CredentialService/SetPassword",
 ];
 
 /// The largest message of all methods, in bytes.
@@ -116,16 +122,22 @@ where
     async fn judged_first(&mut self, area: Area, request: Request<Body>) -> Result<Response<Body>, Status> {
         let directory = self.directory.get()?;
         let (mut parts, body) = request.into_parts();
-        let key = auth::key(&parts.headers)?;
-        let mut caller = directory.caller(key, area).await?;
-        let reading = read(body, largest(parts.uri.path()));
+        let presented = auth::presented(&parts.headers)?;
+        let path = parts.uri.path();
+        let area = if BY_TOKEN.contains(&path) {
+            Area::Tokens
+        } else {
+            area
+        };
+        let mut caller = directory.caller(presented, area).await?;
+        let reading = read(body, largest(path));
         pin!(reading);
         let message = if let Ok(message) = timeout(PROMPT, reading.as_mut()).await {
             message?
         } else {
             let message = reading.await?;
             // It may have been revoked in the meantime.
-            caller = directory.caller(key, area).await?;
+            caller = directory.caller(presented, area).await?;
             message
         };
         parts.extensions.insert(caller);
@@ -137,7 +149,7 @@ where
     async fn judged_by_method(&mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let directory = self.directory.get()?;
         let (mut parts, body) = request.into_parts();
-        let key = auth::key(&parts.headers)?;
+        let key = auth::presented(&parts.headers)?.digest;
         let reading = read(body, largest(parts.uri.path()));
         pin!(reading);
         let message = match timeout(PROMPT, reading.as_mut()).await {

@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod auth;
+mod credentials;
 mod deadline;
 mod events;
 mod gate;
@@ -15,6 +16,7 @@ mod members;
 mod organizations;
 mod page;
 mod proto;
+mod sessions;
 mod status;
 mod teams;
 mod time;
@@ -44,7 +46,8 @@ use self::{
             organization_service_server::OrganizationServiceServer,
         },
         directory::v1::{
-            event_service_server::EventServiceServer, member_service_server::MemberServiceServer,
+            credential_service_server::CredentialServiceServer, event_service_server::EventServiceServer,
+            member_service_server::MemberServiceServer, session_service_server::SessionServiceServer,
             team_service_server::TeamServiceServer,
         },
         users::v1::user_service_server::UserServiceServer,
@@ -63,11 +66,13 @@ const MAX_REFLECTION_REQUEST: usize = 4 * 1024;
 
 /// Names of the services whose health is told apart, and whether they change anything. The server as a whole, which has
 /// no name, is as well as the least of them.
-const SERVICES: [(&str, bool); 7] = [
+const SERVICES: [(&str, bool); 9] = [
     (UserServiceServer::<DirectoryCell>::NAME, true),
     (MemberServiceServer::<DirectoryCell>::NAME, true),
     (TeamServiceServer::<DirectoryCell>::NAME, true),
     (EventServiceServer::<Events>::NAME, false),
+    (CredentialServiceServer::<DirectoryCell>::NAME, true),
+    (SessionServiceServer::<DirectoryCell>::NAME, true),
     (OrganizationServiceServer::<DirectoryCell>::NAME, true),
     (ApiKeyServiceServer::<DirectoryCell>::NAME, true),
     ("", true),
@@ -137,22 +142,26 @@ impl Services {
         let users = UserServiceServer::new(self.directory.clone());
         let members = MemberServiceServer::new(self.directory.clone());
         let teams = TeamServiceServer::new(self.directory.clone());
+        let events = EventServiceServer::new(Events::new(self.directory.clone(), self.draining.subscribe()));
+        let credentials = CredentialServiceServer::new(self.directory.clone());
+        let sessions = SessionServiceServer::new(self.directory.clone());
         let mut routes = RoutesBuilder::from(nowhere());
         routes
             .add_service(self.gated(users, Judged::WithMessage))
             .add_service(self.gated(members, Judged::First(Area::Directory)))
-            .add_service(self.gated(teams, Judged::First(Area::Directory)));
+            .add_service(self.gated(teams, Judged::First(Area::Directory)))
+            .add_service(self.gated(events, Judged::First(Area::Directory)))
+            .add_service(self.gated(credentials, Judged::First(Area::Credentials)))
+            .add_service(self.gated(sessions, Judged::First(Area::Tokens)));
         routes
     }
 
-    /// The services of the directory and of administration.
+    /// The same, and those of administration.
     fn directory(&self) -> RoutesBuilder {
-        let events = EventServiceServer::new(Events::new(self.directory.clone(), self.draining.subscribe()));
         let organizations = OrganizationServiceServer::new(self.directory.clone());
         let api_keys = ApiKeyServiceServer::new(self.directory.clone());
         let mut routes = self.for_gateway();
         routes
-            .add_service(self.gated(events, Judged::First(Area::Directory)))
             .add_service(self.gated(organizations, Judged::First(Area::Admin)))
             .add_service(self.gated(api_keys, Judged::First(Area::Admin)));
         routes

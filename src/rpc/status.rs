@@ -25,6 +25,12 @@ pub(super) const IN_THE_FUTURE: &str = "must be in the future";
 pub(super) fn from_service(error: &ServiceError) -> Status {
     let (code, reason) = match error {
         ServiceError::InvalidApiKey => (Code::Unauthenticated, Reason::InvalidApiKey),
+        ServiceError::InvalidToken => (Code::Unauthenticated, Reason::InvalidToken),
+        ServiceError::RoleRequired => (Code::PermissionDenied, Reason::RoleRequired),
+        ServiceError::TooManyAttempts(wait) => {
+            let (code, reason) = (Code::ResourceExhausted, Reason::TooManyAttempts);
+            return retry_after(*wait, code, reason, &error.to_string());
+        }
         ServiceError::ScopeRequired => (Code::PermissionDenied, Reason::ScopeRequired),
         ServiceError::DeploymentKeyRequired => (Code::PermissionDenied, Reason::DeploymentKeyRequired),
         ServiceError::NotFound(missing) => (Code::NotFound, missing_reason(*missing)),
@@ -87,6 +93,8 @@ const fn precondition_reason(precondition: Precondition) -> Reason {
         Precondition::MemberErased => Reason::MemberErased,
         Precondition::MemberNotRevoked => Reason::MemberNotRevoked,
         Precondition::RootTeam => Reason::RootTeam,
+        Precondition::PasswordTooCommon => Reason::PasswordTooCommon,
+        Precondition::NoEmail => Reason::NoEmail,
         Precondition::IdempotencyKeyReused => Reason::IdempotencyKeyReused,
     }
 }
@@ -168,8 +176,12 @@ fn status(code: Code, reason: Reason, message: &str) -> Status {
 }
 
 fn retry(code: Code, reason: Reason, message: &str) -> Status {
+    retry_after(RETRY_AFTER, code, reason, message)
+}
+
+fn retry_after(wait: Duration, code: Code, reason: Reason, message: &str) -> Status {
     let mut details = details(reason);
-    details.set_retry_info(Some(RETRY_AFTER));
+    details.set_retry_info(Some(wait));
     Status::with_error_details(code, message, details)
 }
 
@@ -184,7 +196,7 @@ mod tests {
     use super::*;
 
     /// Errors of the service, their code, and their reason as clients read it.
-    fn errors() -> [(ServiceError, Code, &'static str); 26] {
+    fn errors() -> [(ServiceError, Code, &'static str); 31] {
         use Code::{
             Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, OutOfRange,
             PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
@@ -194,6 +206,19 @@ mod tests {
         let reused = Precondition::IdempotencyKeyReused;
         [
             (Error::InvalidApiKey, Unauthenticated, "INVALID_API_KEY"),
+            (Error::InvalidToken, Unauthenticated, "INVALID_TOKEN"),
+            (Error::RoleRequired, PermissionDenied, "ROLE_REQUIRED"),
+            (
+                Error::TooManyAttempts(Duration::from_secs(7)),
+                ResourceExhausted,
+                "TOO_MANY_ATTEMPTS",
+            ),
+            (
+                Precondition::PasswordTooCommon.into(),
+                FailedPrecondition,
+                "PASSWORD_TOO_COMMON",
+            ),
+            (Precondition::NoEmail.into(), FailedPrecondition, "NO_EMAIL"),
             (Error::ScopeRequired, PermissionDenied, "SCOPE_REQUIRED"),
             (
                 Error::DeploymentKeyRequired,

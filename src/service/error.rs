@@ -1,5 +1,7 @@
 //! What a use case answers when it does not do what it was asked.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::{
@@ -12,6 +14,16 @@ pub enum ServiceError {
     /// The key is missing, unknown, revoked, expired, or lacks the scope. Which of these is nobody's business.
     #[error("invalid API key")]
     InvalidApiKey,
+    /// The token is unknown, used up, over, or of another kind than this takes; or the member's role does not carry it any
+    /// more. Which of these is nobody's business.
+    #[error("invalid token")]
+    InvalidToken,
+    /// The member who acts, or for whom it is, has not the role that this takes. Nothing changed.
+    #[error("the member's role does not allow this")]
+    RoleRequired,
+    /// Too many passwords were tried; the next one may be after this time.
+    #[error("too many attempts")]
+    TooManyAttempts(Duration),
     /// The key may read here, but not change.
     #[error("the key lacks the scope directory.write")]
     ScopeRequired,

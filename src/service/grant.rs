@@ -1,68 +1,135 @@
-//! Who may do what: a key, once looked at, becomes a grant, and a use case takes the grant it needs.
+//! Who may do what: a key or a token, once looked at, becomes a grant, and a use case takes the grant it needs.
 
 use super::{Directory, Result, ServiceError};
-use crate::domain::{Actor, ApiKey, KeyDigest, OrganizationId, Resource, Scope, Scopes};
+use crate::{
+    domain::{
+        Actor, ApiKey, KeyDigest, OrganizationId, Presented, Resource, Scope, Scopes, Timestamp, TokenKind,
+    },
+    storage::TokenHolder,
+};
 
 /// What a caller shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Credential {
-    pub key: KeyDigest,
+    pub presented: Presented,
     /// The organization that the call is about, where the key does not say it.
     pub organization: Option<OrganizationId>,
 }
 
-/// What a key is shown for.
+/// What a key or a token is shown for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Area {
     /// One organization's directory.
     Directory,
     /// Organizations and keys.
     Admin,
+    /// Passwords and codes of an organization's members. The use case says which tokens it takes.
+    Credentials,
+    /// What a token alone allows.
+    Tokens,
 }
 
 impl Area {
     fn allows(self, scopes: Scopes) -> bool {
         let scopes_of_area: &[Scope] = match self {
-            Self::Directory => &[Scope::DirectoryRead, Scope::DirectoryWrite],
+            Self::Directory | Self::Credentials => &[Scope::DirectoryRead, Scope::DirectoryWrite],
             Self::Admin => &[Scope::Admin],
+            Self::Tokens => &[],
         };
         scopes_of_area.iter().any(|scope| scopes.contains(*scope))
     }
-}
 
-/// Who calls: a key that was looked at, and was live with a scope of the area that it was shown for.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    digest: KeyDigest,
-    pub(super) key: ApiKey,
-}
-
-impl Caller {
-    #[must_use]
-    pub const fn digest(&self) -> KeyDigest {
-        self.digest
-    }
-
-    fn may_write(&self) -> bool {
-        self.key.scopes.contains(Scope::DirectoryWrite)
-    }
-
-    /// That the key has a scope of the area.
-    pub(super) fn check(&self, area: Area) -> Result<()> {
-        if area.allows(self.key.scopes) {
-            Ok(())
-        } else {
-            Err(ServiceError::InvalidApiKey)
+    const fn takes(self, token: TokenKind) -> bool {
+        match self {
+            Self::Directory => matches!(token, TokenKind::Session),
+            Self::Admin => false,
+            Self::Credentials | Self::Tokens => true,
         }
     }
 }
 
-/// What a key may do. It may read, or there is none.
+/// Who calls: what was presented was looked at, and was good for the area that it was shown for.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    presented: Presented,
+    who: Who,
+}
+
+#[derive(Clone, Debug)]
+enum Who {
+    Key(ApiKey),
+    Member(Box<TokenHolder>),
+}
+
+impl Caller {
+    #[must_use]
+    pub const fn presented(&self) -> Presented {
+        self.presented
+    }
+
+    /// The organization that is all it speaks for. None: it speaks for all.
+    pub(super) fn organization(&self) -> Option<OrganizationId> {
+        match &self.who {
+            Who::Key(key) => key.organization_id,
+            Who::Member(holder) => Some(holder.organization),
+        }
+    }
+
+    fn actor(&self) -> Actor {
+        match &self.who {
+            Who::Key(key) => Actor::ApiKey(key.id),
+            Who::Member(holder) => Actor::Member(holder.member.id),
+        }
+    }
+
+    fn may_write(&self) -> bool {
+        match &self.who {
+            Who::Key(key) => key.scopes.contains(Scope::DirectoryWrite),
+            Who::Member(_) => true,
+        }
+    }
+
+    /// That it is good for the area.
+    pub(super) fn check(&self, area: Area) -> Result<()> {
+        match &self.who {
+            Who::Key(key) if area.allows(key.scopes) => Ok(()),
+            Who::Key(_) => Err(ServiceError::InvalidApiKey),
+            Who::Member(holder) if area.takes(holder.token.kind) => Ok(()),
+            Who::Member(_) => Err(ServiceError::InvalidToken),
+        }
+    }
+
+    /// That it is a key.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidToken`].
+    pub fn require_key(&self) -> Result<()> {
+        match &self.who {
+            Who::Key(_) => Ok(()),
+            Who::Member(_) => Err(ServiceError::InvalidToken),
+        }
+    }
+
+    /// Whose token of this kind it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidToken`]: it is of another kind, or a key.
+    pub(super) fn token(&self, kind: TokenKind) -> Result<&TokenHolder> {
+        match &self.who {
+            Who::Member(holder) if holder.token.kind == kind => Ok(holder),
+            Who::Member(_) | Who::Key(_) => Err(ServiceError::InvalidToken),
+        }
+    }
+}
+
+/// What a caller may do. It may read, or there is none.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
     /// None: the one that each call names.
     pub organization: Option<OrganizationId>,
-    /// The scope `directory.write`.
+    /// As the scope `directory.write` says.
     pub may_write: bool,
 }
 
@@ -156,32 +223,64 @@ impl Admin {
 }
 
 impl Directory {
-    /// Looks at a key.
+    /// Looks at a key or a token, which is used by it.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::InvalidApiKey`]: it is unknown, revoked or expired, or has no scope of the area.
-    pub async fn caller(&self, digest: KeyDigest, area: Area) -> Result<Caller> {
+    /// [`ServiceError::InvalidApiKey`]: a key is unknown, revoked or expired, or has no scope of the area.
+    /// [`ServiceError::InvalidToken`].
+    pub async fn caller(&self, presented: Presented, area: Area) -> Result<Caller> {
         let now = self.clock.now();
-        let key = self.storage.api_key_by_digest(digest).await?;
-        let key = key
-            .filter(|key| key.is_active(now))
-            .ok_or(ServiceError::InvalidApiKey)?;
-        let caller = Caller { digest, key };
-        caller.check(area)?;
-        self.last_used.key_used(&caller.key, now);
+        let caller = self.looked_at(presented, area, now).await?;
+        if let Who::Member(holder) = &caller.who {
+            self.last_used.token_used(holder, now);
+        }
         Ok(caller)
     }
 
-    /// What a key with a scope of the directory may do.
+    async fn looked_at(&self, presented: Presented, area: Area, now: Timestamp) -> Result<Caller> {
+        let who = match presented.token {
+            Some(_) => Who::Member(Box::new(self.token_holder(presented.digest, now).await?)),
+            None if area == Area::Tokens => return Err(ServiceError::InvalidToken),
+            None => Who::Key(self.live_key(presented.digest, now).await?),
+        };
+        let caller = Caller { presented, who };
+        caller.check(area)?;
+        if let Who::Key(key) = &caller.who {
+            self.last_used.key_used(key, now);
+        }
+        Ok(caller)
+    }
+
+    async fn live_key(&self, digest: KeyDigest, now: Timestamp) -> Result<ApiKey> {
+        let key = self.storage.api_key_by_digest(digest).await?;
+        key.filter(|key| key.is_active(now))
+            .ok_or(ServiceError::InvalidApiKey)
+    }
+
+    /// A token that works, and whose it is. Sessions, and the codes that open them, work as long as the member's role lets
+    /// it act.
+    async fn token_holder(&self, digest: KeyDigest, now: Timestamp) -> Result<TokenHolder> {
+        let holder = self.storage.token_by_digest(digest).await?;
+        let works = |holder: &TokenHolder| {
+            holder.token.is_active(now)
+                && match holder.token.kind {
+                    TokenKind::Session | TokenKind::HandoverCode => holder.member.may_administer(),
+                    TokenKind::PasswordLink | TokenKind::AccessToken => true,
+                }
+        };
+        holder.filter(works).ok_or(ServiceError::InvalidToken)
+    }
+
+    /// What a key with a scope of the directory, or a session, may do.
     ///
     /// # Errors
     ///
     /// [`Resource::Organization`]: the one that was named is not there or not the key's.
     pub async fn access_of(&self, caller: &Caller, named: Option<OrganizationId>) -> Result<Access> {
         caller.check(Area::Directory)?;
-        let organization = match caller.key.organization_id.or(named) {
-            Some(_) => Some(self.organization_of(&caller.key, named).await?),
+        let organization = match caller.organization().or(named) {
+            Some(_) => Some(self.organization_of(caller, named).await?),
             None => None,
         };
         Ok(Access {
@@ -190,7 +289,7 @@ impl Directory {
         })
     }
 
-    /// Permission to read, for a key with a scope of the directory.
+    /// Permission to read, for a key with a scope of the directory, or a session.
     ///
     /// # Errors
     ///
@@ -198,21 +297,23 @@ impl Directory {
     pub async fn grant_read_to(&self, caller: &Caller, organization: Option<OrganizationId>) -> Result<Read> {
         caller.check(Area::Directory)?;
         Ok(Read {
-            organization: self.organization_of(&caller.key, organization).await?,
+            organization: self.organization_of(caller, organization).await?,
         })
     }
 
-    /// Permission to read, for a key that is looked at now: again and again while a call lasts.
+    /// Permission to read, for a key or a session that is looked at now: again and again while a call lasts. That does not
+    /// make a session last longer.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::InvalidApiKey`], and as [`Self::grant_read_to`].
+    /// [`ServiceError::InvalidApiKey`], [`ServiceError::InvalidToken`], and as [`Self::grant_read_to`].
     pub async fn grant_read(&self, credential: Credential) -> Result<Read> {
-        let caller = self.caller(credential.key, Area::Directory).await?;
+        let now = self.clock.now();
+        let caller = self.looked_at(credential.presented, Area::Directory, now).await?;
         self.grant_read_to(&caller, credential.organization).await
     }
 
-    /// Permission to change, for a key with the scope `directory.write`.
+    /// Permission to change, for a key with the scope `directory.write`, or a session.
     ///
     /// # Errors
     ///
@@ -227,8 +328,8 @@ impl Directory {
             return Err(ServiceError::ScopeRequired);
         }
         Ok(Write {
-            organization: self.organization_of(&caller.key, organization).await?,
-            actor: Actor::ApiKey(caller.key.id),
+            organization: self.organization_of(caller, organization).await?,
+            actor: caller.actor(),
         })
     }
 
@@ -240,15 +341,19 @@ impl Directory {
     pub fn grant_admin_to(&self, caller: &Caller) -> Result<Admin> {
         caller.check(Area::Admin)?;
         Ok(Admin {
-            organization: caller.key.organization_id,
-            actor: Actor::ApiKey(caller.key.id),
+            organization: caller.organization(),
+            actor: caller.actor(),
         })
     }
 
-    async fn organization_of(&self, key: &ApiKey, named: Option<OrganizationId>) -> Result<OrganizationId> {
+    async fn organization_of(
+        &self,
+        caller: &Caller,
+        named: Option<OrganizationId>,
+    ) -> Result<OrganizationId> {
         let missing = ServiceError::NotFound(Resource::Organization);
-        match (key.organization_id, named) {
-            // A live key's organization is live.
+        match (caller.organization(), named) {
+            // The organization of a live key or token is live.
             (Some(own), None) => Ok(own),
             (Some(own), Some(named)) if own == named => Ok(own),
             (None, Some(named)) => self

@@ -9,12 +9,15 @@ use std::{
 
 use super::{Result, ServiceError, rules::Rule};
 use crate::{
-    domain::{ApiKey, ApiKeyId, Member, MemberId, OrganizationId, Timestamp},
-    storage::Storage,
+    domain::{ApiKey, ApiKeyId, KeyDigest, Member, MemberId, OrganizationId, Timestamp, TokenKind},
+    storage::{Storage, TokenHolder},
 };
 
 /// A member's time is written at most this often.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
+
+/// A session's time is written at most this often.
+const TOKEN_USED_EVERY: Duration = Duration::from_mins(1);
 
 /// A key's time is written at most this often.
 const USED_EVERY: Duration = Duration::from_hours(1);
@@ -33,6 +36,7 @@ const MOST: usize = 100_000;
 pub(super) struct LastUsed {
     seen: Mutex<HashMap<(OrganizationId, MemberId), Timestamp>>,
     used: Mutex<HashMap<(Option<OrganizationId>, ApiKeyId), Timestamp>>,
+    tokens: Mutex<HashMap<(OrganizationId, KeyDigest), Timestamp>>,
 }
 
 impl LastUsed {
@@ -47,6 +51,15 @@ impl LastUsed {
     pub(super) fn key_used(&self, key: &ApiKey, now: Timestamp) {
         if is_due(key.last_used_at, USED_EVERY, now) {
             lock(&self.used).insert((key.organization_id, key.id), now);
+        }
+    }
+
+    /// The token was used now. Only of sessions that matters.
+    pub(super) fn token_used(&self, holder: &TokenHolder, now: Timestamp) {
+        let token = &holder.token;
+        let last = token.last_used_at.unwrap_or(token.created_at);
+        if token.kind == TokenKind::Session && is_due(Some(last), TOKEN_USED_EVERY, now) {
+            lock(&self.tokens).insert((holder.organization, token.digest), now);
         }
     }
 
@@ -70,7 +83,16 @@ impl LastUsed {
                 Ok(())
             })
         });
-        used.await.and(seen)
+        let used = used.await;
+        let tokens = flush(&self.tokens, storage, |tx, times| {
+            Box::pin(async move {
+                for ((organization, token), at) in times {
+                    tx.record_token_use(*organization, *token, *at).await?;
+                }
+                Ok(())
+            })
+        });
+        tokens.await.and(used).and(seen)
     }
 }
 

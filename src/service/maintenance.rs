@@ -1,5 +1,5 @@
-//! Work that nobody asks for: times of last use, members whose retention time has passed, and kept responses that are too
-//! old.
+//! Work that nobody asks for: times of last use, members whose retention time has passed, and kept responses, tokens and
+//! mails that are too old.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -14,11 +14,20 @@ const RETENTION_EVERY: Duration = Duration::from_mins(10);
 /// How often to remove responses that are not given again any more.
 const RESPONSES_EVERY: Duration = Duration::from_mins(1);
 
+/// How often to remove tokens that are over, and to forget who tried passwords.
+const TOKENS_EVERY: Duration = Duration::from_mins(1);
+
+/// How often to remove mails that were sent or given up long ago.
+const MAILS_EVERY: Duration = Duration::from_mins(10);
+
 /// Most members to look for at once.
 const STEP: u32 = 100;
 
+/// Most tokens to remove at once.
+const TOKENS_STEP: u32 = 256;
+
 /// A pause after each step, so that the writes of callers come between.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 impl Directory {
     /// Does what is to be done from time to time until `stop` ends, and writes down what waits then.
@@ -28,6 +37,8 @@ impl Directory {
             tokio::join!(
                 every(FLUSH_EVERY, || self.flush_last_used()),
                 every(RESPONSES_EVERY, || self.old_responses()),
+                every(TOKENS_EVERY, || self.old_tokens()),
+                every(MAILS_EVERY, || self.old_mails()),
                 every(RETENTION_EVERY, || self.retention()),
             )
         };
@@ -45,6 +56,40 @@ impl Directory {
             Err(error) => {
                 tracing::warn!(%error, "old responses could not be removed; it will be tried again");
             }
+        }
+    }
+
+    async fn old_tokens(&self) {
+        self.throttle.shrink();
+        match self.remove_old_tokens().await {
+            // In the second case the storage has told the log.
+            Ok(_) | Err(ServiceError::Unavailable(_)) => {}
+            Err(error) => {
+                tracing::warn!(%error, "tokens that are over could not be removed; it will be tried again");
+            }
+        }
+    }
+
+    /// Removes every token that is over, in steps, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage. What was removed before stays removed.
+    pub async fn remove_old_tokens(&self) -> Result<u64> {
+        let mut all = 0;
+        loop {
+            let now = self.clock.now();
+            // Mostly there is none, and then there is nothing to commit.
+            if self.storage.first_token_end().await?.is_none_or(|end| end > now) {
+                return Ok(all);
+            }
+            let step = self.storage.write(now, |tx, now| {
+                Box::pin(
+                    async move { Ok::<_, ServiceError>(tx.remove_tokens_over(*now, TOKENS_STEP).await?) },
+                )
+            });
+            all += step.await?;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

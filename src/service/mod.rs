@@ -1,38 +1,50 @@
 //! Use cases: what may happen, and who may ask for it.
 //!
 //! One file for each subject: methods of [`Directory`], each with the grant that its caller must have, and under them the
-//! [`rules`] that they run in a transaction. `grant` gives grants, for a key that allows it and to the operator. Only the
+//! [`rules`] that they run in a transaction. `grant` gives grants, for a key or a session that allows it and to the operator; `acting` judges members who act
+//! themselves, inside each change. Only the
 //! published contract (`users`) judges the key itself, because there the key and the user are found in one step.
 //!
 //! To add a change: its rule, a method that runs it, a line in [`rules`], and cases in `tests/suite/storage/`.
 
+mod acting;
 mod api_keys;
+mod credentials;
 mod error;
 mod events;
 mod grant;
 mod idempotency;
 mod last_used;
+mod mails;
 mod maintenance;
 mod members;
 mod organizations;
 pub mod rules;
+mod sessions;
 mod teams;
 mod users;
 mod watches;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use api_keys::{CreatedApiKey, Expiry};
+pub use credentials::{Attempt, IssuedToken, PasswordLink, Verified};
 pub use error::{Result, ServiceError};
 pub use events::Watched;
 pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
+pub use mails::{Letter, Retries};
 pub use members::{Batch, ExportPlace, Exported, MemberPage};
+pub use sessions::{OpenedSession, Session};
 pub use users::Ping;
 pub use watches::WatchLimits;
 
-use self::{last_used::LastUsed, watches::Watches};
+use self::{
+    credentials::{Hasher, Throttle},
+    last_used::LastUsed,
+    watches::Watches,
+};
 use crate::{
     domain::{Actor, Change, Clock, Condition, OsRandom, Random, Source, SystemClock, Timestamp},
     storage::Storage,
@@ -46,6 +58,10 @@ pub struct Directory {
     random: Arc<dyn Random>,
     last_used: Arc<LastUsed>,
     watches: Arc<Watches>,
+    /// Told when a mail may have been queued.
+    mail_queued: Arc<Notify>,
+    hasher: Arc<Hasher>,
+    throttle: Arc<Throttle>,
 }
 
 impl Directory {
@@ -58,12 +74,16 @@ impl Directory {
     /// On this storage, with time and randomness from elsewhere.
     #[must_use]
     pub fn with(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        let throttle = Arc::new(Throttle::new(&clock));
         Self {
             storage,
             clock,
             random,
             last_used: Arc::default(),
             watches: Arc::new(Watches::new(WatchLimits::default())),
+            mail_queued: Arc::default(),
+            hasher: Arc::default(),
+            throttle,
         }
     }
 
@@ -85,6 +105,12 @@ impl Directory {
     #[must_use]
     pub fn condition(&self) -> watch::Receiver<Condition> {
         self.storage.condition()
+    }
+
+    /// Is told when this process may have queued a mail.
+    #[must_use]
+    pub fn mail_queued(&self) -> Arc<Notify> {
+        self.mail_queued.clone()
     }
 
     fn change(&self, actor: Actor) -> Change {

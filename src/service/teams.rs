@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Directory, Read, Result, Write,
+    acting::{leaves_owners_alone, may_touch},
     rules::{Transaction, live_organization, team, write_once},
 };
 use crate::domain::{
@@ -133,6 +134,7 @@ pub async fn create_team(
     change: &Change,
 ) -> Result<Team> {
     live_organization(tx, organization).await?;
+    leaves_owners_alone(tx, organization, change).await?;
     let team = Team {
         number: tx.next_team_number(organization).await?,
         slug: slug.clone(),
@@ -159,6 +161,7 @@ pub async fn rename_team(
     change: &Change,
 ) -> Result<Team> {
     let before = team(tx, organization, number).await?;
+    leaves_owners_alone(tx, organization, change).await?;
     if before.name == *name {
         return Ok(before);
     }
@@ -185,6 +188,7 @@ pub async fn delete_team(
     change: &Change,
 ) -> Result<()> {
     team(tx, organization, number).await?;
+    leaves_owners_alone(tx, organization, change).await?;
     if number == TeamNumber::ROOT {
         return Err(Precondition::RootTeam.into());
     }
@@ -249,6 +253,7 @@ async fn touch(
 ) -> Result<()> {
     let members: Vec<_> = members.into_iter().collect();
     if !members.is_empty() {
+        may_touch(tx, organization, change, &members).await?;
         tx.touch_members(organization, &members, fields, change).await?;
     }
     Ok(())

@@ -107,7 +107,7 @@ impl Watches {
             key: each_key,
             ..
         } = self.limits;
-        let key = credential.key;
+        let key = credential.presented.digest;
         let mut state = self.state();
         let (of_organization, of_key) = state.logs.get(&organization).map_or((0, 0), |log| {
             (log.watches, log.keys.get(&key).copied().unwrap_or_default())
@@ -218,6 +218,7 @@ mod tests {
     use futures_util::{FutureExt as _, StreamExt as _};
 
     use super::*;
+    use crate::domain::Presented;
     use crate::{
         domain::{Idempotency, Idempotent, LinkRequest, OrganizationName, Slug},
         service::{Admin, Directory, Read, Write},
@@ -242,7 +243,7 @@ mod tests {
         let acme = organization(&directory, "acme").await;
         let globex = organization(&directory, "globex").await;
         let credential = Credential {
-            key: KeyDigest::of("any"),
+            presented: Presented::new("any"),
             organization: None,
         };
         let watches = Arc::new(Watches::new(WatchLimits::default()));
@@ -273,7 +274,7 @@ mod tests {
         let directory = Directory::new(storage.clone());
         let acme = organization(&directory, "acme").await;
         let credential = Credential {
-            key: KeyDigest::of("any"),
+            presented: Presented::new("any"),
             organization: None,
         };
         let place = directory.watches.place(acme, &credential, &storage).unwrap();

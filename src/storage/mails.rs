@@ -3,14 +3,7 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::domain::{Mail, MailId, MailState, MemberNumber, OrganizationId, PageRequest, Timestamp};
-
-/// A mail that is to be sent now, and whose it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DueMail {
-    pub organization: OrganizationId,
-    pub mail: MailId,
-}
+use crate::domain::{DueMail, Mail, MailId, MailState, MemberNumber, OrganizationId, PageRequest, Timestamp};
 
 /// Reads of mails.
 #[async_trait]

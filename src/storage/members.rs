@@ -121,6 +121,9 @@ pub trait MemberWrites {
     /// Whether an enabled owner is live besides this member.
     async fn has_other_owner(&mut self, organization: OrganizationId, besides: MemberNumber) -> Result<bool>;
 
+    /// Whether one of these members is an owner, enabled or not, live or not.
+    async fn has_owner(&mut self, organization: OrganizationId, members: &[MemberNumber]) -> Result<bool>;
+
     /// A number that no member of the organization has had, in ascending order.
     async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber>;
 

@@ -35,7 +35,7 @@ pub use credentials::{CredentialStore, CredentialWrites, TokenHolder};
 pub use error::{OpenError, Result, StoreError};
 pub use events::{EventLog, EventWrites};
 pub use idempotency::{IdempotencyStore, IdempotencyWrites};
-pub use mails::{DueMail, MailStore, MailWrites};
+pub use mails::{MailStore, MailWrites};
 pub use members::{AddressHolders, KeyAndMember, LiveLink, MemberStore, MemberWrites};
 pub use organizations::{OrganizationStore, OrganizationWrites};
 pub use teams::{TeamStore, TeamWrites};

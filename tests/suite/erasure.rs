@@ -59,6 +59,7 @@ impl Open {
             new_user_id: userbridge::domain::UserId::new(RANDOM).unwrap(),
             user_id: None,
             only_without_role: false,
+            send_onboarding_mail: false,
             staff: false,
             origin: userbridge::domain::Origin::default(),
             values: MemberPatch {

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Folders, and the crates and modules that none of their files names.
-const UNKNOWN: [(&str, &[&str]); 10] = [
+const UNKNOWN: [(&str, &[&str]); 11] = [
     (
         "src/domain",
         &[
@@ -14,13 +14,21 @@ const UNKNOWN: [(&str, &[&str]); 10] = [
         "src/storage",
         &["tonic", "prost", "clap", "service", "rpc", "cli"],
     ),
-    ("src/service", &["sqlx", "tonic", "prost", "clap", "rpc", "cli"]),
+    (
+        "src/service",
+        &["sqlx", "tonic", "prost", "clap", "lettre", "rpc", "mail", "cli"],
+    ),
+    (
+        "src/mail",
+        &["sqlx", "tonic", "prost", "clap", "storage", "rpc", "cli"],
+    ),
     ("src/rpc", &["sqlx", "clap", "storage", "cli"]),
     ("gateway/src", &["sqlx", "userbridge"]),
     ("gateway/src/upstream", &["dialects", "listen"]),
     ("gateway/src/listen", &["dialects", "upstream"]),
-    ("gateway/src/dialects/feedier", &["productbridge"]),
-    ("gateway/src/dialects/productbridge", &["feedier"]),
+    ("gateway/src/dialects/feedier", &["productbridge", "thebridge"]),
+    ("gateway/src/dialects/productbridge", &["feedier", "thebridge"]),
+    ("gateway/src/dialects/thebridge", &["feedier", "productbridge"]),
     ("wire/src", &["sqlx", "userbridge", "userbridge_gateway"]),
 ];
 

@@ -9,8 +9,8 @@ use tokio_stream::StreamExt as _;
 use userbridge::{
     domain::{
         Actor, Change, Clock as _, Event, EventKind, EventQuery, Idempotency, KeyDigest, LinkRequest, Member,
-        MemberFilter, MemberLookup, MemberPatch, Organization, PortalRole, Random as _, Role, Scope,
-        Timestamp,
+        MemberFilter, MemberLookup, MemberPatch, Organization, PortalRole, Presented, Random as _, Role,
+        Scope, Timestamp,
     },
     service::{Credential, Directory, Read, ServiceError, Write},
     storage::{self, Migrate, OpenError},
@@ -530,7 +530,7 @@ async fn a_watcher_sees_what_other_processes_write() {
     let acme = run(&["org", "create", "acme", "--json"]);
     let grant = Read::operator(acme["id"].as_str().unwrap().parse().unwrap());
     let credential = Credential {
-        key: KeyDigest::of("looked at again after half a minute"),
+        presented: Presented::new("looked at again after half a minute"),
         organization: None,
     };
     let directory = Directory::new(storage.clone());

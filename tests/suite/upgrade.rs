@@ -6,15 +6,16 @@ use sqlx::{Connection as _, SqliteConnection, migrate::Migrator, sqlite::SqliteC
 use tempfile::TempDir;
 use userbridge::{
     domain::{
-        Idempotency, KeyDigest, LinkRequest, Member, MemberFilter, MemberLookup, MemberNumber, MemberOrder,
-        MemberQuery, OrganizationId, PageRequest, PortalRole, Role, TeamNumber,
+        Clock as _, Idempotency, KeyDigest, LinkRequest, Member, MemberFilter, MemberLookup, MemberNumber,
+        MemberOrder, MemberQuery, OrganizationId, PageRequest, PortalRole, Role, TeamNumber, TokenKind,
+        TokenSecret,
     },
     service::rules,
     storage::{self, Migrate, Storage},
 };
 use uuid::Uuid;
 
-use crate::support::{Count as _, database, first};
+use crate::support::{CLOCK, Count as _, RANDOM, database, first, rules::Rules};
 
 const ACME: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0001;
 const GLOBEX: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0002;
@@ -561,10 +562,12 @@ async fn counters_go_on_from_what_any_earlier_schema_has() {
         );
         assert_eq!(first(team.await.unwrap()).number, TeamNumber(teams + 1));
         let linked = directory.link_member(grant, LinkRequest::default(), Idempotency::never());
-        assert_eq!(
-            first(linked.await.unwrap()).member.number,
-            MemberNumber(members + 1)
-        );
+        let member = first(linked.await.unwrap()).member;
+        assert_eq!(member.number, MemberNumber(members + 1));
+        let secret = TokenSecret::generate(TokenKind::PasswordLink, RANDOM).unwrap();
+        let token = secret.stored(member.number, CLOCK.now());
+        let rules = Rules(storage.clone());
+        rules.insert_token(organization(ACME), token).await.unwrap();
         let heads = storage.heads(vec![organization(ACME)]).await.unwrap();
         assert_eq!(heads, [(organization(ACME), 3)]);
         storage.close().await;

@@ -11,8 +11,12 @@ use userbridge_wire::ErrorReason;
 pub(crate) enum UpstreamError {
     /// The key is missing, unknown or dead, or lacks every scope of the service.
     Unauthenticated,
+    /// The token of a link, a code, an access token or a session is unknown, used up, over, or of another kind.
+    InvalidToken,
     /// The key may read, and the call changes something.
     PermissionDenied,
+    /// The call takes an enabled owner or admin, and an owner where it is about one.
+    RoleRequired,
     /// The directory refuses a value that the dialect let through.
     InvalidArgument,
     /// The key's organization has no such resource.
@@ -25,6 +29,8 @@ pub(crate) enum UpstreamError {
     Changed,
     /// Too much at once. Try again after this time.
     RateLimited(Duration),
+    /// Too many passwords were tried. Try again after this time.
+    TooManyAttempts(Duration),
     /// Not now. Try again after this time.
     Unavailable(Duration),
     /// It took too long. What was asked for may have happened.
@@ -49,6 +55,14 @@ pub(crate) enum Resource {
 pub(crate) enum Precondition {
     /// An organization keeps its last enabled owner.
     LastOwner,
+    /// The password is one of those that are tried first.
+    PasswordTooCommon,
+    /// The member has no address to write to.
+    NoEmail,
+    /// The member was revoked too long ago to be restored.
+    RetentionPassed,
+    /// Nothing is left of the member.
+    MemberErased,
     /// No dialect tells it apart.
     Other,
 }
@@ -74,8 +88,14 @@ impl From<Status> for UpstreamError {
             })
         };
         match status.code() {
-            Code::Unauthenticated => Self::Unauthenticated,
-            Code::PermissionDenied => Self::PermissionDenied,
+            Code::Unauthenticated => match reason() {
+                ErrorReason::InvalidToken => Self::InvalidToken,
+                _ => Self::Unauthenticated,
+            },
+            Code::PermissionDenied => match reason() {
+                ErrorReason::RoleRequired => Self::RoleRequired,
+                _ => Self::PermissionDenied,
+            },
             Code::InvalidArgument => {
                 tracing::debug!(message = status.message(), "the directory refused a value");
                 Self::InvalidArgument
@@ -94,10 +114,17 @@ impl From<Status> for UpstreamError {
             }),
             Code::FailedPrecondition => Self::FailedPrecondition(match reason() {
                 ErrorReason::LastOwner => Precondition::LastOwner,
+                ErrorReason::PasswordTooCommon => Precondition::PasswordTooCommon,
+                ErrorReason::NoEmail => Precondition::NoEmail,
+                ErrorReason::RetentionPassed => Precondition::RetentionPassed,
+                ErrorReason::MemberErased => Precondition::MemberErased,
                 _ => Precondition::Other,
             }),
             Code::Aborted => Self::Changed,
-            Code::ResourceExhausted => Self::RateLimited(retry_after()),
+            Code::ResourceExhausted => match reason() {
+                ErrorReason::TooManyAttempts => Self::TooManyAttempts(retry_after()),
+                _ => Self::RateLimited(retry_after()),
+            },
             Code::Unavailable => Self::Unavailable(retry_after()),
             // CANCELLED is what tonic's own timer says.
             Code::DeadlineExceeded | Code::Cancelled => Self::DeadlineExceeded,
@@ -165,6 +192,46 @@ mod tests {
                 "LAST_FACET",
                 FailedPrecondition(Precondition::Other),
             ),
+            (
+                Code::FailedPrecondition,
+                "PASSWORD_TOO_COMMON",
+                FailedPrecondition(Precondition::PasswordTooCommon),
+            ),
+            (
+                Code::FailedPrecondition,
+                "NO_EMAIL",
+                FailedPrecondition(Precondition::NoEmail),
+            ),
+            (
+                Code::FailedPrecondition,
+                "RETENTION_PASSED",
+                FailedPrecondition(Precondition::RetentionPassed),
+            ),
+            (
+                Code::FailedPrecondition,
+                "MEMBER_ERASED",
+                FailedPrecondition(Precondition::MemberErased),
+            ),
+            (
+                Code::Unauthenticated,
+                "INVALID_API_KEY",
+                UpstreamError::Unauthenticated,
+            ),
+            (
+                Code::Unauthenticated,
+                "INVALID_TOKEN",
+                UpstreamError::InvalidToken,
+            ),
+            (
+                Code::PermissionDenied,
+                "SCOPE_REQUIRED",
+                UpstreamError::PermissionDenied,
+            ),
+            (
+                Code::PermissionDenied,
+                "ROLE_REQUIRED",
+                UpstreamError::RoleRequired,
+            ),
         ] {
             assert_eq!(error(code, reason, None), expected, "{reason}");
         }
@@ -178,6 +245,8 @@ mod tests {
             assert_eq!(unavailable, UpstreamError::Unavailable(expected));
             let overloaded = error(Code::ResourceExhausted, "OVERLOADED", said);
             assert_eq!(overloaded, UpstreamError::RateLimited(expected));
+            let tried = error(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS", said);
+            assert_eq!(tried, UpstreamError::TooManyAttempts(expected));
         }
     }
 }

@@ -4,9 +4,9 @@ use prost_types::FieldMask;
 
 use super::{Connection, Key, MAX_RESPONSE, Resource, Upstream, UpstreamError, call};
 use crate::proto::directory_v1::{
-    CheckAccessRequest, CheckAccessResponse, GetMemberRequest, LinkMemberRequest, ListMembersRequest,
-    ListMembersResponse, Member, RevokeMemberRequest, UpdateMemberRequest, get_member_request::By,
-    member_service_client::MemberServiceClient,
+    Association, CheckAccessRequest, CheckAccessResponse, GetMemberRequest, LinkMemberRequest,
+    ListAssociationsRequest, ListMembersRequest, ListMembersResponse, Member, RevokeMemberRequest,
+    UpdateMemberRequest, get_member_request::By, member_service_client::MemberServiceClient,
 };
 
 impl Upstream {
@@ -68,6 +68,24 @@ impl Upstream {
         Ok(())
     }
 
+    /// The live links of a user to organizations, as far as the key may see them.
+    pub(crate) async fn associations(
+        &self,
+        key: &Key,
+        user_id: String,
+    ) -> Result<Vec<Association>, UpstreamError> {
+        let request = key.request(ListAssociationsRequest { user_id });
+        Ok(call(self.members().list_associations(request))
+            .await?
+            .associations)
+    }
+
+    /// That the key is one of the directory, whatever it may read.
+    pub(crate) async fn check_key(&self, key: &Key) -> Result<(), UpstreamError> {
+        self.access(key).await?;
+        Ok(())
+    }
+
     /// That the key may read an organization: the error is that of a call which reads.
     pub(crate) async fn check_read(&self, key: &Key) -> Result<(), UpstreamError> {
         in_organization(&self.access(key).await?)
@@ -91,7 +109,7 @@ impl Upstream {
     }
 }
 
-/// That the key is bound to an organization; the gateway names none.
+/// That there is an organization that the key speaks for.
 fn in_organization(access: &CheckAccessResponse) -> Result<(), UpstreamError> {
     if access.organization_id.is_empty() {
         return Err(UpstreamError::NotFound(Resource::Organization));

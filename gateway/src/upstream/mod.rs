@@ -3,6 +3,7 @@
 //! To add a call: its method in the file of its service. To add a service: its proto in `build.rs`, a file here, and the
 //! service among those that the server gives to the gateway of its own process.
 
+mod credentials;
 mod error;
 mod members;
 mod outage;
@@ -18,6 +19,7 @@ use tonic::{
     transport::{self, Endpoint, Uri},
 };
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
+use uuid::Uuid;
 
 pub(crate) use self::error::{Precondition, Resource, UpstreamError};
 use self::outage::Outage;
@@ -91,8 +93,12 @@ impl fmt::Debug for Upstream {
     }
 }
 
-/// An API key as it travels: in metadata, never in a message.
-pub(crate) struct Key(MetadataValue<Ascii>);
+/// An API key or a token as it travels: in metadata, never in a message.
+pub(crate) struct Key {
+    secret: MetadataValue<Ascii>,
+    /// What a key that is bound to no organization is used for.
+    organization: Option<MetadataValue<Ascii>>,
+}
 
 impl Key {
     /// None: no key looks like this, so there is nothing to ask.
@@ -103,13 +109,26 @@ impl Key {
         }
         let mut value = MetadataValue::try_from(format!("Bearer {secret}")).ok()?;
         value.set_sensitive(true);
-        Some(Self(value))
+        Some(Self {
+            secret: value,
+            organization: None,
+        })
+    }
+
+    /// The key, for this organization. One that is bound to another finds none there.
+    pub(crate) fn in_organization(self, id: Uuid) -> Self {
+        let organization = MetadataValue::try_from(id.to_string()).ok();
+        Self { organization, ..self }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.set_timeout(DEADLINE);
-        request.metadata_mut().insert("authorization", self.0.clone());
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", self.secret.clone());
+        if let Some(organization) = &self.organization {
+            metadata.insert("x-organization-id", organization.clone());
+        }
         request
     }
 }

@@ -93,6 +93,7 @@ pub(super) fn link_request(
         values,
         only_without_role: request.only_without_role,
         staff: request.staff,
+        send_onboarding_mail: request.send_onboarding_mail,
     }))
 }
 

@@ -13,7 +13,7 @@ use crate::{
     service::Exported,
 };
 
-pub(super) fn member(member: Member) -> pb::Member {
+pub(in crate::rpc) fn member(member: Member) -> pb::Member {
     let profile = member.profile;
     pb::Member {
         id: member.id.to_string(),

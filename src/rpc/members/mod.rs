@@ -4,14 +4,17 @@ mod decode;
 mod encode;
 mod lists;
 
-pub(super) use self::{decode::role as role_of, encode::role};
+pub(super) use self::{
+    decode::role as role_of,
+    encode::{member, role},
+};
 
 use prost::Message as _;
 use tonic::{Request, Response};
 
 use self::{
     decode::{link_request, member_ref, patch, version},
-    encode::{association, exported, linked, member},
+    encode::{association, exported, linked},
     lists::list_members,
 };
 use super::{

@@ -4,10 +4,11 @@ use super::addresses;
 use crate::{
     domain::{
         Change, EventKind, Member, MemberId, MemberPatch, MemberRef, OrganizationId, Precondition, Resource,
-        Subject,
+        Subject, TokenKind,
     },
     service::{
         Directory, Result, ServiceError, Write,
+        acting::may_change,
         rules::{Transaction, live_organization, team},
     },
 };
@@ -184,9 +185,22 @@ pub async fn restore_member(
     Ok(saved.await?.0)
 }
 
-/// Writes a changed member back, with its event, and returns it and the event's number. What holds of every change of a
-/// member is here.
+/// Writes a changed member back, if whoever acts may change it. Otherwise as [`save_by_itself`].
 pub(super) async fn save(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    before: &Member,
+    after: Member,
+    kind: EventKind,
+    change: &Change,
+) -> Result<(Member, i64)> {
+    may_change(tx, organization, change, &[before, &after]).await?;
+    save_by_itself(tx, organization, before, after, kind, change).await
+}
+
+/// Writes a changed member back, with its event, and returns it and the event's number. What holds of every change of a
+/// member is here, but for who may make it: this is for what a member does by showing its password or a link.
+pub(in crate::service) async fn save_by_itself(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     before: &Member,
@@ -214,12 +228,40 @@ pub(super) async fn save(
         team(tx, organization, *number).await?;
     }
     tx.save_member(organization, before, &after).await?;
+    end_tokens(tx, organization, before, &after).await?;
     let subject = Subject::Member(after.id, after.user_id);
     let fields = Member::changes(Some(before), &after);
     let sequence = tx
         .append_event(Some(organization), kind, subject, &fields, change)
         .await?;
     Ok((after, sequence))
+}
+
+/// Tokens end for good with what they stand on, so that none works again when that comes back: all with the link, what a
+/// right password gave with being enabled, and sessions with the role.
+async fn end_tokens(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    before: &Member,
+    after: &Member,
+) -> Result<()> {
+    let ends: &[TokenKind] = if before.is_live() != after.is_live() {
+        TokenKind::ALL
+    } else if before.access.enabled && !after.access.enabled {
+        &[
+            TokenKind::AccessToken,
+            TokenKind::HandoverCode,
+            TokenKind::Session,
+        ]
+    } else if before.may_administer() && !after.may_administer() {
+        &[TokenKind::HandoverCode, TokenKind::Session]
+    } else {
+        &[]
+    };
+    for kind in ends {
+        tx.remove_tokens(organization, after.number, *kind).await?;
+    }
+    Ok(())
 }
 
 /// An organization that has an enabled owner keeps one, for as long as it lives.

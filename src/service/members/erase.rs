@@ -4,9 +4,9 @@ use super::change::{revoke, save};
 use crate::{
     domain::{
         Access, Actor, Change, Erasure, EventKind, Member, MemberId, MemberRef, OrganizationId, PersonName,
-        Profile, Resource, TeamNumber,
+        Profile, Resource, TeamNumber, TokenKind,
     },
-    service::{Directory, Result, Write, rules::Transaction},
+    service::{Directory, Result, ServiceError, Write, rules::Transaction},
 };
 
 impl Directory {
@@ -15,7 +15,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Resource::Member`]. [`crate::domain::Precondition::LastOwner`].
+    /// [`Resource::Member`]. [`crate::domain::Precondition::LastOwner`]. [`ServiceError::RoleRequired`]: a member acts.
     pub async fn erase_member(&self, grant: Write, member: MemberId) -> Result<Erasure> {
         self.erase_as(grant.actor, grant.organization, member).await
     }
@@ -55,6 +55,9 @@ pub async fn erase_member(
             .await?;
         return Ok(Erasure { at, sequence });
     }
+    if let Actor::Member(_) = change.actor {
+        return Err(ServiceError::RoleRequired);
+    }
     if change.actor == Actor::Retention {
         require_due(tx, organization, &member, change).await?;
     }
@@ -73,6 +76,12 @@ pub async fn erase_member(
     };
     erased.origin.external_id = None;
     let (_, sequence) = save(tx, organization, &member, erased, EventKind::MemberErased, change).await?;
+    tx.remove_mails(organization, member.number).await?;
+    tx.remove_password(organization, member.number).await?;
+    // An integrator's delete has left them.
+    for kind in TokenKind::ALL {
+        tx.remove_tokens(organization, member.number, *kind).await?;
+    }
     // They may show the member.
     tx.erase_responses(organization, &id.to_string()).await?;
     Ok(Erasure {

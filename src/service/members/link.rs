@@ -4,11 +4,13 @@ use super::{addresses::user_of, change::save};
 use crate::{
     domain::{
         Access, Change, Conflict, EventKind, Idempotency, Idempotent, LinkOutcome, LinkRequest, Linked,
-        Member, MemberId, MemberRef, OrganizationId, PersonName, Profile, Resource, Subject, TeamNumber,
-        UserId,
+        MailId, MailKind, Member, MemberId, MemberRef, OrganizationId, PersonName, Profile, Resource,
+        Subject, TeamNumber, UserId,
     },
     service::{
         Directory, Result, Write,
+        acting::may_change,
+        mails::queue_mail,
         rules::{Transaction, live_organization, team, write_once},
     },
 };
@@ -20,6 +22,8 @@ pub struct NewIds {
     pub member: MemberId,
     /// The user's, if that is new as well.
     pub user: UserId,
+    /// The welcome's, if one is sent.
+    pub mail: MailId,
 }
 
 impl Directory {
@@ -49,9 +53,11 @@ impl Directory {
         let new = NewIds {
             member: MemberId::new(change.at, &*self.random)?,
             user: UserId::new(&*self.random)?,
+            mail: MailId::new(change.at, &*self.random)?,
         };
+        let welcomes = request.send_onboarding_mail;
         let (at, input) = (change.at, (organization, request, new, change));
-        write_once(
+        let linked = write_once(
             &*self.storage,
             Some(organization),
             idempotency,
@@ -61,7 +67,11 @@ impl Directory {
                 Box::pin(link_member(tx, *organization, request, *new, change))
             },
         )
-        .await
+        .await?;
+        if welcomes {
+            self.mail_queued.notify_one();
+        }
+        Ok(linked)
     }
 }
 
@@ -86,13 +96,28 @@ pub async fn link_member(
         };
         request.values.role = Some(Some(role));
     }
-    match existing {
-        Some(member) if request.only_without_role && member.access.role.is_some() => {
-            Err(Conflict::Member.into())
-        }
-        Some(member) => refresh(tx, organization, member, request, change).await,
-        None => create(tx, organization, request, new, change).await,
+    let was_staff = existing
+        .as_ref()
+        .is_some_and(|member| member.access.role.is_some());
+    let welcomes = request.send_onboarding_mail && !was_staff;
+    let linked = match existing {
+        Some(_) if request.only_without_role && was_staff => return Err(Conflict::Member.into()),
+        Some(member) => refresh(tx, organization, member, request, change).await?,
+        None => create(tx, organization, request, new, change).await?,
+    };
+    let member = &linked.member;
+    if welcomes && member.access.role.is_some() && member.profile.email.is_some() {
+        queue_mail(
+            tx,
+            organization,
+            member.number,
+            MailKind::Onboarding,
+            new.mail,
+            change.at,
+        )
+        .await?;
     }
+    Ok(linked)
 }
 
 async fn existing(
@@ -171,6 +196,7 @@ async fn create(
         version: 1,
     };
     request.values.or_end_user(&member).apply(&mut member);
+    may_change(tx, organization, change, &[&member]).await?;
     if member.primary_team != TeamNumber::ROOT {
         team(tx, organization, member.primary_team).await?;
     }

@@ -8,6 +8,7 @@ mod link;
 
 use std::collections::{HashMap, HashSet};
 
+pub(super) use self::change::save_by_itself;
 pub use self::{
     change::{restore_member, revoke_member, update_member},
     erase::erase_member,
@@ -135,7 +136,7 @@ impl Directory {
     /// [`crate::service::ServiceError::InvalidApiKey`].
     pub async fn associations(&self, caller: &Caller, user: UserId) -> Result<Vec<Association>> {
         caller.check(Area::Directory)?;
-        let organization = caller.key.organization_id;
+        let organization = caller.organization();
         Ok(self.storage.associations(user, organization).await?)
     }
 

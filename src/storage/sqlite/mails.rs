@@ -9,8 +9,8 @@ use super::{
     transaction::SqliteTransaction,
 };
 use crate::{
-    domain::{Mail, MailId, MailState, MemberNumber, OrganizationId, PageRequest, Timestamp},
-    storage::{DueMail, MailStore, MailWrites, Result},
+    domain::{DueMail, Mail, MailId, MailState, MemberNumber, OrganizationId, PageRequest, Timestamp},
+    storage::{MailStore, MailWrites, Result},
 };
 
 /// An organization's mails of which something holds, as a statement.

@@ -4,7 +4,7 @@
 use prost_types::Timestamp;
 use tonic::{Code, Request, service::Routes};
 use userbridge::{
-    domain::{Idempotency, IdempotencyKey, KeyDigest, OrganizationId, Scope, TeamName},
+    domain::{Idempotency, IdempotencyKey, OrganizationId, Presented, Scope, TeamName},
     rpc::Services,
     service::{Admin, Credential, Directory, Write},
 };
@@ -93,7 +93,7 @@ impl Keys {
 
     async fn opens(&self, secret: &str) -> bool {
         let credential = Credential {
-            key: KeyDigest::of(secret),
+            presented: Presented::new(secret),
             organization: None,
         };
         self.world.directory.grant_read(credential).await.is_ok()

@@ -350,8 +350,8 @@ async fn revoked_members_are_listed_from_a_moment_on() {
     let second = list(begin, first.next_page_token).await;
     assert_eq!(second.members, [revoked[0].clone()]);
     assert_eq!(second.next_page_token, "");
-    let last = list(revoked[2].revoked_at, String::new()).await;
-    assert_eq!(last.members, [revoked[2].clone()]);
+    let newest = list(revoked[2].revoked_at, String::new()).await;
+    assert_eq!(newest.members, [revoked[2].clone()]);
     let mut later = revoked[2].revoked_at.unwrap();
     later.nanos += 1;
     assert_eq!(list(Some(later), String::new()).await.members, []);

@@ -15,7 +15,7 @@ use tokio_stream::StreamExt as _;
 use userbridge::{
     domain::{
         Actor, Change, Clock, EventKind, EventQuery, Idempotency, LinkRequest, Member, MemberPatch,
-        MemberRef, OrganizationId, OrganizationPatch, OsRandom, Role, Scope, Timestamp,
+        MemberRef, OrganizationId, OrganizationPatch, OsRandom, Presented, Role, Scope, Timestamp,
     },
     service::{Admin, Credential, Directory, Read, ServiceError, Write},
     storage::{self, Migrate, Storage},
@@ -71,6 +71,10 @@ impl World {
             url,
             _folder: folder,
         }
+    }
+
+    pub(super) fn storage(&self) -> Arc<dyn Storage> {
+        self.storage.clone()
     }
 
     /// How many answers are kept.
@@ -391,7 +395,7 @@ async fn a_watch_ends_within_a_minute_after_its_key_died() {
     );
     let created = first(created.await.unwrap());
     let credential = Credential {
-        key: created.secret.digest(),
+        presented: Presented::new(created.secret.reveal()),
         organization: None,
     };
     let grant = world.directory.grant_read(credential).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod admin;
 mod bad_input;
+mod credentials;
 mod events;
 mod exports;
 mod facets;
@@ -11,6 +12,8 @@ mod maintenance;
 mod members;
 mod numbered;
 mod scopes;
+mod secrets;
+mod sessions;
 mod teams;
 mod watches;
 

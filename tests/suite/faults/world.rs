@@ -15,7 +15,8 @@ use futures_util::future::join_all;
 use userbridge::{
     domain::{
         ApiKeyId, Association, Clock, Idempotency, IdempotencyKey, Idempotent, KeyDigest, LinkRequest,
-        Linked, MemberId, MemberPatch, OrganizationId, OrganizationPatch, Random, Scope, Timestamp, UserId,
+        Linked, MemberId, MemberPatch, OrganizationId, OrganizationPatch, Presented, Random, Scope,
+        Timestamp, UserId,
     },
     service::{Admin, Area, CreatedApiKey, Directory, Read, ServiceError, Write},
     storage::Storage,
@@ -229,7 +230,11 @@ impl World {
     }
 
     pub(super) async fn where_is(&self, key: &str, name: &str) -> Result<Vec<Association>, ServiceError> {
-        let caller = self.directory.caller(self.key(key).1, Area::Directory).await?;
+        let presented = Presented {
+            digest: self.key(key).1,
+            token: None,
+        };
+        let caller = self.directory.caller(presented, Area::Directory).await?;
         self.directory.associations(&caller, self.user(name)).await
     }
 

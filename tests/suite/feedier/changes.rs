@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use userbridge::{
-    domain::{AuthMethod, Idempotency, LinkRequest, MemberPatch, MemberRef, Role, TeamName, TeamSlug},
+    domain::{
+        AuthMethod, Idempotency, LinkRequest, MailKind, MemberPatch, MemberRef, PageRequest, Role, TeamName,
+        TeamSlug,
+    },
     service::{Read, Write},
 };
 
@@ -13,6 +16,7 @@ use crate::support::{TestApp, gateway_tests};
 
 gateway_tests!(
     a_user_is_created_as_told,
+    who_signs_in_with_a_password_is_mailed_a_welcome,
     what_is_wrong_with_a_new_user_is_told_at_once,
     an_address_is_taken_by_a_user_only_once,
     no_two_addresses_look_the_same,
@@ -41,6 +45,24 @@ async fn team(acme: &Acme, key: &str) {
         .create_team(grant, key, name, Idempotency::never())
         .await
         .unwrap();
+}
+
+async fn who_signs_in_with_a_password_is_mailed_a_welcome(app: TestApp) {
+    let acme = Acme::of(app).await;
+    for form in [
+        "email=john@example.com&role=editor&auth_method=password",
+        "email=jane@example.com&role=editor&auth_method=oidc",
+    ] {
+        assert_eq!(acme.create(form).await.status, 201);
+    }
+    let page = PageRequest {
+        after: None,
+        limit: 10,
+    };
+    let grant = Read::operator(acme.organization.id);
+    let mails = acme.app.directory().mails(grant, None, page).await.unwrap().items;
+    let mails: Vec<_> = mails.iter().map(|mail| (mail.member.0, mail.kind)).collect();
+    assert_eq!(mails, [(1, MailKind::Onboarding)]);
 }
 
 async fn a_user_is_created_as_told(app: TestApp) {

@@ -199,6 +199,7 @@ impl Real {
                 let link = LinkRequest {
                     user_id: user.map(|who| self.user(who)),
                     only_without_role: false,
+                    send_onboarding_mail: false,
                     staff: false,
                     origin: userbridge::domain::Origin {
                         source: "zendesk".parse().unwrap(),

@@ -29,6 +29,11 @@ pub(crate) fn buf() -> String {
     env::var("USERBRIDGE_TEST_BUF").unwrap_or_else(|_| "buf".to_owned())
 }
 
+/// The folder whose `node_modules` has the packages of the tests.
+fn npm() -> PathBuf {
+    env::var_os("USERBRIDGE_TEST_NPM").unwrap_or_default().into()
+}
+
 /// What a test may need beyond Rust.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Needs {
@@ -38,6 +43,8 @@ pub(crate) enum Needs {
     /// Python with this module.
     Python(&'static str),
     Buf,
+    /// Node, and this package of npm.
+    Npm(&'static str),
 }
 
 impl Needs {
@@ -68,7 +75,17 @@ impl Needs {
                 &["--version"],
                 "there is no buf, and USERBRIDGE_TEST_BUF names none",
             ),
+            Self::Npm(_) => (
+                "node".to_owned(),
+                &["--version"],
+                "USERBRIDGE_TEST_NPM names no folder that has",
+            ),
         };
+        if let Self::Npm(package) = self
+            && !npm().join("node_modules").join(package).exists()
+        {
+            return Some(format!("{why} the package {package}"));
+        }
         let runs = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
@@ -79,6 +96,7 @@ impl Needs {
         match self {
             _ if runs => None,
             Self::Python(module) => Some(format!("{why} the module {module}")),
+            Self::Npm(_) => Some("there is no Node".to_owned()),
             Self::Curl | Self::Node | Self::Buf => Some(why.to_owned()),
         }
     }

@@ -324,6 +324,7 @@ impl Fixture {
         };
         let link = LinkMember {
             only_without_role: false,
+            send_onboarding_mail: false,
             staff: false,
             id: new.id,
             new_user_id,

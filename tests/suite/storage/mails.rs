@@ -2,18 +2,18 @@
 
 use userbridge::{
     domain::{
-        Branding, BrandingPatch, EventKind, Mail, MailId, MailKind, MailState, MemberNumber, OrganizationId,
-        OrganizationPatch, PageRequest, Timestamp,
+        Branding, BrandingPatch, Change, DueMail, EventKind, Idempotency, Mail, MailId, MailKind, MailState,
+        MemberId, MemberNumber, MemberRef, OrganizationId, OrganizationPatch, PageRequest, Precondition,
+        Resource, Role, Timestamp,
     },
-    service::ServiceError,
-    storage::DueMail,
+    service::{ServiceError, rules},
 };
 
 use super::{
     fixture::{Fixture, all},
-    people::later,
+    people::{address, later},
 };
-use crate::support::RANDOM;
+use crate::support::{RANDOM, first, rules::LinkMember};
 
 impl Fixture {
     /// Queues a mail to a member, now.
@@ -285,4 +285,108 @@ pub(super) async fn a_branding_changes_where_it_is_told_to(fixture: Fixture) {
             (updated, "branding.logo_url branding.locale".to_owned()),
         ]
     );
+}
+
+pub(super) async fn a_welcome_is_queued_for_who_becomes_staff_and_has_an_address(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let link = async |email: Option<&str>, role: Option<Role>, send: bool| {
+        let mut values = email.map(address).unwrap_or_default();
+        values.role = role.map(Some);
+        let link = LinkMember {
+            send_onboarding_mail: send,
+            ..fixture.link_with(values)
+        };
+        let linked = fixture
+            .storage()
+            .link_member(acme, link, Idempotency::never(), fixture.change());
+        first(linked.await.unwrap()).member.number
+    };
+    let count = async || fixture.mails_in(acme, None).await.len();
+    let sally = Some("sally@acme.example.com");
+    // An end user is none, nor is staff of whom that was not asked, or who has no address.
+    link(sally, None, true).await;
+    link(Some("bob@acme.example.com"), Some(Role::Admin), false).await;
+    link(None, Some(Role::Admin), true).await;
+    assert_eq!(count().await, 0);
+    // Who becomes staff is, once.
+    let number = link(sally, Some(Role::Viewer), true).await;
+    link(sally, Some(Role::Admin), true).await;
+    link(Some("bob@acme.example.com"), Some(Role::Editor), true).await;
+    let mails = fixture.mails(acme, None, all()).await.unwrap();
+    let mails: Vec<_> = mails.iter().map(|mail| (mail.member, mail.kind)).collect();
+    assert_eq!(mails, [(number, MailKind::Onboarding)]);
+}
+
+pub(super) async fn a_member_is_queued_few_mails_an_hour(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let sally = fixture.link(acme, "sally@acme.example.com").await;
+    let begin = fixture.tick();
+    let ask = async |by: MemberRef, seconds: i64| {
+        let change = Change {
+            at: later(begin, seconds * 1000),
+            ..fixture.change()
+        };
+        let input = (acme, by, MailId::new(change.at, RANDOM).unwrap(), change);
+        fixture
+            .write(input, |tx, (organization, by, mail, change)| {
+                Box::pin(rules::request_password_reset(
+                    tx,
+                    *organization,
+                    by,
+                    *mail,
+                    change,
+                ))
+            })
+            .await
+    };
+    let by_id = || MemberRef::Id(sally.id);
+    let mut queued = Vec::new();
+    // Within a minute, and while one waits that nobody has begun to send, that one stands for the next.
+    for (seconds, expected) in [(0, 1), (59, 1), (61, 1)] {
+        ask(by_id(), seconds).await.unwrap();
+        queued = fixture.mails(acme, None, all()).await.unwrap();
+        assert_eq!(queued.len(), expected, "after {seconds} seconds");
+    }
+    fixture.save_mail(acme, &sent(&queued[0], begin)).await;
+    for (seconds, expected) in [
+        (120, 2),
+        (180, 3),
+        (240, 4),
+        (300, 5),
+        (360, 5),
+        (3599, 5),
+        (3601, 6),
+    ] {
+        ask(by_id(), seconds).await.unwrap();
+        queued = fixture.mails(acme, None, all()).await.unwrap();
+        assert_eq!(queued.len(), expected, "after {seconds} seconds");
+        for mail in &queued {
+            fixture.save_mail(acme, &sent(mail, begin)).await;
+        }
+    }
+    let asked = fixture.log_of(acme).await;
+    let asked = asked
+        .iter()
+        .filter(|event| event.kind == EventKind::CredentialResetRequested);
+    assert_eq!(asked.count(), 6);
+
+    let nobody = MemberRef::Email("nobody@acme.example.com".parse().unwrap());
+    ask(nobody, 9000).await.unwrap();
+    let other = fixture.link_with(userbridge::domain::MemberPatch::default());
+    let other = fixture
+        .storage()
+        .link_member(acme, other, Idempotency::never(), fixture.change());
+    let other = first(other.await.unwrap()).member.id;
+    let refused = ask(MemberRef::Id(other), 9000).await;
+    assert!(
+        matches!(refused, Err(ServiceError::Precondition(Precondition::NoEmail))),
+        "{refused:?}"
+    );
+    let missing = MemberRef::Id(MemberId::new(begin, RANDOM).unwrap());
+    let refused = ask(missing, 9000).await;
+    assert!(
+        matches!(refused, Err(ServiceError::NotFound(Resource::Member))),
+        "{refused:?}"
+    );
+    assert_eq!(fixture.mails_in(acme, None).await.len(), 6);
 }

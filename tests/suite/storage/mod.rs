@@ -4,8 +4,10 @@
 //! engine: a [`fixture::Engine`] and a line at the end of this page. A case that an engine can't keep is named there, with the
 //! reason.
 
+mod acting;
 mod addresses;
 mod api_keys;
+mod credentials;
 mod endings;
 mod erasures;
 mod events;
@@ -216,6 +218,8 @@ macro_rules! conformance {
                     a_members_mails_are_found_and_removed_and_no_others,
                     old_mails_are_removed_unless_they_wait,
                     a_branding_changes_where_it_is_told_to,
+                    a_welcome_is_queued_for_who_becomes_staff_and_has_an_address,
+                    a_member_is_queued_few_mails_an_hour,
                 ]
                 events: [
                     every_change_is_one_event,
@@ -239,6 +243,27 @@ macro_rules! conformance {
                     a_team_that_is_deleted_takes_nobody_with_it,
                     a_revoked_member_keeps_its_teams_until_they_are_deleted,
                     a_team_of_another_organization_is_not_there,
+                ]
+                acting: [
+                    an_admin_neither_changes_nor_makes_an_owner,
+                    an_admin_manages_everybody_else_and_an_owner_everybody,
+                    who_has_lost_the_role_changes_nothing,
+                    a_change_that_races_with_the_end_of_the_role_comes_first_or_not_at_all,
+                ]
+                credentials: [
+                    a_token_comes_back_with_its_live_member,
+                    a_token_of_another_organization_is_not_touched,
+                    the_use_of_a_token_is_kept_if_it_is_later,
+                    tokens_that_are_over_are_removed_the_first_first,
+                    a_link_sets_a_password_once_and_ends_what_another_password_gave,
+                    a_link_that_is_over_sets_nothing,
+                    a_right_password_admits_while_it_is_the_members,
+                    only_those_who_manage_members_get_a_code,
+                    an_access_token_that_has_ended_gets_no_code,
+                    of_many_who_use_a_code_at_once_one_gets_a_session,
+                    tokens_end_for_good_with_what_they_stand_on,
+                    an_erased_member_leaves_neither_password_nor_token,
+                    nothing_works_in_a_deleted_organization,
                 ]
                 lifecycle: [
                     changes_made_at_once_fail_alone,

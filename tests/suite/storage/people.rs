@@ -65,6 +65,7 @@ impl Fixture {
     pub(super) fn link_with(&self, values: MemberPatch) -> LinkMember {
         LinkMember {
             only_without_role: false,
+            send_onboarding_mail: false,
             staff: false,
             id: MemberId::new(self.tick(), RANDOM).unwrap(),
             new_user_id: self.user_id(),

@@ -18,7 +18,7 @@ use userbridge::{
         Actor, ApiKey, ApiKeyId, Change, Clock as _, Email, Idempotency, Idempotent, KeyDigest, LinkRequest,
         Member, MemberPatch, Organization, OrganizationName, Profile, Scope, Slug, Timestamp, UserId,
     },
-    server::{Config, Server},
+    server::{Config, MailConfig, Server},
     service::{Admin, Directory, WatchLimits, Write},
     storage::{self, Migrate},
 };
@@ -81,17 +81,38 @@ impl TestApp {
     }
 
     pub(crate) async fn start_within(form: Form, limits: Limits) -> Self {
-        Self::start_with(form, limits, WatchLimits::default()).await
+        Self::start_with(form, limits, WatchLimits::default(), None).await
     }
 
     /// Starts it with these limits for those who follow events.
     pub(crate) async fn with_watches(form: Form, watches: WatchLimits) -> Self {
-        Self::start_with(form, Limits::new(ConnectionLimit::new(4096)), watches).await
+        Self::start_with(form, Limits::new(ConnectionLimit::new(4096)), watches, None).await
     }
 
-    async fn start_with(form: Form, limits: Limits, watches: WatchLimits) -> Self {
+    /// Starts it with this way out for mails.
+    pub(crate) async fn mailing(form: Form, mail: MailConfig) -> Self {
+        let limits = Limits::new(ConnectionLimit::new(4096));
+        Self::start_with(form, limits, WatchLimits::default(), Some(mail)).await
+    }
+
+    /// As [`Self::mailing`], on what [`Self::shutdown`] has left.
+    pub(crate) async fn mailing_on(left: (TempDir, String), mail: MailConfig) -> Self {
+        let limits = Limits::new(ConnectionLimit::new(4096));
+        Self::start_on(left, Form::Embedded, limits, WatchLimits::default(), Some(mail)).await
+    }
+
+    async fn start_with(form: Form, limits: Limits, watches: WatchLimits, mail: Option<MailConfig>) -> Self {
+        Self::start_on(database(), form, limits, watches, mail).await
+    }
+
+    async fn start_on(
+        (folder, database_url): (TempDir, String),
+        form: Form,
+        limits: Limits,
+        watches: WatchLimits,
+        mail: Option<MailConfig>,
+    ) -> Self {
         log();
-        let (folder, database_url) = database();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::start(Config {
             database_url: database_url.clone(),
@@ -99,6 +120,7 @@ impl TestApp {
             http_addr: free,
             limits,
             watches,
+            mail,
             drain_timeout: Duration::from_secs(10),
         })
         .await

@@ -2,6 +2,7 @@
 //! stubs of the protocol ([`proto`]).
 
 mod app;
+mod credentials;
 mod gateway;
 pub(crate) mod process;
 pub(crate) mod proto;

@@ -4,8 +4,8 @@ use std::{ops::Deref, sync::Arc};
 
 use userbridge::{
     domain::{
-        ApiKey, ApiKeyId, Change, Erasure, Idempotency, Idempotent, KeyDigest, LinkRequest, Linked, Member,
-        MemberId, MemberPatch, MemberRef, Organization, OrganizationId, OrganizationPatch, Origin,
+        ApiKey, ApiKeyId, Change, Erasure, Idempotency, Idempotent, KeyDigest, LinkRequest, Linked, MailId,
+        Member, MemberId, MemberPatch, MemberRef, Organization, OrganizationId, OrganizationPatch, Origin,
         RESPONSE_KEPT, Team, TeamName, TeamNumber, TeamSlug, Timestamp, UserId,
     },
     service::{
@@ -14,6 +14,8 @@ use userbridge::{
     },
     storage::{Storage, StoreError},
 };
+
+use super::RANDOM;
 
 /// A storage on which rules are run. It derefs to the storage itself.
 #[derive(Clone)]
@@ -53,6 +55,8 @@ pub(crate) struct LinkMember {
     pub only_without_role: bool,
     /// As in a [`LinkRequest`].
     pub staff: bool,
+    /// As in a [`LinkRequest`].
+    pub send_onboarding_mail: bool,
 }
 
 /// Whether what was to end was there.
@@ -194,6 +198,7 @@ impl Rules {
         let new = NewIds {
             member: link.id,
             user: link.new_user_id,
+            mail: MailId::new(change.at, RANDOM).unwrap(),
         };
         let request = LinkRequest {
             user_id: link.user_id,
@@ -201,6 +206,7 @@ impl Rules {
             values: link.values,
             only_without_role: link.only_without_role,
             staff: link.staff,
+            send_onboarding_mail: link.send_onboarding_mail,
         };
         let (at, input) = (change.at, (organization, request, new, change));
         rules::write_once(

@@ -9,7 +9,6 @@
 mod email;
 mod input;
 mod list;
-mod locks;
 mod page;
 mod page_cursors;
 mod response;
@@ -28,8 +27,8 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 
-use self::{locks::MemberLocks, page_cursors::PageCursors, response::Refusal};
-use crate::{Upstream, response::private, upstream::Key};
+use self::{page_cursors::PageCursors, response::Refusal};
+use crate::{Upstream, member_locks::MemberLocks, response::private, upstream::Key};
 
 /// What the handlers share.
 #[derive(Clone)]

@@ -146,11 +146,20 @@ fn failed(error: UpstreamError) -> Response {
             wait,
         ),
         UpstreamError::DeadlineExceeded => message(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout"),
-        // The handlers have answered those that they expect.
-        UpstreamError::InvalidArgument
+        // The handlers have answered those that they expect, and none sends a token or a password.
+        UpstreamError::InvalidToken
+        | UpstreamError::RoleRequired
+        | UpstreamError::TooManyAttempts(_)
+        | UpstreamError::InvalidArgument
         | UpstreamError::NotFound(Resource::User | Resource::Member | Resource::Team | Resource::Other)
         | UpstreamError::AlreadyExists(_)
-        | UpstreamError::FailedPrecondition(Precondition::Other)
+        | UpstreamError::FailedPrecondition(
+            Precondition::PasswordTooCommon
+            | Precondition::NoEmail
+            | Precondition::RetentionPassed
+            | Precondition::MemberErased
+            | Precondition::Other,
+        )
         | UpstreamError::Changed
         | UpstreamError::Internal => {
             tracing::error!(?error, "a request failed");

@@ -11,14 +11,14 @@ use axum::{
 use super::{
     Feedier, bearer,
     input::Input,
-    locks::{self, MemberLock},
     response::{self, Refusal},
     rules::{self, Fields},
     user::User,
 };
 use crate::{
     Upstream, body,
-    proto::directory_v1::{LinkMemberRequest, Member, Role, get_member_request::By},
+    member_locks::{self, MemberLock},
+    proto::directory_v1::{AuthMethod, LinkMemberRequest, Member, Role, get_member_request::By},
     upstream::{Key, Resource, UpstreamError},
 };
 
@@ -67,6 +67,7 @@ pub(super) async fn create(feedier: &Feedier, request: Request) -> Result<Respon
         auth_method: auth_method.into(),
         primary_team: team,
         only_without_role: true,
+        send_onboarding_mail: auth_method != AuthMethod::Oidc,
         ..LinkMemberRequest::default()
     };
     match upstream.link_member(&key, link).await {
@@ -94,7 +95,7 @@ pub(super) async fn update(feedier: &Feedier, request: Request, id: String) -> R
     let (_, key) = bearer(&parts.headers)?;
     let upstream = &feedier.upstream;
     let (mut member, _lock) = locked(feedier, &key, &id).await?;
-    let mut pauses = locks::backoff();
+    let mut pauses = member_locks::backoff();
     loop {
         let (fields, mut errors) = rules::update(&input);
         if !errors.is_empty() {
@@ -131,7 +132,7 @@ pub(super) async fn delete(feedier: &Feedier, request: Request, id: String) -> R
     let (_, key) = bearer(request.headers())?;
     let upstream = &feedier.upstream;
     let (mut member, _lock) = locked(feedier, &key, &id).await?;
-    let mut pauses = locks::backoff();
+    let mut pauses = member_locks::backoff();
     loop {
         match upstream.revoke_member(&key, member).await {
             Ok(()) => return Ok(response::no_content()),
@@ -167,7 +168,7 @@ async fn find_again(
 
 async fn read(request: Request) -> Result<(Parts, Input), Refusal> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body).await?;
+    let bytes = body::read(&parts.headers, body, body::MAX_BODY).await?;
     let input = Input::of_request(&parts, bytes).await;
     Ok((parts, input))
 }

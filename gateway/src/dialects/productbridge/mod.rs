@@ -27,7 +27,7 @@ use tower::ServiceExt as _;
 use self::body::{LookupText, Rejection};
 use crate::{
     Upstream,
-    body::BodyError,
+    body::{BodyError, MAX_BODY},
     proto::users_v1::retrieve_request,
     upstream::{Key, UpstreamError},
 };
@@ -89,7 +89,7 @@ impl From<UpstreamError> for Refusal {
 
 async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
     let user = async {
-        let bytes = crate::body::read(&headers, body).await?;
+        let bytes = crate::body::read(&headers, body, MAX_BODY).await?;
         let request = body::retrieve(&bytes, is_json(&headers))?;
         let by = match request.by {
             body::By::UserId(id) => retrieve_request::By::UserId(id.to_string()),
@@ -106,7 +106,7 @@ async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Bo
 
 async fn delete(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
     let deleted = async {
-        let bytes = crate::body::read(&headers, body).await?;
+        let bytes = crate::body::read(&headers, body, MAX_BODY).await?;
         let request = body::delete(&bytes, is_json(&headers))?;
         Ok(upstream.delete(&key(&request.api_key)?, request.user_id).await?)
     };
@@ -115,7 +115,7 @@ async fn delete(State(upstream): State<Upstream>, headers: HeaderMap, body: Body
 
 async fn ping(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
     let pong = async {
-        let bytes = crate::body::read(&headers, body).await?;
+        let bytes = crate::body::read(&headers, body, MAX_BODY).await?;
         let request = body::ping(&bytes, is_json(&headers))?;
         Ok(upstream.ping(&key(&request.api_key)?).await?)
     };

@@ -120,7 +120,10 @@ fn refused(refusal: Refusal) -> Response {
         }
         // The others belong to calls that are not made here.
         Refusal::Failed(
-            UpstreamError::PermissionDenied
+            UpstreamError::InvalidToken
+            | UpstreamError::PermissionDenied
+            | UpstreamError::RoleRequired
+            | UpstreamError::TooManyAttempts(_)
             | UpstreamError::InvalidArgument
             | UpstreamError::AlreadyExists(_)
             | UpstreamError::FailedPrecondition(_)

@@ -53,6 +53,19 @@ impl MemberWrites for SqliteTransaction<'_> {
             .await
     }
 
+    async fn has_owner(&mut self, organization: OrganizationId, members: &[MemberNumber]) -> Result<bool> {
+        let query = sqlx::query_scalar(
+            "SELECT EXISTS (
+                 SELECT 1 FROM json_each($2) AS wanted
+                 CROSS JOIN members AS m ON m.organization_id = $1 AND m.number = wanted.value
+                 WHERE m.role = $3
+             )",
+        );
+        let members = json_numbers(members);
+        self.value(query.bind(organization).bind(members).bind(Role::Owner))
+            .await
+    }
+
     async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber> {
         let query = sqlx::query_scalar(
             "UPDATE organization_counters SET members = members + 1 WHERE organization_id = $1 RETURNING members",

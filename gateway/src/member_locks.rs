@@ -23,13 +23,13 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// By member id.
 #[derive(Debug)]
-pub(super) struct MemberLocks(Cache<String, Arc<Mutex<()>>>);
+pub(crate) struct MemberLocks(Cache<String, Arc<Mutex<()>>>);
 
 /// Unlocks when it is dropped.
-pub(super) struct MemberLock {
+pub(crate) struct MemberLock {
     _guard: OwnedMutexGuard<()>,
     /// Whether others came before: what was read earlier may have changed.
-    pub(super) waited: bool,
+    pub(crate) waited: bool,
 }
 
 impl Default for MemberLocks {
@@ -45,7 +45,7 @@ impl Default for MemberLocks {
 
 impl MemberLocks {
     /// None: it took longer than 10 seconds.
-    pub(super) async fn lock(&self, member_id: &str) -> Option<MemberLock> {
+    pub(crate) async fn lock(&self, member_id: &str) -> Option<MemberLock> {
         let lock = self.0.get_with_by_ref(member_id, Arc::default);
         if let Ok(guard) = lock.clone().try_lock_owned() {
             return Some(MemberLock {
@@ -62,7 +62,7 @@ impl MemberLocks {
 }
 
 /// The pauses between attempts: 15, from 2 ms to 200 ms, growing and with jitter.
-pub(super) fn backoff() -> impl Iterator<Item = Duration> + Send {
+pub(crate) fn backoff() -> impl Iterator<Item = Duration> + Send {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(2))
         .with_max_delay(Duration::from_millis(200))

@@ -1,0 +1,113 @@
+//! Mails by SMTP.
+
+use std::time::Duration;
+
+use lettre::{
+    Message,
+    transport::smtp::{
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, Certificate, TlsParameters},
+        extension::ClientId,
+    },
+};
+use tokio::time::timeout;
+
+use super::{
+    SendError,
+    smtp_url::{Secrecy, SmtpUrl},
+};
+
+/// How long the mail server has to answer to our leave-taking.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// A mail server. Each mail has a connection of its own: mails are few, and one that is given up in the middle of a mail
+/// leaves no connection that still has an answer to an earlier question.
+#[derive(Clone)]
+pub struct Smtp {
+    url: SmtpUrl,
+    tls: TlsParameters,
+    hello: ClientId,
+}
+
+impl std::fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.url.fmt(f)
+    }
+}
+
+impl Smtp {
+    /// A mail server that has a certificate of the machine's authorities, or of one in `ca`, which is PEM.
+    ///
+    /// # Errors
+    ///
+    /// The certificates can't be read.
+    pub fn new(url: SmtpUrl, ca: Option<&[u8]>) -> Result<Self, lettre::transport::smtp::Error> {
+        let mut tls = TlsParameters::builder(url.host.clone());
+        if let Some(ca) = ca {
+            tls = tls.add_root_certificate(Certificate::from_pem(ca)?);
+        }
+        Ok(Self {
+            tls: tls.build_rustls()?,
+            url,
+            hello: ClientId::default(),
+        })
+    }
+
+    /// Hands a mail over. It may take for ever.
+    pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
+        let mut connection = self.connect().await?;
+        let bytes = message.formatted();
+        let sent = connection.send(message.envelope(), &bytes).await;
+        let sent = sent.map(|_| ()).map_err(|error| {
+            let code = error.status().map(|code| code.to_string());
+            match code {
+                Some(code) if error.is_permanent() => {
+                    SendError::last(format!("the mail server refused it ({code})"))
+                }
+                Some(code) => SendError::passing(format!("the mail server put it off ({code})")),
+                None if error.is_client() => SendError::last("the mail server does not take this address"),
+                None => SendError::passing("the connection to the mail server was lost"),
+            }
+        });
+        // What it answers changes nothing any more.
+        tokio::spawn(async move { timeout(GOODBYE, connection.abort()).await });
+        sent
+    }
+
+    /// What goes wrong here is not the mail's fault, so it passes.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
+        let SmtpUrl { host, port, .. } = &self.url;
+        let implicit = (self.url.secrecy == Secrecy::Tls).then(|| self.tls.clone());
+        let connected =
+            AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), None, &self.hello, implicit, None);
+        let mut connection = connected.await.map_err(|error| {
+            told(&error);
+            SendError::passing("the mail server can't be reached")
+        })?;
+        if self.url.secrecy == Secrecy::StartTls {
+            connection
+                .starttls(self.tls.clone(), &self.hello)
+                .await
+                .map_err(|error| {
+                    told(&error);
+                    SendError::passing("the mail server has no TLS that can be trusted")
+                })?;
+        }
+        if let Some((user, password)) = &self.url.login {
+            let credentials = Credentials::new(user.clone(), password.clone());
+            connection
+                .auth(DEFAULT_MECHANISMS, &credentials)
+                .await
+                .map_err(|error| {
+                    told(&error);
+                    SendError::passing("the mail server does not let this server sign in")
+                })?;
+        }
+        Ok(connection)
+    }
+}
+
+/// For the log: nothing of a mail is in it.
+fn told(error: &lettre::transport::smtp::Error) {
+    tracing::warn!(%error, "no connection to the mail server");
+}

@@ -1,0 +1,228 @@
+//! Slow hashes, off the threads that answer requests, and only so many at once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use argon2::{
+    Argon2, Params,
+    password_hash::{self, PasswordHasher as _, PasswordVerifier as _, phc},
+};
+use tokio::{
+    sync::{Semaphore, TryAcquireError},
+    task::spawn_blocking,
+};
+
+use crate::{
+    domain::{Password, PasswordHash, Random},
+    service::{Result, ServiceError},
+};
+
+/// Memory of one hash, in KiB. With the number of passes below what OWASP's Password Storage Cheat Sheet asks for first.
+const MEMORY_KIB: u32 = 19 * 1024;
+
+const PASSES: u32 = 2;
+
+const LANES: u32 = 1;
+
+/// A hash of no password, with the parameters above: what is judged where there is none, so that it takes as long.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Most hashes that run at once, for each core. Each has its memory to itself.
+const RUNNING_PER_CORE: usize = 2;
+
+/// Most that wait: some seconds of work.
+const WAITING: usize = 128;
+
+/// Length of a salt, in bytes (PHC string format).
+const SALT: usize = 16;
+
+/// How a password was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Judgement {
+    pub(super) right: bool,
+    /// The hash has other parameters than new ones get.
+    pub(super) outdated: bool,
+}
+
+/// Hashes passwords.
+pub(in crate::service) struct Hasher {
+    running: Arc<Semaphore>,
+    /// Those that run have a place too.
+    places: Arc<Semaphore>,
+    hashed: Arc<AtomicU64>,
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let running = cores * RUNNING_PER_CORE;
+        Self {
+            running: Arc::new(Semaphore::new(running)),
+            places: Arc::new(Semaphore::new(running + WAITING)),
+            hashed: Arc::default(),
+        }
+    }
+}
+
+impl Hasher {
+    /// How many hashes have been computed.
+    pub(in crate::service) fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
+    }
+
+    /// Hashes a new password, if it is good when it comes to it. None: it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Overloaded`]: too many wait. There is no randomness.
+    pub(super) async fn hash(
+        &self,
+        password: Password,
+        random: &dyn Random,
+        good: impl FnOnce(&Password) -> bool + Send + 'static,
+    ) -> Result<Option<PasswordHash>> {
+        let mut salt = [0; SALT];
+        random.fill(&mut salt)?;
+        self.run(move |hashed| {
+            if !good(&password) {
+                return Ok(None);
+            }
+            hashed.fetch_add(1, Ordering::Relaxed);
+            let hash = argon2()?.hash_password_with_salt(password.reveal().as_bytes(), &salt);
+            let hash: phc::PasswordHash = hash.map_err(internal)?;
+            Ok(Some(PasswordHash::new(hash.to_string())))
+        })
+        .await
+    }
+
+    /// Judges a password by a hash; where there is none, by that of no password.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Overloaded`]: too many wait.
+    pub(super) async fn judge(&self, password: Password, hash: Option<PasswordHash>) -> Result<Judgement> {
+        self.run(move |hashed| {
+            hashed.fetch_add(1, Ordering::Relaxed);
+            let hash = hash.as_ref().map_or(NOBODY, PasswordHash::as_str);
+            let hash = phc::PasswordHash::new(hash).map_err(internal)?;
+            let right = match argon2()?.verify_password(password.reveal().as_bytes(), &hash) {
+                Ok(()) => true,
+                Err(password_hash::Error::PasswordInvalid) => false,
+                Err(error) => return Err(internal(error)),
+            };
+            let outdated = Params::try_from(&hash).map_err(internal)? != params()?;
+            Ok(Judgement { right, outdated })
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&AtomicU64) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = match self.places.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(TryAcquireError::NoPermits) => return Err(ServiceError::Overloaded),
+            Err(TryAcquireError::Closed) => return Err(internal(TryAcquireError::Closed)),
+        };
+        let turn = self.running.clone().acquire_owned().await.map_err(internal)?;
+        let hashed = self.hashed.clone();
+        // It goes on when its caller goes away, and until then has its place.
+        let running = spawn_blocking(move || {
+            let result = work(&hashed);
+            drop((turn, place));
+            result
+        });
+        running.await.map_err(internal)?
+    }
+}
+
+fn params() -> Result<Params> {
+    Params::new(MEMORY_KIB, PASSES, LANES, Some(Params::DEFAULT_OUTPUT_LEN)).map_err(internal)
+}
+
+fn argon2() -> Result<Argon2<'static>> {
+    params().map(Argon2::from)
+}
+
+fn internal(error: impl std::error::Error + Send + Sync + 'static) -> ServiceError {
+    ServiceError::Internal(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::OsRandom;
+
+    async fn hash(hasher: &Hasher, password: &str) -> PasswordHash {
+        let hash = hasher.hash(Password::typed(password), &OsRandom, |_| true).await;
+        hash.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_of_one_password_and_says_how_it_was_made() {
+        let hasher = Hasher::default();
+        let otter = hash(&hasher, "violet otter").await;
+        assert!(otter.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_ne!(otter, hash(&hasher, "violet otter").await);
+        for (password, right) in [("violet otter", true), ("violet otters", false)] {
+            let judged = hasher.judge(Password::typed(password), Some(otter.clone()));
+            assert_eq!(
+                judged.await.unwrap(),
+                Judgement {
+                    right,
+                    outdated: false
+                }
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn judging_nobody_takes_one_hash_of_the_same_cost() {
+        let hasher = Hasher::default();
+        let judged = hasher.judge(Password::typed("violet otter"), None).await;
+        let wrong = Judgement {
+            right: false,
+            outdated: false,
+        };
+        assert_eq!(judged.unwrap(), wrong);
+        assert_eq!(hasher.hashed(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_other_parameters_is_outdated() {
+        let cheap = Argon2::from(Params::new(8, 1, 1, None).unwrap());
+        let hash: phc::PasswordHash = cheap
+            .hash_password_with_salt(b"violet otter", &[7; SALT])
+            .unwrap();
+        let hash = PasswordHash::new(hash.to_string());
+        let hasher = Hasher::default();
+        let judged = hasher.judge(Password::typed("violet otter"), Some(hash));
+        let right = Judgement {
+            right: true,
+            outdated: true,
+        };
+        assert_eq!(judged.await.unwrap(), right);
+    }
+
+    #[tokio::test]
+    async fn more_than_can_wait_are_refused() {
+        let hasher = Hasher {
+            places: Arc::new(Semaphore::new(1)),
+            ..Hasher::default()
+        };
+        let first = hasher.judge(Password::typed("one"), None);
+        let second = hasher.judge(Password::typed("two"), None);
+        let (first, second) = tokio::join!(first, second);
+        assert!(first.is_ok());
+        assert!(matches!(second, Err(ServiceError::Overloaded)));
+        let third = hasher.judge(Password::typed("three"), None).await;
+        assert!(third.is_ok());
+    }
+}

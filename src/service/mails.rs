@@ -1,0 +1,495 @@
+//! Mails to members: queueing them with the change that they are about, and what becomes of them.
+//!
+//! A mail is a row, written in the transaction of the change. Whoever sends it claims it first, which makes its link and keeps
+//! others from it for a while, and says afterwards how that went. A mail that the server has taken is never claimed again;
+//! should the process end in between, the mail comes twice, with one `Message-ID`.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+
+use super::{
+    Directory, Read, Result, ServiceError, Write, acting::may_change, maintenance::PAUSE, rules::Transaction,
+};
+use crate::domain::{
+    Actor, Change, DisplayName, DueMail, Email, EventKind, Locale, LogoUrl, Mail, MailError, MailId,
+    MailKind, MailState, Member, MemberNumber, MemberRef, OrganizationId, OrganizationName, Page,
+    PageRequest, Precondition, Resource, Subject, Timestamp, TokenKind, TokenSecret,
+};
+
+/// Most mails that one member is queued in an hour.
+const HOURLY: usize = 5;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A mail of the same kind that was queued so recently stands for the next one.
+const RECENT: Duration = Duration::from_mins(1);
+
+/// How long mails that were sent or given up are kept.
+const KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// Most old mails to remove at once.
+const STEP: u32 = 256;
+
+/// How long it is tried to send a mail, and in which rhythm.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    /// The pause after the first attempt. Each further one is twice as long, with jitter.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// A mail that is so old is not tried again.
+    pub give_up: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(30),
+            longest: HOUR,
+            give_up: Duration::from_hours(72),
+        }
+    }
+}
+
+impl Retries {
+    /// The pause after so many attempts.
+    fn pause(&self, attempts: i64) -> Duration {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(self.first)
+            .with_max_delay(self.longest)
+            .with_factor(2.0)
+            .without_max_times()
+            .with_jitter();
+        let before = usize::try_from(attempts - 1).unwrap_or_default();
+        pauses.build().nth(before).unwrap_or(self.longest)
+    }
+}
+
+/// A mail that was claimed, with all that it is made of.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    pub organization: OrganizationId,
+    pub mail: Mail,
+    /// The address that the member has now.
+    pub to: Email,
+    /// The member's name.
+    pub name: Option<DisplayName>,
+    /// How the organization calls itself.
+    pub brand: OrganizationName,
+    pub logo_url: Option<LogoUrl>,
+    /// Whom it is from. None: the server's address.
+    pub sender: Option<Email>,
+    /// The member's language, else the organization's.
+    pub locale: Option<Locale>,
+    /// The token of its link.
+    pub token: Arc<TokenSecret>,
+}
+
+impl Directory {
+    /// Of each organization that has mails to be sent now, the one that has waited longest; in the order of the
+    /// organizations' ids, after `after` and without `besides`.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage.
+    pub async fn due_mails(
+        &self,
+        after: Option<OrganizationId>,
+        besides: &[OrganizationId],
+        limit: u32,
+    ) -> Result<Vec<DueMail>> {
+        let now = self.clock.now();
+        Ok(self.storage.due_mails(now, after, besides, limit).await?)
+    }
+
+    /// Claims a mail that is due: nobody else gets it for as long as the lease. None: there is nothing to send, because it
+    /// is not due any more, or because it was given up: its member can't be written to.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage, and that there is no randomness to be had.
+    pub async fn claim_mail(&self, due: DueMail, lease: Duration) -> Result<Option<Letter>> {
+        let token = Arc::new(TokenSecret::generate(TokenKind::PasswordLink, &*self.random)?);
+        let input = (due, token, lease, self.change(Actor::Mail));
+        self.storage
+            .write(input, |tx, (due, token, lease, change)| {
+                Box::pin(claim_mail(tx, *due, token, *lease, change))
+            })
+            .await
+    }
+
+    /// Says that the mail server has taken a mail.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage.
+    pub async fn mail_sent(&self, letter: &Letter) -> Result<()> {
+        let input = (letter.organization, letter.mail.id, self.change(Actor::Mail));
+        self.storage
+            .write(input, |tx, (organization, mail, change)| {
+                Box::pin(mail_sent(tx, *organization, *mail, change))
+            })
+            .await
+    }
+
+    /// Says that a mail could not be sent. It is tried again after a pause, unless `retries` is None, or it is too old
+    /// already. Returns whether it is.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage.
+    pub async fn mail_failed(
+        &self,
+        letter: &Letter,
+        error: MailError,
+        retries: Option<&Retries>,
+    ) -> Result<bool> {
+        let change = self.change(Actor::Mail);
+        let again = retries.and_then(|retries| {
+            let at = change.at.saturating_add(retries.pause(letter.mail.attempts));
+            let end = letter.mail.created_at.saturating_add(retries.give_up);
+            (at < end).then_some(at)
+        });
+        let input = (letter.organization, letter.mail.clone(), error, again, change);
+        self.storage
+            .write(input, |tx, (organization, mail, error, again, change)| {
+                Box::pin(mail_failed(tx, *organization, mail, error, *again, change))
+            })
+            .await?;
+        Ok(again.is_some())
+    }
+
+    /// An organization's mails in the order in which they were queued, of all states or of one.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage.
+    pub async fn mails(
+        &self,
+        grant: Read,
+        state: Option<MailState>,
+        page: PageRequest<MailId>,
+    ) -> Result<Page<Mail>> {
+        let limit = page.limit;
+        let page = page.and_one_more();
+        let mails = self.storage.mails(grant.organization, state, page).await?;
+        Ok(Page::of(mails, limit))
+    }
+
+    /// Tries a mail again that was given up, and returns it. None: there is no such mail, or it was not given up.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage.
+    pub async fn retry_mail(&self, grant: Write, mail: MailId) -> Result<Option<Mail>> {
+        let input = (grant.organization, mail, self.clock.now());
+        let mail = self.storage.write(input, |tx, (organization, mail, now)| {
+            Box::pin(retry_mail(tx, *organization, *mail, *now))
+        });
+        let mail = mail.await?;
+        self.mail_queued.notify_one();
+        Ok(mail)
+    }
+
+    /// Removes every mail that was queued 30 days ago and has been sent or given up, in steps, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage. What was removed before stays removed.
+    pub async fn remove_old_mails(&self) -> Result<u64> {
+        let until = before(self.clock.now(), KEPT);
+        let mut all = 0;
+        loop {
+            // Mostly there is none, and then there is nothing to commit.
+            if self
+                .storage
+                .oldest_settled_mail()
+                .await?
+                .is_none_or(|oldest| oldest > until)
+            {
+                return Ok(all);
+            }
+            let step = self.storage.write(until, |tx, until| {
+                Box::pin(async move { Ok::<_, ServiceError>(tx.remove_old_mails(*until, STEP).await?) })
+            });
+            all += step.await?;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The same for those who can't do anything about an error: the log has it.
+    pub(super) async fn old_mails(&self) {
+        match self.remove_old_mails().await {
+            // In the second case the storage has told the log.
+            Ok(_) | Err(ServiceError::Unavailable(_)) => {}
+            Err(error) => tracing::warn!(%error, "old mails could not be removed; it will be tried again"),
+        }
+    }
+
+    /// Mails a link to set a new password to a live member. By address, nobody learns whether anybody has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Resource::Member`] and [`Precondition::NoEmail`], if the member is not named by its address.
+    /// [`ServiceError::RoleRequired`].
+    pub async fn request_password_reset(&self, grant: Write, member: MemberRef) -> Result<()> {
+        let change = self.change(grant.actor);
+        let mail = MailId::new(change.at, &*self.random)?;
+        let input = (grant.organization, member, mail, change);
+        self.storage
+            .write(input, |tx, (organization, member, mail, change)| {
+                Box::pin(request_password_reset(tx, *organization, member, *mail, change))
+            })
+            .await?;
+        self.mail_queued.notify_one();
+        Ok(())
+    }
+}
+
+/// Queues a mail to a member, if no other stands for it: one of the same kind that is a minute old at most, or that nobody has
+/// begun to send; or five of the last hour, of all kinds. Returns whether it did.
+///
+/// # Errors
+///
+/// Only those of the storage.
+pub async fn queue_mail(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    member: MemberNumber,
+    kind: MailKind,
+    id: MailId,
+    now: Timestamp,
+) -> Result<bool> {
+    let (hour, recent) = (before(now, HOUR), before(now, RECENT));
+    let others = tx.mails_to(organization, member, before(now, KEPT)).await?;
+    let stands_for_it = |other: &Mail| {
+        let waits = other.state() == MailState::Queued && other.attempts == 0;
+        other.kind == kind && (waits || other.created_at > recent)
+    };
+    let of_the_hour = others.iter().filter(|other| other.created_at > hour).count();
+    if of_the_hour >= HOURLY || others.iter().any(stands_for_it) {
+        return Ok(false);
+    }
+    let mail = Mail::new(id, member, kind, now);
+    tx.queue_mail(organization, &mail).await?;
+    Ok(true)
+}
+
+/// The rule of [`Directory::request_password_reset`]. Only a mail that is queued is an event.
+///
+/// # Errors
+///
+/// As there.
+pub async fn request_password_reset(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    member: &MemberRef,
+    mail: MailId,
+    change: &Change,
+) -> Result<()> {
+    let found = tx.stored_member(organization, member).await?;
+    let found = match (found.filter(Member::is_live), member) {
+        (None, MemberRef::Email(_)) => return Ok(()),
+        (found, _) => found.ok_or(Resource::Member)?,
+    };
+    may_change(tx, organization, change, &[&found]).await?;
+    if found.profile.email.is_none() {
+        return Err(Precondition::NoEmail.into());
+    }
+    let kind = MailKind::PasswordReset;
+    if queue_mail(tx, organization, found.number, kind, mail, change.at).await? {
+        let (subject, event) = (
+            Subject::Member(found.id, found.user_id),
+            EventKind::CredentialResetRequested,
+        );
+        tx.append_event(Some(organization), event, subject, &[], change)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The rule of [`Directory::claim_mail`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn claim_mail(
+    tx: &mut dyn Transaction,
+    due: DueMail,
+    token: &Arc<TokenSecret>,
+    lease: Duration,
+    change: &Change,
+) -> Result<Option<Letter>> {
+    let DueMail { organization, mail } = due;
+    let now = change.at;
+    let stored = tx.stored_mail(organization, mail).await?;
+    let Some(mail) = stored.filter(|mail| mail.is_due(now)) else {
+        return Ok(None);
+    };
+    let of_mail = MemberRef::Number(mail.member);
+    let member = tx.stored_member(organization, &of_mail).await?;
+    let member = member.filter(|member| member.is_live() && member.access.enabled);
+    let owner = tx.stored_organization(organization).await?;
+    let owner = owner.filter(|owner| owner.deleted_at.is_none());
+    let written_to = member.and_then(|member| Some((member.profile.email.clone()?, member)));
+    let (Some(owner), Some((to, member))) = (owner, written_to) else {
+        let error = MailError::new("the member is not live and enabled, or has no address");
+        let error = error.map_err(std::io::Error::other)?;
+        mail_failed(tx, organization, &mail, &error, None, change).await?;
+        return Ok(None);
+    };
+    // A mail that comes twice is shown once, and may be the first one: so the links of earlier attempts work on, unless
+    // another mail was begun in the meantime.
+    let others = tx
+        .mails_to(organization, member.number, before(mail.created_at, KEPT))
+        .await?;
+    let overtaken = |other: &Mail| {
+        let open = other.sent_at.is_none_or(|sent| sent >= mail.created_at);
+        other.id != mail.id && other.attempts > 0 && open
+    };
+    if mail.attempts == 0 || others.iter().any(overtaken) {
+        tx.remove_tokens(organization, member.number, TokenKind::PasswordLink)
+            .await?;
+    }
+    tx.insert_token(organization, &token.stored(member.number, now))
+        .await?;
+    let claimed = Mail {
+        attempts: mail.attempts + 1,
+        due_at: now.saturating_add(lease),
+        ..mail
+    };
+    tx.save_mail(organization, &claimed).await?;
+    let locale = owner.locale_for(member.profile.locale.as_ref()).cloned();
+    Ok(Some(Letter {
+        organization,
+        mail: claimed,
+        to,
+        name: member.profile.name.clone(),
+        brand: owner.brand_name().clone(),
+        logo_url: owner.branding.logo_url,
+        sender: owner.branding.sender,
+        locale,
+        token: token.clone(),
+    }))
+}
+
+/// The rule of [`Directory::mail_sent`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn mail_sent(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    mail: MailId,
+    change: &Change,
+) -> Result<()> {
+    let stored = tx.stored_mail(organization, mail).await?;
+    // It may be gone with its member, or have been sent by another who claimed it when the lease was over.
+    let Some(mail) = stored.filter(|mail| mail.sent_at.is_none()) else {
+        return Ok(());
+    };
+    let sent = Mail {
+        sent_at: Some(change.at),
+        failed_at: None,
+        error: None,
+        ..mail
+    };
+    tx.save_mail(organization, &sent).await?;
+    tell(tx, organization, &sent, EventKind::MailSent, change).await
+}
+
+/// The rule of [`Directory::mail_failed`]: the mail is tried again at a moment, or never.
+///
+/// # Errors
+///
+/// As there.
+pub async fn mail_failed(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    mail: &Mail,
+    error: &MailError,
+    again: Option<Timestamp>,
+    change: &Change,
+) -> Result<()> {
+    let stored = tx.stored_mail(organization, mail.id).await?;
+    // By now another may have claimed it.
+    let is_own = |stored: &Mail| stored.state() == MailState::Queued && stored.attempts == mail.attempts;
+    let Some(stored) = stored.filter(is_own) else {
+        return Ok(());
+    };
+    let failed = Mail {
+        due_at: again.unwrap_or(stored.due_at),
+        failed_at: again.is_none().then_some(change.at),
+        error: Some(error.clone()),
+        ..stored
+    };
+    tx.save_mail(organization, &failed).await?;
+    if again.is_none() {
+        tell(tx, organization, &failed, EventKind::MailFailed, change).await?;
+    }
+    Ok(())
+}
+
+/// The rule of [`Directory::retry_mail`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn retry_mail(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    mail: MailId,
+    now: Timestamp,
+) -> Result<Option<Mail>> {
+    let stored = tx.stored_mail(organization, mail).await?;
+    let Some(stored) = stored.filter(|mail| mail.state() == MailState::Failed) else {
+        return Ok(None);
+    };
+    let again = Mail {
+        due_at: now,
+        failed_at: None,
+        ..stored
+    };
+    tx.save_mail(organization, &again).await?;
+    Ok(Some(again))
+}
+
+/// Adds the event of a mail that was settled.
+async fn tell(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    mail: &Mail,
+    kind: EventKind,
+    change: &Change,
+) -> Result<()> {
+    let of_mail = MemberRef::Number(mail.member);
+    if let Some(member) = tx.stored_member(organization, &of_mail).await? {
+        let subject = Subject::Member(member.id, member.user_id);
+        let fields = [mail.kind.as_str()];
+        tx.append_event(Some(organization), kind, subject, &fields, change)
+            .await?;
+    }
+    Ok(())
+}
+
+fn before(now: Timestamp, by: Duration) -> Timestamp {
+    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_sub(by))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_longest_and_never_end() {
+        let retries = Retries::default();
+        for (attempts, least) in [(1, 30), (2, 60), (3, 120), (8, 3600), (1000, 3600)] {
+            let pause = retries.pause(attempts);
+            assert!(pause >= Duration::from_secs(least), "{attempts}: {pause:?}");
+            assert!(pause <= retries.longest * 2, "{attempts}: {pause:?}");
+        }
+    }
+}

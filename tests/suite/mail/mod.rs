@@ -1,0 +1,6 @@
+//! Mails, as a real mail server gets them.
+
+mod delivery;
+mod faults;
+mod processes;
+mod server;
