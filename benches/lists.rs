@@ -9,7 +9,7 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use userbridge::{
-    domain::{Cursor, MemberFilter, MemberNumber, MemberOrder, MemberQuery, OrganizationId},
+    domain::{Cursor, MemberFilter, MemberNumber, MemberOrder, MemberQuery, OrganizationId, SortValue},
     storage::{self, Migrate, Storage},
 };
 use uuid::Uuid;
@@ -65,7 +65,7 @@ async fn main() -> Result<()> {
             order,
             after: after.map(|number| Cursor {
                 number: MemberNumber(number),
-                name: Some(name(number)).filter(|_| order == MemberOrder::Name),
+                value: Some(SortValue::Text(name(number))).filter(|_| order == MemberOrder::Name),
             }),
             limit: PAGE,
             ..MemberQuery::default()

@@ -107,7 +107,7 @@ async fn page(
         after,
         limit,
         user,
-        kinds: Vec::new(),
+        ..EventQuery::default()
     };
     Ok(session.directory.events(grant, query).await?.items)
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::{
@@ -13,8 +13,8 @@ use crate::{
     domain::{
         AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, Erasure, ExternalId,
         FamilyName, GivenName, Idempotency, Idempotent, LinkRequest, Locale, MemberFilter, MemberId,
-        MemberPatch, MemberQuery, MemberRef, OrganizationId, Origin, PortalRole, Resource, Role, Slug,
-        Source, TeamNumber, UserId,
+        MemberOrder, MemberPatch, MemberQuery, MemberRef, Origin, PageRequest, PortalRole, Resource, Role,
+        Slug, Source, TeamNumber, Timestamp, UserId,
     },
     service::{Admin, ExportPlace, Exported, Read, Write},
 };
@@ -26,7 +26,7 @@ pub(super) enum MemberCommand {
     Link(Link),
     /// Show one member with all that is managed about it.
     Show(Which),
-    /// List members as they were linked.
+    /// List members as they were linked, or in another order; or those who were revoked.
     List(Filter),
     /// Change a member. What is not given stays as it is.
     Update(Update),
@@ -201,6 +201,44 @@ pub(super) struct Filter {
     /// Only members whose address has this part, in any letter case.
     #[arg(long, value_name = "PART")]
     email: Option<String>,
+    /// Only members whose name or address has this part, in any letter case.
+    #[arg(long, value_name = "PART")]
+    text: Option<String>,
+    /// What gives the order. Members without one come first.
+    #[arg(long, value_enum, default_value_t = Order::CreatedAt)]
+    order: Order,
+    /// The other way round.
+    #[arg(long)]
+    descending: bool,
+    /// Instead of live members those who were revoked at this moment or later and are not erased, the last first. RFC 3339,
+    /// such as 2026-04-01T08:00:00Z.
+    #[arg(long, value_name = "TIME", conflicts_with_all = [
+        "roles", "end_user", "team", "source", "name", "email", "text", "order", "descending",
+    ])]
+    revoked_since: Option<jiff::Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Order {
+    #[value(name = "created_at")]
+    CreatedAt,
+    Name,
+    Email,
+    Role,
+    #[value(name = "last_seen_at")]
+    LastSeenAt,
+}
+
+impl From<Order> for MemberOrder {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::CreatedAt => Self::Number,
+            Order::Name => Self::Name,
+            Order::Email => Self::Email,
+            Order::Role => Self::Role,
+            Order::LastSeenAt => Self::LastSeen,
+        }
+    }
 }
 
 impl By {
@@ -346,7 +384,10 @@ async fn export(session: &Session, grant: Read, user_id: UserId) -> Result<(), C
 }
 
 async fn list(session: &Session, filter: Filter) -> Result<(), CliError> {
-    let organization: OrganizationId = session.organization(&filter.org).await?;
+    let grant = Read::operator(session.organization(&filter.org).await?);
+    if let Some(since) = filter.revoked_since {
+        return list_revoked(session, grant, first_millisecond(since)).await;
+    }
     let mut query = MemberQuery {
         filter: MemberFilter {
             roles: filter.roles.into_iter().map(Some).collect(),
@@ -355,17 +396,17 @@ async fn list(session: &Session, filter: Filter) -> Result<(), CliError> {
             source: filter.source,
             name_parts: filter.name.into_iter().collect(),
             email_parts: filter.email.into_iter().collect(),
+            text: filter.text,
             ..MemberFilter::default()
         },
+        order: filter.order.into(),
+        descending: filter.descending,
         limit: PAGE,
         ..MemberQuery::default()
     };
     let mut list = session.list();
     loop {
-        let page = session
-            .directory
-            .members(Read::operator(organization), query.clone())
-            .await?;
+        let page = session.directory.members(grant, query.clone()).await?;
         for entry in page.members {
             list.push(&PublicMemberView::from(entry))?;
         }
@@ -377,6 +418,29 @@ async fn list(session: &Session, filter: Filter) -> Result<(), CliError> {
     list.end()?;
     std::io::stdout().flush()?;
     Ok(())
+}
+
+/// The first millisecond that is not before a moment.
+fn first_millisecond(moment: jiff::Timestamp) -> Timestamp {
+    let rest = i64::from(moment.subsec_nanosecond().rem_euclid(1_000_000) != 0);
+    let below = moment.as_nanosecond().div_euclid(1_000_000);
+    Timestamp::from_millis(i64::try_from(below).unwrap_or(i64::MAX - 1) + rest)
+}
+
+async fn list_revoked(session: &Session, grant: Read, from: Timestamp) -> Result<(), CliError> {
+    let mut list = session.list();
+    let mut after = None;
+    loop {
+        let page = PageRequest { after, limit: PAGE };
+        let page = session.directory.revoked_members(grant, from, page).await?;
+        after = page.end().and_then(|end| Some((end.revoked_at?, end.number)));
+        for entry in page.items {
+            list.push(&PublicMemberView::from(entry))?;
+        }
+        if after.is_none() {
+            return list.end();
+        }
+    }
 }
 
 impl From<Link> for LinkRequest {

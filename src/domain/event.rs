@@ -150,8 +150,10 @@ pub enum Subject {
 /// Which events to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventQuery {
-    /// Those after this one; 0 for all from the first.
+    /// Those after this one in their order; 0 for all, from where the order begins.
     pub after: i64,
+    /// The newest first.
+    pub descending: bool,
     /// The most events to return.
     pub limit: u32,
     /// Only those of this user.

@@ -20,6 +20,14 @@ names! {
     RestrictedViewer = "restricted_viewer",
 }
 
+impl Role {
+    /// Its place in the order of roles: 1 for the one that may do most.
+    #[must_use]
+    pub const fn rank(self) -> i64 {
+        self as i64 + 1
+    }
+}
+
 names! {
     /// How a member signs in.
     AuthMethod, "must be one of password, oidc",

@@ -51,7 +51,7 @@ pub use profile::{
     AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, Locale, MemberLookup, PortalRole, Profile,
     PublicMember,
 };
-pub use query::{Cursor, MemberFilter, MemberOrder, MemberQuery, MemberRef, TimeRange};
+pub use query::{Cursor, MemberFilter, MemberOrder, MemberQuery, MemberRef, SortValue, TimeRange};
 pub use random::{OsRandom, Random};
 pub use team::{Team, TeamName, TeamSlug};
 pub use text::InvalidText;

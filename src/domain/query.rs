@@ -1,5 +1,7 @@
 //! Which members: names for one, filters and order for many.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Email, ExternalId, Member, MemberId, MemberNumber, Role, Source, TeamNumber, Timestamp, UserId};
 
 /// One way to name a member.
@@ -37,6 +39,8 @@ pub struct MemberFilter {
     pub email_parts: Vec<String>,
     /// The name has any of these parts, whatever their letter case. Empty: all.
     pub name_parts: Vec<String>,
+    /// The name or the address has this part, whatever its letter case.
+    pub text: Option<String>,
     /// When it was linked.
     pub created: TimeRange,
     /// When it was last seen.
@@ -55,21 +59,58 @@ impl MemberFilter {
     }
 }
 
+/// By what a list is ordered; who is equal comes as it was linked. Members without a value come first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MemberOrder {
     /// As they were linked.
     #[default]
     Number,
-    /// By name, byte for byte, then as they were linked. Those without a name come first.
+    /// By name, byte for byte.
     Name,
+    /// By address, byte for byte.
+    Email,
+    /// In the order of [`Role::ALL`].
+    Role,
+    /// By the moment when they were last seen.
+    LastSeen,
+}
+
+/// What a member has of what gives an order. A number stands for a role, as [`Role::rank`] says, or for milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SortValue {
+    Number(i64),
+    Text(String),
+}
+
+impl MemberOrder {
+    /// None: the member has none, or numbers give the order.
+    #[must_use]
+    pub fn value(self, member: &Member) -> Option<SortValue> {
+        match self {
+            Self::Number => None,
+            Self::Name => member
+                .profile
+                .name
+                .clone()
+                .map(|name| SortValue::Text(name.into())),
+            Self::Email => member
+                .profile
+                .email
+                .clone()
+                .map(|email| SortValue::Text(email.into())),
+            Self::Role => member.access.role.map(|role| SortValue::Number(role.rank())),
+            Self::LastSeen => member.last_seen_at.map(|at| SortValue::Number(at.as_millis())),
+        }
+    }
 }
 
 /// The last member of the page before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub number: MemberNumber,
-    /// Its name, where names give the order.
-    pub name: Option<String>,
+    /// What it has of what gives the order.
+    pub value: Option<SortValue>,
 }
 
 impl Cursor {
@@ -78,10 +119,7 @@ impl Cursor {
     pub fn after(member: &Member, order: MemberOrder) -> Self {
         Self {
             number: member.number,
-            name: match order {
-                MemberOrder::Name => member.profile.name.clone().map(Into::into),
-                MemberOrder::Number => None,
-            },
+            value: order.value(member),
         }
     }
 }
@@ -117,7 +155,9 @@ impl MemberQuery {
         let (roles, team) = (&self.filter.roles, self.filter.team);
         let in_order = match self.order {
             MemberOrder::Number => roles.is_empty() || (team.is_none() && !roles.contains(&None)),
-            MemberOrder::Name => roles.is_empty() && team.is_none(),
+            MemberOrder::Name | MemberOrder::Email | MemberOrder::Role | MemberOrder::LastSeen => {
+                roles.is_empty() && team.is_none()
+            }
         };
         in_order && self.skip <= SHORT_SKIP && filter == MemberFilter::default()
     }
@@ -167,6 +207,10 @@ mod tests {
         for short in [
             of(MemberFilter::default()),
             by_name(MemberFilter::default()),
+            MemberQuery {
+                order: MemberOrder::LastSeen,
+                ..MemberQuery::default()
+            },
             of(staff.clone()),
             of(team.clone()),
         ] {
@@ -180,11 +224,22 @@ mod tests {
             enabled: Some(false),
             ..MemberFilter::default()
         };
+        let text = MemberFilter {
+            text: Some("sally".to_owned()),
+            ..MemberFilter::default()
+        };
         let far = MemberQuery {
             skip: SHORT_SKIP + 1,
             ..MemberQuery::default()
         };
-        for long in [of(part), of(enabled), by_name(staff), by_name(team), far] {
+        for long in [
+            of(part),
+            of(text),
+            of(enabled),
+            by_name(staff),
+            by_name(team),
+            far,
+        ] {
             assert!(!long.is_short(), "{long:?}");
         }
     }

@@ -50,8 +50,15 @@ impl pb::event_service_server::EventService for Events {
             violations.check(&format!("kinds[{index}]"), kind.parse::<EventKind>())
         });
         let kinds = kinds.collect();
+        let descending = match &request.order_by[..] {
+            "" | "sequence" => Ok(false),
+            "sequence desc" => Ok(true),
+            _ => Err("must be sequence, optionally with ` desc`"),
+        };
+        let descending = violations.check("order_by", descending).unwrap_or_default();
         let query = violations.finish(Some(EventQuery {
             after: page.after.unwrap_or_default(),
+            descending,
             limit: page.limit,
             user,
             kinds,

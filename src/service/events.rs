@@ -30,7 +30,7 @@ pub struct Watched {
 }
 
 impl Directory {
-    /// The organization's events in order.
+    /// A page of the organization's events, in the order asked for.
     ///
     /// # Errors
     ///

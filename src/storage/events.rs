@@ -9,7 +9,7 @@ use crate::domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId
 /// Reads of the event log.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// The organization's events in order; None for those of the deployment.
+    /// A page of the organization's events, in the order asked for; None for those of the deployment.
     async fn events(&self, organization: Option<OrganizationId>, query: EventQuery) -> Result<Vec<Event>>;
 
     /// The sequence number of each organization's last event; 0 where there is none.

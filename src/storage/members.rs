@@ -57,6 +57,15 @@ pub trait MemberStore: Send + Sync {
         query: MemberQuery,
     ) -> Result<(Vec<Member>, u64)>;
 
+    /// One page of the members who were revoked at this moment or later and are not erased, the last first; of one moment,
+    /// the one with the higher number.
+    async fn revoked_members(
+        &self,
+        organization: OrganizationId,
+        from: Timestamp,
+        page: PageRequest<(Timestamp, MemberNumber)>,
+    ) -> Result<Vec<Member>>;
+
     /// An integrator's `delete`: revokes the live link of an end user for good. Staff only cease to be end users; link and
     /// role stay, and the event says that `portal_role` has changed. False: no live end user here.
     async fn revoke_user(&self, organization: OrganizationId, user: UserId, change: Change) -> Result<bool>;

@@ -5,18 +5,15 @@ use tonic::Status;
 
 use crate::{
     domain::{
-        AuthMethod, AvatarUrl, CompanyName, Cursor, CustomerStatus, DisplayName, Email, ExternalId,
-        FamilyName, GivenName, LinkRequest, Locale, MemberFilter, MemberNumber, MemberOrder, MemberPatch,
-        MemberQuery, MemberRef, Origin, PortalRole, Role, Source, TeamNumber, TimeRange,
+        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, FamilyName,
+        GivenName, LinkRequest, Locale, MemberNumber, MemberPatch, MemberRef, Origin, PortalRole, Role,
+        Source, TeamNumber,
     },
-    rpc::{page::List, proto::userbridge::directory::v1 as pb, time::bound, violations::Violations},
+    rpc::{proto::userbridge::directory::v1 as pb, violations::Violations},
 };
 
 /// Most teams of one member.
 const MAX_TEAMS: usize = 100;
-
-/// Most parts of one filter.
-const MAX_PARTS: usize = 100;
 
 /// The fields that a mask may name.
 const MUTABLE: [&str; 16] = [
@@ -124,82 +121,6 @@ pub(super) fn member_ref(
     }
 }
 
-/// # Errors
-///
-/// `INVALID_ARGUMENT` with every violation.
-pub(super) fn list_query(
-    request: pb::ListMembersRequest,
-    skip: i64,
-    list: &List,
-) -> Result<MemberQuery, Status> {
-    let mut violations = Violations::default();
-    let page = list.page::<(i64, Option<String>)>(&mut violations);
-    let skip = violations.check("skip", u64::try_from(skip).map_err(|_| "must not be less than 0"));
-    if request.roles.len() > Role::ALL.len() + 1 {
-        violations.add("roles", format_args!("must be at most {}", Role::ALL.len() + 1));
-    }
-    let roles = request
-        .roles
-        .iter()
-        .enumerate()
-        .map(|(index, number)| role(&mut violations, &format!("roles[{index}]"), *number))
-        .collect();
-    let (order, descending) = match &request.order_by[..] {
-        "" | "created_at" => (MemberOrder::Number, false),
-        "created_at desc" => (MemberOrder::Number, true),
-        "name" => (MemberOrder::Name, false),
-        "name desc" => (MemberOrder::Name, true),
-        _ => {
-            violations.add(
-                "order_by",
-                "must be created_at or name, each optionally with ` desc`",
-            );
-            (MemberOrder::Number, false)
-        }
-    };
-    let filter = MemberFilter {
-        roles,
-        end_user: request.end_user,
-        team: request
-            .team
-            .and_then(|number| team(&mut violations, "team", number)),
-        enabled: request.enabled,
-        source: violations.optional("source", request.source, Source::new),
-        email_parts: parts(
-            &mut violations,
-            "email_parts",
-            request.email_parts,
-            Email::MAX_CHARS,
-        ),
-        name_parts: parts(
-            &mut violations,
-            "name_parts",
-            request.name_parts,
-            DisplayName::MAX_CHARS,
-        ),
-        created: TimeRange {
-            from: violations.optional("created_from", request.created_from, bound),
-            until: violations.optional("created_until", request.created_until, bound),
-        },
-        seen: TimeRange {
-            from: violations.optional("seen_from", request.seen_from, bound),
-            until: violations.optional("seen_until", request.seen_until, bound),
-        },
-    };
-    let after = page.after.map(|(number, name)| Cursor {
-        number: MemberNumber(number),
-        name,
-    });
-    violations.finish(Some(MemberQuery {
-        filter,
-        order,
-        descending,
-        after,
-        skip: skip.unwrap_or_default(),
-        limit: page.limit,
-    }))
-}
-
 /// What a mask names, with the values of the message. Violations are noted; then the patch is not to be used.
 pub(super) fn patch(member: pb::Member, mask: Option<FieldMask>, violations: &mut Violations) -> MemberPatch {
     let paths = violations.mask(mask, &MUTABLE);
@@ -280,24 +201,7 @@ fn auth_method(violations: &mut Violations, field: &str, number: i32) -> Option<
     }
 }
 
-fn parts(violations: &mut Violations, field: &str, parts: Vec<String>, max: usize) -> Vec<String> {
-    if parts.len() > MAX_PARTS {
-        violations.add(field, format_args!("must be at most {MAX_PARTS}"));
-        return Vec::new();
-    }
-    for (index, part) in parts.iter().enumerate() {
-        let field = format!("{field}[{index}]");
-        if part.is_empty() || part.chars().nth(max).is_some() {
-            violations.add(&field, format_args!("must be 1 to {max} characters"));
-        }
-        if part.chars().any(char::is_control) {
-            violations.add(&field, "must not have control characters");
-        }
-    }
-    parts
-}
-
-fn team(violations: &mut Violations, field: &str, number: i64) -> Option<TeamNumber> {
+pub(super) fn team(violations: &mut Violations, field: &str, number: i64) -> Option<TeamNumber> {
     if number < 1 {
         violations.add(field, "must be a team's number, 1 or more");
         return None;

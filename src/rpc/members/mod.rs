@@ -2,20 +2,20 @@
 
 mod decode;
 mod encode;
+mod lists;
 
 pub(super) use self::{
     decode::role as role_of,
     encode::{member, role},
 };
 
-use std::mem;
-
 use prost::Message as _;
 use tonic::{Request, Response};
 
 use self::{
-    decode::{link_request, list_query, member_ref, patch, version},
+    decode::{link_request, member_ref, patch, version},
     encode::{association, exported, linked},
+    lists::list_members,
 };
 use super::{
     DirectoryCell, Reply, auth, idempotency,
@@ -24,7 +24,7 @@ use super::{
     time::timestamp,
     violations::{Violations, valid},
 };
-use crate::domain::{Idempotency, Linked, MemberOrder};
+use crate::domain::{Idempotency, Linked};
 
 /// Most ids of one `BatchGetMembers`.
 const MAX_BATCH: usize = 500;
@@ -79,35 +79,7 @@ impl pb::member_service_server::MemberService for DirectoryCell {
 
     async fn list_members(&self, request: Request<pb::ListMembersRequest>) -> Reply<pb::ListMembersResponse> {
         let (directory, grant) = self.read(&request).await?;
-        let mut request = request.into_inner();
-        let with_total = mem::take(&mut request.with_total);
-        let skip = mem::take(&mut request.skip);
-        let list = List::of("ListMembers", Some(grant.organization()), &mut request);
-        let query = list_query(request, skip, &list)?;
-        let order = query.order;
-        let page = if with_total {
-            directory.members_counted(grant, query).await?
-        } else {
-            directory.members(grant, query).await?
-        };
-        let mut members: Vec<_> = page.members.into_iter().map(member).collect();
-        let mut next = page.next.map(|next| (next.number.0, next.name));
-        let fitting = page::fitting(&members);
-        if fitting < members.len() {
-            members.truncate(fitting);
-            let end = members.last();
-            next = end.map(|end| {
-                (
-                    end.number,
-                    end.name.clone().filter(|_| order == MemberOrder::Name),
-                )
-            });
-        }
-        Ok(Response::new(pb::ListMembersResponse {
-            members,
-            next_page_token: list.next(next),
-            total: page.total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
-        }))
+        list_members(directory, grant, request.into_inner()).await
     }
 
     async fn update_member(

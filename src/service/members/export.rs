@@ -113,7 +113,7 @@ impl Directory {
                 after: after.event(),
                 limit: missing(&entries),
                 user: Some(user),
-                kinds: Vec::new(),
+                ..EventQuery::default()
             };
             let events = self.storage.events(Some(organization), query).await?;
             entries.extend(events.into_iter().map(Exported::Event));

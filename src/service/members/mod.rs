@@ -17,8 +17,8 @@ pub use self::{
 };
 use super::{Admin, Area, Caller, Directory, Read, Result, Write};
 use crate::domain::{
-    Association, Cursor, Member, MemberId, MemberOrder, MemberQuery, MemberRef, Page, Resource, UserId,
-    one_more,
+    Association, Cursor, Member, MemberId, MemberNumber, MemberOrder, MemberQuery, MemberRef, Page,
+    PageRequest, Resource, Timestamp, UserId, one_more,
 };
 
 /// One page of a list.
@@ -106,6 +106,27 @@ impl Directory {
             total: Some(total),
             ..MemberPage::of(Page::of(members, limit), order)
         })
+    }
+
+    /// One page of the members who were revoked at this moment or later and are not erased, the last first; of one moment,
+    /// the one with the higher number.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage.
+    pub async fn revoked_members(
+        &self,
+        grant: Read,
+        from: Timestamp,
+        page: PageRequest<(Timestamp, MemberNumber)>,
+    ) -> Result<Page<Member>> {
+        let limit = page.limit;
+        let page = PageRequest {
+            limit: one_more(limit),
+            ..page
+        };
+        let members = self.storage.revoked_members(grant.organization, from, page);
+        Ok(Page::of(members.await?, limit))
     }
 
     /// The organizations that a user is linked to, as far as the key may see them.

@@ -4,45 +4,67 @@ use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use tokio::sync::watch;
 
-use super::{SqliteStorage, columns::json_ids, transaction::SqliteTransaction};
+use super::{
+    SqliteStorage,
+    columns::{Select, json_ids},
+    transaction::SqliteTransaction,
+};
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
     storage::{EventLog, EventWrites, Result, values::organization_column},
 };
 
+/// A page of an organization's events beyond a sequence number. The kinds come as one text.
+fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'static, Event> {
+    // What is asked of one user has an index of its own.
+    let of_user = if query.user.is_some() {
+        " AND user_id = $5"
+    } else {
+        ""
+    };
+    let (beyond, direction) = if query.descending {
+        ("<", " DESC")
+    } else {
+        (">", "")
+    };
+    let sql = format!(
+        "SELECT sequence, organization_id, kind, member_id, user_id, api_key_id, team, actor, source, at, fields
+         FROM events
+         WHERE organization_id = $1 AND sequence {beyond} $2 AND ($3 = '' OR instr($3, ' ' || kind || ' ') > 0){of_user}
+         ORDER BY sequence{direction} LIMIT $4"
+    );
+    let after = match query.after {
+        0 if query.descending => i64::MAX,
+        after => after,
+    };
+    let kinds: Vec<_> = query.kinds.iter().map(|kind| kind.as_str()).collect();
+    let kinds = if kinds.is_empty() {
+        String::new()
+    } else {
+        format!(" {} ", kinds.join(" "))
+    };
+    // Safe: it is put together from constants.
+    let statement = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(organization_column(organization))
+        .bind(after)
+        .bind(kinds)
+        .bind(query.limit);
+    match query.user {
+        Some(user) => statement.bind(user),
+        None => statement,
+    }
+}
+
 #[async_trait]
 impl EventLog for SqliteStorage {
     async fn events(&self, organization: Option<OrganizationId>, query: EventQuery) -> Result<Vec<Event>> {
-        let kinds: Vec<_> = query.kinds.iter().map(|kind| kind.as_str()).collect();
-        let kinds = if kinds.is_empty() {
-            String::new()
-        } else {
-            format!(" {} ", kinds.join(" "))
-        };
-        // A statement of its own, because it has an index of its own.
-        let of_user = query.user.map_or("", |_| "AND user_id = $5");
-        // Safe: it is put together from constants.
-        let statement = AssertSqlSafe(format!(
-            "SELECT sequence, organization_id, kind, member_id, user_id, api_key_id, team, actor, source, at, fields
-             FROM events
-             WHERE organization_id = $1 AND sequence > $2 AND ($3 = '' OR instr($3, ' ' || kind || ' ') > 0) {of_user}
-             ORDER BY sequence LIMIT $4"
-        ));
-        let mut statement = sqlx::query_as(statement)
-            .bind(organization_column(organization))
-            .bind(query.after)
-            .bind(kinds)
-            .bind(query.limit);
-        if let Some(user) = query.user {
-            statement = statement.bind(user);
-        }
         // Events of some kinds are looked for among all.
         let reading = if query.kinds.is_empty() {
             self.reads.short(organization).await?
         } else {
             self.reads.long(organization).await?
         };
-        reading.all(statement).await
+        reading.all(page(organization, &query)).await
     }
 
     async fn heads(&self, organizations: Vec<OrganizationId>) -> Result<Vec<(OrganizationId, i64)>> {

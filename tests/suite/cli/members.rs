@@ -152,6 +152,48 @@ fn a_member_is_made_staff_or_an_end_user_and_one_of_both_is_taken() {
     }
 }
 
+#[test]
+fn members_are_listed_by_a_text_in_an_order_and_after_they_were_revoked() {
+    let shell = Shell::new();
+    for (email, name) in [
+        ("b@acme.example.com", "Ann"),
+        ("a@acme.example.com", "Bob"),
+        ("c@example.com", "Zoë Acme"),
+    ] {
+        shell.ok(&[
+            "member", "link", "--org", "acme", "--email", email, "--name", name,
+        ]);
+    }
+    let list = |arguments: &[&str]| -> Vec<String> {
+        let listed = shell.json(&[&["member", "list", "--org", "acme"], arguments].concat());
+        let emails = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|member| member["email"].as_str().unwrap());
+        emails.map(|email| email[..1].to_owned()).collect()
+    };
+    assert_eq!(list(&["--text", "ACME"]), ["b", "a", "c"]);
+    assert_eq!(list(&["--text", "zoë"]), ["c"]);
+    assert_eq!(list(&["--order", "email"]), ["a", "b", "c"]);
+    assert_eq!(list(&["--order", "name", "--descending"]), ["c", "a", "b"]);
+    assert_eq!(list(&["--revoked-since", "2026-01-01T00:00:00Z"]), [""; 0]);
+    for email in ["c@example.com", "b@acme.example.com"] {
+        shell.ok(&["member", "revoke", "--org", "acme", "--email", email]);
+        std::thread::sleep(std::time::Duration::from_millis(3));
+    }
+    assert_eq!(list(&["--revoked-since", "2026-01-01T00:00:00Z"]), ["b", "c"]);
+    assert_eq!(list(&["--revoked-since", "2999-01-01T00:00:00+01:00"]), [""; 0]);
+    for wrong in [
+        &["--revoked-since", "yesterday"][..],
+        &["--revoked-since", "2026-01-01T00:00:00Z", "--order", "name"],
+        &["--order", "number"],
+    ] {
+        let finished = shell.run(&[&["member", "list", "--org", "acme"], wrong].concat());
+        assert_eq!(finished.code, 2, "{finished:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_export_prints_all_its_pages() {
     let shell = Shell::new();

@@ -344,9 +344,48 @@ async fn all_faults_of_a_list_are_told_at_once() {
         (with!(plain(), page_token: "AAAA".to_owned()), &["page_token"]),
         (with!(plain(), roles: vec![1, 6, -1]), &["roles[1]", "roles[2]"]),
         (with!(plain(), roles: vec![1; 7]), &["roles"]),
-        (with!(plain(), order_by: "email".to_owned()), &["order_by"]),
+        (with!(plain(), order_by: "number".to_owned()), &["order_by"]),
+        (with!(plain(), order_by: " desc".to_owned()), &["order_by"]),
+        (
+            with!(plain(), order_by: "role desc desc".to_owned()),
+            &["order_by"],
+        ),
+        (with!(plain(), text: text("")), &["text"]),
+        (with!(plain(), text: text("a\nb")), &["text"]),
+        (with!(plain(), text: long(321)), &["text"]),
+        (with!(plain(), revoked_from: time(0, -1)), &["revoked_from"]),
+        (
+            with!(plain(), revoked_from: time(0, 0), page_size: 501),
+            &["page_size"],
+        ),
         (with!(plain(), order_by: "name  desc".to_owned()), &["order_by"]),
         (with!(plain(), order_by: "name asc".to_owned()), &["order_by"]),
+        (
+            with!(
+                plain(),
+                revoked_from: time(0, 0), roles: vec![1], team: Some(1), enabled: Some(true), source: text("api"),
+                email_parts: vec!["a".to_owned()], name_parts: vec!["a".to_owned()], created_from: time(0, 0),
+                created_until: time(0, 0), seen_from: time(0, 0), seen_until: time(0, 0), order_by: "name".to_owned(),
+                with_total: true, skip: 1, end_user: Some(true), text: text("a")
+            ),
+            &[
+                "roles",
+                "team",
+                "enabled",
+                "source",
+                "email_parts",
+                "name_parts",
+                "created_from",
+                "created_until",
+                "seen_from",
+                "seen_until",
+                "order_by",
+                "with_total",
+                "skip",
+                "end_user",
+                "text",
+            ],
+        ),
         (
             with!(
                 plain(),
@@ -385,7 +424,7 @@ async fn all_faults_of_a_list_are_told_at_once() {
     }
     let limits = with!(
         plain(),
-        page_size: 500, roles: (0..6).collect(), email_parts: long(320).into_iter().collect(), name_parts: long(255).into_iter().collect(),
+        page_size: 500, roles: (0..6).collect(), text: long(320), email_parts: long(320).into_iter().collect(), name_parts: long(255).into_iter().collect(),
         created_from: time(-62_135_596_800, 0), created_until: time(253_402_300_799, 999_999_999)
     );
     app.members().list_members(with_key(limits, &key)).await.unwrap();
@@ -430,6 +469,9 @@ async fn a_page_token_is_good_for_its_own_list_only() {
     for other in [
         with!(plain(), order_by: "name".to_owned()),
         with!(plain(), order_by: "created_at".to_owned()),
+        with!(plain(), order_by: "role desc".to_owned()),
+        with!(plain(), text: text("a")),
+        with!(plain(), revoked_from: time(0, 0)),
         with!(plain(), enabled: Some(true)),
         with!(plain(), roles: vec![0]),
         with!(plain(), name_parts: vec!["a".to_owned()]),
@@ -458,10 +500,13 @@ async fn all_faults_of_a_question_for_events_are_told_at_once() {
         page_token: "?".to_owned(),
         user_id: "sally".to_owned(),
         kinds: vec!["member.linked".to_owned(), "member.nonsense".to_owned()],
-        ..ListEventsRequest::default()
+        order_by: "at".to_owned(),
     };
     let told = faults(app.events().list_events(with_key(request, &key)).await);
-    assert_eq!(told, ["page_size", "page_token", "user_id", "kinds[1]"]);
+    assert_eq!(
+        told,
+        ["page_size", "page_token", "user_id", "kinds[1]", "order_by"]
+    );
     let many = ListEventsRequest {
         kinds: vec!["member.linked".to_owned(); 21],
         ..ListEventsRequest::default()

@@ -25,10 +25,8 @@ gateway_tests!(
 /// The kinds and fields of all events about members, oldest first, and who made them.
 async fn story(acme: &Acme) -> Vec<(String, String, String)> {
     let query = EventQuery {
-        after: 0,
         limit: 100,
-        user: None,
-        kinds: Vec::new(),
+        ..EventQuery::default()
     };
     let storage = acme.app.storage().await;
     let events = storage.events(Some(acme.organization.id), query).await.unwrap();

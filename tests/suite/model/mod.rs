@@ -324,6 +324,7 @@ impl Real {
                 }
             }
             self.compare_lists(grant, people).await;
+            self.compare_revoked(grant, people).await;
             let query = EventQuery {
                 limit: u32::MAX,
                 ..EventQuery::default()
@@ -352,27 +353,60 @@ impl Real {
         );
     }
 
+    async fn compare_revoked(&self, grant: Read, people: &[Person]) {
+        let mut expected: Vec<_> = (1_i64..)
+            .zip(people)
+            .filter(|(_, person)| person.state == State::Revoked)
+            .map(|(number, person)| (person.until, number))
+            .collect();
+        expected.sort_unstable();
+        let expected: Vec<_> = expected.into_iter().rev().map(|(_, number)| number).collect();
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let page = PageRequest { after, limit: 2 };
+            let from = Timestamp::from_millis(0);
+            let page = self.directory.revoked_members(grant, from, page).await.unwrap();
+            found.extend(page.items.iter().map(|entry| entry.number.0));
+            after = page.end().map(|end| (end.revoked_at.unwrap(), end.number));
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, expected);
+    }
+
     async fn compare_lists(&self, grant: Read, people: &[Person]) {
-        let parts: [(&str, &str); 7] = [
-            ("", ""),
-            ("nn", ""),
-            ("ANN", ""),
-            ("äNN", ""),
-            ("οφοσ", ""),
-            ("\"b\" 1", ""),
-            ("", "ACME"),
+        // Parts of names, of addresses, and of either.
+        let parts: [(&str, &str, &str); 10] = [
+            ("", "", ""),
+            ("nn", "", ""),
+            ("ANN", "", ""),
+            ("äNN", "", ""),
+            ("οφοσ", "", ""),
+            ("\"b\" 1", "", ""),
+            ("", "ACME", ""),
+            ("", "", "B"),
+            ("", "", "ANN"),
+            ("", "", "user1"),
         ];
-        for (name_part, email_part) in parts {
+        for (name_part, email_part, text) in parts {
             let part = |part: &str| {
                 Some(part.to_owned())
                     .filter(|part| !part.is_empty())
                     .into_iter()
                     .collect()
             };
-            for order in [MemberOrder::Number, MemberOrder::Name] {
+            for order in [
+                MemberOrder::Number,
+                MemberOrder::Name,
+                MemberOrder::Email,
+                MemberOrder::Role,
+            ] {
                 let filter = MemberFilter {
                     name_parts: part(name_part),
                     email_parts: part(email_part),
+                    text: Some(text.to_owned()).filter(|text| !text.is_empty()),
                     ..MemberFilter::default()
                 };
                 let has = |text: Option<String>, part: &str| {
@@ -384,13 +418,21 @@ impl Real {
                     .filter(|(_, person)| person.state == State::Live)
                     .filter(|(_, person)| has(person.name.map(name), name_part))
                     .filter(|(_, person)| has(person.email.map(|number| email(number).into()), email_part))
+                    .filter(|(_, person)| {
+                        has(person.name.map(name), text)
+                            || has(person.email.map(|number| email(number).into()), text)
+                    })
                     .map(|(number, person)| {
-                        (
-                            Some(order)
-                                .filter(|order| *order == MemberOrder::Name)
-                                .and(person.name.map(name)),
-                            number,
-                        )
+                        let value = match order {
+                            MemberOrder::Name => person.name.map(name),
+                            MemberOrder::Email => person.email.map(|number| email(number).into()),
+                            MemberOrder::Role => person.role.map(|role| {
+                                let place = Role::ALL.iter().position(|each| *each == role);
+                                place.unwrap().to_string()
+                            }),
+                            MemberOrder::Number | MemberOrder::LastSeen => None,
+                        };
+                        (value, number)
                     })
                     .collect();
                 expected.sort();

@@ -147,7 +147,7 @@ pub(super) struct Person {
     pub state: State,
     /// Since when it has its address, and until when it was live.
     since: usize,
-    until: usize,
+    pub until: usize,
     /// Addresses that it had before, and until when.
     former: Vec<(u8, usize)>,
 }

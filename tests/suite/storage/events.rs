@@ -266,6 +266,7 @@ pub(super) async fn events_are_read_by_user_and_by_kind(fixture: Fixture) {
             limit: 10,
             user,
             kinds: kinds.to_vec(),
+            ..EventQuery::default()
         };
         let events = fixture.storage().events(Some(acme), query).await.unwrap();
         events.iter().map(|event| event.sequence).collect::<Vec<_>>()
@@ -277,6 +278,36 @@ pub(super) async fn events_are_read_by_user_and_by_kind(fixture: Fixture) {
     assert_eq!(read(None, &[linked, revoked], 2).await, [3, 4]);
     assert_eq!(read(Some(sally), &[linked], 0).await, [2]);
     assert_eq!(read(None, &[EventKind::TeamDeleted], 0).await, [0; 0]);
+}
+
+pub(super) async fn events_come_the_newest_first_where_that_is_asked_for(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let sally = fixture.link(acme, SALLY).await.user_id;
+    for index in 0..5 {
+        fixture.link(acme, &format!("user{index}@acme.example.com")).await;
+    }
+    fixture
+        .revoke_member(acme, sally, fixture.change())
+        .await
+        .unwrap();
+    let read = async |user, kinds: &[EventKind], after, limit| {
+        let query = EventQuery {
+            after,
+            descending: true,
+            limit,
+            user,
+            kinds: kinds.to_vec(),
+        };
+        let events = fixture.storage().events(Some(acme), query).await.unwrap();
+        events.iter().map(|event| event.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(read(None, &[], 0, 3).await, [8, 7, 6]);
+    assert_eq!(read(None, &[], 6, 3).await, [5, 4, 3]);
+    assert_eq!(read(None, &[], 3, 9).await, [2, 1]);
+    assert_eq!(read(None, &[], 1, 9).await, [0; 0]);
+    assert_eq!(read(Some(sally), &[], 0, 9).await, [8, 2]);
+    assert_eq!(read(Some(sally), &[], 8, 9).await, [2]);
+    assert_eq!(read(None, &[EventKind::MemberLinked], 0, 2).await, [7, 6]);
 }
 
 pub(super) async fn a_commit_is_told_to_those_who_follow_the_log(fixture: Fixture) {

@@ -111,6 +111,11 @@ fn lets_through(filter: &MemberFilter, entry: &Member) -> bool {
             .is_none_or(|source| entry.origin.source == *source)
         && part_of(&filter.email_parts, profile.email.as_ref().map(Email::as_str))
         && part_of(&filter.name_parts, profile.name.as_ref().map(DisplayName::as_str))
+        && filter.text.as_ref().is_none_or(|text| {
+            let text = std::slice::from_ref(text);
+            part_of(text, profile.email.as_ref().map(Email::as_str))
+                || part_of(text, profile.name.as_ref().map(DisplayName::as_str))
+        })
         && within(filter.created, Some(entry.created_at))
         && within(filter.seen, entry.last_seen_at)
 }
@@ -124,6 +129,7 @@ pub(super) async fn each_filter_lets_through_what_it_says(fixture: Fixture) {
     crowd(&fixture, globex).await;
     let middle = members[12].created_at;
     let parts = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
+    let text = |text: &str| Some(text.to_owned());
     let source = |source: &str| Some(source.parse::<Source>().unwrap());
     let (from, until) = (Some(middle), Some(later(middle, 200)));
     for (filter, any) in [
@@ -173,6 +179,13 @@ pub(super) async fn each_filter_lets_through_what_it_says(fixture: Fixture) {
             filter!(name_parts: parts(&["ann"]), email_parts: parts(&["glob"])),
             true,
         ),
+        (filter!(text: text("ÄNN")), true),
+        (filter!(text: text("USER1")), true),
+        (filter!(text: text("nn")), true),
+        (filter!(text: text("@A")), true),
+        (filter!(text: text("nobody")), false),
+        (filter!(text: text("user"), name_parts: parts(&["nn"])), true),
+        (filter!(text: text("us"), email_parts: parts(&["globex"])), true),
         (filter!(created: TimeRange { from, until: None }), true),
         (filter!(created: TimeRange { from: None, until: from, }), true),
         (filter!(created: TimeRange { from, until }), true),
@@ -218,6 +231,7 @@ fn filters(members: &[Member]) -> impl Strategy<Value = MemberFilter> + use<> {
         let part = proptest::sample::select(parts).prop_map(str::to_owned);
         proptest::collection::vec(part, 0..3)
     };
+    let text = proptest::sample::select(&["a", "ÄNN", "ann", "@g", "EXAMPLE", "1", "user2", "zz"][..]);
     let rare = |range| proptest::option::weighted(0.3, range);
     let times = move || {
         let time = proptest::option::weighted(0.2, proptest::sample::select(times.clone()));
@@ -233,11 +247,11 @@ fn filters(members: &[Member]) -> impl Strategy<Value = MemberFilter> + use<> {
         proptest::option::weighted(0.3, proptest::sample::select(&["portal", "zendesk", "api"][..])),
         part(&["1", "@g", "ACM", "example.com", "zz", "user3"]),
         part(&["a", "Ä", "nn", "ANN", "änne", "日", "zz", "bob"]),
-        times(),
-        times(),
+        proptest::option::weighted(0.3, text),
+        (times(), times()),
     )
         .prop_map(
-            |((roles, end_user), team, enabled, source, email_parts, name_parts, created, seen)| {
+            |((roles, end_user), team, enabled, source, email_parts, name_parts, text, (created, seen))| {
                 MemberFilter {
                     roles,
                     end_user,
@@ -246,6 +260,7 @@ fn filters(members: &[Member]) -> impl Strategy<Value = MemberFilter> + use<> {
                     source: source.map(|source| source.parse().unwrap()),
                     email_parts,
                     name_parts,
+                    text: text.map(str::to_owned),
                     created,
                     seen,
                 }
@@ -260,7 +275,7 @@ pub(super) async fn any_filter_lists_what_it_counts_in_any_order_and_page_by_pag
     let mut runner = TestRunner::deterministic();
     for case in 0..160 {
         let filter = filters.new_tree(&mut runner).unwrap().current();
-        let (order, descending) = orders[case % 4];
+        let (order, descending) = orders[case % orders.len()];
         let mut expected: Vec<_> = members
             .iter()
             .filter(|entry| lets_through(&filter, entry))

@@ -2,43 +2,50 @@
 
 use std::collections::BTreeSet;
 
-use userbridge::domain::{Cursor, Member, MemberFilter, MemberOrder, MemberQuery, OrganizationId};
+use userbridge::domain::{
+    Change, Cursor, Member, MemberFilter, MemberOrder, MemberQuery, OrganizationId, PageRequest, Role,
+    Timestamp,
+};
 
 use super::{
     fixture::Fixture,
     people::{address, names, numbers, set, values},
 };
 
-pub(super) fn orders() -> [(MemberOrder, bool); 4] {
+pub(super) fn orders() -> [(MemberOrder, bool); 10] {
     [
         (MemberOrder::Number, false),
         (MemberOrder::Number, true),
         (MemberOrder::Name, false),
         (MemberOrder::Name, true),
+        (MemberOrder::Email, false),
+        (MemberOrder::Email, true),
+        (MemberOrder::Role, false),
+        (MemberOrder::Role, true),
+        (MemberOrder::LastSeen, false),
+        (MemberOrder::LastSeen, true),
     ]
 }
 
-/// By name byte for byte, nobody's name first; then by number.
+/// By what a member has, texts byte for byte, nothing first; then by number.
 pub(super) fn sort(members: &mut [Member], order: MemberOrder, descending: bool) {
     members.sort_by(|one, other| {
-        let name = |entry: &Member| match order {
-            MemberOrder::Number => None,
-            MemberOrder::Name => entry.profile.name.clone().map(String::from),
+        let value = |entry: &Member| match order {
+            MemberOrder::Number => (None, None),
+            MemberOrder::Name => (entry.profile.name.clone().map(String::from), None),
+            MemberOrder::Email => (entry.profile.email.clone().map(String::from), None),
+            MemberOrder::Role => {
+                let role = |role| Role::ALL.iter().position(|each| *each == role).unwrap();
+                (
+                    None,
+                    entry.access.role.map(|own| i64::try_from(role(own)).unwrap()),
+                )
+            }
+            MemberOrder::LastSeen => (None, entry.last_seen_at.map(Timestamp::as_millis)),
         };
-        let ordering = (name(one), one.number).cmp(&(name(other), other.number));
+        let ordering = (value(one), one.number).cmp(&(value(other), other.number));
         if descending { ordering.reverse() } else { ordering }
     });
-}
-
-/// Where the page after this member begins.
-fn after(entry: &Member, order: MemberOrder) -> Cursor {
-    Cursor {
-        number: entry.number,
-        name: match order {
-            MemberOrder::Number => None,
-            MemberOrder::Name => entry.profile.name.clone().map(Into::into),
-        },
-    }
 }
 
 /// All pages.
@@ -52,7 +59,7 @@ pub(super) async fn pages(
         let page = fixture.list(organization, query.clone()).await;
         assert!(page.len() <= query.limit as usize);
         let Some(last) = page.last() else { return all };
-        query.after = Some(after(last, query.order));
+        query.after = Some(Cursor::after(last, query.order));
         all.extend(page);
     }
 }
@@ -88,7 +95,19 @@ pub(super) async fn pages_are_whole_while_members_come_and_go(fixture: Fixture) 
             let mut go = Vec::new();
             for index in 0..40 {
                 let name = format!("Member {:02}", index * 17 % 40 / 2);
-                let entry = fixture.person(acme, values! { name: set(&name) }).await;
+                let email = (index % 4 > 0).then(|| format!("{}@example.com", index * 11 % 40));
+                let email = email.map(|email| email.parse().unwrap());
+                let role = (index % 5 > 0).then(|| Role::ALL[index * 3 % 5]);
+                let entry = fixture
+                    .person(
+                        acme,
+                        values! { name: set(&name), email: email, role: role, portal_role: set("user") },
+                    )
+                    .await;
+                if index % 2 == 0 {
+                    let seen = vec![(acme, entry.id, fixture.tick())];
+                    fixture.storage().record_seen(seen).await.unwrap();
+                }
                 if index % 3 == 0 {
                     go.push(entry);
                 } else {
@@ -109,7 +128,7 @@ pub(super) async fn pages_are_whole_while_members_come_and_go(fixture: Fixture) 
             loop {
                 let page = fixture.list(acme, query.clone()).await;
                 let Some(last) = page.last() else { break };
-                query.after = Some(after(last, order));
+                query.after = Some(Cursor::after(last, order));
                 // The one that the next page begins after may go as well.
                 if let Some(position) = go.iter().position(|entry| entry.number == last.number) {
                     fixture.revoke(acme, &go.remove(position)).await.unwrap();
@@ -172,4 +191,96 @@ pub(super) async fn lists_are_of_one_organization(fixture: Fixture) {
         };
         assert_eq!(fixture.filtered(nowhere, filter).await, []);
     }
+}
+
+/// All pages of this many members, from a moment on.
+async fn revoked_pages(
+    fixture: &Fixture,
+    organization: OrganizationId,
+    from: Timestamp,
+    limit: u32,
+) -> Vec<Member> {
+    let mut all: Vec<Member> = Vec::new();
+    loop {
+        let page = PageRequest {
+            after: all.last().map(|entry| (entry.revoked_at.unwrap(), entry.number)),
+            limit,
+        };
+        let page = fixture
+            .storage()
+            .revoked_members(organization, from, page)
+            .await
+            .unwrap();
+        assert!(page.len() <= limit as usize);
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+pub(super) async fn revoked_members_come_the_last_first_and_without_those_who_are_back_or_erased(
+    fixture: Fixture,
+) {
+    let (acme, globex) = (
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
+    );
+    let mut people = Vec::new();
+    for index in 0..12 {
+        let email = format!("user{index}@example.com");
+        people.push(fixture.person(acme, address(&email)).await);
+        let other = fixture.person(globex, address(&email)).await;
+        fixture.revoke(globex, &other).await.unwrap();
+    }
+    // Three at each moment, and two who stay.
+    let mut moments = Vec::new();
+    for (index, entry) in people[..10].iter().rev().enumerate() {
+        if index % 3 == 0 {
+            moments.push(fixture.tick());
+        }
+        let change = Change {
+            at: moments[index / 3],
+            ..fixture.change()
+        };
+        fixture
+            .storage()
+            .revoke_user(acme, entry.user_id, change)
+            .await
+            .unwrap();
+    }
+    fixture.restore(acme, &people[4]).await.unwrap();
+    fixture.erase(acme, &people[8]).await.unwrap();
+    for (from, expected) in [
+        (Timestamp::from_millis(0), &[1, 4, 3, 2, 7, 6, 10, 8][..]),
+        (moments[0], &[1, 4, 3, 2, 7, 6, 10, 8]),
+        (moments[2], &[1, 4, 3, 2]),
+        (moments[3], &[1]),
+        (fixture.tick(), &[]),
+    ] {
+        for limit in [1, 2, 3, 100] {
+            assert_eq!(
+                numbers(&revoked_pages(&fixture, acme, from, limit).await),
+                expected
+            );
+        }
+    }
+    // Who is revoked between two pages comes before what was read, and a mark that is live again still stands.
+    let page = |after| PageRequest { after, limit: 2 };
+    let from = Timestamp::from_millis(0);
+    let first = fixture
+        .storage()
+        .revoked_members(acme, from, page(None))
+        .await
+        .unwrap();
+    assert_eq!(numbers(&first), [1, 4]);
+    let mark = (first[1].revoked_at.unwrap(), first[1].number);
+    fixture.revoke(acme, &people[11]).await.unwrap();
+    fixture.restore(acme, &people[3]).await.unwrap();
+    let next = fixture
+        .storage()
+        .revoked_members(acme, from, page(Some(mark)))
+        .await
+        .unwrap();
+    assert_eq!(numbers(&next), [3, 2]);
 }

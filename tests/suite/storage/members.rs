@@ -420,7 +420,7 @@ pub(super) async fn members_come_in_the_order_of_their_linking(fixture: Fixture)
             let query = MemberQuery {
                 after: seen.last().map(|entry: &Member| Cursor {
                     number: entry.number,
-                    name: None,
+                    value: None,
                 }),
                 limit,
                 ..MemberQuery::default()

@@ -170,6 +170,7 @@ macro_rules! conformance {
                     members_without_a_name_come_first_and_equal_names_by_number,
                     pages_are_whole_while_members_come_and_go,
                     lists_are_of_one_organization,
+                    revoked_members_come_the_last_first_and_without_those_who_are_back_or_erased,
                 ]
                 names: [
                     first_and_last_name_make_the_name_unless_it_is_given,
@@ -226,6 +227,7 @@ macro_rules! conformance {
                     an_event_says_who_did_it,
                     events_come_in_order_and_only_ones_own,
                     events_are_read_by_user_and_by_kind,
+                    events_come_the_newest_first_where_that_is_asked_for,
                     a_commit_is_told_to_those_who_follow_the_log,
                     every_organization_counts_its_events_without_gaps_while_many_write,
                 ]

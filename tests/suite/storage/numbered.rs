@@ -1,12 +1,13 @@
 //! Numbered pages, the counts they need, and links of those without a role alone.
 
 use userbridge::{
-    domain::{Conflict, MemberFilter, MemberOrder, MemberQuery, OrganizationId, Role},
+    domain::{Conflict, MemberFilter, MemberQuery, OrganizationId, Role},
     service::ServiceError,
 };
 
 use super::{
     fixture::Fixture,
+    lists::orders,
     people::{address, assert_fails, set, values},
 };
 use crate::support::Count as _;
@@ -112,12 +113,7 @@ pub(super) async fn a_page_has_its_number_from_either_end(fixture: Fixture) {
         ..staff.clone()
     };
     for filter in [MemberFilter::default(), staff, found] {
-        for (order, descending) in [
-            (MemberOrder::Number, false),
-            (MemberOrder::Number, true),
-            (MemberOrder::Name, false),
-            (MemberOrder::Name, true),
-        ] {
+        for (order, descending) in orders() {
             let query = MemberQuery {
                 filter: filter.clone(),
                 order,

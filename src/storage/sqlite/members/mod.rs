@@ -106,7 +106,7 @@ impl MemberStore for SqliteStorage {
 
     async fn members(&self, organization: OrganizationId, query: MemberQuery) -> Result<Vec<Member>> {
         let mut reading = self.read(organization, query.is_short()).await?;
-        let members = list::page(reading.connection()?, organization, query).await?;
+        let members = list::page(reading.connection()?, organization, query, None).await?;
         reading.end();
         Ok(members)
     }
@@ -121,13 +121,23 @@ impl MemberStore for SqliteStorage {
         let mut snapshot = reading.connection()?.begin().await.map_err(store_error)?;
         let total = list::count(&mut snapshot, organization, &query.filter).await?;
         let (query, reversed) = query.from_nearer_end(total);
-        let mut members = list::page(&mut snapshot, organization, query).await?;
+        let mut members = list::page(&mut snapshot, organization, query, Some(total)).await?;
         snapshot.commit().await.map_err(store_error)?;
         reading.end();
         if reversed {
             members.reverse();
         }
         Ok((members, total))
+    }
+
+    async fn revoked_members(
+        &self,
+        organization: OrganizationId,
+        from: Timestamp,
+        page: PageRequest<(Timestamp, MemberNumber)>,
+    ) -> Result<Vec<Member>> {
+        let query = list::revoked(organization, from, &page);
+        self.reads.short(Some(organization)).await?.all(query).await
     }
 
     async fn revoke_user(&self, organization: OrganizationId, user: UserId, change: Change) -> Result<bool> {

@@ -109,12 +109,43 @@ async fn fill_step(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
     Ok(true)
 }
 
+/// What of a member can be searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Name,
+    Email,
+}
+
+impl Column {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Email => "email",
+        }
+    }
+
+    /// Its name in the table in which the index keeps its texts.
+    pub(super) const fn stored_name(self) -> &'static str {
+        match self {
+            Self::Name => "c1",
+            Self::Email => "c2",
+        }
+    }
+}
+
+/// Folded parts of which one must be in one of the columns.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Scan {
+    pub(super) columns: &'static [Column],
+    pub(super) parts: Vec<String>,
+}
+
 /// What the index is asked, and what it can't be asked.
 pub(super) struct Search {
     /// An FTS5 query.
     pub(super) query: Option<String>,
-    /// Columns of the index and the folded parts of which one must be in it.
-    pub(super) scan: Vec<(&'static str, Vec<String>)>,
+    /// All of it must hold.
+    pub(super) scan: Vec<Scan>,
 }
 
 impl Search {
@@ -122,16 +153,22 @@ impl Search {
     pub(super) fn new(filter: &MemberFilter, ordinal: i64) -> Option<Self> {
         let mut terms = vec![format!("organization : {}", quote(&organization(ordinal)))];
         let mut scan = Vec::new();
-        for (column, parts) in [("name", &filter.name_parts), ("email", &filter.email_parts)] {
+        let asked: [(&[Column], &[String]); 3] = [
+            (&[Column::Name], &filter.name_parts),
+            (&[Column::Email], &filter.email_parts),
+            (&[Column::Name, Column::Email], filter.text.as_slice()),
+        ];
+        for (columns, parts) in asked {
             if parts.is_empty() {
                 continue;
             }
             let parts: Vec<_> = parts.iter().map(|part| fold(part)).collect();
             if parts.iter().all(|part| part.chars().count() >= SHORTEST) {
+                let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
                 let any: Vec<_> = parts.iter().map(|part| quote(part)).collect();
-                terms.push(format!("{column} : ({})", any.join(" OR ")));
+                terms.push(format!("{{{}}} : ({})", names.join(" "), any.join(" OR ")));
             } else {
-                scan.push((column, parts));
+                scan.push(Scan { columns, parts });
             }
         }
         match (terms.len(), scan.is_empty()) {
@@ -212,9 +249,37 @@ mod tests {
         let search = Search::new(&filter, 0).unwrap();
         assert_eq!(
             search.query.unwrap(),
-            "organization : \"一一一\" AND email : (\"a\"\"b\")"
+            "organization : \"一一一\" AND {email} : (\"a\"\"b\")"
         );
-        assert_eq!(search.scan, [("name", vec!["jü".to_owned(), "sally".to_owned()])]);
+        let scan = Scan {
+            columns: &[Column::Name],
+            parts: vec!["jü".to_owned(), "sally".to_owned()],
+        };
+        assert_eq!(search.scan, [scan]);
         assert!(Search::new(&MemberFilter::default(), 0).is_none());
+    }
+
+    #[test]
+    fn a_text_is_asked_of_names_and_addresses() {
+        let of = |text: &str| {
+            let filter = MemberFilter {
+                text: Some(text.to_owned()),
+                ..MemberFilter::default()
+            };
+            Search::new(&filter, 0).unwrap()
+        };
+        let long = of("Sally");
+        assert_eq!(
+            long.query.unwrap(),
+            "organization : \"一一一\" AND {name email} : (\"sally\")"
+        );
+        assert_eq!(long.scan, []);
+        let short = of("SA");
+        assert_eq!(short.query, None);
+        let scan = Scan {
+            columns: &[Column::Name, Column::Email],
+            parts: vec!["sa".to_owned()],
+        };
+        assert_eq!(short.scan, [scan]);
     }
 }

@@ -1,0 +1,138 @@
+//! Whom a list lets through: everything of its statement up to the order.
+
+use sqlx::{QueryBuilder, Sqlite};
+
+use crate::{
+    domain::{MemberFilter, OrganizationId, Role, TimeRange},
+    storage::sqlite::members::search::{Scan, Search},
+};
+
+/// Columns, tables, filters.
+pub(super) fn statement(
+    columns: &str,
+    organization: OrganizationId,
+    filter: &MemberFilter,
+    search: Option<&Search>,
+) -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new("SELECT ");
+    sql.push(columns);
+    match search {
+        None if filter.team.is_some() => {
+            // CROSS: the team first, which is in the order of the numbers, then its members.
+            sql.push(
+                " FROM team_members AS t CROSS JOIN members AS m
+                  ON m.organization_id = t.organization_id AND m.number = t.member WHERE ",
+            )
+        }
+        None => sql.push(" FROM members AS m WHERE "),
+        // CROSS: the index first, then the members it found.
+        Some(Search { query: Some(query), .. }) => sql
+            .push(" FROM member_search AS s CROSS JOIN members AS m ON m.row = s.rowid WHERE s.member_search MATCH ")
+            .push_bind(query.clone())
+            .push(" AND "),
+        // The table in which the index keeps its texts (sqlite.org/fts5.html §9.4): each is read faster from there.
+        Some(Search { query: None, .. }) => {
+            sql.push(" FROM members AS m CROSS JOIN member_search_content AS s ON s.id = m.row WHERE ")
+        }
+    };
+    sql.push("m.organization_id = ")
+        .push_bind(organization)
+        .push(" AND m.revoked_at IS NULL");
+    for scan in search.map(|search| &search.scan[..]).unwrap_or_default() {
+        let from_index = search.is_some_and(|search| search.query.is_some());
+        sql.push(" AND (");
+        contains(&mut sql, scan, from_index);
+        sql.push(")");
+    }
+    roles(&mut sql, &filter.roles);
+    match filter.end_user {
+        Some(true) => sql.push(" AND m.portal_role IS NOT NULL"),
+        // Whoever is no end user has a role: staff have an index.
+        Some(false) => sql.push(" AND m.portal_role IS NULL AND m.role IS NOT NULL"),
+        None => &mut sql,
+    };
+    if let Some(team) = filter.team {
+        if search.is_none() {
+            sql.push(" AND t.organization_id = ")
+                .push_bind(organization)
+                .push(" AND t.team = ")
+                .push_bind(team);
+        } else {
+            sql.push(
+                " AND EXISTS (SELECT 1 FROM team_members WHERE organization_id = m.organization_id AND team = ",
+            )
+            .push_bind(team)
+            .push(" AND member = m.number)");
+        }
+    }
+    if let Some(enabled) = filter.enabled {
+        sql.push(" AND m.enabled = ").push_bind(enabled);
+    }
+    if let Some(source) = &filter.source {
+        sql.push(" AND m.source = ").push_bind(source.clone());
+    }
+    range(&mut sql, "m.created_at", filter.created);
+    range(&mut sql, "m.last_seen_at", filter.seen);
+    sql
+}
+
+/// That one of the columns has one of the parts. Where the index is not asked, its columns have other names.
+fn contains(sql: &mut QueryBuilder<Sqlite>, scan: &Scan, from_index: bool) {
+    let mut either = "";
+    for column in scan.columns {
+        let name = if from_index {
+            column.name()
+        } else {
+            column.stored_name()
+        };
+        for part in &scan.parts {
+            sql.push(either).push("instr(s.").push(name).push(", ");
+            sql.push_bind(part.clone()).push(") > 0");
+            either = " OR ";
+        }
+    }
+}
+
+/// Written so that each case finds its index: one role, any role, or some of them.
+fn roles(sql: &mut QueryBuilder<Sqlite>, roles: &[Option<Role>]) {
+    let some: Vec<_> = roles.iter().flatten().collect();
+    let none = roles.contains(&None);
+    match (&some[..], none) {
+        ([], false) => {}
+        ([], true) => {
+            sql.push(" AND m.role IS NULL");
+        }
+        ([role], false) => {
+            sql.push(" AND m.role IS NOT NULL AND m.role = ")
+                .push_bind(**role);
+        }
+        (some, none) => {
+            sql.push(if none {
+                " AND (m.role IS NULL OR "
+            } else {
+                " AND m.role IS NOT NULL AND ("
+            });
+            if Role::ALL.iter().all(|role| some.contains(&role)) {
+                sql.push("TRUE");
+            } else {
+                // A plus sign keeps SQLite from sorting the members of each role together.
+                let mut list = sql.separated(", ");
+                list.push_unseparated("+m.role IN (");
+                for role in some {
+                    list.push_bind(**role);
+                }
+                list.push_unseparated(")");
+            }
+            sql.push(")");
+        }
+    }
+}
+
+fn range(sql: &mut QueryBuilder<Sqlite>, column: &str, range: TimeRange) {
+    if let Some(from) = range.from {
+        sql.push(" AND ").push(column).push(" >= ").push_bind(from);
+    }
+    if let Some(until) = range.until {
+        sql.push(" AND ").push(column).push(" < ").push_bind(until);
+    }
+}

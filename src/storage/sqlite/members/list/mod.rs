@@ -1,0 +1,235 @@
+//! Lists: one statement for each page, which begins where the page before ended.
+
+mod filter;
+#[cfg(test)]
+mod plans;
+
+use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, SqliteConnection};
+
+use self::filter::statement;
+use super::{row::COLUMNS, search::Search};
+use crate::{
+    domain::{
+        Member, MemberFilter, MemberNumber, MemberOrder, MemberQuery, OrganizationId, PageRequest, Role,
+        SortValue, Timestamp,
+    },
+    storage::{
+        Result,
+        sqlite::{columns::Select, error::store_error},
+    },
+};
+
+/// As many as are read and sorted rather than looked for among all in their order.
+const FEW: u64 = 5_000;
+
+/// One page, of a list of this many if they were counted.
+pub(super) async fn page(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    query: MemberQuery,
+    total: Option<u64>,
+) -> Result<Vec<Member>> {
+    if total == Some(0) {
+        return Ok(Vec::new());
+    }
+    let search = search(&mut *connection, organization, &query.filter).await?;
+    let few = match total {
+        Some(total) => total <= FEW,
+        None => is_of_few(&mut *connection, organization, &query).await?,
+    };
+    let mut sql = page_statement(organization, query, search.as_ref(), few);
+    sql.build_query_as()
+        .fetch_all(connection)
+        .await
+        .map_err(store_error)
+}
+
+/// Whether a list of staff in an order of which staff have no index of their own has few of them.
+async fn is_of_few(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    query: &MemberQuery,
+) -> Result<bool> {
+    let any: Vec<Option<Role>>;
+    let roles = match &query.filter.roles[..] {
+        // Whoever is no end user has a role.
+        [] if query.filter.end_user == Some(false) => {
+            any = Role::ALL.iter().copied().map(Some).collect();
+            &any[..]
+        }
+        roles => roles,
+    };
+    if query.order == MemberOrder::Number || roles.is_empty() || roles.contains(&None) {
+        return Ok(false);
+    }
+    Ok(number(connection, role_counts(organization, roles)).await? <= FEW)
+}
+
+fn page_statement(
+    organization: OrganizationId,
+    query: MemberQuery,
+    search: Option<&Search>,
+    few: bool,
+) -> QueryBuilder<Sqlite> {
+    let mut sql = statement(&COLUMNS, organization, &query.filter, search);
+    let direction = if query.descending { " DESC" } else { "" };
+    let beyond = if query.descending { " < " } else { " > " };
+    match sort_column(&query) {
+        Some((column, nothing)) => {
+            // A plus sign keeps SQLite from the index of the order.
+            let column = format!("{}m.{column}", if few { "+" } else { "" });
+            if query.order == MemberOrder::Role {
+                ranks(&mut sql, &column, &query.filter.roles);
+            }
+            if let Some(after) = query.after {
+                sql.push(" AND (").push(&column).push(", m.number)").push(beyond);
+                sql.push("(");
+                match after.value.unwrap_or(nothing) {
+                    SortValue::Number(number) => sql.push_bind(number),
+                    SortValue::Text(text) => sql.push_bind(text),
+                };
+                sql.push(", ").push_bind(after.number).push(")");
+            }
+            sql.push(" ORDER BY ").push(column).push(direction);
+            sql.push(", m.number").push(direction);
+        }
+        // Matches come out of the index in the order of their rows, which is that of the numbers.
+        None if search.is_some_and(|search| search.query.is_some()) => {
+            if let Some(after) = query.after {
+                sql.push(" AND s.rowid")
+                    .push(beyond)
+                    .push("(SELECT row FROM members WHERE organization_id = ");
+                sql.push_bind(organization)
+                    .push(" AND number = ")
+                    .push_bind(after.number)
+                    .push(")");
+            }
+            sql.push(" ORDER BY s.rowid").push(direction);
+        }
+        None => {
+            let number = if search.is_none() && query.filter.team.is_some() {
+                "t.member"
+            } else {
+                "m.number"
+            };
+            if let Some(after) = query.after {
+                sql.push(" AND ")
+                    .push(number)
+                    .push(beyond)
+                    .push_bind(after.number);
+            }
+            sql.push(" ORDER BY ").push(number).push(direction);
+        }
+    }
+    sql.push(" LIMIT ").push_bind(query.limit);
+    if query.skip > 0 {
+        sql.push(" OFFSET ")
+            .push_bind(i64::try_from(query.skip).unwrap_or(i64::MAX));
+    }
+    sql
+}
+
+/// The column that gives the order, with the value of those who have none. None: their numbers give it.
+fn sort_column(query: &MemberQuery) -> Option<(&'static str, SortValue)> {
+    let nothing = || SortValue::Text(String::new());
+    match query.order {
+        MemberOrder::Number => None,
+        MemberOrder::Name => Some(("sort_name", nothing())),
+        MemberOrder::Email => Some(("sort_email", nothing())),
+        // All have the same.
+        MemberOrder::Role if query.filter.roles.len() == 1 => None,
+        MemberOrder::Role => Some(("sort_role", SortValue::Number(0))),
+        MemberOrder::LastSeen => Some(("sort_seen", SortValue::Number(-1))),
+    }
+}
+
+/// Bounds that let through nobody else's role than these may be: so that a page does not begin with all who have another.
+fn ranks(sql: &mut QueryBuilder<Sqlite>, column: &str, roles: &[Option<Role>]) {
+    let rank = |role: &Option<Role>| role.map_or(0, Role::rank);
+    let ranks = || roles.iter().map(rank);
+    if let Some((first, last)) = ranks().min().zip(ranks().max()) {
+        sql.push(" AND ").push(column).push(" >= ").push_bind(first);
+        sql.push(" AND ").push(column).push(" <= ").push_bind(last);
+    }
+}
+
+/// One page of those who were revoked at a moment or later and are not erased, the last first; of one moment, the one who
+/// was linked last.
+pub(super) fn revoked(
+    organization: OrganizationId,
+    from: Timestamp,
+    page: &PageRequest<(Timestamp, MemberNumber)>,
+) -> Select<'static, Member> {
+    // Rows grow as numbers do, and the index has them.
+    let after = page.after.map_or("", |_| {
+        " AND (m.revoked_at, m.row) < ($4, (SELECT row FROM members WHERE organization_id = $1 AND number = $5))"
+    });
+    let sql = format!(
+        "SELECT {} FROM members AS m
+         WHERE m.organization_id = $1 AND m.revoked_at IS NOT NULL AND m.erased_at IS NULL AND m.revoked_at >= $2{after}
+         ORDER BY m.revoked_at DESC, m.row DESC LIMIT $3",
+        *COLUMNS
+    );
+    // Safe: it is put together from constants.
+    let query = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(organization)
+        .bind(from)
+        .bind(page.limit);
+    match page.after {
+        Some((at, number)) => query.bind(at).bind(number),
+        None => query,
+    }
+}
+
+/// How many there are on all pages.
+pub(super) async fn count(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    filter: &MemberFilter,
+) -> Result<u64> {
+    let sql = if filter.is_of_roles() {
+        role_counts(organization, &filter.roles)
+    } else {
+        let search = search(&mut *connection, organization, filter).await?;
+        statement("count(*)", organization, filter, search.as_ref())
+    };
+    number(connection, sql).await
+}
+
+/// How many there are of some roles, or of all: from the counts that every change keeps.
+fn role_counts(organization: OrganizationId, roles: &[Option<Role>]) -> QueryBuilder<Sqlite> {
+    let mut sql =
+        QueryBuilder::new("SELECT coalesce(sum(live), 0) FROM member_counts WHERE organization_id = ");
+    sql.push_bind(organization);
+    if !roles.is_empty() {
+        let mut list = sql.separated(", ");
+        list.push_unseparated(" AND role IN (");
+        for role in roles {
+            list.push_bind(role.map_or("", Role::as_str));
+        }
+        list.push_unseparated(")");
+    }
+    sql
+}
+
+async fn number(connection: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite>) -> Result<u64> {
+    let number = sql.build_query_scalar().fetch_one(connection).await;
+    let number: i64 = number.map_err(store_error)?;
+    Ok(u64::try_from(number).unwrap_or_default())
+}
+
+async fn search(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    filter: &MemberFilter,
+) -> Result<Option<Search>> {
+    if filter.name_parts.is_empty() && filter.email_parts.is_empty() && filter.text.is_none() {
+        return Ok(None);
+    }
+    let ordinal: Option<i64> = sqlx::query_scalar("SELECT ordinal FROM organizations WHERE id = $1")
+        .bind(organization)
+        .fetch_optional(connection)
+        .await
+        .map_err(store_error)?;
+    Ok(Search::new(filter, ordinal.unwrap_or_default()))
+}

@@ -1,0 +1,292 @@
+//! Which indexes a page is read from. A page must not depend on how many members there are before it.
+
+use sqlx::{AssertSqlSafe, Execute as _, SqlitePool};
+
+use super::*;
+use crate::{
+    domain::{Cursor, TeamNumber},
+    storage::{Migrate, connect},
+};
+
+async fn database() -> (tempfile::TempDir, SqlitePool) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("users.db").display());
+    connect(&url, Migrate::Always).await.unwrap().close().await;
+    (folder, SqlitePool::connect(&url).await.unwrap())
+}
+
+/// What SQLite says it will do for a page of this query, but for what is done for each member on the page.
+async fn plan(pool: &SqlitePool, query: MemberQuery, few: bool) -> Vec<String> {
+    let search = Search::new(&query.filter, 7);
+    let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
+    steps(
+        pool,
+        page_statement(organization, query, search.as_ref(), few)
+            .sql()
+            .as_str(),
+    )
+    .await
+}
+
+async fn steps(pool: &SqlitePool, statement: &str) -> Vec<String> {
+    let explain = format!("EXPLAIN QUERY PLAN {statement}");
+    let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(explain))
+        .fetch_all(pool)
+        .await
+        .unwrap();
+    let inner: Vec<_> = steps
+        .iter()
+        .filter(|(.., step)| step.contains("SUBQUERY"))
+        .map(|step| step.0)
+        .collect();
+    steps
+        .into_iter()
+        .filter(|(id, parent, ..)| !inner.contains(id) && !inner.contains(parent))
+        .map(|(.., step)| step)
+        .collect()
+}
+
+/// The first page and a later one, in both directions.
+fn pages(filter: &MemberFilter, order: MemberOrder) -> Vec<MemberQuery> {
+    let later = Cursor {
+        number: MemberNumber(5_000_000),
+        value: Some(SortValue::Text("Sally".to_owned())),
+    };
+    [None, Some(later)]
+        .into_iter()
+        .flat_map(|after| [(after.clone(), false), (after, true)])
+        .map(|(after, descending)| MemberQuery {
+            filter: filter.clone(),
+            order,
+            descending,
+            after,
+            skip: 0,
+            limit: 51,
+        })
+        .collect()
+}
+
+/// That each page takes these steps. In a step, `{...}` is what only a later page has; `<>` is the direction.
+async fn assert_plan(filter: MemberFilter, order: MemberOrder, steps: &[&str]) {
+    let (_folder, pool) = database().await;
+    for query in pages(&filter, order) {
+        let (later, direction) = (query.after.is_some(), if query.descending { "<" } else { ">" });
+        let expected: Vec<_> = steps
+            .iter()
+            .map(|step| {
+                let (begin, rest) = step.split_once('{').unwrap_or((step, "}"));
+                let (only_later, end) = rest.split_once('}').unwrap();
+                let only_later = if later { only_later } else { "" };
+                format!("{begin}{only_later}{end}").replace("<>", direction)
+            })
+            .collect();
+        assert_eq!(plan(&pool, query.clone(), false).await, expected, "{query:?}");
+    }
+}
+
+fn of_roles(roles: &[Role]) -> MemberFilter {
+    MemberFilter {
+        roles: roles.iter().copied().map(Some).collect(),
+        ..MemberFilter::default()
+    }
+}
+
+#[tokio::test]
+async fn a_page_by_number_begins_where_the_one_before_ended() {
+    let step = "SEARCH m USING INDEX members_number (organization_id=?{ AND number<>?})";
+    let nobody = MemberFilter {
+        roles: vec![None],
+        ..MemberFilter::default()
+    };
+    for filter in [MemberFilter::default(), nobody] {
+        assert_plan(filter, MemberOrder::Number, &[step]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_by_name_begins_where_the_one_before_ended() {
+    let step = "SEARCH m USING INDEX members_name (organization_id=?{ AND (sort_name,number)<>(?,?)})";
+    for filter in [MemberFilter::default(), of_roles(&[Role::Owner])] {
+        assert_plan(filter, MemberOrder::Name, &[step]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_in_any_other_order_begins_where_the_one_before_ended() {
+    for (order, column) in [
+        (MemberOrder::Email, "sort_email"),
+        (MemberOrder::Role, "sort_role"),
+        (MemberOrder::LastSeen, "sort_seen"),
+    ] {
+        let step = format!(
+            "SEARCH m USING INDEX members_{column} (organization_id=?{{ AND ({column},number)<>(?,?)}})"
+        );
+        assert_plan(MemberFilter::default(), order, &[&step]).await;
+        if order != MemberOrder::Role {
+            for roles in [&[Role::Owner][..], Role::ALL] {
+                assert_plan(of_roles(roles), order, &[&step]).await;
+            }
+        }
+    }
+}
+
+/// Nobody is read who has a role before or behind these. A page by one role is one by number.
+#[tokio::test]
+async fn a_page_of_roles_by_role_reads_only_those_who_may_have_one() {
+    let (_folder, pool) = database().await;
+    for query in pages(&of_roles(Role::ALL), MemberOrder::Role) {
+        let step =
+            "SEARCH m USING INDEX members_sort_role (organization_id=? AND sort_role>? AND sort_role<?)";
+        let later = if query.descending {
+            "SEARCH m USING INDEX members_sort_role (organization_id=? AND sort_role>? AND (sort_role,number)<(?,?))"
+        } else {
+            "SEARCH m USING INDEX members_sort_role (organization_id=? AND (sort_role,number)>(?,?) AND sort_role<?)"
+        };
+        let expected = if query.after.is_some() { later } else { step };
+        assert_eq!(plan(&pool, query.clone(), false).await, [expected], "{query:?}");
+    }
+    let step = "SEARCH m USING INDEX members_live_role (organization_id=? AND role=?{ AND number<>?})";
+    assert_plan(of_roles(&[Role::Owner]), MemberOrder::Role, &[step]).await;
+}
+
+/// A few are read and sorted, rather than looked for among all.
+#[tokio::test]
+async fn a_page_of_few_reads_nobody_else() {
+    let (_folder, pool) = database().await;
+    for order in [
+        MemberOrder::Name,
+        MemberOrder::Email,
+        MemberOrder::Role,
+        MemberOrder::LastSeen,
+    ] {
+        for query in pages(&of_roles(Role::ALL), order) {
+            let expected = [
+                "SEARCH m USING INDEX members_live_staff (organization_id=?)",
+                "USE TEMP B-TREE FOR ORDER BY",
+            ];
+            assert_eq!(plan(&pool, query.clone(), true).await, expected, "{query:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_those_who_were_revoked_begins_where_the_one_before_ended() {
+    let (_folder, pool) = database().await;
+    let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
+    let at = Timestamp::from_millis(1);
+    for (after, expected) in [
+        (None, "revoked_at>?"),
+        (
+            Some((at, MemberNumber(1))),
+            "revoked_at>? AND (revoked_at,rowid)<(?,?)",
+        ),
+    ] {
+        let page = PageRequest { after, limit: 51 };
+        let query = revoked(organization, at, &page);
+        let step = format!("SEARCH m USING INDEX members_revoked (organization_id=? AND {expected})");
+        assert_eq!(steps(&pool, query.sql().as_str()).await, [step]);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_one_role_reads_only_those_who_have_it() {
+    let step = "SEARCH m USING INDEX members_live_role (organization_id=? AND role=?{ AND number<>?})";
+    assert_plan(of_roles(&[Role::Owner]), MemberOrder::Number, &[step]).await;
+}
+
+#[tokio::test]
+async fn a_page_of_several_roles_reads_only_those_who_have_one() {
+    let step = "SEARCH m USING INDEX members_live_staff (organization_id=?{ AND number<>?})";
+    for roles in [&[Role::Owner, Role::Admin][..], Role::ALL] {
+        assert_plan(of_roles(roles), MemberOrder::Number, &[step]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_those_who_are_only_staff_reads_only_staff() {
+    let step = "SEARCH m USING INDEX members_live_staff (organization_id=?{ AND number<>?})";
+    let filter = MemberFilter {
+        end_user: Some(false),
+        ..MemberFilter::default()
+    };
+    assert_plan(filter, MemberOrder::Number, &[step]).await;
+}
+
+#[tokio::test]
+async fn a_page_of_a_team_reads_only_its_members() {
+    let filter = MemberFilter {
+        team: Some(TeamNumber(3)),
+        ..MemberFilter::default()
+    };
+    let steps = [
+        "SEARCH t USING PRIMARY KEY (organization_id=? AND team=?{ AND member<>?})",
+        "SEARCH m USING INDEX members_number (organization_id=? AND number=?)",
+    ];
+    assert_plan(filter, MemberOrder::Number, &steps).await;
+}
+
+/// `M` is the match, and `64` and `192` say that the rows come in their order, up and down.
+#[tokio::test]
+async fn a_page_of_a_search_is_read_from_the_index_of_parts() {
+    let part = |part: &str| vec![part.to_owned()];
+    let plain = MemberFilter::default;
+    for filter in [
+        MemberFilter {
+            name_parts: part("sally"),
+            ..plain()
+        },
+        MemberFilter {
+            email_parts: part("sally"),
+            roles: vec![Some(Role::Owner)],
+            ..plain()
+        },
+        MemberFilter {
+            name_parts: part("sally"),
+            email_parts: part("sa"),
+            ..plain()
+        },
+    ] {
+        let (_folder, pool) = database().await;
+        for query in pages(&filter, MemberOrder::Number) {
+            let order = if query.descending { "192" } else { "64" };
+            let beyond = match (&query.after, query.descending) {
+                (None, _) => "",
+                (Some(_), false) => ">",
+                (Some(_), true) => "<",
+            };
+            let expected = [
+                format!("SCAN s VIRTUAL TABLE INDEX {order}:M3{beyond}"),
+                "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)".to_owned(),
+            ];
+            assert_eq!(plan(&pool, query.clone(), false).await, expected, "{query:?}");
+        }
+    }
+}
+
+/// By name, the matches are sorted; but nobody else is read.
+#[tokio::test]
+async fn a_search_by_name_reads_only_what_matches() {
+    let filter = MemberFilter {
+        name_parts: vec!["sally".to_owned()],
+        ..MemberFilter::default()
+    };
+    let steps = [
+        "SCAN s VIRTUAL TABLE INDEX 0:M3",
+        "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)",
+        "USE TEMP B-TREE FOR ORDER BY",
+    ];
+    assert_plan(filter, MemberOrder::Name, &steps).await;
+}
+
+#[tokio::test]
+async fn a_part_too_short_for_the_index_is_looked_for_from_where_the_page_before_ended() {
+    let filter = MemberFilter {
+        name_parts: vec!["sa".to_owned()],
+        ..MemberFilter::default()
+    };
+    let steps = [
+        "SEARCH m USING INDEX members_number (organization_id=?{ AND number<>?})",
+        "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)",
+    ];
+    assert_plan(filter, MemberOrder::Number, &steps).await;
+}
