@@ -76,12 +76,10 @@ fn change(event: &Event, teams: &Teams, members: &HashMap<&str, &Member>) -> Cha
     } else {
         teams.name(event.team)
     };
-    let mut what = words::event(&event.kind).to_owned();
-    if did_it_themselves {
-        if let Some(reflexive) = words::event_of_oneself(&event.kind) {
-            reflexive.clone_into(&mut what);
-        }
-    }
+    let reflexive = did_it_themselves
+        .then(|| words::event_of_oneself(&event.kind))
+        .flatten();
+    let what = reflexive.unwrap_or_else(|| words::event(&event.kind)).to_owned();
     Change {
         who,
         what,

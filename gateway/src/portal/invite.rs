@@ -73,12 +73,12 @@ pub(super) async fn invite(State(portal): State<Portal>, sent: Submitted) -> Res
         .ok_or(Problem::Invalid)?;
     let teams = chosen_teams(&fields)?;
     let mail = fields.get("mail").is_some();
-    let set = |name| Some(fields.text(name)).filter(|text: &String| !text.is_empty());
+    let optional = |name| Some(fields.text(name)).filter(|text: &String| !text.is_empty());
     let request = LinkMemberRequest {
         source: Some(SOURCE.to_owned()),
         email: Some(fields.text("email")),
-        given_name: set("given_name"),
-        family_name: set("family_name"),
+        given_name: optional("given_name"),
+        family_name: optional("family_name"),
         role: role.into(),
         teams: teams.clone(),
         only_without_role: true,

@@ -102,7 +102,6 @@ async fn seed(app: &TestApp) {
         only_without_role: false,
         send_onboarding_mail: false,
         staff: false,
-        send_onboarding_mail: false,
         id: "ff3c3ef8-b8cd-4d15-81ba-000000000001".parse().unwrap(),
         new_user_id: "bb3c3ef8-b8cd-4d15-81ba-000000000001".parse().unwrap(),
         user_id: None,
