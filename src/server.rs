@@ -3,6 +3,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use http::Uri;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -37,6 +38,8 @@ pub struct Config {
     pub watches: WatchLimits,
     /// How mails leave. None: they wait in the database, for another server.
     pub mail: Option<MailConfig>,
+    /// Where browsers reach the gateway, for the links in mails and the cookies of pages. None: where it listens.
+    pub public_url: Option<Uri>,
     /// How long requests in flight have to finish once the server is told to stop.
     pub drain_timeout: Duration,
 }
@@ -47,8 +50,6 @@ pub struct MailConfig {
     pub transport: Transport,
     /// Whom mails are from where an organization has no sender.
     pub from: Email,
-    /// Where browsers reach the gateway, without a slash at the end. None: where it listens.
-    pub public_url: Option<String>,
     pub retries: Retries,
     /// How long sending one mail may take.
     pub timeout: Duration,
@@ -107,8 +108,14 @@ impl Server {
         let services = Services::new().await;
         let (stop, stopped) = watch::channel(false);
         let routes = services.routes()?;
-        let gateway =
-            userbridge_gateway::router(Upstream::in_process(services.published()), &Settings::default());
+        let public_url = config.public_url.as_ref().map_or_else(
+            || format!("http://{http_addr}"),
+            |url| url.to_string().trim_end_matches('/').to_owned(),
+        );
+        let settings = Settings {
+            public_url: config.public_url,
+        };
+        let gateway = userbridge_gateway::router(Upstream::in_process(services.published()), &settings);
         let grpc_limits = Limits {
             kept_of_body: LARGEST_MESSAGE,
             ..config.limits.clone()
@@ -142,7 +149,7 @@ impl Server {
                     transport: mail.transport,
                     stationery: Stationery {
                         from: mail.from,
-                        public_url: mail.public_url.unwrap_or_else(|| format!("http://{http_addr}")),
+                        public_url,
                     },
                     retries: mail.retries,
                     timeout: mail.timeout,

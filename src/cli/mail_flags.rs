@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args;
+use http::{Uri, uri::InvalidUri};
 
 use super::CliError;
 use crate::{
@@ -59,9 +60,9 @@ pub(super) struct MailFlags {
     /// Write mails to files in this folder, one `.eml` each, instead of sending them.
     #[arg(long, env = "USERBRIDGE_MAIL_DIR", value_name = "DIR")]
     mail_dir: Option<PathBuf>,
-    /// Where browsers reach this server, for the links in mails [default: the address for JSON].
+    /// Where browsers reach this server, for the links in mails and the cookies of pages [default: the address for JSON].
     #[arg(long, env = "USERBRIDGE_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
-    public_url: Option<String>,
+    pub(super) public_url: Option<Uri>,
 }
 
 /// What is not to be repeated in a message.
@@ -110,7 +111,6 @@ impl MailFlags {
         Ok(Some(MailConfig {
             transport,
             from: self.mail_from.map_or_else(nobody, Ok)?,
-            public_url: self.public_url,
             retries: Retries::default(),
             timeout: Duration::from_secs(self.smtp_timeout.into()),
             links: None,
@@ -118,12 +118,13 @@ impl MailFlags {
     }
 }
 
-/// Without a slash at the end.
-fn public_url(text: &str) -> Result<String, String> {
+fn public_url(text: &str) -> Result<Uri, String> {
     let url = url::Url::parse(text).map_err(|error| error.to_string())?;
     let plain = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
     if plain && url.has_host() && url.username().is_empty() {
-        Ok(url.as_str().trim_end_matches('/').to_owned())
+        url.as_str()
+            .parse()
+            .map_err(|error: InvalidUri| error.to_string())
     } else {
         Err("must be http://HOST[:PORT][/PATH] or https://...".to_owned())
     }
@@ -135,12 +136,8 @@ mod tests {
 
     #[test]
     fn a_public_url_is_what_links_begin_with() {
-        for (text, begin) in [
-            ("https://people.example.com", "https://people.example.com"),
-            ("https://people.example.com/", "https://people.example.com"),
-            ("http://localhost:8080/users/", "http://localhost:8080/users"),
-        ] {
-            assert_eq!(public_url(text).as_deref(), Ok(begin));
+        for good in ["https://people.example.com", "http://localhost:8080/users/"] {
+            assert_eq!(public_url(good), Ok(good.parse().unwrap()));
         }
         for bad in [
             "people.example.com",

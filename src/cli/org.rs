@@ -61,37 +61,18 @@ struct Values {
     /// Erase members revoked this many days ago, 1 to 36500; or `off`.
     #[arg(long, value_name = "DAYS", value_parser = retention)]
     retention_days: Option<Retention>,
-    #[command(flatten)]
-    branding: BrandingValues,
-}
-
-/// How it looks in mails, and on the pages that they lead to. An empty value clears one.
-#[derive(Args, Debug)]
-#[expect(clippy::struct_field_names, reason = "they are flags")]
-struct BrandingValues {
-    /// How it calls itself, at most 255 characters [default: its name].
+    /// How it calls itself in mails and on pages, at most 255 characters; empty for its name.
     #[arg(long, value_name = "NAME")]
     brand_name: Option<Clearable<OrganizationName>>,
-    /// Its logo, an https URL of at most 2048 characters.
+    /// Its logo there, an https URL of at most 2048 characters; empty for none.
     #[arg(long, value_name = "URL")]
     brand_logo_url: Option<Clearable<LogoUrl>>,
-    /// The address that mails are from [default: the server's].
+    /// The address that mails are from; empty for the server's.
     #[arg(long, value_name = "ADDRESS")]
     brand_sender: Option<Clearable<Email>>,
-    /// The language for members who have none, such as fr [default: en].
+    /// The language for members who have none, such as fr; empty for en.
     #[arg(long, value_name = "TAG")]
     brand_locale: Option<Clearable<Locale>>,
-}
-
-impl From<BrandingValues> for BrandingPatch {
-    fn from(values: BrandingValues) -> Self {
-        Self {
-            name: values.brand_name.map(|value| value.0),
-            logo_url: values.brand_logo_url.map(|value| value.0),
-            sender: values.brand_sender.map(|value| value.0),
-            locale: values.brand_locale.map(|value| value.0),
-        }
-    }
 }
 
 /// A value, or an empty text for none.
@@ -153,7 +134,12 @@ impl Org {
                     name: values.name,
                     default_role: values.default_role,
                     retention_days: values.retention_days.map(|days| days.0),
-                    branding: values.branding.into(),
+                    branding: BrandingPatch {
+                        name: values.brand_name.map(|value| value.0),
+                        logo_url: values.brand_logo_url.map(|value| value.0),
+                        sender: values.brand_sender.map(|value| value.0),
+                        locale: values.brand_locale.map(|value| value.0),
+                    },
                 };
                 let organization = directory.update_organization(grant, id, patch).await?;
                 session.show(&OrganizationView::from(organization))

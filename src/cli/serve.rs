@@ -55,6 +55,7 @@ impl Serve {
         } else {
             None
         };
+        let public_url = self.mail.public_url.clone();
         let mut mail = self
             .mail
             .config(mail_folder.as_ref().map(|folder| folder.path().to_owned()))?;
@@ -69,6 +70,7 @@ impl Serve {
             limits: self.http.limits(),
             watches: WatchLimits::default(),
             mail,
+            public_url,
             drain_timeout: self.http.drain_timeout(),
         });
         let server = tokio::select! {

@@ -54,11 +54,15 @@ impl LastUsed {
         }
     }
 
-    /// The token was used now. Only of sessions that matters.
+    /// The token was used now. Only of sessions that matters: their members are seen as well.
     pub(super) fn token_used(&self, holder: &TokenHolder, now: Timestamp) {
         let token = &holder.token;
         let last = token.last_used_at.unwrap_or(token.created_at);
-        if token.kind == TokenKind::Session && is_due(Some(last), TOKEN_USED_EVERY, now) {
+        if token.kind != TokenKind::Session {
+            return;
+        }
+        self.seen(holder.organization, &holder.member, now);
+        if is_due(Some(last), TOKEN_USED_EVERY, now) {
             lock(&self.tokens).insert((holder.organization, token.digest), now);
         }
     }

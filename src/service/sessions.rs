@@ -1,6 +1,10 @@
 //! Sessions of administrators on the hosted pages.
 
-use super::{Caller, Directory, Result, ServiceError, credentials::working_token, rules::Transaction};
+use super::{
+    Caller, Directory, Result, ServiceError,
+    credentials::{sign_in, working_token},
+    rules::Transaction,
+};
 use crate::domain::{
     Actor, Change, EventKind, KeyDigest, Member, MemberRef, Organization, OrganizationId, StoredToken,
     Subject, Timestamp, TokenKind, TokenSecret,
@@ -106,13 +110,7 @@ pub async fn create_session(
     }
     tx.remove_token(organization, code).await?;
     tx.insert_token(organization, session).await?;
-    let (kind, subject) = (
-        EventKind::SessionCreated,
-        Subject::Member(member.id, member.user_id),
-    );
-    tx.append_event(Some(organization), kind, subject, &[], change)
-        .await?;
-    Ok(member)
+    sign_in(tx, organization, member, EventKind::SessionCreated, change).await
 }
 
 /// The rule of [`Directory::end_session`].

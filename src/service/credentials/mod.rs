@@ -15,7 +15,7 @@ pub use self::{
     set::{NewPassword, set_password},
     verify::{Attempt, RightPassword, Verified, admit_member},
 };
-pub(super) use self::{hashing::Hasher, throttle::Throttle};
+pub(super) use self::{hashing::Hasher, set::sign_in, throttle::Throttle};
 
 use super::{Result, ServiceError, rules::Transaction};
 use crate::domain::{KeyDigest, OrganizationId, StoredToken, Timestamp, TokenKind};

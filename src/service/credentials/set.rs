@@ -70,15 +70,26 @@ pub async fn set_password(
     }
     tx.save_password(organization, before.number, &new.hash, change.at)
         .await?;
-    if before.access.onboarded {
-        let (kind, subject) = (EventKind::PasswordSet, Subject::Member(before.id, before.user_id));
-        tx.append_event(Some(organization), kind, subject, &[], change)
-            .await?;
-    } else {
-        let after = onboarded(&before);
-        save_by_itself(tx, organization, &before, after, EventKind::PasswordSet, change).await?;
-    }
+    sign_in(tx, organization, before, EventKind::PasswordSet, change).await?;
     Ok(())
+}
+
+/// Writes the event of a member who set a password or signed in, and that it is onboarded from then on.
+pub(in crate::service) async fn sign_in(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    member: Member,
+    kind: EventKind,
+    change: &Change,
+) -> Result<Member> {
+    if !member.access.onboarded {
+        let saved = save_by_itself(tx, organization, &member, onboarded(&member), kind, change);
+        return Ok(saved.await?.0);
+    }
+    let subject = Subject::Member(member.id, member.user_id);
+    tx.append_event(Some(organization), kind, subject, &[], change)
+        .await?;
+    Ok(member)
 }
 
 /// The member, who has shown that it has a password.

@@ -88,7 +88,10 @@ fn organizations_are_made_shown_listed_and_deleted() {
     assert_eq!(acme["name"], "Acme Inc");
     assert_eq!(acme["default_role"], "viewer");
     assert_eq!(acme["retention_days"], Value::Null);
-    assert_eq!(acme.as_object().unwrap().len(), 6);
+    for brand in ["brand_name", "brand_logo_url", "brand_sender", "brand_locale"] {
+        assert_eq!(acme[brand], Value::Null);
+    }
+    assert_eq!(acme.as_object().unwrap().len(), 10);
     let (id, created_at) = (acme["id"].as_str().unwrap(), acme["created_at"].as_str().unwrap());
     assert_eq!(
         columns(&shell.ok(&["org", "show", "acme"])),
@@ -313,6 +316,24 @@ fn an_organization_is_changed_where_it_is_told_to() {
     let after = shell.json(&["org", "update", "acme-2", "--retention-days", "off"]);
     assert_eq!(after["retention_days"], Value::Null);
     assert_eq!(after["default_role"], "editor");
+    let branded = shell.json(&[
+        "org",
+        "update",
+        "acme-2",
+        "--brand-name",
+        "Acme",
+        "--brand-locale",
+        "fr",
+    ]);
+    assert_eq!(
+        (&branded["brand_name"], &branded["brand_locale"]),
+        (&json!("Acme"), &json!("fr"))
+    );
+    let cleared = shell.json(&["org", "update", "acme-2", "--brand-name", ""]);
+    assert_eq!(
+        (&cleared["brand_name"], &cleared["brand_locale"]),
+        (&Value::Null, &json!("fr"))
+    );
 }
 
 #[test]

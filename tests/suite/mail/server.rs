@@ -96,7 +96,6 @@ pub(super) fn config(transport: Transport) -> MailConfig {
     MailConfig {
         transport,
         from: "people@userbridge.example".parse().unwrap(),
-        public_url: Some("https://people.example.com".to_owned()),
         retries: Retries {
             first: Duration::from_millis(20),
             longest: Duration::from_millis(100),

@@ -37,6 +37,9 @@ use super::{
     rules::{NewApiKey, Rules},
 };
 
+/// What the links in mails begin with.
+const PUBLIC_URL: &str = "https://people.example.com";
+
 /// Where the JSON gateway is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -120,6 +123,7 @@ impl TestApp {
             http_addr: free,
             limits,
             watches,
+            public_url: mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap()),
             mail,
             drain_timeout: Duration::from_secs(10),
         })
