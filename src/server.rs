@@ -10,7 +10,7 @@ use tokio::{
     task::JoinHandle,
 };
 use userbridge_gateway::{
-    Upstream,
+    Settings, Upstream,
     listen::{self, Limits},
 };
 
@@ -107,7 +107,8 @@ impl Server {
         let services = Services::new().await;
         let (stop, stopped) = watch::channel(false);
         let routes = services.routes()?;
-        let gateway = userbridge_gateway::router(Upstream::in_process(services.published()));
+        let gateway =
+            userbridge_gateway::router(Upstream::in_process(services.published()), &Settings::default());
         let grpc_limits = Limits {
             kept_of_body: LARGEST_MESSAGE,
             ..config.limits.clone()

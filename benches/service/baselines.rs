@@ -25,7 +25,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use userbridge_gateway::{
-    Upstream,
+    Settings, Upstream,
     listen::{self, ConnectionLimit, Limits},
 };
 
@@ -107,7 +107,7 @@ impl Baseline {
                 announce("http_addr", addr);
                 listen::serve(
                     listener,
-                    userbridge_gateway::router(upstream),
+                    userbridge_gateway::router(upstream, &Settings::default()),
                     Limits::new(ConnectionLimit::new(4096)),
                     std::future::pending(),
                 )

@@ -10,19 +10,28 @@ pub mod listen;
 pub mod log;
 mod log_throttle;
 mod member_locks;
+mod portal;
 pub mod program;
 mod proto;
 mod response;
 mod upstream;
 
-use axum::Router;
+use axum::{Router, http::Uri};
 
 pub use upstream::Upstream;
 
+/// What the gateway has to be told.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where browsers reach it. If that is by `https`, the cookie of the pages goes by nothing else.
+    pub public_url: Option<Uri>,
+}
+
 /// Every route of the gateway. ProductBridge answers for paths that are nobody's.
-pub fn router(upstream: Upstream) -> Router {
+pub fn router(upstream: Upstream, settings: &Settings) -> Router {
     Router::new()
         .merge(dialects::feedier::routes(upstream.clone()))
         .merge(dialects::thebridge::routes(upstream.clone()))
+        .merge(portal::routes(upstream.clone(), settings))
         .merge(dialects::productbridge::routes(upstream))
 }

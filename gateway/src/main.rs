@@ -7,7 +7,7 @@ use clap::Parser;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use userbridge_gateway::{
-    Upstream, listen, log,
+    Settings, Upstream, listen, log,
     program::{ServeFlags, StopSignals},
     router,
 };
@@ -27,6 +27,9 @@ struct Arguments {
         default_value = "http://127.0.0.1:50051"
     )]
     upstream: Uri,
+    /// Where browsers reach this gateway. If that is by https, the cookie of the hosted pages goes by nothing else.
+    #[arg(long, env = "USERBRIDGE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<Uri>,
     #[command(flatten)]
     serve: ServeFlags,
 }
@@ -69,7 +72,11 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     println!("JSON on http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
     let limits = arguments.serve.limits();
-    let mut serving = tokio::spawn(listen::serve(listener, router(upstream), limits, async {
+    let settings = Settings {
+        public_url: arguments.public_url,
+    };
+    let routes = router(upstream, &settings);
+    let mut serving = tokio::spawn(listen::serve(listener, routes, limits, async {
         // It is dropped when it is time.
         let _ = stopped.await;
     }));

@@ -20,7 +20,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use tokio::{net::TcpListener, time::Instant};
 use tower::{ServiceExt as _, service_fn};
-use userbridge_gateway::{Upstream, router};
+use userbridge_gateway::{Settings, Upstream, router};
 
 /// A day: the test has waited for nothing that comes.
 const NEVER: Duration = Duration::from_hours(24);
@@ -51,7 +51,7 @@ fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
 }
 
 async fn answer(upstream: Upstream, request: Request<Body>) -> Response<Body> {
-    let answer = router(upstream).oneshot(request);
+    let answer = router(upstream, &Settings::default()).oneshot(request);
     let answer = tokio::time::timeout(NEVER, answer).await;
     answer.expect("it is answered at all").unwrap()
 }

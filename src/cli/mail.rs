@@ -71,8 +71,8 @@ impl Show for MailView {
     fn columns(&self) -> Columns<'_> {
         vec![
             ("ID", &self.id),
-            ("KIND", &self.kind),
-            ("STATE", &self.state),
+            ("KIND", self.kind),
+            ("STATE", self.state),
             ("CREATED", &self.created_at),
             ("ERROR", self.error.as_deref().unwrap_or_default()),
         ]

@@ -51,7 +51,6 @@ struct Global {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "a run has one")]
 enum Command {
     /// Serve gRPC and JSON until told to stop (SIGTERM or Ctrl-C).
     Serve(serve::Serve),

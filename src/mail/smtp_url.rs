@@ -77,7 +77,7 @@ impl SmtpUrl {
         };
         let decoded = |text: &str| {
             let text = percent_decode_str(text).decode_utf8();
-            text.map(|text| text.into_owned())
+            text.map(std::borrow::Cow::into_owned)
                 .map_err(|_| SmtpUrlError::Malformed)
         };
         let login = match (url.username(), url.password(), password) {
@@ -117,7 +117,10 @@ fn is_loopback(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    fn parsed(url: &str) -> Result<(String, u16, Secrecy, Option<(String, String)>), SmtpUrlError> {
+    /// Host, port, secrecy, and who signs in.
+    type Parts = (String, u16, Secrecy, Option<(String, String)>);
+
+    fn parsed(url: &str) -> Result<Parts, SmtpUrlError> {
         let url = SmtpUrl::new(url, None)?;
         Ok((url.host, url.port, url.secrecy, url.login))
     }

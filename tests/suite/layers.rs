@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Folders, and the crates and modules that none of their files names.
-const UNKNOWN: [(&str, &[&str]); 11] = [
+const UNKNOWN: [(&str, &[&str]); 13] = [
     (
         "src/domain",
         &[
@@ -24,11 +24,21 @@ const UNKNOWN: [(&str, &[&str]); 11] = [
     ),
     ("src/rpc", &["sqlx", "clap", "storage", "cli"]),
     ("gateway/src", &["sqlx", "userbridge"]),
-    ("gateway/src/upstream", &["dialects", "listen"]),
-    ("gateway/src/listen", &["dialects", "upstream"]),
-    ("gateway/src/dialects/feedier", &["productbridge", "thebridge"]),
-    ("gateway/src/dialects/productbridge", &["feedier", "thebridge"]),
-    ("gateway/src/dialects/thebridge", &["feedier", "productbridge"]),
+    ("gateway/src/upstream", &["dialects", "portal", "listen"]),
+    ("gateway/src/listen", &["dialects", "portal", "upstream"]),
+    ("gateway/src/portal", &["dialects"]),
+    (
+        "gateway/src/dialects/feedier",
+        &["portal", "productbridge", "thebridge"],
+    ),
+    (
+        "gateway/src/dialects/productbridge",
+        &["feedier", "portal", "thebridge"],
+    ),
+    (
+        "gateway/src/dialects/thebridge",
+        &["feedier", "portal", "productbridge"],
+    ),
     ("wire/src", &["sqlx", "userbridge", "userbridge_gateway"]),
 ];
 

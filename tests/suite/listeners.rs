@@ -23,7 +23,7 @@ use tonic_types::StatusExt as _;
 use tower::{Service as _, ServiceExt as _};
 use userbridge::{domain::Scope, rpc::Services};
 use userbridge_gateway::{
-    Upstream,
+    Settings, Upstream,
     listen::{self, ConnectionLimit, Limits},
     router,
 };
@@ -54,7 +54,7 @@ async fn listeners(limits: Limits) -> [SocketAddr; 2] {
     let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addrs = [&grpc, &http].map(|listener| listener.local_addr().unwrap());
-    let gateway = router(Upstream::in_process(services.published()));
+    let gateway = router(Upstream::in_process(services.published()), &Settings::default());
     let routes = services.routes().unwrap();
     tokio::spawn(listen::serve(
         grpc,

@@ -26,6 +26,7 @@ mod mail;
 mod model;
 mod outages;
 mod overload;
+mod portal;
 mod productbridge;
 mod programs;
 mod random;

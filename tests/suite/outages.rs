@@ -90,7 +90,10 @@ impl House {
         let services = Services::new().await;
         services.ready(directory.clone()).await;
         Self {
-            json: userbridge_gateway::router(Upstream::in_process(services.published())),
+            json: userbridge_gateway::router(
+                Upstream::in_process(services.published()),
+                &userbridge_gateway::Settings::default(),
+            ),
             services: services.routes().unwrap(),
             storage,
             directory,

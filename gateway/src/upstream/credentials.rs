@@ -27,7 +27,7 @@ impl Upstream {
         Ok(response.code)
     }
 
-    fn credentials(&self) -> CredentialServiceClient<Connection> {
+    pub(super) fn credentials(&self) -> CredentialServiceClient<Connection> {
         CredentialServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
     }
 }

@@ -4,9 +4,10 @@ use prost_types::FieldMask;
 
 use super::{Connection, Key, MAX_RESPONSE, Resource, Upstream, UpstreamError, call};
 use crate::proto::directory_v1::{
-    Association, CheckAccessRequest, CheckAccessResponse, GetMemberRequest, LinkMemberRequest,
-    ListAssociationsRequest, ListMembersRequest, ListMembersResponse, Member, RevokeMemberRequest,
-    UpdateMemberRequest, get_member_request::By, member_service_client::MemberServiceClient,
+    Association, BatchGetMembersRequest, CheckAccessRequest, CheckAccessResponse, GetMemberRequest,
+    LinkMemberRequest, ListAssociationsRequest, ListMembersRequest, ListMembersResponse, Member,
+    RestoreMemberRequest, RevokeMemberRequest, UpdateMemberRequest, get_member_request::By,
+    member_service_client::MemberServiceClient,
 };
 
 impl Upstream {
@@ -27,6 +28,30 @@ impl Upstream {
         };
         let response = call(self.members().get_member(key.request(request))).await?;
         response.member.ok_or(UpstreamError::Internal)
+    }
+
+    /// A member, revoked or not.
+    pub(crate) async fn any_member(&self, key: &Key, id: String) -> Result<Member, UpstreamError> {
+        let request = GetMemberRequest {
+            by: Some(By::Id(id)),
+            include_revoked: true,
+        };
+        let response = call(self.members().get_member(key.request(request))).await?;
+        response.member.ok_or(UpstreamError::Internal)
+    }
+
+    /// Those of these members that there are, revoked or not; at most 500.
+    pub(crate) async fn any_members(
+        &self,
+        key: &Key,
+        ids: Vec<String>,
+    ) -> Result<Vec<Member>, UpstreamError> {
+        let request = BatchGetMembersRequest {
+            ids,
+            include_revoked: true,
+        };
+        let response = call(self.members().batch_get_members(key.request(request))).await?;
+        Ok(response.members)
     }
 
     /// Links a user to the key's organization.
@@ -65,6 +90,16 @@ impl Upstream {
             etag: member.etag,
         };
         call(self.members().revoke_member(key.request(request))).await?;
+        Ok(())
+    }
+
+    /// Makes a revoked member live again.
+    pub(crate) async fn restore_member(&self, key: &Key, id: String) -> Result<(), UpstreamError> {
+        call(
+            self.members()
+                .restore_member(key.request(RestoreMemberRequest { id })),
+        )
+        .await?;
         Ok(())
     }
 

@@ -5,8 +5,11 @@
 
 mod credentials;
 mod error;
+mod events;
 mod members;
 mod outage;
+mod password_links;
+mod sessions;
 mod teams;
 mod users;
 

@@ -3,8 +3,8 @@
 use super::working_token;
 use crate::{
     domain::{
-        Change, KeyDigest, Member, MemberId, MemberRef, OrganizationId, Resource, StoredToken, Timestamp,
-        TokenKind, TokenSecret,
+        Actor, Change, KeyDigest, Member, MemberId, MemberRef, OrganizationId, Resource, StoredToken,
+        Timestamp, TokenKind, TokenSecret,
     },
     service::{Caller, Directory, Result, ServiceError, Write, rules::Transaction},
 };
@@ -36,7 +36,7 @@ impl Directory {
     pub async fn issue_own_handover_code(&self, caller: &Caller) -> Result<IssuedToken> {
         let holder = caller.token(TokenKind::AccessToken)?;
         let member = holder.member.id;
-        let change = self.change(crate::domain::Actor::Member(member));
+        let change = self.change(Actor::Member(member));
         let by = Some(holder.token.digest);
         self.issue_code(holder.organization, member, by, change).await
     }

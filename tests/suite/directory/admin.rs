@@ -12,7 +12,7 @@ use crate::support::{
     CLOCK, Form, TestApp,
     proto::{
         admin_v1::{
-            ApiKey, CreateApiKeyRequest, CreateOrganizationRequest, DeleteOrganizationRequest,
+            ApiKey, Branding, CreateApiKeyRequest, CreateOrganizationRequest, DeleteOrganizationRequest,
             GetApiKeyRequest, GetOrganizationRequest, ListApiKeysRequest, ListOrganizationsRequest,
             Organization, RevokeApiKeyRequest, RotateApiKeyRequest, UpdateOrganizationRequest,
             get_organization_request::By,
@@ -106,6 +106,32 @@ async fn an_organization_is_made_found_changed_and_deleted() {
         let found = client.get_organization(with_key(request, &key)).await.unwrap();
         assert_eq!(found.into_inner().organization, Some(cleared.clone()));
     }
+
+    let values = Organization {
+        branding: Some(Branding {
+            name: Some("Acme People".to_owned()),
+            logo_url: Some("http://acme.example.com/logo.png".to_owned()),
+            ..Branding::default()
+        }),
+        ..Organization::default()
+    };
+    let insecure = update(&made.id, values.clone(), &["branding.name", "branding.logo_url"]);
+    let insecure = client.update_organization(with_key(insecure, &key)).await;
+    assert_eq!(faults(insecure), ["organization.branding.logo_url"]);
+    let branded = update(&made.id, values, &["branding.name"]);
+    let branded = client.update_organization(with_key(branded, &key)).await;
+    let branded = branded
+        .unwrap()
+        .into_inner()
+        .organization
+        .unwrap()
+        .branding
+        .unwrap();
+    let expected = Branding {
+        name: Some("Acme People".to_owned()),
+        ..Branding::default()
+    };
+    assert_eq!(branded, expected);
 
     let delete = DeleteOrganizationRequest { id: made.id.clone() };
     client

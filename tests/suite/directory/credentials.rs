@@ -27,7 +27,7 @@ use crate::support::{
 pub(super) const PASSWORD: &str = "violet otter in the harbour";
 
 impl TestApp {
-    fn credentials(&self) -> CredentialServiceClient<Channel> {
+    pub(crate) fn credentials(&self) -> CredentialServiceClient<Channel> {
         CredentialServiceClient::new(self.channel())
     }
 

@@ -35,7 +35,7 @@ impl World {
         Presented::new(secret.reveal())
     }
 
-    /// Whether a call with the token is let through, and whether it wants a write.
+    /// Whether a call with the token is let through.
     async fn calls(&self, token: Presented) -> bool {
         match self.directory.caller(token, Area::Credentials).await {
             Ok(_) => true,

@@ -10,7 +10,7 @@ use userbridge::{
 };
 
 use super::server::{MailServer, config, header, link};
-use crate::support::{Form, TestApp, first};
+use crate::support::{Form, TestApp, first, proto::directory_v1::SetPasswordRequest, with_key};
 
 /// Makes staff of somebody, with a welcome.
 pub(super) async fn welcome(app: &TestApp, organization: OrganizationId, values: MemberPatch) -> Member {
@@ -159,7 +159,7 @@ async fn a_mail_for_a_new_password_goes_to_who_has_the_address_and_nobody_learns
     let app = TestApp::mailing(Form::Embedded, server.config()).await;
     let acme = app.organization("acme").await.id;
     let sally = welcome(&app, acme, address("sally@acme.example.com")).await;
-    server.heard(1).await;
+    settled(&app, acme, MailState::Sent, 1).await;
     let ask = async |email: &str| {
         let by = MemberRef::Email(email.parse().unwrap());
         app.directory()
@@ -201,6 +201,16 @@ async fn a_mail_for_a_new_password_goes_to_who_has_the_address_and_nobody_learns
     assert!(found.is_none());
     let found = storage.token_by_digest(token(&mails[1])).await.unwrap().unwrap();
     assert_eq!(found.member.id, sally.id);
+
+    // And the second one sets a password, once.
+    let token = link(&mails[1]).split_once("token=").unwrap().1.to_owned();
+    let set = || {
+        let password = "violet otter under glass".to_owned();
+        with_key(SetPasswordRequest { password }, &token)
+    };
+    app.credentials().set_password(set()).await.unwrap();
+    let again = app.credentials().set_password(set()).await.unwrap_err();
+    assert_eq!(again.code(), tonic::Code::Unauthenticated);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

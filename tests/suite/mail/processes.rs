@@ -82,9 +82,12 @@ async fn a_mail_outlives_the_kill_of_its_server_and_is_sent_once() {
             .filter(|said| said["to"] == email)
             .collect::<Vec<_>>()
     };
+    // Taken and perhaps not written down before the kill: then it has come twice.
+    let sally = to("sally@acme.example.com");
+    assert!(!sally.is_empty() && sally.len() <= 2, "{heard:?}");
     assert_eq!(
-        to("sally@acme.example.com").len().min(2),
-        to("sally@acme.example.com").len()
+        header(sally[0], "Message-ID"),
+        header(sally[sally.len() - 1], "Message-ID")
     );
     let dropped = to("dropped@acme.example.com");
     assert_eq!(dropped.len(), 2);

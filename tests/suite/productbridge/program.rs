@@ -2,7 +2,7 @@
 
 use tokio::{net::TcpListener, task::spawn_blocking};
 use userbridge_gateway::{
-    Upstream,
+    Settings, Upstream,
     listen::{self, ConnectionLimit, Limits},
     router,
 };
@@ -58,7 +58,7 @@ async fn without_a_directory_the_gateway_says_when_to_come_back() {
     drop(taken);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let gateway = router(Upstream::connect(upstream.parse().unwrap()));
+    let gateway = router(Upstream::connect(upstream.parse().unwrap()), &Settings::default());
     let limits = Limits::new(ConnectionLimit::new(10));
     tokio::spawn(listen::serve(listener, gateway, limits, std::future::pending()));
 

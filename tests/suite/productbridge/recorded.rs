@@ -100,8 +100,8 @@ async fn seed(app: &TestApp) {
         .await;
     let sally = LinkMember {
         only_without_role: false,
-        staff: false,
         send_onboarding_mail: false,
+        staff: false,
         id: "ff3c3ef8-b8cd-4d15-81ba-000000000001".parse().unwrap(),
         new_user_id: "bb3c3ef8-b8cd-4d15-81ba-000000000001".parse().unwrap(),
         user_id: None,

@@ -100,7 +100,7 @@ fn sample(language: Language, demo: &Demo, name: &str) -> Ran {
     let program = match language.needs {
         Needs::Curl => "sh".to_owned(),
         Needs::Node => "node".to_owned(),
-        Needs::Python(_) | Needs::Buf | Needs::Npm(_) => python(),
+        Needs::Python(_) | Needs::Buf | Needs::Npm(_) | Needs::Chromium => python(),
     };
     let file = script(&format!("{}/{name}.{}", language.folder, language.extension));
     run(Command::new(program)

@@ -30,8 +30,13 @@ pub(crate) fn buf() -> String {
 }
 
 /// The folder whose `node_modules` has the packages of the tests.
-fn npm() -> PathBuf {
+pub(crate) fn npm() -> PathBuf {
     env::var_os("USERBRIDGE_TEST_NPM").unwrap_or_default().into()
+}
+
+/// The browser.
+pub(crate) fn chromium() -> String {
+    env::var("USERBRIDGE_TEST_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned())
 }
 
 /// What a test may need beyond Rust.
@@ -43,6 +48,7 @@ pub(crate) enum Needs {
     /// Python with this module.
     Python(&'static str),
     Buf,
+    Chromium,
     /// Node, and this package of npm.
     Npm(&'static str),
 }
@@ -75,6 +81,11 @@ impl Needs {
                 &["--version"],
                 "there is no buf, and USERBRIDGE_TEST_BUF names none",
             ),
+            Self::Chromium => (
+                chromium(),
+                &["--version"],
+                "there is no Chromium, and USERBRIDGE_TEST_CHROMIUM names none",
+            ),
             Self::Npm(_) => (
                 "node".to_owned(),
                 &["--version"],
@@ -97,7 +108,7 @@ impl Needs {
             _ if runs => None,
             Self::Python(module) => Some(format!("{why} the module {module}")),
             Self::Npm(_) => Some("there is no Node".to_owned()),
-            Self::Curl | Self::Node | Self::Buf => Some(why.to_owned()),
+            Self::Curl | Self::Node | Self::Buf | Self::Chromium => Some(why.to_owned()),
         }
     }
 }

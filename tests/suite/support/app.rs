@@ -23,7 +23,7 @@ use userbridge::{
     storage::{self, Migrate},
 };
 use userbridge_gateway::{
-    Upstream,
+    Settings, Upstream,
     listen::{self, ConnectionLimit, Limits},
     router,
 };
@@ -135,7 +135,7 @@ impl TestApp {
                 let limits = Limits::new(ConnectionLimit::new(4096));
                 tokio::spawn(listen::serve(
                     listener,
-                    router(upstream),
+                    router(upstream, &Settings::default()),
                     limits,
                     std::future::pending(),
                 ));
