@@ -79,7 +79,7 @@ fn page_statement(
             // A plus sign keeps SQLite from the index of the order.
             let column = format!("{}m.{column}", if few { "+" } else { "" });
             if query.order == MemberOrder::Role {
-                ranks(&mut sql, &column, &query.filter.roles);
+                ranks(&mut sql, &column, &query);
             }
             if let Some(after) = query.after {
                 sql.push(" AND (").push(&column).push(", m.number)").push(beyond);
@@ -143,12 +143,18 @@ fn sort_column(query: &MemberQuery) -> Option<(&'static str, SortValue)> {
     }
 }
 
-/// Bounds that let through nobody else's role than these may be: so that a page does not begin with all who have another.
-fn ranks(sql: &mut QueryBuilder<Sqlite>, column: &str, roles: &[Option<Role>]) {
-    let rank = |role: &Option<Role>| role.map_or(0, Role::rank);
-    let ranks = || roles.iter().map(rank);
-    if let Some((first, last)) = ranks().min().zip(ranks().max()) {
+/// Bounds that let through nobody else's role than these may be: so that a page neither begins nor ends with all who have
+/// another. Where a later page begins is a bound already, and SQLite takes one of each kind.
+fn ranks(sql: &mut QueryBuilder<Sqlite>, column: &str, query: &MemberQuery) {
+    let ranks = || query.filter.roles.iter().map(|role| role.map_or(0, Role::rank));
+    let Some((first, last)) = ranks().min().zip(ranks().max()) else {
+        return;
+    };
+    let is_later = query.after.is_some();
+    if query.descending || !is_later {
         sql.push(" AND ").push(column).push(" >= ").push_bind(first);
+    }
+    if !query.descending || !is_later {
         sql.push(" AND ").push(column).push(" <= ").push_bind(last);
     }
 }

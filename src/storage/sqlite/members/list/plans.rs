@@ -161,7 +161,7 @@ async fn a_page_of_few_reads_nobody_else() {
     ] {
         for query in pages(&of_roles(Role::ALL), order) {
             let expected = [
-                "SEARCH m USING INDEX members_live_staff (organization_id=?)",
+                "SEARCH m USING INDEX members_live_role (organization_id=? AND role>?)",
                 "USE TEMP B-TREE FOR ORDER BY",
             ];
             assert_eq!(plan(&pool, query.clone(), true).await, expected, "{query:?}");
@@ -169,6 +169,7 @@ async fn a_page_of_few_reads_nobody_else() {
     }
 }
 
+/// But for those who were revoked in the same millisecond, who are read once more.
 #[tokio::test]
 async fn a_page_of_those_who_were_revoked_begins_where_the_one_before_ended() {
     let (_folder, pool) = database().await;
@@ -176,10 +177,7 @@ async fn a_page_of_those_who_were_revoked_begins_where_the_one_before_ended() {
     let at = Timestamp::from_millis(1);
     for (after, expected) in [
         (None, "revoked_at>?"),
-        (
-            Some((at, MemberNumber(1))),
-            "revoked_at>? AND (revoked_at,rowid)<(?,?)",
-        ),
+        (Some((at, MemberNumber(1))), "revoked_at>? AND revoked_at<?"),
     ] {
         let page = PageRequest { after, limit: 51 };
         let query = revoked(organization, at, &page);
