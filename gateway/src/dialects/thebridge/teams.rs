@@ -70,7 +70,11 @@ pub(super) async fn numbers(upstream: &Upstream, key: &Key, keys: &[String]) -> 
     for _ in 0..ATTEMPTS {
         let mut taken = HashSet::new();
         // In the order of the request, so that their numbers are in it.
-        for team in keys.iter().map(String::as_str).filter(|team| missing.remove(team)) {
+        for team in keys
+            .iter()
+            .map(String::as_str)
+            .filter(|team| missing.remove(team))
+        {
             match upstream.create_team(key, team).await {
                 Ok(created) => numbers.push(created.number),
                 // Somebody else has just created it.
