@@ -57,7 +57,7 @@ pub(super) async fn mail_events(app: &TestApp, organization: OrganizationId) -> 
 }
 
 /// Waits until so many mails of an organization are in a state.
-pub(super) async fn settled(app: &TestApp, organization: OrganizationId, state: MailState, count: usize) {
+pub(crate) async fn settled(app: &TestApp, organization: OrganizationId, state: MailState, count: usize) {
     for _ in 0..600 {
         let page = PageRequest {
             after: None,

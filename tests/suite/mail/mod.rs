@@ -1,6 +1,6 @@
 //! Mails, as a real mail server gets them.
 
-mod delivery;
+pub(crate) mod delivery;
 mod faults;
 mod processes;
-mod server;
+pub(crate) mod server;

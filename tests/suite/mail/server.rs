@@ -22,7 +22,7 @@ use crate::support::skip;
 const NEVER: Duration = Duration::from_secs(60);
 
 /// A mail server, and all that it has said.
-pub(super) struct MailServer {
+pub(crate) struct MailServer {
     pub(super) port: u16,
     process: Child,
     said: watch::Receiver<Vec<Value>>,
@@ -38,7 +38,7 @@ impl Drop for MailServer {
 
 impl MailServer {
     /// Starts it. None: there is no Python for it, which was said.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Self::start_with(None)
     }
 
@@ -72,7 +72,7 @@ impl MailServer {
     }
 
     /// What it has said, once that is so much.
-    pub(super) async fn heard(&self, count: usize) -> Vec<Value> {
+    pub(crate) async fn heard(&self, count: usize) -> Vec<Value> {
         let mut said = self.said.clone();
         let heard = tokio::time::timeout(NEVER, said.wait_for(|said| said.len() >= count)).await;
         let heard = heard
@@ -86,7 +86,7 @@ impl MailServer {
     }
 
     /// A way out for a server's mails, which is tried again soon.
-    pub(super) fn config(&self) -> MailConfig {
+    pub(crate) fn config(&self) -> MailConfig {
         let url = SmtpUrl::new(&format!("smtp://127.0.0.1:{}", self.port), None).unwrap();
         config(Transport::Smtp(Smtp::new(url, None).unwrap()))
     }
@@ -118,7 +118,7 @@ pub(super) fn header<'a>(mail: &'a Value, name: &str) -> &'a str {
 }
 
 /// The link of a mail, the same in both parts.
-pub(super) fn link(mail: &Value) -> String {
+pub(crate) fn link(mail: &Value) -> String {
     let (text, html) = (mail["text"].as_str().unwrap(), mail["html"].as_str().unwrap());
     let link = text
         .lines()

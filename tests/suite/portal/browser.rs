@@ -4,6 +4,7 @@
 use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
     process::{Command, Stdio},
 };
 
@@ -44,24 +45,28 @@ scenarios!(
     the_activity_tells_who_did_what,
 );
 
-/// Plays a scenario of `tests/programs/browser/` to its end.
+/// What the scenarios run on.
+pub(super) const BROWSER: [Needs; 3] = [
+    Needs::Npm("playwright-core"),
+    Needs::Npm("axe-core"),
+    Needs::Chromium,
+];
+
 async fn play(scenario: &str) {
-    if !available(&[
-        Needs::Npm("playwright-core"),
-        Needs::Npm("axe-core"),
-        Needs::Chromium,
-    ]) {
+    if !available(&BROWSER) {
         return;
     }
     let world = World::new(Form::Embedded).await;
-    block_in_place(|| converse(&world, scenario));
+    let answer = async |what: &str, whom: &str| world.answer(what, whom).await;
+    block_in_place(|| converse(world.app.http_addr, scenario, answer));
 }
 
-fn converse(world: &World, scenario: &str) {
+/// Plays a scenario of `tests/programs/browser/` to its end, on the gateway at this address.
+pub(super) fn converse(gateway: SocketAddr, scenario: &str, answer: impl AsyncFn(&str, &str) -> String) {
     let mut child = Command::new("node")
         .arg(script("browser/play.mjs"))
         .arg(scenario)
-        .env("USERBRIDGE_URL", format!("http://{}", world.app.http_addr))
+        .env("USERBRIDGE_URL", format!("http://{gateway}"))
         .env("USERBRIDGE_TEST_NPM", npm())
         .env("USERBRIDGE_TEST_CHROMIUM", chromium())
         .env(PICTURES, env::var(PICTURES).unwrap_or_default())
@@ -73,9 +78,8 @@ fn converse(world: &World, scenario: &str) {
     let questions = BufReader::new(child.stdout.take().unwrap());
     for line in questions.lines() {
         let question: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        let of = |name: &str| question[name].as_str().unwrap().to_owned();
-        let (what, whom) = (of("what"), of("whom"));
-        let answer = Handle::current().block_on(world.answer(&what, &whom));
+        let of = |name: &str| question[name].as_str().unwrap();
+        let answer = Handle::current().block_on(answer(of("what"), of("whom")));
         writeln!(answers, "{}", json!(answer)).unwrap();
     }
     drop(answers);

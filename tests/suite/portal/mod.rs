@@ -5,4 +5,5 @@
 
 mod browser;
 mod requests;
+mod story;
 mod world;
