@@ -58,11 +58,11 @@ async fn play(scenario: &str) {
     }
     let world = World::new(Form::Embedded).await;
     let answer = async |what: &str, whom: &str| world.answer(what, whom).await;
-    block_in_place(|| converse(world.app.http_addr, scenario, answer));
+    block_in_place(|| converse(world.app.http_addr, scenario, &answer));
 }
 
 /// Plays a scenario of `tests/programs/browser/` to its end, on the gateway at this address.
-pub(super) fn converse(gateway: SocketAddr, scenario: &str, answer: impl AsyncFn(&str, &str) -> String) {
+pub(super) fn converse(gateway: SocketAddr, scenario: &str, answer: &impl AsyncFn(&str, &str) -> String) {
     let mut child = Command::new("node")
         .arg(script("browser/play.mjs"))
         .arg(scenario)

@@ -263,7 +263,7 @@ async fn one_person_walks_through_everything_and_the_events_tell_it() {
     let mut story = Story::begin(mails).await;
     let answer = async |what: &str, whom: &str| story.answer(what, whom).await;
     let scenario = "one_person_walks_through_everything";
-    block_in_place(|| converse(story.app.http_addr, scenario, answer));
+    block_in_place(|| converse(story.app.http_addr, scenario, &answer));
     story.end().await;
     assert_eq!(
         story.told().await,
