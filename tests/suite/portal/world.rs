@@ -2,10 +2,10 @@
 
 use userbridge::{
     domain::{
-        Email, Idempotency, LinkRequest, Locale, Member, MemberPatch, MemberRef, Organization, Role,
-        TeamName, TeamSlug, TokenKind, TokenSecret,
+        Clock as _, Email, Idempotency, LinkRequest, Locale, Member, MemberPatch, MemberRef, Organization,
+        Role, TeamName, TeamSlug, Timestamp, TokenKind, TokenSecret,
     },
-    service::{ServiceError, Write},
+    service::Write,
 };
 
 use crate::support::{CLOCK, Form, RANDOM, TestApp, first};
@@ -108,19 +108,22 @@ impl World {
 
     /// The token of a link as it is mailed.
     pub(super) async fn password_link(&self, address: &str) -> String {
+        self.token(address, TokenKind::PasswordLink, CLOCK.now()).await
+    }
+
+    /// A code that was issued a minute ago, which is as long as one works.
+    async fn late_code(&self, address: &str) -> String {
+        let at = Timestamp::from_millis(CLOCK.now().as_millis() - 60_000);
+        self.token(address, TokenKind::HandoverCode, at).await
+    }
+
+    /// A token that was issued at this time.
+    async fn token(&self, address: &str, kind: TokenKind, at: Timestamp) -> String {
         let (organization, member) = self.member(address).await;
-        let secret = TokenSecret::generate(TokenKind::PasswordLink, RANDOM).unwrap();
-        let token = secret.stored(member.number, userbridge::domain::Clock::now(CLOCK));
+        let secret = TokenSecret::generate(kind, RANDOM).unwrap();
+        let token = secret.stored(member.number, at);
         let storage = self.app.storage().await;
-        storage
-            .write((organization.id, token), |tx, (organization, token)| {
-                Box::pin(async move {
-                    tx.insert_token(*organization, token).await?;
-                    Ok::<(), ServiceError>(())
-                })
-            })
-            .await
-            .unwrap();
+        storage.insert_token(organization.id, token).await.unwrap();
         secret.reveal().to_owned()
     }
 
@@ -135,6 +138,7 @@ impl World {
     pub(super) async fn answer(&self, what: &str, whom: &str) -> String {
         match what {
             "code" => self.code(whom).await,
+            "late-code" => self.late_code(whom).await,
             "id" => self.member(whom).await.1.id.to_string(),
             "role" => {
                 let role = self.member(whom).await.1.access.role;

@@ -2,7 +2,7 @@
 
 use tokio::task::JoinSet;
 use userbridge::{
-    domain::{Idempotency, Member, MemberPatch, OrganizationId, Role, TeamNumber},
+    domain::{Idempotency, Member, MemberPatch, MemberRef, OrganizationId, Role, TeamNumber},
     service::ServiceError,
 };
 
@@ -140,6 +140,9 @@ pub(super) async fn an_admin_neither_changes_nor_makes_an_owner(fixture: Fixture
             .await
             .map(|_| ()),
         fixture.delete_team(*acme, *team, by()).await,
+        fixture
+            .ask_for_password(*acme, MemberRef::Id(owner.id), by())
+            .await,
     ];
     for result in refused {
         assert_fails!(result, ServiceError::RoleRequired);

@@ -317,6 +317,28 @@ pub(super) async fn a_welcome_is_queued_for_who_becomes_staff_and_has_an_address
     assert_eq!(mails, [(number, MailKind::Onboarding)]);
 }
 
+impl Fixture {
+    /// Asks for a new password of a member.
+    pub(super) async fn ask_for_password(
+        &self,
+        organization: OrganizationId,
+        by: MemberRef,
+        change: Change,
+    ) -> Result<(), ServiceError> {
+        let input = (organization, by, MailId::new(change.at, RANDOM).unwrap(), change);
+        self.write(input, |tx, (organization, by, mail, change)| {
+            Box::pin(rules::request_password_reset(
+                tx,
+                *organization,
+                by,
+                *mail,
+                change,
+            ))
+        })
+        .await
+    }
+}
+
 pub(super) async fn a_member_is_queued_few_mails_an_hour(fixture: Fixture) {
     let acme = fixture.organization("acme").await;
     let sally = fixture.link(acme, "sally@acme.example.com").await;
@@ -326,18 +348,7 @@ pub(super) async fn a_member_is_queued_few_mails_an_hour(fixture: Fixture) {
             at: later(begin, seconds * 1000),
             ..fixture.change()
         };
-        let input = (acme, by, MailId::new(change.at, RANDOM).unwrap(), change);
-        fixture
-            .write(input, |tx, (organization, by, mail, change)| {
-                Box::pin(rules::request_password_reset(
-                    tx,
-                    *organization,
-                    by,
-                    *mail,
-                    change,
-                ))
-            })
-            .await
+        fixture.ask_for_password(acme, by, change).await
     };
     let by_id = || MemberRef::Id(sally.id);
     let mut queued = Vec::new();

@@ -19,6 +19,9 @@ export async function an_administrator_comes_in_with_a_code_that_works_once({ as
   const thief = await visitor();
   assert.equal(await thief.open(`${PEOPLE}?code=${code}`), 401);
   await thief.sees("This link has been used");
+  // One that nobody has used, of a minute ago.
+  const late = await ask("late-code", ADA);
+  assert.equal(await thief.open(`${PEOPLE}?code=${late}`), 401);
   assert.equal(await thief.open(PEOPLE), 401);
   await thief.sees("You are signed out");
 
