@@ -41,7 +41,7 @@ use self::{
     writer::WriteQueue,
 };
 use super::{Migrate, OpenError, Result, Storage, StoreError, Work};
-use crate::domain::Condition;
+use crate::domain::{Condition, OrganizationId};
 
 pub use self::settings::Settings;
 
@@ -107,7 +107,7 @@ async fn anchor(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx
 
 #[async_trait]
 impl Storage for SqliteStorage {
-    async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
+    async fn transact(&self, _: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()> {
         self.writes.transact(work).await
     }
 
