@@ -18,6 +18,7 @@ mod idempotency;
 mod mails;
 mod members;
 mod organizations;
+mod shares;
 pub mod sqlite;
 mod teams;
 mod transaction;
