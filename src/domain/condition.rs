@@ -26,6 +26,9 @@ pub enum Outage {
     /// Another file is in its place.
     #[error("another file is in the place of the database file")]
     FileReplaced,
+    /// Its server does not answer, or turns us away.
+    #[error("the database server can't be reached")]
+    Unreachable,
     /// Anything else. The log says what.
     #[error("the database failed")]
     Other,

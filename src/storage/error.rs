@@ -45,13 +45,22 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// No engine of this program speaks this kind of URL.
-    #[error("the database URL must begin with sqlite:")]
+    #[error("the database URL must begin with sqlite: or postgres:")]
     UnknownEngine,
     /// The URL names no file that can be written, such as a database in memory.
     #[error(
         "the database URL must name a file that can be written, as in sqlite:/var/lib/userbridge/users.db"
     )]
     NoFile,
+    /// The URL is none of PostgreSQL's.
+    #[error("the database URL must look like postgres://user@host:5432/database?sslmode=verify-full")]
+    BadUrl,
+    /// No connection to the server was made: it is not there, or turns us away.
+    #[error("no connection: {0}")]
+    NoConnection(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another server has been migrating the database for too long.
+    #[error("another server is migrating the database, or its connection was never closed: try again later")]
+    Migrating,
     /// A file can't be opened or made, or not to be written.
     #[error("{} can't be opened for writing: {source}", .path.display())]
     CannotOpen {

@@ -14,10 +14,13 @@ mod api_keys;
 mod credentials;
 mod error;
 mod events;
+mod fold;
 mod idempotency;
 mod mails;
 mod members;
 mod organizations;
+mod outages;
+pub mod postgres;
 mod shares;
 pub mod sqlite;
 mod teams;
@@ -93,17 +96,18 @@ pub enum Migrate {
     Never,
 }
 
-/// What a person calls the database at a URL: its file. Other URLs are not repeated: there may be a password in them.
+/// What a person calls the database at a URL: its file, or its server and its name. Never a password.
 #[must_use]
 pub fn name(url: &str) -> String {
-    match url
-        .strip_prefix("sqlite:")
-        .map(|path| path.trim_start_matches("//"))
-    {
-        Some("") => url.to_owned(),
-        Some(path) => path.to_owned(),
-        None => "the database".to_owned(),
-    }
+    let name = match url.split_once(':') {
+        Some(("sqlite", path)) => match path.trim_start_matches("//") {
+            "" => Some(url.to_owned()),
+            path => Some(path.to_owned()),
+        },
+        Some(("postgres" | "postgresql", _)) => postgres::name(url),
+        _ => None,
+    };
+    name.unwrap_or_else(|| "the database".to_owned())
 }
 
 /// Opens the database at a URL. The one place that names the engines.
@@ -114,6 +118,9 @@ pub fn name(url: &str) -> String {
 pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, OpenError> {
     match url.split_once(':') {
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::SqliteStorage::open(url, migrate).await?)),
+        Some(("postgres" | "postgresql", _)) => {
+            Ok(Arc::new(postgres::PostgresStorage::open(url, migrate).await?))
+        }
         _ => Err(OpenError::UnknownEngine),
     }
 }

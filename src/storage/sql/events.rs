@@ -85,7 +85,7 @@ impl EventLog for Engine {
     }
 
     fn commits(&self) -> watch::Receiver<u64> {
-        self.writes.commits()
+        self.watch_commits()
     }
 }
 
@@ -116,7 +116,15 @@ impl EventWrites for EngineTransaction<'_> {
             .bind(&change.source)
             .bind(change.at)
             .bind(fields.join(" "));
-        self.value(query).await
+        let sequence = self.value(query).await?;
+        self.note_event(
+            organization_column(organization),
+            sequence,
+            kind,
+            member_id,
+            change,
+        );
+        Ok(sequence)
     }
 
     async fn last_event(

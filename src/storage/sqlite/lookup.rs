@@ -24,12 +24,14 @@ use super::{
     close::close_well,
     error::{outage, store_error},
     found::{FoundRow, found},
-    outage::{Outages, Side},
     settings::Settings,
 };
 use crate::{
     domain::{Condition, KeyDigest, MemberLookup, Outage},
-    storage::{KeyAndMember, Result, StoreError},
+    storage::{
+        KeyAndMember, Result, StoreError,
+        outages::{Outages, Side},
+    },
 };
 
 /// How much of the file this connection keeps in memory, once it has read it: by reckoning, the inner pages of the
@@ -93,7 +95,11 @@ impl LookupQueue {
             .map_err(store_error)?;
         let (queue, messages) = mpsc::channel(settings.lookup_queue);
         let reader = Reader {
-            outages: Outages::new(Side::Reads, options.get_filename(), condition),
+            outages: Outages::new(
+                Side::Reads,
+                options.get_filename().display().to_string(),
+                condition,
+            ),
             options,
             connection: Some(connection),
         };

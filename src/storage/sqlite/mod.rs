@@ -20,6 +20,7 @@ mod files;
 mod found;
 #[path = "../sql/idempotency.rs"]
 mod idempotency;
+mod identity;
 mod job;
 mod lookup;
 #[path = "../sql/mails.rs"]
@@ -28,7 +29,6 @@ mod members;
 mod migrate;
 #[path = "../sql/organizations.rs"]
 mod organizations;
-mod outage;
 mod reads;
 mod revoke;
 mod settings;
@@ -108,6 +108,12 @@ impl SqliteStorage {
             settings,
             anchor: Mutex::new(Some(anchor)),
         })
+    }
+}
+
+impl SqliteStorage {
+    fn watch_commits(&self) -> watch::Receiver<u64> {
+        self.writes.commits()
     }
 }
 

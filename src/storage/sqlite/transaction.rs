@@ -1,13 +1,13 @@
 //! A rule's transaction: a part of the writer's.
 
-use sqlx::{Sqlite, SqliteConnection, query::QueryScalar, sqlite::SqliteArguments};
+#[path = "../sql/statements.rs"]
+mod statements;
 
-use super::{
-    columns::{Select, Statement, Stored},
-    error::{is_unique_violation, store_error},
-};
+use sqlx::SqliteConnection;
+
+use super::error::store_error;
 use crate::{
-    domain::{Conflict, OrganizationId, Outage},
+    domain::{Change, EventKind, MemberId, OrganizationId, Outage},
     storage::{Result, StoreError},
 };
 
@@ -38,6 +38,18 @@ impl<'c> SqliteTransaction<'c> {
         self.ordinal = Some((organization, ordinal));
     }
 
+    /// Nothing: what became of a transaction is known without looking for its events.
+    #[expect(clippy::unused_self, reason = "as on other engines")]
+    pub(super) const fn note_event(
+        &mut self,
+        _: OrganizationId,
+        _: i64,
+        _: EventKind,
+        _: Option<MemberId>,
+        _: &Change,
+    ) {
+    }
+
     /// An organization's number in the search index.
     pub(super) async fn ordinal(&mut self, organization: OrganizationId) -> Result<i64> {
         match self.ordinal {
@@ -49,79 +61,6 @@ impl<'c> SqliteTransaction<'c> {
         }
     }
 
-    /// Runs a statement.
-    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<()> {
-        self.changed(statement).await.map(|_| ())
-    }
-
-    /// Runs a statement and returns how many rows it changed.
-    pub(super) async fn changed(&mut self, statement: Statement<'_>) -> Result<u64> {
-        let done = statement.execute(&mut *self.connection).await;
-        self.noted(done).map(|done| done.rows_affected())
-    }
-
-    /// Runs a statement that breaks this rule of uniqueness when it breaks one.
-    pub(super) async fn execute_unique(
-        &mut self,
-        statement: Statement<'_>,
-        conflict: Conflict,
-    ) -> Result<()> {
-        let done = statement.execute(&mut *self.connection).await;
-        self.noted(unless_unique(done, conflict)?).map(|_| ())
-    }
-
-    /// The first row.
-    pub(super) async fn optional<T: Stored>(&mut self, query: Select<'_, T>) -> Result<Option<T>> {
-        let found = query.fetch_optional(&mut *self.connection).await;
-        self.noted(found)
-    }
-
-    /// The one row that the statement always has.
-    pub(super) async fn one<T: Stored>(&mut self, query: Select<'_, T>) -> Result<T> {
-        let found = query.fetch_one(&mut *self.connection).await;
-        self.noted(found)
-    }
-
-    /// The first row of a statement that breaks this rule of uniqueness when it breaks one.
-    pub(super) async fn first_unique<T: Stored>(
-        &mut self,
-        statement: Statement<'_>,
-        conflict: Conflict,
-    ) -> Result<Option<T>> {
-        let row = statement.fetch_optional(&mut *self.connection).await;
-        let row = row.and_then(|row| row.as_ref().map(T::from_row).transpose());
-        self.noted(unless_unique(row, conflict)?)
-    }
-
-    /// All rows.
-    pub(super) async fn rows<T: Stored>(&mut self, query: Select<'_, T>) -> Result<Vec<T>> {
-        let found = query.fetch_all(&mut *self.connection).await;
-        self.noted(found)
-    }
-
-    /// The values of all rows.
-    pub(super) async fn all<T>(
-        &mut self,
-        query: QueryScalar<'_, Sqlite, T, SqliteArguments>,
-    ) -> Result<Vec<T>>
-    where
-        (T,): Stored,
-        T: Send + Unpin,
-    {
-        let found = query.fetch_all(&mut *self.connection).await;
-        self.noted(found)
-    }
-
-    /// The one value that the statement always has.
-    pub(super) async fn value<T>(&mut self, query: QueryScalar<'_, Sqlite, T, SqliteArguments>) -> Result<T>
-    where
-        (T,): Stored,
-        T: Send + Unpin,
-    {
-        let found = query.fetch_one(&mut *self.connection).await;
-        self.noted(found)
-    }
-
     fn noted<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
         result.map_err(|error| {
             let error = store_error(error);
@@ -130,16 +69,5 @@ impl<'c> SqliteTransaction<'c> {
             }
             error
         })
-    }
-}
-
-/// What the statement came to, unless it would have broken a rule of uniqueness.
-fn unless_unique<T>(
-    result: Result<T, sqlx::Error>,
-    conflict: Conflict,
-) -> Result<Result<T, sqlx::Error>, Conflict> {
-    match result {
-        Err(error) if is_unique_violation(&error) => Err(conflict),
-        result => Ok(result),
     }
 }

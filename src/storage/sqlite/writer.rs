@@ -24,15 +24,18 @@ use super::{
     close::{close, close_well},
     error::{outage, store_error},
     files::temporary_folder,
+    identity::Files,
     job::{Failure, Job, Pending, Ran},
     migrate::APPLICATION_ID,
-    outage::{Files, Outages, Side},
     revoke::{Revocation, Revocations},
     settings::Settings,
 };
 use crate::{
     domain::{Change, Condition, OrganizationId, Outage, UserId},
-    storage::{OpenError, Result, StoreError, Work},
+    storage::{
+        OpenError, Result, StoreError, Work,
+        outages::{Outages, Side},
+    },
 };
 
 /// How much of the file this connection keeps in memory, once it has read it.
@@ -88,7 +91,7 @@ impl WriteQueue {
         let (queue, messages) = mpsc::channel(settings.write_queue);
         let (count, commits) = watch::channel(0);
         let writer = Writer {
-            outages: Outages::new(Side::Writes, path, condition),
+            outages: Outages::new(Side::Writes, path.display().to_string(), condition),
             files,
             options,
             busy_timeout: settings.busy_timeout,

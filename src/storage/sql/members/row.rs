@@ -116,9 +116,13 @@ impl FromRow<'_, Row> for Member {
     }
 }
 
-/// Adds a member: `$1` is its organization, and [`bind`] binds the rest.
-pub(super) static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let columns: Vec<_> = IDENTITY.into_iter().chain(changing()).collect();
+/// Adds a member: `$1` is its organization, and [`bind`] binds the rest. Columns that only one engine has come last.
+pub(super) fn insert(more: &[&'static str]) -> String {
+    let columns: Vec<_> = IDENTITY
+        .into_iter()
+        .chain(changing())
+        .chain(more.iter().copied())
+        .collect();
     let values: Vec<_> = (2..)
         .take(columns.len())
         .map(|number| format!("${number}"))
@@ -128,7 +132,7 @@ pub(super) static INSERT: LazyLock<String> = LazyLock::new(|| {
         columns.join(", "),
         values.join(", ")
     )
-});
+}
 
 /// The number of the first parameter after those that [`bind`] binds.
 pub(super) fn next_parameter() -> usize {
@@ -150,10 +154,16 @@ pub(super) fn bind<'q>(
     bind_changing(member, statement)
 }
 
-/// Changes a member's row. `returning` is what comes back of it.
-pub(super) fn update(organization: OrganizationId, member: &Member, returning: &str) -> Statement<'static> {
+/// Changes a member's row. Columns that only one engine has come last, and are bound by the caller; `returning` is what
+/// comes back of it.
+pub(super) fn update(
+    organization: OrganizationId,
+    member: &Member,
+    more: &[&'static str],
+    returning: &str,
+) -> Statement<'static> {
     let columns: Vec<_> = (3..)
-        .zip(changing())
+        .zip(changing().chain(more.iter().copied()))
         .map(|(number, column)| format!("{column} = ${number}"))
         .collect();
     let sql = format!(

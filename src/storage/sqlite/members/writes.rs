@@ -36,7 +36,7 @@ fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statem
              {};
              INSERT OR REPLACE INTO member_search (rowid, organization, name, email)
                  VALUES (last_insert_rowid(), ${}, ${}, ${})",
-            *row::INSERT,
+            row::insert(&[]),
             next + 1,
             next + 2,
             next + 3,
@@ -96,7 +96,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         after: &Member,
     ) -> Result<()> {
         let written = self.first_unique(
-            row::update(organization, after, ROW_AND_ORDINAL),
+            row::update(organization, after, &[], ROW_AND_ORDINAL),
             Conflict::Member,
         );
         let written: Option<(i64, i64)> = written.await?;

@@ -1,12 +1,6 @@
-//! Times in which the file can't be written or read: when they begin, how they are told, when to try again.
+//! Times in which the database can't be written or read: when they begin, how they are told, when to try again.
 
-use std::{
-    fmt::Display,
-    fs,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt::Display, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
@@ -26,10 +20,10 @@ pub(super) enum Side {
     Reads,
 }
 
-/// The outages of one side, one after the other.
+/// The outages of one side of a database, one after the other.
 pub(super) struct Outages {
     side: Side,
-    path: PathBuf,
+    database: String,
     condition: watch::Sender<Condition>,
     current: Option<Current>,
     said_at: Option<Instant>,
@@ -43,10 +37,10 @@ struct Current {
 }
 
 impl Outages {
-    pub(super) fn new(side: Side, path: &Path, condition: watch::Sender<Condition>) -> Self {
+    pub(super) fn new(side: Side, database: String, condition: watch::Sender<Condition>) -> Self {
         Self {
             side,
-            path: path.to_owned(),
+            database,
             condition,
             current: None,
             said_at: None,
@@ -86,11 +80,11 @@ impl Outages {
             return false;
         }
         self.said_at = Some(Instant::now());
-        let path = self.path.display();
+        let database = &self.database;
         let seconds = since.elapsed().as_secs();
         match self.side {
-            Side::Writes => tracing::error!(%error, %path, seconds, "the database can't be written"),
-            Side::Reads => tracing::error!(%error, %path, seconds, "the database can't be read"),
+            Side::Writes => tracing::error!(%error, database, seconds, "the database can't be written"),
+            Side::Reads => tracing::error!(%error, database, seconds, "the database can't be read"),
         }
         true
     }
@@ -101,11 +95,11 @@ impl Outages {
             return;
         };
         if current.is_said {
-            let path = self.path.display();
+            let database = &self.database;
             let seconds = current.since.elapsed().as_secs();
             match self.side {
-                Side::Writes => tracing::info!(%path, seconds, "the database can be written again"),
-                Side::Reads => tracing::info!(%path, seconds, "the database can be read again"),
+                Side::Writes => tracing::info!(database, seconds, "the database can be written again"),
+                Side::Reads => tracing::info!(database, seconds, "the database can be read again"),
             }
         }
         self.tell(None);
@@ -133,42 +127,4 @@ impl Outages {
             *condition != before
         });
     }
-}
-
-/// Which files the connections have open: the database, its write-ahead log and that log's index. While they are open,
-/// SQLite makes no others in their places.
-pub(super) struct Files(Vec<(PathBuf, (u64, u64))>);
-
-impl Files {
-    /// Those that are there now. All connections must be open.
-    pub(super) fn of(path: &Path) -> std::io::Result<Self> {
-        let files = ["", "-wal", "-shm"].map(|suffix| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            let path = PathBuf::from(name);
-            let identity = identity(&path)?;
-            Ok((path, identity))
-        });
-        Ok(Self(files.into_iter().collect::<std::io::Result<_>>()?))
-    }
-
-    /// That each of them is still where it was: what is written to one that is not would be gone with its last user.
-    pub(super) fn check(&self) -> Result<(), Outage> {
-        for (path, known) in &self.0 {
-            match identity(path) {
-                Ok(found) if found == *known => {}
-                Ok(_) => return Err(Outage::FileReplaced),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Outage::FileGone),
-                // It can't be looked at; whether it can be written is told by writing.
-                Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Device and inode.
-fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
-    let metadata = fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
 }

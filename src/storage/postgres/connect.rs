@@ -1,0 +1,77 @@
+//! From a URL to connections.
+
+use std::{str::FromStr as _, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::timeout;
+
+use super::settings::Settings;
+use crate::storage::OpenError;
+
+/// A connection that has done nothing for this long may have been cut by what lies in between, and is tried first.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// The server of a URL, and what every connection to it has in common. What the URL leaves out comes from the variables and
+/// files that PostgreSQL's own programs read (`PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE` and so on).
+pub(super) fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl)?;
+    Ok(options
+        .application_name("userbridge")
+        // Nothing here is a floating-point number, and poolers refuse settings that they do not know.
+        .extra_float_digits(None)
+        .disable_statement_logging())
+}
+
+/// What a person calls the database: where it is, without a password.
+pub(super) fn name(options: &PgConnectOptions) -> String {
+    let host = match options.get_socket() {
+        Some(path) => path.display().to_string(),
+        None => options.get_host().to_owned(),
+    };
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    format!("postgres://{host}:{}/{database}", options.get_port())
+}
+
+/// Opens a connection.
+///
+/// # Errors
+///
+/// PostgreSQL's. [`sqlx::Error::PoolTimedOut`]: it took too long.
+pub(super) async fn connect(
+    options: &PgConnectOptions,
+    patience: Duration,
+) -> Result<PgConnection, sqlx::Error> {
+    in_time(patience, options.connect()).await
+}
+
+/// Waits for an answer of the server.
+///
+/// # Errors
+///
+/// Those of the answer. [`sqlx::Error::PoolTimedOut`]: it took too long, and the connection is not to be used again.
+pub(super) async fn in_time<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(patience, answer)
+        .await
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// Connections for one kind of work, opened when needed.
+pub(super) fn pool(options: &PgConnectOptions, connections: u32, settings: &Settings) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(settings.patience)
+        .test_before_acquire(false)
+        .before_acquire(|connection, idle| {
+            Box::pin(async move {
+                use sqlx::Connection as _;
+                Ok(idle.idle_for < FRESH || connection.ping().await.is_ok())
+            })
+        })
+        .connect_lazy_with(options.clone())
+}

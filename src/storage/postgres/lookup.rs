@@ -1,0 +1,265 @@
+//! The hot path: look-ups of keys, with or without a member, that wait together are answered by one statement, and so by
+//! one message to the server and back. On an idle server that is one look-up, which waits for nobody. The statement begins
+//! after all its look-ups were asked for, so each sees every change acknowledged before it was asked.
+//!
+//! A connection that fails is given up, and the next look-ups are answered by a new one.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, Connection as _, FromRow as _, PgConnection, Row as _, postgres::PgConnectOptions,
+};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+use uuid::Uuid;
+
+use super::{
+    Row,
+    columns::{API_KEY, Columns as _},
+    connect::{connect, in_time},
+    error::{outage, store_error},
+    monitor::Failures,
+    settings::Settings,
+};
+use crate::{
+    domain::{ApiKey, Condition, KeyDigest, MemberLookup, Profile, PublicMember},
+    storage::{KeyAndMember, Result, StoreError, outages::Side},
+};
+
+/// The most look-ups in one statement.
+const MAX_BATCH: usize = 128;
+
+/// Connections that answer: while one waits for the server, the other takes what has come since.
+const CONNECTIONS: usize = 2;
+
+/// The way to the connections.
+pub(super) struct LookupQueue {
+    queue: mpsc::Sender<Message>,
+    condition: watch::Receiver<Condition>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+enum Message {
+    Lookup(Lookup),
+    Close,
+}
+
+struct Lookup {
+    digest: KeyDigest,
+    member: Option<MemberLookup>,
+    reply: oneshot::Sender<Result<KeyAndMember>>,
+}
+
+impl LookupQueue {
+    /// Starts the tasks that own the connections.
+    pub(super) fn start(
+        options: &PgConnectOptions,
+        settings: &Settings,
+        condition: &watch::Receiver<Condition>,
+        failures: &Failures,
+    ) -> Self {
+        let (queue, messages) = mpsc::channel(settings.lookup_queue);
+        let messages = Arc::new(Mutex::new(messages));
+        let sql: Arc<str> = statement().into();
+        let tasks = (0..CONNECTIONS).map(|_| {
+            let reader = Reader {
+                options: options.clone(),
+                connection: None,
+                sql: sql.clone(),
+                failures: failures.clone(),
+                patience: settings.patience,
+            };
+            tokio::spawn(reader.run(messages.clone()))
+        });
+        Self {
+            queue,
+            condition: condition.clone(),
+            tasks: Mutex::new(tasks.collect()),
+        }
+    }
+
+    /// The key with the digest and, in its organization, the live end user.
+    pub(super) async fn find(&self, digest: KeyDigest, member: Option<MemberLookup>) -> Result<KeyAndMember> {
+        if let Some(outage) = self.condition.borrow().reads {
+            return Err(StoreError::Unavailable(outage));
+        }
+        let (reply, result) = oneshot::channel();
+        self.queue
+            .try_send(Message::Lookup(Lookup {
+                digest,
+                member,
+                reply,
+            }))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            })?;
+        result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Refuses new look-ups, answers those that wait, and closes the connections.
+    pub(super) async fn close(&self) {
+        let mut tasks = self.tasks.lock().await;
+        if !tasks.is_empty() {
+            // It fails if the tasks have ended: then there is nothing left to wait for.
+            let _ = self.queue.send(Message::Close).await;
+        }
+        for task in tasks.drain(..) {
+            let _ = task.await;
+        }
+    }
+}
+
+/// Slots with digests and users, then slots with digests and addresses. Only an end user is found. A key of a deleted
+/// organization is revoked, so this need not look at organizations.
+fn statement() -> String {
+    let profile: Vec<_> = Profile::NAMES.iter().map(|name| format!("m.{name}")).collect();
+    let half = |wanted: &str, column: &str| {
+        format!(
+            "SELECT w.slot, {API_KEY}, m.id AS member_id, m.user_id, m.created_at AS linked_at, {}
+             FROM unnest({wanted}) AS w (slot, digest, {column})
+             JOIN api_keys AS k ON k.digest = w.digest
+             LEFT JOIN members AS m ON m.organization_id = k.organization_id AND m.{column} = w.{column}
+                 AND m.revoked_at IS NULL AND m.portal_role IS NOT NULL",
+            profile.join(", ")
+        )
+    };
+    format!(
+        "{} UNION ALL {}",
+        half("$1::bigint[], $2::bytea[], $3::uuid[]", "user_id"),
+        half("$4::bigint[], $5::bytea[], $6::text[]", "email")
+    )
+}
+
+struct Reader {
+    options: PgConnectOptions,
+    /// None after a failure, until the next look-ups.
+    connection: Option<PgConnection>,
+    sql: Arc<str>,
+    failures: Failures,
+    patience: Duration,
+}
+
+impl Reader {
+    async fn run(mut self, messages: Arc<Mutex<mpsc::Receiver<Message>>>) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        loop {
+            let mut lookups = Vec::new();
+            {
+                let mut messages = messages.lock().await;
+                if messages.recv_many(&mut batch, MAX_BATCH).await == 0 {
+                    break;
+                }
+                for message in batch.drain(..) {
+                    match message {
+                        Message::Lookup(lookup) => lookups.push(lookup),
+                        Message::Close => messages.close(),
+                    }
+                }
+            }
+            // Whose caller has gone away needs no answer.
+            lookups.retain(|lookup| !lookup.reply.is_closed());
+            if !lookups.is_empty() {
+                self.answer(lookups).await;
+            }
+        }
+        if let Some(connection) = self.connection.take() {
+            // A server that does not hear it finds out by itself.
+            let _ = in_time(self.patience, connection.close()).await;
+        }
+    }
+
+    async fn answer(&mut self, lookups: Vec<Lookup>) {
+        let found = self.query(&lookups).await;
+        match found.and_then(|rows| by_slot(&rows)) {
+            Ok(mut found) => {
+                for (slot, lookup) in (0..).zip(lookups) {
+                    // No row: there is no such key. A caller that went away does not mind.
+                    let _ = lookup.reply.send(Ok(found.remove(&slot).unwrap_or_default()));
+                }
+            }
+            Err(error) => {
+                self.connection = None;
+                self.failures.report(Side::Reads, &error);
+                let outage = outage(&error);
+                if outage.is_none() {
+                    tracing::error!(%error, lookups = lookups.len(), "a look-up failed");
+                }
+                // One of them may be the reason: the others are to be answered.
+                if outage.is_none() && lookups.len() > 1 {
+                    for lookup in lookups {
+                        Box::pin(self.answer(vec![lookup])).await;
+                    }
+                    return;
+                }
+                let mut error = Some(store_error(error));
+                for lookup in lookups {
+                    let failed = match outage {
+                        Some(outage) => StoreError::Unavailable(outage),
+                        None => error.take().unwrap_or(StoreError::Closed),
+                    };
+                    let _ = lookup.reply.send(Err(failed));
+                }
+            }
+        }
+    }
+
+    async fn query(&mut self, lookups: &[Lookup]) -> Result<Vec<Row>, sqlx::Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.options, self.patience).await?,
+        };
+        let connection = self.connection.insert(connection);
+        let mut by_user: (Vec<i64>, Vec<Vec<u8>>, Vec<Option<Uuid>>) = Default::default();
+        let mut by_email: (Vec<i64>, Vec<Vec<u8>>, Vec<&str>) = Default::default();
+        for (slot, lookup) in (0..).zip(lookups) {
+            let digest = lookup.digest.as_bytes().to_vec();
+            match &lookup.member {
+                // No member has a NUL in its address, and PostgreSQL takes none in a text.
+                Some(MemberLookup::Email(email)) if !email.contains('\0') => {
+                    by_email.0.push(slot);
+                    by_email.1.push(digest);
+                    by_email.2.push(email);
+                }
+                other => {
+                    by_user.0.push(slot);
+                    by_user.1.push(digest);
+                    by_user.2.push(match other {
+                        Some(MemberLookup::UserId(user)) => Some(*user.as_uuid()),
+                        _ => None,
+                    });
+                }
+            }
+        }
+        // Safe: it is put together from constants.
+        let query = sqlx::query(AssertSqlSafe(self.sql.clone()))
+            .bind(by_user.0)
+            .bind(by_user.1)
+            .bind(by_user.2)
+            .bind(by_email.0)
+            .bind(by_email.1)
+            .bind(by_email.2);
+        in_time(self.patience, query.fetch_all(connection)).await
+    }
+}
+
+/// What was found for each slot.
+fn by_slot(rows: &[Row]) -> Result<HashMap<i64, KeyAndMember>, sqlx::Error> {
+    let found = rows.iter().map(|row| {
+        let member: Option<_> = row.try_get("member_id")?;
+        let member = match member {
+            None => None,
+            Some(id) => Some(PublicMember {
+                id,
+                user_id: row.try_get("user_id")?,
+                profile: Profile::from_row(row)?,
+                created_at: row.try_get("linked_at")?,
+            }),
+        };
+        let key = Some(ApiKey::from_row(row)?);
+        Ok((row.try_get("slot")?, KeyAndMember { key, member }))
+    });
+    found.collect()
+}

@@ -1,0 +1,150 @@
+//! Members, and the users behind them.
+
+mod addresses;
+#[path = "../../sql/members/find.rs"]
+mod find;
+mod list;
+#[path = "../../sql/members/row.rs"]
+mod row;
+mod search;
+mod writes;
+
+use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
+
+use super::{PostgresStorage, columns::ORGANIZATION, reads::Reading};
+use crate::{
+    domain::{
+        Association, Change, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
+        MemberQuery, MemberRef, OrganizationId, PageRequest, Timestamp, UserId,
+    },
+    storage::{KeyAndMember, MemberStore, Result},
+};
+
+pub(super) use {find::member_with, row::COLUMNS};
+
+impl PostgresStorage {
+    /// Begins a read of an organization: a short one, if it is that.
+    async fn read(&self, organization: OrganizationId, is_short: bool) -> Result<Reading<'_>> {
+        if is_short {
+            self.reads.short(Some(organization)).await
+        } else {
+            self.reads.long(Some(organization)).await
+        }
+    }
+}
+
+#[async_trait]
+impl MemberStore for PostgresStorage {
+    async fn key_and_member(&self, digest: KeyDigest, lookup: MemberLookup) -> Result<KeyAndMember> {
+        self.lookups.find(digest, Some(lookup)).await
+    }
+
+    async fn member(&self, organization: OrganizationId, member: &MemberRef) -> Result<Option<Member>> {
+        let reading = self.reads.short(Some(organization)).await?;
+        reading.optional(find::member(organization, member)).await
+    }
+
+    async fn members_by_id(&self, organization: OrganizationId, ids: &[MemberId]) -> Result<Vec<Member>> {
+        let query = find::by_id(organization, ids);
+        self.reads.short(Some(organization)).await?.all(query).await
+    }
+
+    async fn members(&self, organization: OrganizationId, query: MemberQuery) -> Result<Vec<Member>> {
+        let mut reading = self.read(organization, query.is_short()).await?;
+        let members = list::page(&mut reading, organization, query).await?;
+        reading.end().await?;
+        Ok(members)
+    }
+
+    async fn members_counted(
+        &self,
+        organization: OrganizationId,
+        query: MemberQuery,
+    ) -> Result<(Vec<Member>, u64)> {
+        // Both of one moment, as everything in a long read is.
+        let mut reading = self.reads.long(Some(organization)).await?;
+        let total = list::count(&mut reading, organization, &query.filter).await?;
+        let (query, reversed) = query.from_nearer_end(total);
+        let mut members = list::page(&mut reading, organization, query).await?;
+        reading.end().await?;
+        if reversed {
+            members.reverse();
+        }
+        Ok((members, total))
+    }
+
+    async fn revoked_members(
+        &self,
+        organization: OrganizationId,
+        from: Timestamp,
+        page: PageRequest<(Timestamp, MemberNumber)>,
+    ) -> Result<Vec<Member>> {
+        let query = list::revoked(organization, from, &page);
+        self.reads.short(Some(organization)).await?.all(query).await
+    }
+
+    async fn revoke_user(&self, organization: OrganizationId, user: UserId, change: Change) -> Result<bool> {
+        self.revocations.revoke(organization, user, change).await
+    }
+
+    async fn links_of_user(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        page: PageRequest<MemberNumber>,
+    ) -> Result<Vec<Member>> {
+        let query = find::links(organization, user, &page);
+        self.reads.short(Some(organization)).await?.all(query).await
+    }
+
+    async fn addresses_of_user(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        page: PageRequest<(MemberNumber, i64)>,
+    ) -> Result<Vec<HeldAddress>> {
+        let query = addresses::of_user(organization, user, &page);
+        self.reads.short(Some(organization)).await?.all(query).await
+    }
+
+    async fn associations(&self, user: UserId, only: Option<OrganizationId>) -> Result<Vec<Association>> {
+        let sql = format!(
+            "SELECT {ORGANIZATION}, l.member_id, l.role
+             FROM links AS l JOIN organizations AS o ON o.id = l.organization_id AND o.deleted_at IS NULL
+             WHERE l.user_id = $1 AND ($2 IS NULL OR l.organization_id = $2)
+             ORDER BY o.slug"
+        );
+        // Safe: it is put together from constants.
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(user).bind(only);
+        self.reads.short(only).await?.all(query).await
+    }
+
+    async fn retention_due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        skip: u32,
+    ) -> Result<Vec<(OrganizationId, MemberId)>> {
+        const DAY: i64 = 24 * 60 * 60 * 1000;
+        // Each half by an index of its own: the revoked members, and those who were live when their organization was
+        // deleted.
+        let query = sqlx::query_as(
+            "SELECT m.organization_id, m.id FROM organizations AS o
+             JOIN members AS m ON m.organization_id = o.id
+             WHERE o.retention_days IS NOT NULL AND m.revoked_at <= $1 - o.retention_days * $2
+               AND m.revoked_at IS NOT NULL AND m.erased_at IS NULL
+             UNION ALL
+             SELECT m.organization_id, m.id FROM organizations AS o
+             JOIN members AS m ON m.organization_id = o.id
+             WHERE o.retention_days IS NOT NULL AND o.deleted_at <= $1 - o.retention_days * $2
+               AND m.revoked_at IS NULL AND m.erased_at IS NULL
+             ORDER BY 1, 2 LIMIT $3 OFFSET $4",
+        )
+        .bind(now)
+        .bind(DAY)
+        .bind(i64::from(limit))
+        .bind(i64::from(skip));
+        self.reads.long(None).await?.all(query).await
+    }
+}

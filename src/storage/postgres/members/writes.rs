@@ -1,0 +1,241 @@
+//! Changes of members: the row, what it is found by, and what is counted.
+
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
+
+use super::{addresses, find, row, search};
+use crate::{
+    domain::{
+        Change, Conflict, Email, EventKind, HeldAddress, Member, MemberId, MemberNumber, MemberRef,
+        OrganizationId, TeamNumber, Timestamp, UserId,
+    },
+    storage::{
+        AddressHolders, LiveLink, MemberWrites, Result, StoreError,
+        postgres::{dialect::numbers, transaction::PostgresTransaction},
+    },
+};
+
+#[async_trait]
+impl MemberWrites for PostgresTransaction<'_> {
+    async fn stored_member(
+        &mut self,
+        organization: OrganizationId,
+        member: &MemberRef,
+    ) -> Result<Option<Member>> {
+        self.optional(find::member(organization, member)).await
+    }
+
+    async fn live_numbers(
+        &mut self,
+        organization: OrganizationId,
+        members: &[MemberId],
+    ) -> Result<Vec<MemberNumber>> {
+        self.all(find::live_numbers(organization, members)).await
+    }
+
+    async fn has_other_owner(&mut self, organization: OrganizationId, besides: MemberNumber) -> Result<bool> {
+        self.value(find::other_owner(organization, besides)).await
+    }
+
+    async fn has_owner(&mut self, organization: OrganizationId, members: &[MemberNumber]) -> Result<bool> {
+        self.value(find::owner_among(organization, members)).await
+    }
+
+    async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber> {
+        let query = sqlx::query_scalar(
+            "UPDATE organization_counters SET members = members + 1 WHERE organization_id = $1 RETURNING members",
+        );
+        self.value(query.bind(organization)).await
+    }
+
+    async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()> {
+        static INSERT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "WITH counted AS (
+                     INSERT INTO member_counts (organization_id, role, live) VALUES ($1, ${}, 1)
+                         ON CONFLICT (organization_id, role) DO UPDATE SET live = member_counts.live + 1
+                 )
+                 {}",
+                row::next_parameter() + search::COLUMNS.len(),
+                row::insert(&search::COLUMNS)
+            )
+        });
+        let user = sqlx::query("INSERT INTO users (id, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        self.execute(user.bind(member.user_id).bind(member.created_at))
+            .await?;
+        // Safe: it is put together from constants.
+        let statement = row::bind(organization, member, sqlx::query(AssertSqlSafe(INSERT.as_str())));
+        let statement = search::bind(statement, member).bind(row::counted_role(member));
+        self.execute_unique(statement, Conflict::Member).await?;
+        self.follow(organization, None, member).await?;
+        self.set_teams(organization, member.number, &[], &member.teams)
+            .await
+    }
+
+    async fn save_member(
+        &mut self,
+        organization: OrganizationId,
+        before: &Member,
+        after: &Member,
+    ) -> Result<()> {
+        let statement = row::update(organization, after, &search::COLUMNS, "number");
+        let statement = search::bind(statement, after);
+        let written: Option<(MemberNumber,)> = self.first_unique(statement, Conflict::Member).await?;
+        written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
+        self.count(organization, before, after).await?;
+        self.set_teams(organization, after.number, &before.teams, &after.teams)
+            .await?;
+        self.follow(organization, Some(before), after).await
+    }
+
+    async fn touch_members(
+        &mut self,
+        organization: OrganizationId,
+        members: &[MemberNumber],
+        fields: &[&'static str],
+        change: &Change,
+    ) -> Result<()> {
+        let statement = sqlx::query(
+            "WITH touched AS (
+                 UPDATE members SET version = version + 1, updated_at = $3
+                     WHERE organization_id = $1 AND number = ANY ($2) RETURNING number, id, user_id
+             ), counted AS (
+                 UPDATE organization_counters SET events = events + $4 WHERE organization_id = $1 RETURNING events
+             )
+             INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, source, at, fields)
+                 SELECT $1, c.events - $4 + row_number() OVER (ORDER BY t.number),
+                     $5, t.id, t.user_id, $6, $7, $3, $8
+                 FROM touched AS t CROSS JOIN counted AS c",
+        )
+        .bind(organization)
+        .bind(numbers(members))
+        .bind(change.at)
+        .bind(i64::try_from(members.len()).unwrap_or(i64::MAX))
+        .bind(EventKind::MemberUpdated)
+        .bind(change.actor)
+        .bind(&change.source)
+        .bind(fields.join(" "));
+        self.execute(statement).await
+    }
+
+    async fn record_seen(
+        &mut self,
+        organization: OrganizationId,
+        member: MemberId,
+        at: Timestamp,
+    ) -> Result<()> {
+        self.execute(find::record_seen(organization, member, at)).await
+    }
+
+    async fn user_exists(&mut self, user: UserId) -> Result<bool> {
+        self.value(find::user_exists(user)).await
+    }
+
+    async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders> {
+        self.execute(addresses::lock(email)).await?;
+        self.one(addresses::holders(email)).await
+    }
+
+    async fn live_links(&mut self, user: UserId) -> Result<Vec<LiveLink>> {
+        self.rows(addresses::live_links(user)).await
+    }
+
+    async fn keep_former_address(
+        &mut self,
+        organization: OrganizationId,
+        address: &HeldAddress,
+    ) -> Result<()> {
+        let statement = sqlx::query(
+            "INSERT INTO former_addresses (organization_id, member, version, email, since, until)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(organization)
+        .bind(address.number)
+        .bind(address.version)
+        .bind(&address.email)
+        .bind(address.since)
+        .bind(address.until);
+        self.execute(statement).await?;
+        let user =
+            sqlx::query_scalar("SELECT user_id FROM members WHERE organization_id = $1 AND number = $2");
+        let user: UserId = self.value(user.bind(organization).bind(address.number)).await?;
+        let statement = sqlx::query(
+            "INSERT INTO addresses (organization_id, member, version, email, since, until, member_id, user_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(organization)
+        .bind(address.number)
+        .bind(address.version)
+        .bind(&address.email)
+        .bind(address.since)
+        .bind(address.until)
+        .bind(address.member_id)
+        .bind(user);
+        self.execute(statement).await
+    }
+
+    async fn remove_former_addresses(
+        &mut self,
+        organization: OrganizationId,
+        member: MemberNumber,
+    ) -> Result<()> {
+        let query = sqlx::query_scalar(
+            "DELETE FROM former_addresses WHERE organization_id = $1 AND member = $2 RETURNING email",
+        );
+        let emails: Vec<Email> = self.all(query.bind(organization).bind(member)).await?;
+        for email in emails {
+            let statement = sqlx::query(
+                "DELETE FROM addresses
+                 WHERE email = $1 AND organization_id = $2 AND member = $3 AND version <> 0",
+            );
+            self.execute(statement.bind(email).bind(organization).bind(member))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl PostgresTransaction<'_> {
+    /// Keeps the counts of live members.
+    async fn count(&mut self, organization: OrganizationId, before: &Member, after: &Member) -> Result<()> {
+        let counted = |member: &Member| member.is_live().then(|| row::counted_role(member));
+        let (out, into) = (counted(before), counted(after));
+        if out == into {
+            return Ok(());
+        }
+        if let Some(role) = out {
+            let statement = sqlx::query(
+                "UPDATE member_counts SET live = live - 1 WHERE organization_id = $1 AND role = $2",
+            );
+            self.execute(statement.bind(organization).bind(role)).await?;
+        }
+        if let Some(role) = into {
+            let statement = sqlx::query(
+                "INSERT INTO member_counts (organization_id, role, live) VALUES ($1, $2, 1)
+                     ON CONFLICT (organization_id, role) DO UPDATE SET live = member_counts.live + 1",
+            );
+            self.execute(statement.bind(organization).bind(role)).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a member into teams and takes it out of others. Both lists are ascending.
+    async fn set_teams(
+        &mut self,
+        organization: OrganizationId,
+        member: MemberNumber,
+        before: &[TeamNumber],
+        after: &[TeamNumber],
+    ) -> Result<()> {
+        use crate::storage::TeamWrites as _;
+        for team in before.iter().filter(|team| !after.contains(team)) {
+            self.take_out_of_team(organization, *team, &[member]).await?;
+        }
+        for team in after.iter().filter(|team| !before.contains(team)) {
+            self.put_in_team(organization, *team, &[member]).await?;
+        }
+        Ok(())
+    }
+}

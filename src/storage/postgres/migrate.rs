@@ -1,0 +1,125 @@
+//! Brings a database's schema to the version of this program.
+
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    Connection as _, PgConnection,
+    migrate::{MigrateError, Migrator},
+    postgres::PgConnectOptions,
+};
+use tokio::time::sleep;
+
+use super::{
+    connect::{connect, in_time},
+    error::store_error,
+};
+use crate::storage::{Migrate, OpenError, StoreError};
+
+/// Embedded in the program. An applied migration is never edited: its checksum is in every database.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("migrations/postgres");
+    // It would wait for others inside a statement, and with it everything that waits for old statements to end.
+    migrations.set_locking(false);
+    migrations
+});
+
+/// The lock of who migrates: `usrb` in ASCII. It ends with the connection.
+const LOCK: i64 = 0x7573_7262;
+
+/// How long to wait for another server that migrates the same database, and how often to try.
+const PATIENCE: Duration = Duration::from_mins(10);
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Migrates or checks the database. Each migration is a transaction of its own.
+pub(super) async fn run(
+    options: &PgConnectOptions,
+    migrate: Migrate,
+    patience: Duration,
+) -> Result<(), OpenError> {
+    let mut connection = connect(options, patience)
+        .await
+        .map_err(|error| OpenError::NoConnection(Box::new(error)))?;
+    let result = migrate_or_check(&mut connection, migrate, patience).await;
+    // A server that does not hear it finds out by itself.
+    let _ = in_time(patience, connection.close()).await;
+    result
+}
+
+async fn migrate_or_check(
+    connection: &mut PgConnection,
+    migrate: Migrate,
+    patience: Duration,
+) -> Result<(), OpenError> {
+    let known = newest();
+    let check = |found: i64| match migrate {
+        _ if found > known => Err(OpenError::SchemaTooNew { found, known }),
+        _ if found == known => Ok(false),
+        Migrate::Always => Ok(true),
+        Migrate::OnlyEmpty if found == 0 => Ok(true),
+        Migrate::Never if found == 0 => Err(OpenError::NoDatabase),
+        Migrate::OnlyEmpty | Migrate::Never => Err(OpenError::SchemaTooOld),
+    };
+    if check(applied(connection, patience).await?)? {
+        lock(connection, patience).await?;
+        // Another server may have been quicker.
+        if check(applied(connection, patience).await?)? {
+            MIGRATIONS.run(connection).await.map_err(migrate_error)?;
+        }
+    }
+    Ok(())
+}
+
+async fn lock(connection: &mut PgConnection, patience: Duration) -> Result<(), OpenError> {
+    let begin = Instant::now();
+    loop {
+        let query = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK);
+        let locked: bool = in_time(patience, query.fetch_one(&mut *connection))
+            .await
+            .map_err(store_error)?;
+        if locked {
+            return Ok(());
+        }
+        if begin.elapsed() >= PATIENCE {
+            return Err(OpenError::Migrating);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// The newest version in the database; 0 if it has none.
+async fn applied(connection: &mut PgConnection, patience: Duration) -> Result<i64, OpenError> {
+    let query = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
+    let is_ours: bool = in_time(patience, query.fetch_one(&mut *connection))
+        .await
+        .map_err(store_error)?;
+    if !is_ours {
+        return Ok(0);
+    }
+    let query = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations");
+    in_time(patience, query.fetch_one(connection))
+        .await
+        .map_err(|error| store_error(error).into())
+}
+
+fn newest() -> i64 {
+    MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or_default()
+}
+
+fn migrate_error(error: MigrateError) -> OpenError {
+    match error {
+        MigrateError::VersionMissing(found) => OpenError::SchemaTooNew {
+            found,
+            known: newest(),
+        },
+        MigrateError::VersionMismatch(version) => OpenError::SchemaChanged(version),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => store_error(error).into(),
+        other => StoreError::Engine(Box::new(other)).into(),
+    }
+}

@@ -1,0 +1,144 @@
+//! PostgreSQL: one database, any number of servers that read and write it side by side.
+//!
+//! Ways to the database, each for its own kind of work and with connections of its own: `lookup` answers the hot path,
+//! `revoke` ends the links that integrators delete, `writer` runs every rule, `reads` reads everything else. `commits` tells
+//! the other servers what this one has written, and `monitor` looks whether the database is there.
+
+#[path = "../sql/api_keys.rs"]
+mod api_keys;
+#[path = "../sql/columns.rs"]
+mod columns;
+mod commits;
+mod connect;
+#[path = "../sql/credentials.rs"]
+mod credentials;
+mod dialect;
+mod error;
+#[path = "../sql/events.rs"]
+mod events;
+#[path = "../sql/idempotency.rs"]
+mod idempotency;
+mod lookup;
+#[path = "../sql/mails.rs"]
+mod mails;
+mod members;
+mod migrate;
+mod monitor;
+#[path = "../sql/organizations.rs"]
+mod organizations;
+mod reads;
+mod revoke;
+mod settings;
+#[path = "../sql/teams.rs"]
+mod teams;
+mod transaction;
+mod writer;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use self::{
+    commits::{Commits, Telling},
+    lookup::LookupQueue,
+    monitor::Monitor,
+    reads::Reads,
+    revoke::RevokeQueue,
+    writer::Writer,
+};
+use super::{Migrate, OpenError, Result, Storage, Work};
+use crate::domain::{Condition, OrganizationId};
+
+pub use self::settings::Settings;
+
+// What the files of `sql/` are about here.
+use self::{PostgresStorage as Engine, transaction::PostgresTransaction as EngineTransaction};
+use sqlx::{
+    Postgres as Db,
+    postgres::{PgArguments as Arguments, PgRow as Row},
+};
+
+/// A directory in a PostgreSQL database.
+pub struct PostgresStorage {
+    lookups: LookupQueue,
+    revocations: RevokeQueue,
+    writer: Writer,
+    reads: Reads,
+    commits: Commits,
+    telling: Telling,
+    monitor: Monitor,
+    condition: watch::Receiver<Condition>,
+}
+
+impl PostgresStorage {
+    /// Opens the database of a `postgres:` URL, whose tables are made if need be.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::connect`] says.
+    pub async fn open(url: &str, migrate: Migrate) -> Result<Self, OpenError> {
+        Self::open_with(url, migrate, &Settings::default()).await
+    }
+
+    /// As [`Self::open`], with other settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::connect`] says.
+    pub async fn open_with(url: &str, migrate: Migrate, settings: &Settings) -> Result<Self, OpenError> {
+        let options = connect::parse(url)?;
+        migrate::run(&options, migrate, settings.patience).await?;
+        let (sender, condition) = watch::channel(Condition::default());
+        let (monitor, failures) = Monitor::start(&options, &sender);
+        let (telling, commits) = Telling::start(&options, settings);
+        Ok(Self {
+            lookups: LookupQueue::start(&options, settings, &condition, &failures),
+            revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits),
+            writer: Writer::new(&options, settings, &condition, &failures, &commits),
+            reads: Reads::new(&options, settings, &condition, &failures),
+            commits,
+            telling,
+            monitor,
+            condition,
+        })
+    }
+}
+
+impl PostgresStorage {
+    fn watch_commits(&self) -> watch::Receiver<u64> {
+        self.commits.watch()
+    }
+}
+
+/// What a person calls the database of a URL: where it is, without a password.
+pub(super) fn name(url: &str) -> Option<String> {
+    connect::parse(url).ok().map(|options| connect::name(&options))
+}
+
+#[async_trait]
+impl Storage for PostgresStorage {
+    async fn transact(&self, organization: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()> {
+        self.writer.transact(organization, work).await
+    }
+
+    async fn purge(&self) {
+        // Autovacuum removes earlier versions of rows. What is left in the write-ahead log and in its archive is the
+        // operator's to keep or to remove.
+    }
+
+    async fn compact(&self) -> Result<()> {
+        self.writer.vacuum().await
+    }
+
+    fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.clone()
+    }
+
+    async fn close(&self) {
+        self.lookups.close().await;
+        self.reads.close().await;
+        self.revocations.close().await;
+        self.writer.close().await;
+        self.telling.close().await;
+        self.monitor.close().await;
+    }
+}

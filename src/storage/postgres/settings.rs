@@ -1,0 +1,36 @@
+//! What may be chosen, for tests above all.
+
+use std::time::Duration;
+
+/// Bounds and times of one open database. The connections to the server are those that these name, and four more: for
+/// look-ups two, for revocations one, and one that looks whether the server is there and tells of commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Changes that may wait for one organization. One more is refused at once with
+    /// [`crate::storage::StoreError::Overloaded`]. At least 1.
+    pub write_queue: usize,
+    /// Look-ups, and revocations, that may wait, in the same way.
+    pub lookup_queue: usize,
+    /// Changes that are made side by side, of different organizations.
+    pub writers: u32,
+    /// Reads of some rows side by side.
+    pub short_reads: u32,
+    /// Reads of any number of rows side by side.
+    pub long_reads: u32,
+    /// How long a connection may take to be opened, and a statement of a bounded number of rows to be answered. Longer, and
+    /// the server is taken for unreachable.
+    pub patience: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            write_queue: 1024,
+            lookup_queue: 4096,
+            writers: 8,
+            short_reads: 4,
+            long_reads: 4,
+            patience: Duration::from_secs(5),
+        }
+    }
+}

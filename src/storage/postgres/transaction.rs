@@ -1,0 +1,92 @@
+//! A rule's transaction.
+
+#[path = "../sql/statements.rs"]
+mod statements;
+
+use sqlx::PgConnection;
+
+use super::error::{is_passing, store_error};
+use crate::{
+    domain::{Actor, Change, EventKind, MemberId, OrganizationId, Outage, Timestamp},
+    storage::{Result, StoreError},
+};
+
+/// What the primitives are implemented on.
+pub(super) struct PostgresTransaction<'c> {
+    connection: &'c mut PgConnection,
+    trouble: Option<Trouble>,
+    last_event: Option<Appended>,
+}
+
+/// An event that a transaction has appended: enough to know it again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Appended {
+    pub(super) organization: OrganizationId,
+    pub(super) sequence: i64,
+    pub(super) kind: EventKind,
+    pub(super) member: Option<MemberId>,
+    pub(super) actor: Actor,
+    pub(super) at: Timestamp,
+}
+
+/// Why a transaction is over before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Another one was in its way: it may be run again.
+    Passing,
+    /// The database failed under it.
+    Outage(Outage),
+}
+
+impl<'c> PostgresTransaction<'c> {
+    pub(super) const fn new(connection: &'c mut PgConnection) -> Self {
+        Self {
+            connection,
+            trouble: None,
+            last_event: None,
+        }
+    }
+
+    pub(super) const fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+
+    /// The last event that it has appended.
+    pub(super) const fn last_event(&self) -> Option<Appended> {
+        self.last_event
+    }
+
+    /// By this it is found out what became of the transaction, should its commit not be answered.
+    pub(super) const fn note_event(
+        &mut self,
+        organization: OrganizationId,
+        sequence: i64,
+        kind: EventKind,
+        member: Option<MemberId>,
+        change: &Change,
+    ) {
+        self.last_event = Some(Appended {
+            organization,
+            sequence,
+            kind,
+            member,
+            actor: change.actor,
+            at: change.at,
+        });
+    }
+
+    fn noted<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
+        result.map_err(|error| {
+            let is_passing = is_passing(&error);
+            let error = store_error(error);
+            if let StoreError::Unavailable(outage) = error {
+                self.trouble = Some(if is_passing {
+                    Trouble::Passing
+                } else {
+                    Trouble::Outage(outage)
+                });
+            }
+            error
+        })
+    }
+}
