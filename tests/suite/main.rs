@@ -27,6 +27,7 @@ mod model;
 mod outages;
 mod overload;
 mod portal;
+mod postgres;
 mod productbridge;
 mod programs;
 mod random;

@@ -3,9 +3,14 @@
 
 mod app;
 mod credentials;
+mod daemon;
 mod gateway;
+pub(crate) mod pgbouncer;
+mod port;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proto;
+pub(crate) mod proxy;
 pub(crate) mod rules;
 mod skip;
 pub(crate) mod wire;

@@ -1,0 +1,251 @@
+//! Real PostgreSQL: an empty database for each test on a server that all share, and servers of a test's own.
+//!
+//! The shared server is the one that `USERBRIDGE_TEST_POSTGRES_URL` names, whose role must be allowed to create
+//! databases, or else a cluster that lives as long as the test process. PostgreSQL's programs are found on the `PATH` or in
+//! `/usr/lib/postgresql`; without them a test says that it is skipped.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock, Mutex},
+    thread,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::{runtime, sync::OnceCell, task};
+use url::Url;
+use userbridge::domain::Random as _;
+
+use super::{RANDOM, daemon::Daemon, port::Port, skip};
+
+const MISSING: &str = "PostgreSQL's initdb is neither on the PATH nor in /usr/lib/postgresql/*/bin";
+
+/// The role that tests connect as: no superuser, and it owns its databases.
+const ROLE: &str = "userbridge";
+
+/// An empty database. It is dropped with this, whoever is still connected.
+pub(crate) struct Database {
+    name: String,
+    url: Url,
+}
+
+impl Database {
+    /// `None`: there is no PostgreSQL here, and the test has been said to be skipped.
+    pub(crate) fn create() -> Option<Self> {
+        Some(Self::on(shared()?, ""))
+    }
+
+    /// The URL, with its password.
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    pub(crate) async fn connect(&self) -> PgConnection {
+        PgConnection::connect(self.url()).await.unwrap()
+    }
+
+    /// What comes last says where it is copied from.
+    fn on(server: &Url, options: &str) -> Self {
+        let name = format!("userbridge_test_{}", unique().to_lowercase().replace('-', "_"));
+        execute(server, format!("CREATE DATABASE {name} {options}")).unwrap();
+        let mut url = server.clone();
+        url.set_path(&name);
+        Self { name, url }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // Best effort: the test that took its server away has nothing left to drop.
+        if let Some(server) = &*SHARED {
+            let _ = execute(
+                server,
+                format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+            );
+        }
+    }
+}
+
+/// A database that is filled once for a test process and then copied, which is quicker than to fill each.
+pub(crate) struct Template(OnceCell<Option<Database>>);
+
+impl Template {
+    pub(crate) const fn new() -> Self {
+        Self(OnceCell::const_new())
+    }
+
+    /// A copy for a test. Whoever is first fills the original, and must not stay connected to it.
+    pub(crate) async fn copy<F: Future<Output = ()>>(
+        &self,
+        fill: impl FnOnce(String) -> F,
+    ) -> Option<Database> {
+        let original = self.0.get_or_init(|| async {
+            let database = Database::create()?;
+            fill(database.url().to_owned()).await;
+            Some(database)
+        });
+        let template = &original.await.as_ref()?.name;
+        Some(Database::on(shared()?, &format!("TEMPLATE {template}")))
+    }
+}
+
+/// A cluster of its own: with everything on that makes commits durable, on a port that stays the same.
+pub(crate) struct Cluster {
+    daemon: Arc<Mutex<Daemon>>,
+    port: Port,
+    password: String,
+}
+
+impl Cluster {
+    /// One that runs, with more lines for its `postgresql.conf` and a database. `None`: there is no PostgreSQL here, and
+    /// the test has been said to be skipped.
+    pub(crate) async fn own(settings: &[&str]) -> Option<Self> {
+        let Some(programs) = programs() else {
+            skip(MISSING);
+            return None;
+        };
+        let settings = settings.join("\n");
+        let start = move || {
+            let cluster = Self::start_as(&programs, "scram-sha-256", &settings);
+            let server = cluster.role("postgres");
+            execute(&server, format!("CREATE DATABASE {ROLE} OWNER {ROLE}")).unwrap();
+            cluster
+        };
+        Some(task::spawn_blocking(start).await.unwrap())
+    }
+
+    /// The URL of its database, for a role that is no superuser.
+    pub(crate) fn url(&self) -> Url {
+        self.role(ROLE)
+    }
+
+    /// Starts it again, and returns when it takes connections.
+    pub(crate) async fn start(&self) {
+        self.tell("start").await;
+    }
+
+    /// Cuts all connections, writes everything down, and has ended.
+    pub(crate) async fn stop(&self) {
+        self.tell("fast").await;
+    }
+
+    /// Ends every process of it at once. It recovers when it starts again.
+    pub(crate) async fn stop_immediately(&self) {
+        self.tell("immediate").await;
+    }
+
+    pub(crate) async fn restart(&self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// `kill -9` of the process that the others stand on. They end when they notice.
+    pub(crate) async fn kill(&self) {
+        self.tell("kill").await;
+    }
+
+    async fn tell(&self, command: &'static str) {
+        let daemon = Arc::clone(&self.daemon);
+        let told = task::spawn_blocking(move || daemon.lock().unwrap().tell(command));
+        told.await.unwrap();
+    }
+
+    /// A running cluster with the role of the tests in it.
+    fn start_as(programs: &Path, auth: &str, settings: &str) -> Self {
+        let port = Port::reserve();
+        let password = unique();
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\n{settings}",
+            port.addr().port()
+        );
+        let script = include_str!("postgres.sh");
+        let variables = [("PASSWORD", &*password), ("AUTH", auth), ("SETTINGS", &settings)];
+        let mut daemon = Daemon::start(script, programs, &variables);
+        daemon.tell("start");
+        let cluster = Self {
+            daemon: Arc::new(Mutex::new(daemon)),
+            port,
+            password,
+        };
+        let role = format!(
+            "CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{}'",
+            cluster.password
+        );
+        execute(&cluster.role("postgres"), role).unwrap();
+        cluster
+    }
+
+    /// Where a role finds the database of its own name.
+    fn role(&self, name: &str) -> Url {
+        let (addr, password) = (self.port.addr(), &self.password);
+        Url::parse(&format!("postgres://{name}:{password}@{addr}/{name}")).unwrap()
+    }
+}
+
+/// Where tests create their databases.
+static SHARED: LazyLock<Option<Url>> = LazyLock::new(|| {
+    /// For the life of the process.
+    static CLUSTER: Mutex<Option<Cluster>> = Mutex::new(None);
+
+    if let Ok(url) = env::var("USERBRIDGE_TEST_POSTGRES_URL") {
+        return Some(Url::parse(&url).unwrap());
+    }
+    let settings = "max_connections = 400\n\
+        fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nwal_level = minimal\nmax_wal_senders = 0\n\
+        autovacuum = off";
+    let cluster = Cluster::start_as(&programs()?, "password", settings);
+    let mut server = cluster.role(ROLE);
+    server.set_path("postgres");
+    *CLUSTER.lock().unwrap() = Some(cluster);
+    Some(server)
+});
+
+fn shared() -> Option<&'static Url> {
+    let server = SHARED.as_ref();
+    if server.is_none() {
+        skip(MISSING);
+    }
+    server
+}
+
+/// The folder with PostgreSQL's programs.
+fn programs() -> Option<PathBuf> {
+    let on_path = env::split_paths(&env::var_os("PATH")?).find_map(|folder| {
+        // What is on the PATH may be a link into the folder that holds all of them.
+        let initdb = folder.join("initdb").canonicalize().ok()?;
+        Some(initdb.parent()?.to_owned())
+    });
+    on_path.or_else(|| {
+        let version = |folder: &PathBuf| folder.file_name()?.to_str()?.parse::<u32>().ok();
+        let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+        let newest = versions
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|folder| folder.join("bin/initdb").exists())
+            .max_by_key(version)?;
+        Some(newest.join("bin"))
+    })
+}
+
+/// A text that nobody can guess, of letters, digits, `-` and `_`.
+fn unique() -> String {
+    let mut bytes = [0; 15];
+    RANDOM.fill(&mut bytes).unwrap();
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Runs one statement on a connection of its own, on a thread of its own: the caller may be in a runtime and can't wait in it.
+fn execute(server: &Url, statement: String) -> sqlx::Result<()> {
+    let run = async {
+        let mut connection = PgConnection::connect(server.as_str()).await?;
+        sqlx::query(AssertSqlSafe(statement))
+            .execute(&mut connection)
+            .await?;
+        connection.close().await
+    };
+    let wait = || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(run)
+    };
+    thread::scope(|scope| scope.spawn(wait).join().unwrap())
+}
