@@ -22,18 +22,21 @@ use userbridge::{
     storage::{self, Migrate, Storage},
 };
 
-use crate::support::{RANDOM, database, first, log, patch, rules::Rules};
+use crate::support::{
+    RANDOM, database, first, log, patch,
+    postgres::{Database, Template},
+    rules::Rules,
+};
 
 /// A storage engine: knows how to make an empty database and how to open it.
 #[async_trait(?Send)]
 pub(super) trait Engine: Send + Sync {
-    /// A new, empty database.
-    fn new() -> Self
+    /// A new, empty database. None: the engine is not here, and the test has been said to be skipped.
+    async fn new() -> Option<Self>
     where
         Self: Sized;
 
-    /// Opens it; more than once if need be.
-    async fn open(&self) -> Arc<dyn Storage>;
+    fn url(&self) -> &str;
 }
 
 /// SQLite in a file.
@@ -44,14 +47,34 @@ pub(super) struct Sqlite {
 
 #[async_trait(?Send)]
 impl Engine for Sqlite {
-    fn new() -> Self {
+    async fn new() -> Option<Self> {
         let (folder, url) = database();
-        Self { url, _folder: folder }
+        Some(Self { url, _folder: folder })
     }
 
-    async fn open(&self) -> Arc<dyn Storage> {
-        storage::connect(&self.url, Migrate::Always).await.unwrap()
+    fn url(&self) -> &str {
+        &self.url
     }
+}
+
+/// PostgreSQL, on a server that all cases share.
+pub(super) struct Postgres(Database);
+
+#[async_trait(?Send)]
+impl Engine for Postgres {
+    async fn new() -> Option<Self> {
+        static MIGRATED: Template = Template::new();
+        let migrate = async |url: String| open(&url).await.close().await;
+        MIGRATED.copy(migrate).await.map(Self)
+    }
+
+    fn url(&self) -> &str {
+        self.0.url()
+    }
+}
+
+async fn open(url: &str) -> Arc<dyn Storage> {
+    storage::connect(url, Migrate::Always).await.unwrap()
 }
 
 /// An open storage. It derefs to the storage itself.
@@ -102,14 +125,14 @@ pub(super) const fn all<K>() -> PageRequest<K> {
 }
 
 impl Fixture {
-    pub(super) async fn new<E: Engine + 'static>() -> Self {
+    pub(super) async fn new<E: Engine + 'static>() -> Option<Self> {
         log();
-        let engine = Arc::new(E::new());
-        Self {
-            storage: Rules(engine.open().await),
+        let engine = Arc::new(E::new().await?);
+        Some(Self {
+            storage: Rules(open(engine.url()).await),
             engine,
             millis: Arc::new(AtomicI64::new(1_775_030_400_000)),
-        }
+        })
     }
 
     /// The storage, where a method of the fixture has the same name.
@@ -120,7 +143,7 @@ impl Fixture {
     /// Opens the same database once more.
     pub(super) async fn reopened(&self) -> Self {
         Self {
-            storage: Rules(self.engine.open().await),
+            storage: Rules(open(self.engine.url()).await),
             ..self.clone()
         }
     }
