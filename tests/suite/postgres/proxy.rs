@@ -4,7 +4,6 @@ use std::{io, time::Duration};
 
 use sqlx::{Connection as _, Error, Executor as _, PgConnection, query, query_scalar};
 use tokio::time::timeout;
-use url::Url;
 
 use crate::support::{
     postgres::Database,
@@ -22,12 +21,12 @@ impl Place {
         let database = Database::create()?;
         let mut connection = database.connect().await;
         connection.execute("CREATE TABLE made (text text)").await.unwrap();
-        let proxy = Proxy::before(&Url::parse(database.url()).unwrap());
+        let proxy = Proxy::before(database.url());
         Some(Self { proxy, database })
     }
 
     async fn connect(&self) -> Result<PgConnection, Error> {
-        PgConnection::connect(self.proxy.url().as_str()).await
+        PgConnection::connect(&self.proxy.url()).await
     }
 
     /// How many rows there are, asked past the proxy.
