@@ -73,6 +73,7 @@ impl Drop for Database {
 }
 
 /// A database that is filled once for a test process and then copied, which is quicker than to fill each.
+/// On a server that is not ours it stays behind.
 pub(crate) struct Template(OnceCell<Option<Database>>);
 
 impl Template {
