@@ -67,7 +67,7 @@ async fn a_cluster_of_its_own_keeps_its_port_and_what_was_committed_however_it_e
         return;
     };
     let url = cluster.url();
-    let mut connection = PgConnection::connect(url.as_str()).await.unwrap();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
     let fsync = "SELECT count(*) FROM pg_settings WHERE (name, setting) IN (('fsync', 'on'), ('max_connections', '7'))";
     assert_eq!(number(&mut connection, fsync).await, 2);
     connection.execute("CREATE TABLE made (id int)").await.unwrap();
@@ -83,12 +83,12 @@ async fn a_cluster_of_its_own_keeps_its_port_and_what_was_committed_however_it_e
         assert!(connection.ping().await.is_err(), "{ending}");
         if ending != "restart" {
             assert!(
-                matches!(PgConnection::connect(url.as_str()).await, Err(Error::Io(_))),
+                matches!(PgConnection::connect(&url).await, Err(Error::Io(_))),
                 "{ending}"
             );
             cluster.start().await;
         }
-        connection = PgConnection::connect(url.as_str()).await.unwrap();
+        connection = PgConnection::connect(&url).await.unwrap();
     }
     assert_eq!(number(&mut connection, "SELECT count(*) FROM made").await, 4);
 }

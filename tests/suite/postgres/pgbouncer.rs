@@ -1,7 +1,6 @@
 //! The pooler that tests start.
 
 use sqlx::{Connection as _, PgConnection, Row as _, raw_sql};
-use url::Url;
 
 use crate::support::{
     pgbouncer::{Mode, PgBouncer},
@@ -23,13 +22,12 @@ async fn a_client_of_pgbouncer_keeps_its_connection_in_session_mode_alone() {
         let Some(database) = Database::create() else {
             return;
         };
-        let url = Url::parse(database.url()).unwrap();
-        let Some(bouncer) = PgBouncer::before(&url, mode) else {
+        let Some(bouncer) = PgBouncer::before(database.url(), mode) else {
             return;
         };
-        let mut one = PgConnection::connect(bouncer.url().as_str()).await.unwrap();
+        let mut one = PgConnection::connect(bouncer.url()).await.unwrap();
         let first = answered_by(&mut one).await;
-        let mut other = PgConnection::connect(bouncer.url().as_str()).await.unwrap();
+        let mut other = PgConnection::connect(bouncer.url()).await.unwrap();
         let mut begun = other.begin().await.unwrap();
         let held = answered_by(&mut begun).await;
         assert_eq!(held != first, keeps, "{mode:?}");

@@ -4,7 +4,6 @@ use std::{io, time::Duration};
 
 use sqlx::{Connection as _, Error, Executor as _, PgConnection, query, query_scalar};
 use tokio::time::timeout;
-use url::Url;
 
 use crate::support::{
     postgres::Database,
@@ -22,12 +21,12 @@ impl Place {
         let database = Database::create()?;
         let mut connection = database.connect().await;
         connection.execute("CREATE TABLE made (text text)").await.unwrap();
-        let proxy = Proxy::before(&Url::parse(database.url()).unwrap());
+        let proxy = Proxy::before(database.url());
         Some(Self { proxy, database })
     }
 
     async fn connect(&self) -> Result<PgConnection, Error> {
-        PgConnection::connect(self.proxy.url().as_str()).await
+        PgConnection::connect(&self.proxy.url()).await
     }
 
     /// How many rows there are, asked past the proxy.
@@ -94,17 +93,18 @@ async fn new_connections_are_refused_while_old_ones_stay() {
 async fn what_is_held_back_arrives_later() {
     const LONG: Duration = Duration::from_millis(300);
 
-    let Some(place) = Place::new().await else { return };
+    let Some(place) = Place::new().await else {
+        return;
+    };
     let mut connection = place.connect().await.unwrap();
+    // The second time the server has prepared the statement already, and needs to hear no more than that it runs.
     for (direction, before, after) in [(Direction::ToServer, 0, 1), (Direction::ToClient, 2, 2)] {
-        // The server knows the statement from the first time, so that it is sent once.
-        if before == 2 {
-            assert_eq!(place.made().await, 1);
-        }
         place.proxy.stall(direction);
         let mut made = Box::pin(make(&mut connection, "late"));
         assert!(timeout(LONG, &mut made).await.is_err(), "nothing is answered");
-        assert_eq!(place.made().await, before);
+        while place.made().await != before {
+            assert!(timeout(LONG, &mut made).await.is_err(), "nothing is answered");
+        }
         place.proxy.resume();
         made.await.unwrap();
         assert_eq!(place.made().await, after);

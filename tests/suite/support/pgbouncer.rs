@@ -25,13 +25,14 @@ pub(crate) struct PgBouncer {
 impl PgBouncer {
     /// For the role of a URL, and every database that the role may use there: up to 20 connections to each. `None`: there is
     /// no pgbouncer here, and the test has been said to be skipped.
-    pub(crate) fn before(server: &Url, mode: Mode) -> Option<Self> {
+    pub(crate) fn before(server: &str, mode: Mode) -> Option<Self> {
         let Some(program) = program() else {
             skip("pgbouncer is neither on the PATH nor in /usr/sbin");
             return None;
         };
         let port = Port::reserve();
-        let (host, server_port) = (server.host_str().unwrap(), server.port().unwrap_or(5432));
+        let mut url = Url::parse(server).unwrap();
+        let (host, server_port) = (url.host_str().unwrap(), url.port().unwrap_or(5432));
         let mode = match mode {
             Mode::Session => "session",
             Mode::Transaction => "transaction",
@@ -44,11 +45,10 @@ impl PgBouncer {
             pool_mode = {mode}\ndefault_pool_size = 20\nmax_client_conn = 400",
             port.addr().port(),
         );
-        let (user, password) = (server.username(), server.password().unwrap_or_default());
+        let (user, password) = (url.username(), url.password().unwrap_or_default());
         let users = format!("\"{user}\" \"{password}\"");
         let script = include_str!("pgbouncer.sh");
         let daemon = Daemon::start(script, &program, &[("CONFIG", &config), ("USERS", &users)]);
-        let mut url = server.clone();
         url.set_ip_host(port.addr().ip()).unwrap();
         url.set_port(Some(port.addr().port())).unwrap();
         Some(Self {
@@ -59,8 +59,8 @@ impl PgBouncer {
     }
 
     /// The URL of the server, by way of pgbouncer.
-    pub(crate) fn url(&self) -> &Url {
-        &self.url
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_str()
     }
 }
 

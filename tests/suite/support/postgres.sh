@@ -1,14 +1,14 @@
 # One cluster of PostgreSQL, for as long as somebody holds the other end of standard input.
 #
-# $1 is the folder of PostgreSQL's programs. PASSWORD is the superuser's, AUTH how roles log in (a method of
-# pg_hba.conf), SETTINGS lines for postgresql.conf. Commands come one a line: start, fast, immediate, kill. Each, and the
-# creation of the cluster before them, is answered by one line: `ok`, or what went wrong. At the end of the input the
-# cluster and its folder are gone. A test process that is killed closes its end as well.
+# $1 is the folder of PostgreSQL's programs. TMPDIR is where the cluster's folder is made, PASSWORD the superuser's, AUTH
+# how roles log in (a method of pg_hba.conf), SETTINGS lines for postgresql.conf. Commands come one a line: start, fast,
+# immediate, kill. Each, and the creation of the cluster before them, is answered by one line: `ok`, or what went wrong. At
+# the end of the input the cluster and its folder are gone. A test process that is killed closes its end as well.
 set -u
 # Whoever read the answers may be gone before the cluster is.
 trap '' PIPE
 programs=$1
-folder=$(mktemp -d "${TMPDIR:-/tmp}/userbridge-postgres-XXXXXX") || exit
+folder=$(mktemp -d "$TMPDIR/userbridge-postgres-XXXXXX") || exit
 data=$folder/data
 pid=
 

@@ -13,7 +13,7 @@ pub(super) struct Conversation {
     /// Prepared statements by their names, and what portals run by theirs.
     statements: HashMap<Vec<u8>, String>,
     portals: HashMap<Vec<u8>, String>,
-    /// How many times the client has asked for a ReadyForQuery, and the server has sent one.
+    /// How many times the client has asked for a `ReadyForQuery`, and the server has sent one.
     asked: u64,
     answered: u64,
     /// The client is to hear no more.
@@ -41,13 +41,13 @@ pub(super) struct Message {
 }
 
 impl Conversation {
-    /// The first message in what the client sends, or `None` if it has not come whole.
-    pub(super) fn from_client(&mut self, bytes: &[u8]) -> Option<Message> {
+    /// The first message of what the client sends, or `None` if it has not come whole.
+    pub(super) fn hear_client(&mut self, bytes: &[u8]) -> Option<Message> {
         let message = match self.phase {
             // A TLS handshake.
             Phase::Startup if bytes.first() == Some(&0x16) => {
                 self.phase = Phase::Opaque;
-                return self.from_client(bytes);
+                return self.hear_client(bytes);
             }
             Phase::Startup => self.startup(bytes)?,
             Phase::Messages => self.message(bytes)?,
@@ -65,7 +65,7 @@ impl Conversation {
     }
 
     /// How many bytes the first message of the server has, or `None` if it has not come whole.
-    pub(super) fn from_server(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub(super) fn hear_server(&mut self, bytes: &[u8]) -> Option<usize> {
         let kind = bytes.first()?;
         if self.bare_answer {
             self.bare_answer = false;

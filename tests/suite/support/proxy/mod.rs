@@ -72,7 +72,8 @@ impl Cut {
 
 impl Proxy {
     /// In front of the server of a URL.
-    pub(crate) fn before(server: &Url) -> Self {
+    pub(crate) fn before(server: &str) -> Self {
+        let server = Url::parse(server).unwrap();
         let port = Port::reserve();
         let (host, server_port) = (server.host_str().unwrap(), server.port().unwrap_or(5432));
         let network = Arc::new(Network {
@@ -84,7 +85,7 @@ impl Proxy {
         let (orders, taken) = mpsc::unbounded_channel();
         let proxy = Self {
             addr: port.addr(),
-            server: server.clone(),
+            server,
             network: Arc::clone(&network),
             orders,
         };
@@ -97,11 +98,11 @@ impl Proxy {
     }
 
     /// The URL of the server, by way of the proxy.
-    pub(crate) fn url(&self) -> Url {
+    pub(crate) fn url(&self) -> String {
         let mut url = self.server.clone();
         url.set_ip_host(self.addr.ip()).unwrap();
         url.set_port(Some(self.addr.port())).unwrap();
-        url
+        url.into()
     }
 
     /// Breaks every connection at once. New ones are as before.
@@ -307,7 +308,7 @@ async fn requests(
     let mut bytes = Vec::new();
     let mut cut = None;
     loop {
-        let message = conversation.lock().unwrap().from_client(&bytes);
+        let message = conversation.lock().unwrap().hear_client(&bytes);
         let Some(message) = message else {
             if client.read_buf(&mut bytes).await? == 0 {
                 server.shutdown().await?;
@@ -346,7 +347,7 @@ async fn answers(
     loop {
         let (length, withheld) = {
             let mut conversation = conversation.lock().unwrap();
-            (conversation.from_server(&bytes), conversation.withheld)
+            (conversation.hear_server(&bytes), conversation.withheld)
         };
         let Some(length) = length else {
             if server.read_buf(&mut bytes).await? == 0 {
