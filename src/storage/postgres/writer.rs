@@ -11,7 +11,10 @@ use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection,
     postgres::PgConnectOptions,
 };
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{RwLock, watch},
+    time::sleep,
+};
 
 use super::{
     commits::Commits,
@@ -56,6 +59,8 @@ const PERSONAL: [&str; 8] = [
 pub(super) struct Writer {
     inner: Arc<Inner>,
     shares: Arc<Shares>,
+    /// Held for reading by each change that was accepted. True: no more are.
+    closed: Arc<RwLock<bool>>,
 }
 
 struct Inner {
@@ -98,6 +103,7 @@ impl Writer {
                 each: 1,
                 waiting: settings.write_queue,
             })),
+            closed: Arc::default(),
         }
     }
 
@@ -107,13 +113,17 @@ impl Writer {
         organization: Option<OrganizationId>,
         work: Box<dyn Work>,
     ) -> Result<()> {
-        let place = self.shares.place(organization).await?;
-        let inner = self.inner.clone();
+        let accepted = self.closed.clone().try_read_owned();
+        let Some(accepted) = accepted.ok().filter(|closed| !**closed) else {
+            return Err(StoreError::Closed);
+        };
+        let (inner, shares) = (self.inner.clone(), self.shares.clone());
         // A task runs it, which goes on when the caller goes away: so no connection is given up in the middle of a
         // transaction.
         let running = tokio::spawn(async move {
+            let _place = shares.place(organization).await?;
             let done = inner.transact(organization_column(organization), &*work).await;
-            drop(place);
+            drop(accepted);
             done
         });
         running.await.unwrap_or(Err(StoreError::Closed))
@@ -139,7 +149,7 @@ impl Writer {
 
     /// Refuses new changes, and makes those that wait.
     pub(super) async fn close(&self) {
-        self.shares.take_all().await;
+        *self.closed.write().await = true;
         self.inner.pool.close().await;
     }
 }
