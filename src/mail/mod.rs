@@ -5,6 +5,7 @@
 
 mod folder;
 mod message;
+mod metrics;
 mod smtp;
 mod smtp_url;
 mod texts;
@@ -14,17 +15,18 @@ use std::{collections::HashMap, path::PathBuf, pin::pin, sync::Arc, time::Durati
 use tokio::{
     sync::mpsc,
     task::{Id, JoinSet},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 pub use self::{
     message::Stationery,
+    metrics::MailMetrics,
     smtp::Smtp,
     smtp_url::{SmtpUrl, SmtpUrlError},
 };
 use crate::{
-    domain::{DueMail, MailError, OrganizationId},
-    service::{Directory, Letter, Retries, ServiceError},
+    domain::{DueMail, MailError, MailState, OrganizationId},
+    service::{Claim, Directory, Letter, Retries, ServiceError},
 };
 
 /// How often to look for mails that other processes have queued, and for those that are to be tried again.
@@ -79,6 +81,7 @@ pub struct Outbox {
     pub retries: Retries,
     /// How long sending one mail may take, from connecting to the mail server's answer.
     pub timeout: Duration,
+    pub metrics: MailMetrics,
     /// Is told the link of each mail that was sent, if there is room.
     pub links: Option<mpsc::Sender<String>>,
 }
@@ -118,6 +121,7 @@ impl Outbox {
         let mut stop = pin!(stop);
         loop {
             outbox.begin(&directory, &mut sending).await;
+            outbox.metrics.sending(sending.whose.len());
             tokio::select! {
                 () = &mut stop => break,
                 () = queued.notified() => {}
@@ -127,6 +131,7 @@ impl Outbox {
         }
         while !sending.tasks.is_empty() {
             sending.one_ended().await;
+            outbox.metrics.sending(sending.whose.len());
         }
     }
 
@@ -146,12 +151,16 @@ impl Outbox {
                 let due = DueMail { organization, mail };
                 // The lease is longer than sending takes.
                 match directory.claim_mail(due, self.timeout * 2).await {
-                    Ok(Some(letter)) => {
-                        let deliver = self.clone().deliver(directory.clone(), letter);
+                    Ok(Claim::Letter(letter)) => {
+                        let deliver = self.clone().deliver(directory.clone(), *letter);
                         let task = sending.tasks.spawn(deliver);
                         sending.whose.insert(task.id(), organization);
                     }
-                    Ok(None) => {}
+                    Ok(Claim::GivenUp(mail)) => {
+                        tracing::warn!(mail = %mail.id, %organization, "a mail was given up: its member can't be written to");
+                        self.metrics.given_up(mail.kind);
+                    }
+                    Ok(Claim::Nothing) => {}
                     Err(error) => return told(&error),
                 }
             }
@@ -159,11 +168,14 @@ impl Outbox {
     }
 
     async fn deliver(self: Arc<Self>, directory: Directory, letter: Letter) {
+        let begun = Instant::now();
         let sent = timeout(self.timeout, self.send(&letter)).await;
+        self.metrics.attempt(begun.elapsed());
         let sent = sent.unwrap_or_else(|_| Err(SendError::passing("the mail server did not answer in time")));
-        let (mail, organization) = (letter.mail.id, letter.organization);
+        let (mail, kind, organization) = (letter.mail.id, letter.mail.kind, letter.organization);
         match sent {
             Ok(()) => {
+                self.metrics.sent(kind);
                 written(|| directory.mail_sent(&letter)).await;
                 tracing::info!(%mail, %organization, "a mail was sent");
                 if let Some(links) = &self.links {
@@ -172,13 +184,21 @@ impl Outbox {
                 }
             }
             Err(SendError { text, passing }) => {
+                self.metrics.attempt_failed(kind);
                 let retries = passing.then_some(&self.retries);
                 let Ok(error) = MailError::new(text) else { return };
-                let again = written(|| directory.mail_failed(&letter, error.clone(), retries)).await;
-                if again == Some(true) {
-                    tracing::warn!(%mail, %organization, %error, "a mail could not be sent; it will be tried again");
-                } else {
-                    tracing::error!(%mail, %organization, %error, "a mail could not be sent and was given up");
+                let failed = written(|| directory.mail_failed(&letter, error.clone(), retries)).await;
+                match failed.flatten().map(|mail| mail.state()) {
+                    Some(MailState::Failed) => {
+                        self.metrics.given_up(kind);
+                        tracing::error!(%mail, %organization, %error, "a mail could not be sent and was given up");
+                    }
+                    Some(_) => {
+                        tracing::warn!(%mail, %organization, %error, "a mail could not be sent; it will be tried again");
+                    }
+                    None => {
+                        tracing::warn!(%mail, %organization, %error, "a mail could not be sent that is not ours any more");
+                    }
                 }
             }
         }
