@@ -2,5 +2,6 @@
 
 pub(crate) mod delivery;
 mod faults;
+mod metrics;
 mod processes;
 pub(crate) mod server;
