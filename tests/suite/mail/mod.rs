@@ -3,5 +3,6 @@
 pub(crate) mod delivery;
 mod faults;
 mod metrics;
-mod processes;
+mod outages;
+pub(crate) mod processes;
 pub(crate) mod server;
