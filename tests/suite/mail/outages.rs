@@ -137,12 +137,12 @@ async fn sent_while<T>(
     come_back: impl AsyncFnOnce(&World, T),
 ) {
     let world = World::new(&server).await;
-    for number in 0..6 {
+    // Fewer than an organization may have on their way at once, so that there is room to send one of them again.
+    for number in 0..3 {
         let email = format!("held{number}@acme.example.com");
         world.welcome(&email).await.unwrap();
     }
-    // So many are sent at once; the others wait for them.
-    server.heard(4).await;
+    server.heard(3).await;
     let gone = go(&world).await;
     server.release();
     world.until_ill().await;
@@ -152,9 +152,9 @@ async fn sent_while<T>(
     while world.welcome("sally@acme.example.com").await.is_err() {
         sleep(Duration::from_millis(5)).await;
     }
-    let to = world.end(&server, 7).await;
+    let to = world.end(&server, 4).await;
     let different: BTreeSet<_> = to.iter().collect();
-    assert_eq!((to.len(), different.len()), (7, 7), "one came twice: {to:?}");
+    assert_eq!((to.len(), different.len()), (4, 4), "one came twice: {to:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
