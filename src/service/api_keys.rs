@@ -131,7 +131,7 @@ impl Directory {
         self.manages_keys(grant, organization).await?;
         let input = (organization, key, self.change(grant.actor));
         self.storage
-            .write(input, |tx, (organization, key, change)| {
+            .write(organization, input, |tx, (organization, key, change)| {
                 Box::pin(revoke_api_key(tx, *organization, *key, change))
             })
             .await

@@ -39,20 +39,24 @@ where
     T: Send + Sync + 'static,
 {
     let input = (organization, idempotency, at, input, rule);
-    let write = storage.write(input, |tx, (organization, idempotency, at, input, rule)| {
-        Box::pin(async move {
-            let Some(key) = &idempotency.key else {
-                return Ok(Idempotent::Fresh(rule(tx, input).await?));
-            };
-            if let Some(response) = replay(tx, *organization, key, *at).await? {
-                return Ok(Idempotent::Replayed(response));
-            }
-            let value = rule(tx, input).await?;
-            let response = (idempotency.encode)(&value);
-            tx.keep_response(*organization, key, &response, *at).await?;
-            Ok(Idempotent::Fresh(value))
-        })
-    });
+    let write = storage.write(
+        organization,
+        input,
+        |tx, (organization, idempotency, at, input, rule)| {
+            Box::pin(async move {
+                let Some(key) = &idempotency.key else {
+                    return Ok(Idempotent::Fresh(rule(tx, input).await?));
+                };
+                if let Some(response) = replay(tx, *organization, key, *at).await? {
+                    return Ok(Idempotent::Replayed(response));
+                }
+                let value = rule(tx, input).await?;
+                let response = (idempotency.encode)(&value);
+                tx.keep_response(*organization, key, &response, *at).await?;
+                Ok(Idempotent::Fresh(value))
+            })
+        },
+    );
     write.await
 }
 
@@ -75,9 +79,9 @@ impl Directory {
             {
                 return Ok(all);
             }
-            let step = self
-                .storage
-                .write(until, |tx, until| Box::pin(tx.remove_responses(*until, STEP)));
+            let step = self.storage.write(None, until, |tx, until| {
+                Box::pin(tx.remove_responses(*until, STEP))
+            });
             all += step.await?;
             tokio::time::sleep(PAUSE).await;
         }

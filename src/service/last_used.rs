@@ -109,7 +109,7 @@ async fn flush<K: Clone + Eq + Hash + Send + Sync + 'static>(
     let times: Vec<_> = std::mem::take(&mut *lock(waiting)).into_iter().collect();
     let mut result = Ok(());
     for some in times.chunks(AT_ONCE) {
-        if let Err(error) = storage.write(some.to_vec(), write).await {
+        if let Err(error) = storage.write(None, some.to_vec(), write).await {
             if is_passing(&error) {
                 keep(waiting, some.iter().cloned());
             }

@@ -123,7 +123,7 @@ impl Directory {
         let token = Arc::new(TokenSecret::generate(TokenKind::PasswordLink, &*self.random)?);
         let input = (due, token, lease, self.change(Actor::Mail));
         self.storage
-            .write(input, |tx, (due, token, lease, change)| {
+            .write(due.organization, input, |tx, (due, token, lease, change)| {
                 Box::pin(claim_mail(tx, *due, token, *lease, change))
             })
             .await
@@ -137,7 +137,7 @@ impl Directory {
     pub async fn mail_sent(&self, letter: &Letter) -> Result<()> {
         let input = (letter.organization, letter.mail.id, self.change(Actor::Mail));
         self.storage
-            .write(input, |tx, (organization, mail, change)| {
+            .write(letter.organization, input, |tx, (organization, mail, change)| {
                 Box::pin(mail_sent(tx, *organization, *mail, change))
             })
             .await
@@ -163,9 +163,13 @@ impl Directory {
         });
         let input = (letter.organization, letter.mail.clone(), error, again, change);
         self.storage
-            .write(input, |tx, (organization, mail, error, again, change)| {
-                Box::pin(mail_failed(tx, *organization, mail, error, *again, change))
-            })
+            .write(
+                letter.organization,
+                input,
+                |tx, (organization, mail, error, again, change)| {
+                    Box::pin(mail_failed(tx, *organization, mail, error, *again, change))
+                },
+            )
             .await
     }
 
@@ -193,9 +197,11 @@ impl Directory {
     /// Only those of the storage.
     pub async fn retry_mail(&self, grant: Write, mail: MailId) -> Result<Option<Mail>> {
         let input = (grant.organization, mail, self.clock.now());
-        let mail = self.storage.write(input, |tx, (organization, mail, now)| {
-            Box::pin(retry_mail(tx, *organization, *mail, *now))
-        });
+        let mail = self
+            .storage
+            .write(grant.organization, input, |tx, (organization, mail, now)| {
+                Box::pin(retry_mail(tx, *organization, *mail, *now))
+            });
         let mail = mail.await?;
         self.mail_queued.notify_one();
         Ok(mail)
@@ -219,7 +225,7 @@ impl Directory {
             {
                 return Ok(all);
             }
-            let step = self.storage.write(until, |tx, until| {
+            let step = self.storage.write(None, until, |tx, until| {
                 Box::pin(async move { Ok::<_, ServiceError>(tx.remove_old_mails(*until, STEP).await?) })
             });
             all += step.await?;
@@ -247,9 +253,13 @@ impl Directory {
         let mail = MailId::new(change.at, &*self.random)?;
         let input = (grant.organization, member, mail, change);
         self.storage
-            .write(input, |tx, (organization, member, mail, change)| {
-                Box::pin(request_password_reset(tx, *organization, member, *mail, change))
-            })
+            .write(
+                grant.organization,
+                input,
+                |tx, (organization, member, mail, change)| {
+                    Box::pin(request_password_reset(tx, *organization, member, *mail, change))
+                },
+            )
             .await?;
         self.mail_queued.notify_one();
         Ok(())

@@ -83,7 +83,7 @@ impl Directory {
             if self.storage.first_token_end().await?.is_none_or(|end| end > now) {
                 return Ok(all);
             }
-            let step = self.storage.write(now, |tx, now| {
+            let step = self.storage.write(None, now, |tx, now| {
                 Box::pin(
                     async move { Ok::<_, ServiceError>(tx.remove_tokens_over(*now, TOKENS_STEP).await?) },
                 )

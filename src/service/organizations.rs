@@ -94,7 +94,7 @@ impl Directory {
         grant.covers(organization)?;
         let input = (organization, patch, self.change(grant.actor));
         self.storage
-            .write(input, |tx, (organization, patch, change)| {
+            .write(organization, input, |tx, (organization, patch, change)| {
                 Box::pin(update_organization(tx, *organization, patch, change))
             })
             .await
@@ -109,7 +109,7 @@ impl Directory {
         grant.covers(organization)?;
         let input = (organization, self.change(grant.actor));
         self.storage
-            .write(input, |tx, (organization, change)| {
+            .write(organization, input, |tx, (organization, change)| {
                 Box::pin(delete_organization(tx, *organization, change))
             })
             .await

@@ -43,11 +43,13 @@ impl Directory {
         let organization = self.storage.organization(holder.organization).await?;
         let organization = organization.ok_or(ServiceError::InvalidToken)?;
         let input = (organization.id, holder.token.digest, token, change);
-        let opened = self
-            .storage
-            .write(input, |tx, (organization, code, token, change)| {
+        let opened = self.storage.write(
+            organization.id,
+            input,
+            |tx, (organization, code, token, change)| {
                 Box::pin(create_session(tx, *organization, *code, token, change))
-            });
+            },
+        );
         let session = Session {
             member: opened.await?,
             organization,
@@ -85,9 +87,13 @@ impl Directory {
         let change = self.change(Actor::Member(holder.member.id));
         let input = (holder.organization, holder.token.digest, change);
         self.storage
-            .write(input, |tx, (organization, session, change)| {
-                Box::pin(end_session(tx, *organization, *session, change))
-            })
+            .write(
+                holder.organization,
+                input,
+                |tx, (organization, session, change)| {
+                    Box::pin(end_session(tx, *organization, *session, change))
+                },
+            )
             .await
     }
 }

@@ -50,9 +50,13 @@ impl Directory {
     pub async fn rename_team(&self, grant: Write, number: TeamNumber, name: TeamName) -> Result<Team> {
         let input = (grant.organization, number, name, self.change(grant.actor));
         self.storage
-            .write(input, |tx, (organization, number, name, change)| {
-                Box::pin(rename_team(tx, *organization, *number, name, change))
-            })
+            .write(
+                grant.organization,
+                input,
+                |tx, (organization, number, name, change)| {
+                    Box::pin(rename_team(tx, *organization, *number, name, change))
+                },
+            )
             .await
     }
 
@@ -66,7 +70,7 @@ impl Directory {
     pub async fn delete_team(&self, grant: Write, number: TeamNumber) -> Result<()> {
         let input = (grant.organization, number, self.change(grant.actor));
         self.storage
-            .write(input, |tx, (organization, number, change)| {
+            .write(grant.organization, input, |tx, (organization, number, change)| {
                 Box::pin(delete_team(tx, *organization, *number, change))
             })
             .await
@@ -114,9 +118,13 @@ impl Directory {
         let members: BTreeSet<_> = members.into_iter().collect();
         let input = (grant.organization, number, members, self.change(grant.actor));
         self.storage
-            .write(input, |tx, (organization, number, members, change)| {
-                Box::pin(set_team_members(tx, *organization, *number, members, change))
-            })
+            .write(
+                grant.organization,
+                input,
+                |tx, (organization, number, members, change)| {
+                    Box::pin(set_team_members(tx, *organization, *number, members, change))
+                },
+            )
             .await
     }
 }

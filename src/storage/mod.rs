@@ -18,6 +18,7 @@ mod idempotency;
 mod mails;
 mod members;
 mod organizations;
+mod shares;
 pub mod sqlite;
 mod teams;
 mod transaction;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::domain::Condition;
+use crate::domain::{Condition, OrganizationId};
 
 pub use api_keys::{ApiKeyStore, ApiKeyWrites};
 pub use credentials::{CredentialStore, CredentialWrites, TokenHolder};
@@ -54,13 +55,14 @@ pub trait Storage:
     + MailStore
 {
     /// Runs the work in a transaction of its own and commits it if the work says so. It may run more than once: only what
-    /// its last run did has happened. `write` is the way to call it with a rule.
+    /// its last run did has happened. Changes of one organization run one after the other; where there is none, they are of
+    /// what belongs to no organization, or of many. `write` is the way to call it with a rule.
     ///
     /// # Errors
     ///
     /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`], [`StoreError::Closed`]:
     /// it was not committed, or may not have been.
-    async fn transact(&self, work: Box<dyn Work>) -> Result<()>;
+    async fn transact(&self, organization: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()>;
 
     /// Removes what the engine keeps of earlier values of rows that were erased. As far as it can now; it goes on by
     /// itself.

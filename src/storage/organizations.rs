@@ -21,8 +21,7 @@ pub trait OrganizationStore: Send + Sync {
 /// Changes of organizations.
 #[async_trait]
 pub trait OrganizationWrites {
-    /// The organization with this id, deleted ones too. Where engines let transactions run side by side, it and its
-    /// members are this one's until the end.
+    /// The organization with this id, deleted ones too.
     async fn stored_organization(&mut self, organization: OrganizationId) -> Result<Option<Organization>>;
 
     /// Adds an organization, with counters that begin at 0.

@@ -9,6 +9,7 @@ use super::{
     ApiKeyWrites, CredentialWrites, EventWrites, IdempotencyWrites, MailWrites, MemberWrites,
     OrganizationWrites, Storage, StoreError, TeamWrites,
 };
+use crate::domain::OrganizationId;
 
 /// What rules are made of: small reads and writes inside one transaction. Each sees what those before it wrote. A rule that
 /// got an error of one of them fails: an engine may have lost the transaction.
@@ -79,12 +80,18 @@ impl<I: Send + Sync, T: Send, E: Send> Work for Run<I, T, E> {
 }
 
 impl dyn Storage + '_ {
-    /// Makes a change by a rule and returns when it is on disk. If the rule fails, nothing of it has happened.
+    /// Makes a change of an organization by a rule and returns when it is on disk. If the rule fails, nothing of it has
+    /// happened. No organization: it is about none, or about many and reads nothing that it relies on.
     ///
     /// # Errors
     ///
     /// Those of the rule, and those of [`Storage::transact`].
-    pub async fn write<I, T, E>(&self, input: I, rule: Rule<I, T, E>) -> Result<T, E>
+    pub async fn write<I, T, E>(
+        &self,
+        organization: impl Into<Option<OrganizationId>>,
+        input: I,
+        rule: Rule<I, T, E>,
+    ) -> Result<T, E>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
@@ -96,7 +103,7 @@ impl dyn Storage + '_ {
             rule,
             result: Arc::clone(&result),
         };
-        self.transact(Box::new(run)).await?;
+        self.transact(organization.into(), Box::new(run)).await?;
         let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
         result.unwrap_or_else(|| Err(StoreError::Closed.into()))
     }

@@ -205,6 +205,7 @@ async fn members_of_the_first_version_have_numbers_and_are_found_by_parts() {
     };
     let restored = storage
         .write(
+            organization(ACME),
             (organization(ACME), gone.id, change),
             |tx, (organization, id, change)| Box::pin(rules::restore_member(tx, *organization, *id, change)),
         )

@@ -55,16 +55,20 @@ impl Directory {
         let expires_at = token.expires_at;
         let input = (organization, member, by, token, change);
         self.storage
-            .write(input, |tx, (organization, member, by, token, change)| {
-                Box::pin(issue_handover_code(
-                    tx,
-                    *organization,
-                    *member,
-                    *by,
-                    token,
-                    change,
-                ))
-            })
+            .write(
+                organization,
+                input,
+                |tx, (organization, member, by, token, change)| {
+                    Box::pin(issue_handover_code(
+                        tx,
+                        *organization,
+                        *member,
+                        *by,
+                        token,
+                        change,
+                    ))
+                },
+            )
             .await?;
         Ok(IssuedToken { secret, expires_at })
     }

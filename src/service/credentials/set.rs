@@ -40,9 +40,11 @@ impl Directory {
             hash: hash.ok_or(Precondition::PasswordTooCommon)?,
         };
         self.storage
-            .write((organization, new, change), |tx, (organization, new, change)| {
-                Box::pin(set_password(tx, *organization, new, change))
-            })
+            .write(
+                organization,
+                (organization, new, change),
+                |tx, (organization, new, change)| Box::pin(set_password(tx, *organization, new, change)),
+            )
             .await
     }
 }

@@ -134,9 +134,11 @@ impl Directory {
             token,
         };
         let input = (grant.organization, right, change);
-        let admitted = self.storage.write(input, |tx, (organization, right, change)| {
-            Box::pin(admit_member(tx, *organization, right, change))
-        });
+        let admitted = self
+            .storage
+            .write(grant.organization, input, |tx, (organization, right, change)| {
+                Box::pin(admit_member(tx, *organization, right, change))
+            });
         Ok(admitted.await?.map(|member| Verified::Verified {
             member,
             access_token,

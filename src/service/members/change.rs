@@ -35,9 +35,13 @@ impl Directory {
             self.change(grant.actor),
         );
         self.storage
-            .write(input, |tx, (organization, member, patch, version, change)| {
-                Box::pin(update_member(tx, *organization, *member, patch, *version, change))
-            })
+            .write(
+                grant.organization,
+                input,
+                |tx, (organization, member, patch, version, change)| {
+                    Box::pin(update_member(tx, *organization, *member, patch, *version, change))
+                },
+            )
             .await
     }
 
@@ -55,9 +59,13 @@ impl Directory {
     ) -> Result<Member> {
         let input = (grant.organization, member, version, self.change(grant.actor));
         self.storage
-            .write(input, |tx, (organization, member, version, change)| {
-                Box::pin(revoke_member(tx, *organization, *member, *version, change))
-            })
+            .write(
+                grant.organization,
+                input,
+                |tx, (organization, member, version, change)| {
+                    Box::pin(revoke_member(tx, *organization, *member, *version, change))
+                },
+            )
             .await
     }
 
@@ -70,7 +78,7 @@ impl Directory {
     pub async fn restore_member(&self, grant: Write, member: MemberId) -> Result<Member> {
         let input = (grant.organization, member, self.change(grant.actor));
         self.storage
-            .write(input, |tx, (organization, member, change)| {
+            .write(grant.organization, input, |tx, (organization, member, change)| {
                 Box::pin(restore_member(tx, *organization, *member, change))
             })
             .await
@@ -270,7 +278,6 @@ async fn require_other_owner(
     organization: OrganizationId,
     owner: &Member,
 ) -> Result<()> {
-    // First the organization, so that of two owners who end side by side one waits for the other.
     let stored = tx
         .stored_organization(organization)
         .await?

@@ -27,9 +27,11 @@ impl Directory {
         member: MemberId,
     ) -> Result<Erasure> {
         let input = (organization, member, self.change(actor));
-        let erasure = self.storage.write(input, |tx, (organization, member, change)| {
-            Box::pin(erase_member(tx, *organization, *member, change))
-        });
+        let erasure = self
+            .storage
+            .write(organization, input, |tx, (organization, member, change)| {
+                Box::pin(erase_member(tx, *organization, *member, change))
+            });
         let erasure = erasure.await?;
         self.storage.purge().await;
         Ok(erasure)

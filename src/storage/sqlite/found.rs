@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{error::store_error, members};
+use super::{columns::Columns as _, error::store_error};
 use crate::{
-    domain::{ApiKey, ApiKeyId, OrganizationId, PublicMember, Timestamp},
+    domain::{ApiKey, ApiKeyId, OrganizationId, Profile, PublicMember, Timestamp},
     storage::{KeyAndMember, Result, StoreError, values::organization_of},
 };
 
@@ -18,7 +18,19 @@ pub(super) fn found() -> String {
              lookup.slot, hex(k.id), hex(k.organization_id), k.scopes, k.hint, k.created_at, k.expires_at,
              k.superseded_at, k.revoked_at, k.last_used_at, CASE WHEN m.row IS NOT NULL THEN {} END
          )",
-        members::json()
+        public_member()
+    )
+}
+
+/// A [`PublicMember`](crate::domain::PublicMember) of `members AS m` as a JSON array of its fields.
+fn public_member() -> String {
+    let profile: Vec<_> = Profile::NAMES
+        .iter()
+        .map(|column| format!("m.{column}"))
+        .collect();
+    format!(
+        "json_array(hex(m.id), hex(m.user_id), json_array({}), m.created_at)",
+        profile.join(", ")
     )
 }
 

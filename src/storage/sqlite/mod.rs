@@ -3,28 +3,36 @@
 //! Ways into the file, each for its own kind of work: `lookup` answers the hot path, `writer` makes every change, `reads`
 //! reads everything else, and `checkpoint` moves what was written to where it stays.
 
+#[path = "../sql/api_keys.rs"]
 mod api_keys;
 mod batch;
 mod checkpoint;
 mod close;
+#[path = "../sql/columns.rs"]
 mod columns;
+#[path = "../sql/credentials.rs"]
 mod credentials;
+mod dialect;
 mod error;
+#[path = "../sql/events.rs"]
 mod events;
 mod files;
 mod found;
+#[path = "../sql/idempotency.rs"]
 mod idempotency;
 mod job;
 mod lookup;
+#[path = "../sql/mails.rs"]
 mod mails;
 mod members;
 mod migrate;
+#[path = "../sql/organizations.rs"]
 mod organizations;
 mod outage;
 mod reads;
 mod revoke;
 mod settings;
-mod shares;
+#[path = "../sql/teams.rs"]
 mod teams;
 mod transaction;
 mod writer;
@@ -41,9 +49,16 @@ use self::{
     writer::WriteQueue,
 };
 use super::{Migrate, OpenError, Result, Storage, StoreError, Work};
-use crate::domain::Condition;
+use crate::domain::{Condition, OrganizationId};
 
 pub use self::settings::Settings;
+
+// What the files of `sql/` are about here.
+use self::{SqliteStorage as Engine, transaction::SqliteTransaction as EngineTransaction};
+use sqlx::{
+    Sqlite as Db,
+    sqlite::{SqliteArguments as Arguments, SqliteRow as Row},
+};
 
 /// How long to wait before it is tried again to empty the log after the file was compacted.
 const COMPACT_PAUSE: Duration = Duration::from_millis(50);
@@ -107,7 +122,7 @@ async fn anchor(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx
 
 #[async_trait]
 impl Storage for SqliteStorage {
-    async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
+    async fn transact(&self, _: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()> {
         self.writes.transact(work).await
     }
 

@@ -15,11 +15,13 @@ use super::{
     close::close_well,
     columns::{Select, Stored},
     error::store_error,
-    shares::{Limits, Place, Shares},
 };
 use crate::{
     domain::{Condition, OrganizationId, Outage},
-    storage::{Result, StoreError},
+    storage::{
+        Result, StoreError,
+        shares::{Limits, Place, Shares},
+    },
 };
 
 /// Reads that take some milliseconds at most.

@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct SqliteTransaction<'c> {
     connection: &'c mut SqliteConnection,
     outage: Option<Outage>,
-    /// The number in the search index of the organization that was read last.
+    /// The number in the search index of the organization that a member was numbered in last.
     ordinal: Option<(OrganizationId, i64)>,
 }
 
@@ -73,6 +73,12 @@ impl<'c> SqliteTransaction<'c> {
     /// The first row.
     pub(super) async fn optional<T: Stored>(&mut self, query: Select<'_, T>) -> Result<Option<T>> {
         let found = query.fetch_optional(&mut *self.connection).await;
+        self.noted(found)
+    }
+
+    /// The one row that the statement always has.
+    pub(super) async fn one<T: Stored>(&mut self, query: Select<'_, T>) -> Result<T> {
+        let found = query.fetch_one(&mut *self.connection).await;
         self.noted(found)
     }
 

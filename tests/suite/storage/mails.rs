@@ -25,24 +25,28 @@ impl Fixture {
             MailKind::PasswordReset,
             now,
         );
-        self.write((organization, mail.clone()), |tx, (organization, mail)| {
-            Box::pin(tx.queue_mail(*organization, mail))
-        })
+        self.write(
+            organization,
+            (organization, mail.clone()),
+            |tx, (organization, mail)| Box::pin(tx.queue_mail(*organization, mail)),
+        )
         .await
         .unwrap();
         mail
     }
 
     async fn save_mail(&self, organization: OrganizationId, mail: &Mail) {
-        self.write((organization, mail.clone()), |tx, (organization, mail)| {
-            Box::pin(tx.save_mail(*organization, mail))
-        })
+        self.write(
+            organization,
+            (organization, mail.clone()),
+            |tx, (organization, mail)| Box::pin(tx.save_mail(*organization, mail)),
+        )
         .await
         .unwrap();
     }
 
     async fn stored_mail(&self, organization: OrganizationId, mail: MailId) -> Option<Mail> {
-        self.write((organization, mail), |tx, (organization, mail)| {
+        self.write(organization, (organization, mail), |tx, (organization, mail)| {
             Box::pin(tx.stored_mail(*organization, *mail))
         })
         .await
@@ -184,7 +188,7 @@ pub(super) async fn a_members_mails_are_found_and_removed_and_no_others(fixture:
     let to = async |since: Timestamp| {
         let input = (acme, sally.number, since);
         fixture
-            .write(input, |tx, (organization, member, since)| {
+            .write(acme, input, |tx, (organization, member, since)| {
                 Box::pin(async move { tx.mails_to(*organization, *member, *since).await })
             })
             .await
@@ -193,7 +197,7 @@ pub(super) async fn a_members_mails_are_found_and_removed_and_no_others(fixture:
     assert_eq!(to(first.created_at).await, [first.clone(), second.clone()]);
     assert_eq!(to(later(first.created_at, 1)).await, [second]);
     fixture
-        .write((acme, sally.number), |tx, (organization, member)| {
+        .write(acme, (acme, sally.number), |tx, (organization, member)| {
             Box::pin(tx.remove_mails(*organization, *member))
         })
         .await
@@ -221,7 +225,7 @@ pub(super) async fn old_mails_are_removed_unless_they_wait(fixture: Fixture) {
     );
     let remove = async |limit: u32| {
         fixture
-            .write((second.created_at, limit), |tx, (until, limit)| {
+            .write(None, (second.created_at, limit), |tx, (until, limit)| {
                 Box::pin(tx.remove_old_mails(*until, *limit))
             })
             .await
@@ -326,7 +330,7 @@ impl Fixture {
         change: Change,
     ) -> Result<(), ServiceError> {
         let input = (organization, by, MailId::new(change.at, RANDOM).unwrap(), change);
-        self.write(input, |tx, (organization, by, mail, change)| {
+        self.write(organization, input, |tx, (organization, by, mail, change)| {
             Box::pin(rules::request_password_reset(
                 tx,
                 *organization,

@@ -20,9 +20,11 @@ impl Rules {
         organization: OrganizationId,
         token: StoredToken,
     ) -> Result<(), StoreError> {
-        self.write((organization, token), |tx, (organization, token)| {
-            Box::pin(tx.insert_token(*organization, token))
-        })
+        self.write(
+            organization,
+            (organization, token),
+            |tx, (organization, token)| Box::pin(tx.insert_token(*organization, token)),
+        )
         .await
     }
 
@@ -31,9 +33,11 @@ impl Rules {
         organization: OrganizationId,
         digest: KeyDigest,
     ) -> Result<(), StoreError> {
-        self.write((organization, digest), |tx, (organization, digest)| {
-            Box::pin(tx.remove_token(*organization, *digest))
-        })
+        self.write(
+            organization,
+            (organization, digest),
+            |tx, (organization, digest)| Box::pin(tx.remove_token(*organization, *digest)),
+        )
         .await
     }
 
@@ -44,6 +48,7 @@ impl Rules {
         kind: TokenKind,
     ) -> Result<(), StoreError> {
         self.write(
+            organization,
             (organization, member, kind),
             |tx, (organization, member, kind)| Box::pin(tx.remove_tokens(*organization, *member, *kind)),
         )
@@ -56,14 +61,16 @@ impl Rules {
         digest: KeyDigest,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write((organization, digest, at), |tx, (organization, digest, at)| {
-            Box::pin(tx.record_token_use(*organization, *digest, *at))
-        })
+        self.write(
+            organization,
+            (organization, digest, at),
+            |tx, (organization, digest, at)| Box::pin(tx.record_token_use(*organization, *digest, *at)),
+        )
         .await
     }
 
     pub(crate) async fn remove_tokens_over(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.write((now, limit), |tx, (now, limit)| {
+        self.write(None, (now, limit), |tx, (now, limit)| {
             Box::pin(tx.remove_tokens_over(*now, *limit))
         })
         .await
@@ -77,7 +84,7 @@ impl Rules {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let input = (organization, member, hash, at);
-        self.write(input, |tx, (organization, member, hash, at)| {
+        self.write(organization, input, |tx, (organization, member, hash, at)| {
             Box::pin(tx.save_password(*organization, *member, hash, *at))
         })
         .await
@@ -89,9 +96,11 @@ impl Rules {
         new: NewPassword,
         change: Change,
     ) -> Result<(), ServiceError> {
-        self.write((organization, new, change), |tx, (organization, new, change)| {
-            Box::pin(rules::set_password(tx, *organization, new, change))
-        })
+        self.write(
+            organization,
+            (organization, new, change),
+            |tx, (organization, new, change)| Box::pin(rules::set_password(tx, *organization, new, change)),
+        )
         .await
     }
 
@@ -102,6 +111,7 @@ impl Rules {
         change: Change,
     ) -> Result<Option<Member>, ServiceError> {
         self.write(
+            organization,
             (organization, right, change),
             |tx, (organization, right, change)| {
                 Box::pin(rules::admit_member(tx, *organization, right, change))
@@ -119,16 +129,20 @@ impl Rules {
         change: Change,
     ) -> Result<(), ServiceError> {
         let input = (organization, member, by, code, change);
-        self.write(input, |tx, (organization, member, by, code, change)| {
-            Box::pin(rules::issue_handover_code(
-                tx,
-                *organization,
-                *member,
-                *by,
-                code,
-                change,
-            ))
-        })
+        self.write(
+            organization,
+            input,
+            |tx, (organization, member, by, code, change)| {
+                Box::pin(rules::issue_handover_code(
+                    tx,
+                    *organization,
+                    *member,
+                    *by,
+                    code,
+                    change,
+                ))
+            },
+        )
         .await
     }
 
@@ -140,9 +154,13 @@ impl Rules {
         change: Change,
     ) -> Result<Member, ServiceError> {
         let input = (organization, code, session, change);
-        self.write(input, |tx, (organization, code, session, change)| {
-            Box::pin(rules::create_session(tx, *organization, *code, session, change))
-        })
+        self.write(
+            organization,
+            input,
+            |tx, (organization, code, session, change)| {
+                Box::pin(rules::create_session(tx, *organization, *code, session, change))
+            },
+        )
         .await
     }
 
@@ -153,6 +171,7 @@ impl Rules {
         change: Change,
     ) -> Result<(), ServiceError> {
         self.write(
+            organization,
             (organization, session, change),
             |tx, (organization, session, change)| {
                 Box::pin(rules::end_session(tx, *organization, *session, change))

@@ -89,6 +89,7 @@ impl Rules {
         change: Change,
     ) -> Result<Organization, ServiceError> {
         self.write(
+            organization,
             (organization, patch, change),
             |tx, (organization, patch, change)| {
                 Box::pin(rules::update_organization(tx, *organization, patch, change))
@@ -102,9 +103,11 @@ impl Rules {
         organization: OrganizationId,
         change: Change,
     ) -> Result<bool, ServiceError> {
-        let deleted = self.write((organization, change), |tx, (organization, change)| {
-            Box::pin(rules::delete_organization(tx, *organization, change))
-        });
+        let deleted = self.write(
+            organization,
+            (organization, change),
+            |tx, (organization, change)| Box::pin(rules::delete_organization(tx, *organization, change)),
+        );
         ended(deleted.await)
     }
 
@@ -167,9 +170,13 @@ impl Rules {
         key: ApiKeyId,
         change: Change,
     ) -> Result<bool, ServiceError> {
-        let revoked = self.write((organization, key, change), |tx, (organization, key, change)| {
-            Box::pin(rules::revoke_api_key(tx, *organization, *key, change))
-        });
+        let revoked = self.write(
+            organization,
+            (organization, key, change),
+            |tx, (organization, key, change)| {
+                Box::pin(rules::revoke_api_key(tx, *organization, *key, change))
+            },
+        );
         ended(revoked.await)
     }
 
@@ -177,7 +184,7 @@ impl Rules {
         &self,
         uses: Vec<(Option<OrganizationId>, ApiKeyId, Timestamp)>,
     ) -> Result<(), StoreError> {
-        self.write(uses, |tx, uses| {
+        self.write(None, uses, |tx, uses| {
             Box::pin(async move {
                 for (organization, key, at) in uses {
                     tx.record_key_use(*organization, *key, *at).await?;
@@ -241,16 +248,20 @@ impl Rules {
         change: Change,
     ) -> Result<Member, ServiceError> {
         let input = (organization, member, patch, version, change);
-        self.write(input, |tx, (organization, member, patch, version, change)| {
-            Box::pin(rules::update_member(
-                tx,
-                *organization,
-                *member,
-                patch,
-                *version,
-                change,
-            ))
-        })
+        self.write(
+            organization,
+            input,
+            |tx, (organization, member, patch, version, change)| {
+                Box::pin(rules::update_member(
+                    tx,
+                    *organization,
+                    *member,
+                    patch,
+                    *version,
+                    change,
+                ))
+            },
+        )
         .await
     }
 
@@ -262,9 +273,13 @@ impl Rules {
         change: Change,
     ) -> Result<Member, ServiceError> {
         let input = (organization, member, version, change);
-        self.write(input, |tx, (organization, member, version, change)| {
-            Box::pin(rules::revoke_member(tx, *organization, *member, *version, change))
-        })
+        self.write(
+            organization,
+            input,
+            |tx, (organization, member, version, change)| {
+                Box::pin(rules::revoke_member(tx, *organization, *member, *version, change))
+            },
+        )
         .await
     }
 
@@ -275,6 +290,7 @@ impl Rules {
         change: Change,
     ) -> Result<Member, ServiceError> {
         self.write(
+            organization,
             (organization, member, change),
             |tx, (organization, member, change)| {
                 Box::pin(rules::restore_member(tx, *organization, *member, change))
@@ -290,6 +306,7 @@ impl Rules {
         change: Change,
     ) -> Result<Erasure, ServiceError> {
         let erased = self.write(
+            organization,
             (organization, member, change),
             |tx, (organization, member, change)| {
                 Box::pin(rules::erase_member(tx, *organization, *member, change))
@@ -304,7 +321,7 @@ impl Rules {
         &self,
         seen: Vec<(OrganizationId, MemberId, Timestamp)>,
     ) -> Result<(), StoreError> {
-        self.write(seen, |tx, seen| {
+        self.write(None, seen, |tx, seen| {
             Box::pin(async move {
                 for (organization, member, at) in seen {
                     tx.record_seen(*organization, *member, *at).await?;
@@ -345,6 +362,7 @@ impl Rules {
         change: Change,
     ) -> Result<Team, ServiceError> {
         self.write(
+            organization,
             (organization, team, name, change),
             |tx, (organization, team, name, change)| {
                 Box::pin(rules::rename_team(tx, *organization, *team, name, change))
@@ -360,6 +378,7 @@ impl Rules {
         change: Change,
     ) -> Result<(), ServiceError> {
         self.write(
+            organization,
             (organization, team, change),
             |tx, (organization, team, change)| Box::pin(rules::delete_team(tx, *organization, *team, change)),
         )
@@ -374,9 +393,13 @@ impl Rules {
         change: Change,
     ) -> Result<(usize, usize), ServiceError> {
         let input = (organization, team, members.into_iter().collect(), change);
-        self.write(input, |tx, (organization, team, members, change)| {
-            Box::pin(rules::set_team_members(tx, *organization, *team, members, change))
-        })
+        self.write(
+            organization,
+            input,
+            |tx, (organization, team, members, change)| {
+                Box::pin(rules::set_team_members(tx, *organization, *team, members, change))
+            },
+        )
         .await
     }
 
@@ -384,7 +407,7 @@ impl Rules {
     pub(crate) async fn remove_responses(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let kept = i64::try_from(RESPONSE_KEPT.as_millis()).unwrap();
         let until = Timestamp::from_millis(now.as_millis() - kept);
-        self.write((until, limit), |tx, (until, limit)| {
+        self.write(None, (until, limit), |tx, (until, limit)| {
             Box::pin(tx.remove_responses(*until, *limit))
         })
         .await

@@ -100,9 +100,11 @@ async fn access_token(acme: &Acme, id: &str) -> String {
     let secret = TokenSecret::generate(TokenKind::AccessToken, RANDOM).unwrap();
     let token = secret.stored(number(acme, id).await, CLOCK.now());
     let storage = acme.app.storage().await;
-    let inserted = storage.write((acme.organization.id, token), |tx, (organization, token)| {
-        Box::pin(tx.insert_token(*organization, token))
-    });
+    let inserted = storage.write(
+        acme.organization.id,
+        (acme.organization.id, token),
+        |tx, (organization, token)| Box::pin(tx.insert_token(*organization, token)),
+    );
     inserted.await.unwrap();
     storage.close().await;
     secret.reveal().to_owned()

@@ -6,7 +6,7 @@ use crate::{
     domain::{Email, HeldAddress, MemberNumber, OrganizationId, PageRequest, UserId},
     storage::{
         AddressHolders, LiveLink,
-        sqlite::columns::{Select, columns},
+        sqlite::columns::{Columns, Row, Select, Statement, columns},
     },
 };
 

@@ -1,73 +1,27 @@
 //! Members, and the users behind them.
 
 mod addresses;
+#[path = "../../sql/members/find.rs"]
+mod find;
 mod list;
+#[path = "../../sql/members/row.rs"]
 mod row;
 mod search;
 mod writes;
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Connection as _, FromRow, Row as _, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::{SqliteStorage, error::store_error, reads::Reading};
 use crate::{
     domain::{
         Association, Change, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
-        MemberQuery, MemberRef, Organization, OrganizationId, PageRequest, Timestamp, UserId,
+        MemberQuery, MemberRef, OrganizationId, PageRequest, Timestamp, UserId,
     },
-    storage::{
-        KeyAndMember, MemberStore, Result,
-        sqlite::columns::{ORGANIZATION, Select, Stored, json_ids},
-    },
+    storage::{KeyAndMember, MemberStore, Result, sqlite::columns::ORGANIZATION},
 };
 
-pub(super) use {
-    row::{COLUMNS, json},
-    search::fill as fill_search,
-};
-
-/// The member that a reference names.
-fn find(organization: OrganizationId, member: &MemberRef) -> Select<'static, Member> {
-    find_with("", organization, member)
-}
-
-/// The same, with more columns.
-pub(super) fn find_with<T: Stored>(
-    columns: &str,
-    organization: OrganizationId,
-    member: &MemberRef,
-) -> Select<'static, T> {
-    let condition = match member {
-        MemberRef::Id(_) => "m.id = $2",
-        MemberRef::Number(_) => "m.number = $2",
-        MemberRef::UserId(_) => "m.user_id = $2 AND m.revoked_at IS NULL",
-        MemberRef::Email(_) => "m.email = $2 AND m.revoked_at IS NULL",
-        MemberRef::ExternalId(..) => "m.source = $2 AND m.external_id = $3 AND m.revoked_at IS NULL",
-    };
-    let sql = format!(
-        "SELECT {}{columns} FROM members AS m WHERE m.organization_id = $1 AND {condition}",
-        *row::COLUMNS
-    );
-    // Safe: it is put together from constants.
-    let query = sqlx::query_as(AssertSqlSafe(sql)).bind(organization);
-    match member {
-        MemberRef::Id(id) => query.bind(*id),
-        MemberRef::Number(number) => query.bind(*number),
-        MemberRef::UserId(id) => query.bind(*id),
-        MemberRef::Email(email) => query.bind(email.clone()),
-        MemberRef::ExternalId(source, id) => query.bind(source.clone()).bind(id.clone()),
-    }
-}
-
-impl FromRow<'_, SqliteRow> for Association {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            organization: Organization::from_row(row)?,
-            member_id: row.try_get("member_id")?,
-            role: row.try_get("role")?,
-        })
-    }
-}
+pub(super) use {find::member_with, row::COLUMNS, search::fill as fill_search};
 
 impl SqliteStorage {
     /// Begins a read of an organization: a short one, if it is that.
@@ -88,19 +42,11 @@ impl MemberStore for SqliteStorage {
 
     async fn member(&self, organization: OrganizationId, member: &MemberRef) -> Result<Option<Member>> {
         let reading = self.reads.short(Some(organization)).await?;
-        reading.optional(find(organization, member)).await
+        reading.optional(find::member(organization, member)).await
     }
 
     async fn members_by_id(&self, organization: OrganizationId, ids: &[MemberId]) -> Result<Vec<Member>> {
-        let sql = format!(
-            "SELECT {} FROM json_each($2) AS wanted
-             CROSS JOIN members AS m ON m.organization_id = $1 AND m.id = unhex(wanted.value)",
-            *row::COLUMNS
-        );
-        // Safe: it is put together from constants.
-        let query = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(organization)
-            .bind(json_ids(ids.iter().map(MemberId::as_uuid)));
+        let query = find::by_id(organization, ids);
         self.reads.short(Some(organization)).await?.all(query).await
     }
 
@@ -150,17 +96,7 @@ impl MemberStore for SqliteStorage {
         user: UserId,
         page: PageRequest<MemberNumber>,
     ) -> Result<Vec<Member>> {
-        let sql = format!(
-            "SELECT {} FROM members AS m WHERE m.user_id = $1 AND m.organization_id = $2 AND m.number > $3
-             ORDER BY m.number LIMIT $4",
-            *row::COLUMNS
-        );
-        // Safe: it is put together from constants.
-        let query = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(user)
-            .bind(organization)
-            .bind(page.after.unwrap_or(MemberNumber(0)))
-            .bind(page.limit);
+        let query = find::links(organization, user, &page);
         self.reads.short(Some(organization)).await?.all(query).await
     }
 

@@ -1,21 +1,52 @@
 //! Changes of members: the row, what is found by it, and what is counted.
 
-use async_trait::async_trait;
+use std::sync::LazyLock;
 
-use super::{addresses, row, search};
+use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
+
+use super::{addresses, find, row, search};
 use crate::{
     domain::{
         Change, Conflict, Email, EventKind, HeldAddress, Member, MemberId, MemberNumber, MemberRef,
-        OrganizationId, Role, TeamNumber, Timestamp, UserId,
+        OrganizationId, TeamNumber, Timestamp, UserId,
     },
     storage::{
         AddressHolders, LiveLink, MemberWrites, Result, StoreError,
-        sqlite::{
-            columns::{json_ids, json_numbers},
-            transaction::SqliteTransaction,
-        },
+        sqlite::{columns::Statement, dialect::numbers, transaction::SqliteTransaction},
     },
 };
+
+/// A member's row, and the number of its organization in the search index.
+const ROW_AND_ORDINAL: &str = "row, (SELECT ordinal FROM organizations WHERE id = $1)";
+
+/// Takes the next number of a member, and reads the number of its organization in the search index.
+const NEXT_NUMBER: &str = "UPDATE organization_counters SET members = members + 1 WHERE organization_id = $1
+     RETURNING members, (SELECT ordinal FROM organizations WHERE id = $1)";
+
+/// Adds a live member, and its user if that is new, to the rows, to the count of its role, and to the search index, in
+/// which this is the number of its organization.
+fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statement<'static> {
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        let next = row::next_parameter();
+        format!(
+            "INSERT INTO users (id, created_at) VALUES ($3, $5) ON CONFLICT DO NOTHING;
+             INSERT INTO member_counts (organization_id, role, live) VALUES ($1, ${next}, 1)
+                 ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
+             {};
+             INSERT OR REPLACE INTO member_search (rowid, organization, name, email)
+                 VALUES (last_insert_rowid(), ${}, ${}, ${})",
+            *row::INSERT,
+            next + 1,
+            next + 2,
+            next + 3,
+        )
+    });
+    // Safe: it is put together from constants.
+    let statement = sqlx::query(AssertSqlSafe(INSERT.as_str()));
+    let statement = row::bind(organization, member, statement).bind(row::counted_role(member));
+    search::bind(statement, ordinal, member)
+}
 
 #[async_trait]
 impl MemberWrites for SqliteTransaction<'_> {
@@ -24,7 +55,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         member: &MemberRef,
     ) -> Result<Option<Member>> {
-        self.optional(super::find(organization, member)).await
+        self.optional(find::member(organization, member)).await
     }
 
     async fn live_numbers(
@@ -32,51 +63,28 @@ impl MemberWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         members: &[MemberId],
     ) -> Result<Vec<MemberNumber>> {
-        let query = sqlx::query_scalar(
-            "SELECT m.number FROM json_each($2) AS wanted
-             CROSS JOIN members AS m ON m.organization_id = $1 AND m.id = unhex(wanted.value)
-             WHERE m.revoked_at IS NULL ORDER BY m.number",
-        );
-        let members = json_ids(members.iter().map(MemberId::as_uuid));
-        self.all(query.bind(organization).bind(members)).await
+        self.all(find::live_numbers(organization, members)).await
     }
 
     async fn has_other_owner(&mut self, organization: OrganizationId, besides: MemberNumber) -> Result<bool> {
-        let query = sqlx::query_scalar(
-            "SELECT EXISTS (
-                 SELECT 1 FROM members
-                 WHERE organization_id = $1 AND role = $2 AND role IS NOT NULL AND revoked_at IS NULL AND enabled = 1
-                   AND number <> $3
-             )",
-        );
-        self.value(query.bind(organization).bind(Role::Owner).bind(besides))
-            .await
+        self.value(find::other_owner(organization, besides)).await
     }
 
     async fn has_owner(&mut self, organization: OrganizationId, members: &[MemberNumber]) -> Result<bool> {
-        let query = sqlx::query_scalar(
-            "SELECT EXISTS (
-                 SELECT 1 FROM json_each($2) AS wanted
-                 CROSS JOIN members AS m ON m.organization_id = $1 AND m.number = wanted.value
-                 WHERE m.role = $3
-             )",
-        );
-        let members = json_numbers(members);
-        self.value(query.bind(organization).bind(members).bind(Role::Owner))
-            .await
+        self.value(find::owner_among(organization, members)).await
     }
 
     async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber> {
-        let query = sqlx::query_scalar(
-            "UPDATE organization_counters SET members = members + 1 WHERE organization_id = $1 RETURNING members",
-        );
-        self.value(query.bind(organization)).await
+        let query = sqlx::query_as(NEXT_NUMBER).bind(organization);
+        let (number, ordinal) = self.one(query).await?;
+        self.note_ordinal(organization, ordinal);
+        Ok(number)
     }
 
     async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()> {
         let ordinal = self.ordinal(organization).await?;
-        let statement = row::insert(organization, member, ordinal);
-        self.execute_unique(statement, Conflict::Member).await?;
+        self.execute_unique(insert(organization, member, ordinal), Conflict::Member)
+            .await?;
         self.set_teams(organization, member.number, &[], &member.teams)
             .await
     }
@@ -87,7 +95,10 @@ impl MemberWrites for SqliteTransaction<'_> {
         before: &Member,
         after: &Member,
     ) -> Result<()> {
-        let written = self.first_unique(row::update(organization, after), Conflict::Member);
+        let written = self.first_unique(
+            row::update(organization, after, ROW_AND_ORDINAL),
+            Conflict::Member,
+        );
         let written: Option<(i64, i64)> = written.await?;
         let (row, ordinal) = written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
         self.count(organization, before, after).await?;
@@ -122,7 +133,7 @@ impl MemberWrites for SqliteTransaction<'_> {
                  WHERE m.organization_id = $1 AND m.number IN (SELECT value FROM json_each($2))",
         )
         .bind(organization)
-        .bind(json_numbers(members))
+        .bind(numbers(members))
         .bind(change.at)
         .bind(i64::try_from(members.len()).unwrap_or(i64::MAX))
         .bind(EventKind::MemberUpdated)
@@ -138,18 +149,11 @@ impl MemberWrites for SqliteTransaction<'_> {
         member: MemberId,
         at: Timestamp,
     ) -> Result<()> {
-        let statement = sqlx::query(
-            "UPDATE members SET last_seen_at = $3
-             WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
-               AND (last_seen_at IS NULL OR last_seen_at < $3)",
-        );
-        self.execute(statement.bind(organization).bind(member).bind(at))
-            .await
+        self.execute(find::record_seen(organization, member, at)).await
     }
 
     async fn user_exists(&mut self, user: UserId) -> Result<bool> {
-        self.value(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE id = $1)").bind(user))
-            .await
+        self.value(find::user_exists(user)).await
     }
 
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
-use super::{SqliteStorage, columns::API_KEY, transaction::SqliteTransaction};
+use super::{Engine, EngineTransaction, columns::API_KEY, dialect::POSITION};
 use crate::{
     domain::{ApiKey, ApiKeyId, Conflict, KeyDigest, OrganizationId, PageRequest, Timestamp},
     storage::{ApiKeyStore, ApiKeyWrites, Result, values::organization_column},
@@ -18,7 +18,7 @@ fn select(condition: &str) -> AssertSqlSafe<String> {
 }
 
 #[async_trait]
-impl ApiKeyStore for SqliteStorage {
+impl ApiKeyStore for Engine {
     async fn api_key(&self, organization: Option<OrganizationId>, key: ApiKeyId) -> Result<Option<ApiKey>> {
         let query = sqlx::query_as(select("k.id = $2"))
             .bind(organization_column(organization))
@@ -34,7 +34,7 @@ impl ApiKeyStore for SqliteStorage {
         let query = sqlx::query_as(select("($2 IS NULL OR k.id > $2) ORDER BY k.id LIMIT $3"))
             .bind(organization_column(organization))
             .bind(page.after)
-            .bind(page.limit);
+            .bind(i64::from(page.limit));
         self.reads.short(organization).await?.all(query).await
     }
 
@@ -44,7 +44,7 @@ impl ApiKeyStore for SqliteStorage {
 }
 
 #[async_trait]
-impl ApiKeyWrites for SqliteTransaction<'_> {
+impl ApiKeyWrites for EngineTransaction<'_> {
     async fn stored_api_key(
         &mut self,
         organization: Option<OrganizationId>,
@@ -58,9 +58,11 @@ impl ApiKeyWrites for SqliteTransaction<'_> {
 
     async fn current_public_key(&mut self, organization: OrganizationId) -> Result<Option<ApiKey>> {
         // The condition of the index `api_keys_current_public`.
-        let condition = "k.revoked_at IS NULL AND k.superseded_at IS NULL
-             AND instr(' ' || k.scopes || ' ', ' public_api ') > 0";
-        self.optional(sqlx::query_as(select(condition)).bind(organization))
+        let condition = format!(
+            "k.revoked_at IS NULL AND k.superseded_at IS NULL
+             AND {POSITION}(' ' || k.scopes || ' ', ' public_api ') > 0"
+        );
+        self.optional(sqlx::query_as(select(&condition)).bind(organization))
             .await
     }
 

@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{
-    SqliteStorage,
-    columns::{Columns as _, json_ids},
-    transaction::SqliteTransaction,
+    Engine, EngineTransaction,
+    columns::Columns as _,
+    dialect::{DUE_MAILS, ids},
 };
 use crate::{
     domain::{DueMail, Mail, MailId, MailState, MemberNumber, OrganizationId, PageRequest, Timestamp},
-    storage::{MailStore, MailWrites, Result},
+    storage::{MailStore, MailWrites, Result, values::organization_column},
 };
 
 /// An organization's mails of which something holds, as a statement.
@@ -22,27 +22,6 @@ fn select(condition: &str) -> AssertSqlSafe<String> {
     ))
 }
 
-/// Goes from organization to organization in the index of what is to be sent, whatever number of mails each has there.
-const DUE: &str = "
-    WITH RECURSIVE waiting (organization_id) AS (
-        SELECT min(organization_id) FROM mails
-        WHERE organization_id > $1 AND sent_at IS NULL AND failed_at IS NULL
-        UNION ALL
-        SELECT (
-            SELECT min(m.organization_id) FROM mails AS m
-            WHERE m.organization_id > w.organization_id AND m.sent_at IS NULL AND m.failed_at IS NULL
-        )
-        FROM waiting AS w WHERE w.organization_id IS NOT NULL
-    )
-    SELECT w.organization_id AS organization, (
-        SELECT m.id FROM mails AS m
-        WHERE m.organization_id = w.organization_id AND m.due_at <= $2 AND m.sent_at IS NULL AND m.failed_at IS NULL
-        ORDER BY m.due_at LIMIT 1
-    ) AS mail
-    FROM waiting AS w
-    WHERE mail IS NOT NULL AND w.organization_id NOT IN (SELECT unhex(value) FROM json_each($3))
-    LIMIT $4";
-
 #[derive(FromRow)]
 struct DueRow {
     organization: OrganizationId,
@@ -50,7 +29,7 @@ struct DueRow {
 }
 
 #[async_trait]
-impl MailStore for SqliteStorage {
+impl MailStore for Engine {
     async fn mails(
         &self,
         organization: OrganizationId,
@@ -67,7 +46,7 @@ impl MailStore for SqliteStorage {
         let query = sqlx::query_as(select(&condition))
             .bind(organization)
             .bind(page.after)
-            .bind(page.limit);
+            .bind(i64::from(page.limit));
         // Mails of one state are looked for among all.
         self.reads.long(Some(organization)).await?.all(query).await
     }
@@ -79,12 +58,11 @@ impl MailStore for SqliteStorage {
         besides: &[OrganizationId],
         limit: u32,
     ) -> Result<Vec<DueMail>> {
-        let after = after.map_or_else(Vec::new, |after| after.as_uuid().as_bytes().to_vec());
-        let query = sqlx::query_as(DUE)
-            .bind(after)
+        let query = sqlx::query_as(DUE_MAILS)
+            .bind(organization_column(after))
             .bind(now)
-            .bind(json_ids(besides.iter().map(OrganizationId::as_uuid)))
-            .bind(limit);
+            .bind(ids(besides.iter().map(OrganizationId::as_uuid)))
+            .bind(i64::from(limit));
         let rows: Vec<DueRow> = self.reads.short(None).await?.all(query).await?;
         let due = rows.into_iter().map(|row| DueMail {
             organization: row.organization,
@@ -104,7 +82,7 @@ impl MailStore for SqliteStorage {
 }
 
 #[async_trait]
-impl MailWrites for SqliteTransaction<'_> {
+impl MailWrites for EngineTransaction<'_> {
     async fn queue_mail(&mut self, organization: OrganizationId, mail: &Mail) -> Result<()> {
         let statement = sqlx::query(
             "INSERT INTO mails (id, member, kind, created_at, due_at, attempts, sent_at, failed_at, error,
@@ -157,6 +135,6 @@ impl MailWrites for SqliteTransaction<'_> {
                  ORDER BY created_at LIMIT $2
              )",
         );
-        self.changed(statement.bind(until).bind(limit)).await
+        self.changed(statement.bind(until).bind(i64::from(limit))).await
     }
 }

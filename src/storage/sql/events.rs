@@ -5,9 +5,9 @@ use sqlx::AssertSqlSafe;
 use tokio::sync::watch;
 
 use super::{
-    SqliteStorage,
-    columns::{Select, json_ids},
-    transaction::SqliteTransaction,
+    Engine, EngineTransaction,
+    columns::Select,
+    dialect::{APPEND_EVENT, POSITION, ids, rows_of_ids},
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
@@ -30,7 +30,7 @@ fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'sta
     let sql = format!(
         "SELECT sequence, organization_id, kind, member_id, user_id, api_key_id, team, actor, source, at, fields
          FROM events
-         WHERE organization_id = $1 AND sequence {beyond} $2 AND ($3 = '' OR instr($3, ' ' || kind || ' ') > 0){of_user}
+         WHERE organization_id = $1 AND sequence {beyond} $2 AND ($3 = '' OR {POSITION}($3, ' ' || kind || ' ') > 0){of_user}
          ORDER BY sequence{direction} LIMIT $4"
     );
     let after = match query.after {
@@ -48,7 +48,7 @@ fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'sta
         .bind(organization_column(organization))
         .bind(after)
         .bind(kinds)
-        .bind(query.limit);
+        .bind(i64::from(query.limit));
     match query.user {
         Some(user) => statement.bind(user),
         None => statement,
@@ -56,7 +56,7 @@ fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'sta
 }
 
 #[async_trait]
-impl EventLog for SqliteStorage {
+impl EventLog for Engine {
     async fn events(&self, organization: Option<OrganizationId>, query: EventQuery) -> Result<Vec<Event>> {
         // Events of some kinds are looked for among all.
         let reading = if query.kinds.is_empty() {
@@ -73,12 +73,14 @@ impl EventLog for SqliteStorage {
             [one] => Some(*one),
             _ => None,
         };
-        let query = sqlx::query_as(
-            "SELECT unhex(wanted.value) AS organization_id, coalesce(c.events, 0)
-             FROM json_each($1) AS wanted
-             LEFT JOIN organization_counters AS c ON c.organization_id = unhex(wanted.value)",
-        )
-        .bind(json_ids(organizations.iter().map(OrganizationId::as_uuid)));
+        let sql = format!(
+            "SELECT wanted.value, coalesce(c.events, 0) FROM {}
+             LEFT JOIN organization_counters AS c ON c.organization_id = wanted.value",
+            rows_of_ids("$1", "wanted")
+        );
+        // Safe: it is put together from constants.
+        let query =
+            sqlx::query_as(AssertSqlSafe(sql)).bind(ids(organizations.iter().map(OrganizationId::as_uuid)));
         self.reads.short(whose).await?.all(query).await
     }
 
@@ -88,7 +90,7 @@ impl EventLog for SqliteStorage {
 }
 
 #[async_trait]
-impl EventWrites for SqliteTransaction<'_> {
+impl EventWrites for EngineTransaction<'_> {
     async fn append_event(
         &mut self,
         organization: Option<OrganizationId>,
@@ -103,25 +105,17 @@ impl EventWrites for SqliteTransaction<'_> {
             Subject::Member(member, user) => (Some(member), Some(user), None, None),
             Subject::Team(team) => (None, None, None, Some(team)),
         };
-        let query = sqlx::query_scalar(
-            "INSERT INTO organization_counters (organization_id, events) VALUES ($1, 1)
-                 ON CONFLICT (organization_id) DO UPDATE SET events = events + 1;
-             INSERT INTO events (organization_id, sequence, kind, member_id, user_id, api_key_id, team, actor, source,
-                                 at, fields)
-                 SELECT $1, events, $2, $3, $4, $5, $6, $7, $8, $9, $10
-                 FROM organization_counters WHERE organization_id = $1
-                 RETURNING sequence",
-        )
-        .bind(organization_column(organization))
-        .bind(kind)
-        .bind(member_id)
-        .bind(user_id)
-        .bind(api_key_id)
-        .bind(team)
-        .bind(change.actor)
-        .bind(&change.source)
-        .bind(change.at)
-        .bind(fields.join(" "));
+        let query = sqlx::query_scalar(APPEND_EVENT)
+            .bind(organization_column(organization))
+            .bind(kind)
+            .bind(member_id)
+            .bind(user_id)
+            .bind(api_key_id)
+            .bind(team)
+            .bind(change.actor)
+            .bind(&change.source)
+            .bind(change.at)
+            .bind(fields.join(" "));
         self.value(query).await
     }
 

@@ -1,12 +1,12 @@
 //! Organizations.
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, FromRow, Row as _, sqlite::SqliteRow};
+use sqlx::AssertSqlSafe;
 
 use super::{
-    SqliteStorage,
+    Engine, EngineTransaction,
     columns::{ORGANIZATION, Statement},
-    transaction::SqliteTransaction,
+    dialect::INSERT_ORGANIZATION,
 };
 use crate::{
     domain::{Conflict, Organization, OrganizationId, PageRequest, Slug},
@@ -17,17 +17,8 @@ use crate::{
 fn select(condition: &str) -> AssertSqlSafe<String> {
     // Safe: it is put together from constants.
     AssertSqlSafe(format!(
-        "SELECT {ORGANIZATION}, o.ordinal FROM organizations AS o WHERE {condition}"
+        "SELECT {ORGANIZATION} FROM organizations AS o WHERE {condition}"
     ))
-}
-
-/// An organization and its number in the search index.
-struct Numbered(Organization, i64);
-
-impl FromRow<'_, SqliteRow> for Numbered {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self(Organization::from_row(row)?, row.try_get("ordinal")?))
-    }
 }
 
 /// In the order of the statements' parameters.
@@ -38,7 +29,7 @@ fn bind<'q>(organization: &Organization, statement: Statement<'q>) -> Statement<
         .bind(organization.slug.clone())
         .bind(organization.name.clone())
         .bind(organization.default_role)
-        .bind(organization.retention_days)
+        .bind(organization.retention_days.map(i64::from))
         .bind(organization.created_at)
         .bind(organization.deleted_at)
         .bind(branding.name.clone())
@@ -48,7 +39,7 @@ fn bind<'q>(organization: &Organization, statement: Statement<'q>) -> Statement<
 }
 
 #[async_trait]
-impl OrganizationStore for SqliteStorage {
+impl OrganizationStore for Engine {
     async fn organization(&self, organization: OrganizationId) -> Result<Option<Organization>> {
         let query = sqlx::query_as(select("o.id = $1 AND o.deleted_at IS NULL")).bind(organization);
         self.reads.short(Some(organization)).await?.optional(query).await
@@ -63,32 +54,23 @@ impl OrganizationStore for SqliteStorage {
         let condition = "o.deleted_at IS NULL AND o.slug > $1 ORDER BY o.slug LIMIT $2";
         let query = sqlx::query_as(select(condition))
             .bind(page.after.map(String::from).unwrap_or_default())
-            .bind(page.limit);
+            .bind(i64::from(page.limit));
         self.reads.short(None).await?.all(query).await
     }
 }
 
 #[async_trait]
-impl OrganizationWrites for SqliteTransaction<'_> {
+impl OrganizationWrites for EngineTransaction<'_> {
     async fn stored_organization(&mut self, organization: OrganizationId) -> Result<Option<Organization>> {
-        let found = self
-            .optional(sqlx::query_as(select("o.id = $1")).bind(organization))
-            .await?;
-        Ok(found.map(|Numbered(found, ordinal)| {
-            self.note_ordinal(organization, ordinal);
-            found
-        }))
+        let query = sqlx::query_as(select("o.id = $1"));
+        self.optional(query.bind(organization)).await
     }
 
     async fn insert_organization(&mut self, organization: &Organization) -> Result<()> {
-        let statement = sqlx::query(
-            "INSERT INTO organizations (id, slug, name, default_role, retention_days, created_at, deleted_at,
-                                        brand_name, brand_logo_url, brand_sender, brand_locale, ordinal)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce(max(ordinal), 0) + 1 FROM organizations;
-             INSERT INTO organization_counters (organization_id) VALUES ($1)",
-        );
-        self.execute_unique(bind(organization, statement), Conflict::Slug)
-            .await
+        let statement = bind(organization, sqlx::query(INSERT_ORGANIZATION));
+        self.execute_unique(statement, Conflict::Slug).await?;
+        let counters = sqlx::query("INSERT INTO organization_counters (organization_id) VALUES ($1)");
+        self.execute(counters.bind(organization.id)).await
     }
 
     async fn save_organization(&mut self, organization: &Organization) -> Result<()> {

@@ -1,15 +1,16 @@
 //! Responses that are kept for repeated requests.
 
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 
-use super::{SqliteStorage, transaction::SqliteTransaction};
+use super::{Engine, EngineTransaction, dialect::RESPONSE_HAS};
 use crate::{
     domain::{IdempotencyKey, KeptResponse, OrganizationId, Timestamp},
     storage::{IdempotencyStore, IdempotencyWrites, Result, values::organization_column},
 };
 
 #[async_trait]
-impl IdempotencyStore for SqliteStorage {
+impl IdempotencyStore for Engine {
     async fn oldest_response(&self) -> Result<Option<Timestamp>> {
         let query = sqlx::query_as("SELECT at FROM idempotency_keys ORDER BY at LIMIT 1");
         let oldest: Option<(Timestamp,)> = self.reads.short(None).await?.optional(query).await?;
@@ -18,7 +19,7 @@ impl IdempotencyStore for SqliteStorage {
 }
 
 #[async_trait]
-impl IdempotencyWrites for SqliteTransaction<'_> {
+impl IdempotencyWrites for EngineTransaction<'_> {
     async fn kept_response(
         &mut self,
         organization: Option<OrganizationId>,
@@ -45,7 +46,7 @@ impl IdempotencyWrites for SqliteTransaction<'_> {
             "INSERT INTO idempotency_keys (organization_id, api_key_id, key, request, response, at)
              VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (organization_id, api_key_id, key)
-             DO UPDATE SET request = excluded.request, response = excluded.response, at = excluded.at, erased = 0",
+             DO UPDATE SET request = excluded.request, response = excluded.response, at = excluded.at, erased = FALSE",
         )
         .bind(organization_column(organization))
         .bind(key.api_key)
@@ -57,11 +58,16 @@ impl IdempotencyWrites for SqliteTransaction<'_> {
     }
 
     async fn erase_responses(&mut self, organization: OrganizationId, text: &str) -> Result<()> {
-        let statement = sqlx::query(
-            "UPDATE idempotency_keys SET request = x'', response = x'', erased = 1
-             WHERE organization_id = $1 AND instr(response, CAST($2 AS BLOB)) > 0",
+        let sql = format!(
+            "UPDATE idempotency_keys SET request = $3, response = $3, erased = TRUE
+             WHERE organization_id = $1 AND {RESPONSE_HAS}"
         );
-        self.execute(statement.bind(organization).bind(text)).await
+        // Safe: it is put together from constants.
+        let statement = sqlx::query(AssertSqlSafe(sql))
+            .bind(organization)
+            .bind(text)
+            .bind(&[] as &[u8]);
+        self.execute(statement).await
     }
 
     async fn remove_responses(&mut self, until: Timestamp, limit: u32) -> Result<u64> {
@@ -70,6 +76,6 @@ impl IdempotencyWrites for SqliteTransaction<'_> {
                  SELECT organization_id, api_key_id, key FROM idempotency_keys WHERE at <= $1 ORDER BY at LIMIT $2
              )",
         );
-        self.changed(statement.bind(until).bind(limit)).await
+        self.changed(statement.bind(until).bind(i64::from(limit))).await
     }
 }

@@ -1,26 +1,27 @@
 //! Rows to domain values, by the names of their columns.
 
 use sqlx::{
-    FromRow, Row as _, Sqlite,
+    FromRow, Row as _,
     query::{Query, QueryAs},
-    sqlite::{SqliteArguments, SqliteRow},
 };
 
+pub(super) use super::Row;
+use super::{Arguments, Db};
 use crate::{
-    domain::{ApiKey, Branding, Event, KeptResponse, Mail, MemberNumber, Organization, Team},
+    domain::{ApiKey, Branding, Event, KeptResponse, Mail, Organization, Team},
     storage::values::organization_of,
 };
 
 /// A statement whose parameters are being bound.
-pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+pub(super) type Statement<'q> = Query<'q, Db, Arguments>;
 
 /// A query for rows.
-pub(super) type Select<'q, T> = QueryAs<'q, Sqlite, T, SqliteArguments>;
+pub(super) type Select<'q, T> = QueryAs<'q, Db, T, Arguments>;
 
 /// What is read from a row.
-pub(super) trait Stored: for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
+pub(super) trait Stored: for<'r> FromRow<'r, Row> + Send + Unpin {}
 
-impl<T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin> Stored for T {}
+impl<T: for<'r> FromRow<'r, Row> + Send + Unpin> Stored for T {}
 
 /// A struct whose fields are columns of the same names.
 pub(super) trait Columns {
@@ -31,22 +32,20 @@ pub(super) trait Columns {
     fn bind<'q>(&self, statement: Statement<'q>) -> Statement<'q>;
 }
 
-/// Says that fields of a struct are columns. All of its fields: then it is also read from a row.
+/// Says that fields of a struct are columns: all of its fields. [`Columns`], [`Row`] and [`Statement`] are to be
+/// imported beside it.
 macro_rules! columns {
     ($type:ident { $($column:ident),+ $(,)? }) => {
-        impl $crate::storage::sqlite::columns::Columns for $type {
+        impl Columns for $type {
             const NAMES: &'static [&'static str] = &[$(stringify!($column)),+];
 
-            fn bind<'q>(
-                &self,
-                statement: $crate::storage::sqlite::columns::Statement<'q>,
-            ) -> $crate::storage::sqlite::columns::Statement<'q> {
+            fn bind<'q>(&self, statement: Statement<'q>) -> Statement<'q> {
                 statement$(.bind(self.$column.clone()))+
             }
         }
 
-        impl sqlx::FromRow<'_, sqlx::sqlite::SqliteRow> for $type {
-            fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Self, sqlx::Error> {
+        impl sqlx::FromRow<'_, Row> for $type {
+            fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
                 use sqlx::Row as _;
                 Ok(Self { $($column: row.try_get(stringify!($column))?),+ })
             }
@@ -73,14 +72,20 @@ columns!(KeptResponse {
 pub(super) const ORGANIZATION: &str = "o.id, o.slug, o.name, o.default_role, o.retention_days, o.created_at, o.deleted_at, \
      o.brand_name, o.brand_logo_url, o.brand_sender, o.brand_locale";
 
-impl FromRow<'_, SqliteRow> for Organization {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow<'_, Row> for Organization {
+    fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
             id: row.try_get("id")?,
             slug: row.try_get("slug")?,
             name: row.try_get("name")?,
             default_role: row.try_get("default_role")?,
-            retention_days: row.try_get("retention_days")?,
+            retention_days: (row.try_get::<Option<i64>, _>("retention_days")?)
+                .map(u16::try_from)
+                .transpose()
+                .map_err(|error| sqlx::Error::ColumnDecode {
+                    index: "retention_days".to_owned(),
+                    source: error.into(),
+                })?,
             branding: Branding {
                 name: row.try_get("brand_name")?,
                 logo_url: row.try_get("brand_logo_url")?,
@@ -109,8 +114,8 @@ columns!(Mail {
 pub(super) const API_KEY: &str = "k.id, k.organization_id, k.scopes, k.hint, k.created_at, k.expires_at, \
      k.superseded_at, k.revoked_at, k.last_used_at";
 
-impl FromRow<'_, SqliteRow> for ApiKey {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow<'_, Row> for ApiKey {
+    fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
             id: row.try_get("id")?,
             organization_id: organization_of(row.try_get("organization_id")?),
@@ -125,8 +130,8 @@ impl FromRow<'_, SqliteRow> for ApiKey {
     }
 }
 
-impl FromRow<'_, SqliteRow> for Event {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow<'_, Row> for Event {
+    fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
         let fields: String = row.try_get("fields")?;
         Ok(Self {
             sequence: row.try_get("sequence")?,
@@ -142,16 +147,4 @@ impl FromRow<'_, SqliteRow> for Event {
             fields: fields.split_whitespace().map(str::to_owned).collect(),
         })
     }
-}
-
-/// Numbers as a JSON array: a list of any length in one parameter, read by `json_each`.
-pub(super) fn json_numbers(numbers: &[MemberNumber]) -> String {
-    let numbers: Vec<_> = numbers.iter().map(|number| number.0.to_string()).collect();
-    format!("[{}]", numbers.join(","))
-}
-
-/// Ids as a JSON array of texts that `unhex` reads.
-pub(super) fn json_ids<'a>(ids: impl Iterator<Item = &'a uuid::Uuid>) -> String {
-    let ids: Vec<_> = ids.map(|id| format!("\"{}\"", id.simple())).collect();
-    format!("[{}]", ids.join(","))
 }

@@ -2,15 +2,15 @@
 
 use std::sync::LazyLock;
 
-use sqlx::{AssertSqlSafe, FromRow, Row as _, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, FromRow, Row as _};
 
-use super::search;
-use crate::{
-    domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, TeamNumber},
-    storage::sqlite::columns::{Columns, Statement, columns},
+use super::super::{
+    columns::{Columns, Row, Statement, columns},
+    dialect::TEAMS,
 };
+use crate::domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, Role, TeamNumber};
 
-// The hot path reads them too: in the order of the fields.
+// In the order of the fields: where SQLite makes JSON of a profile, it is read by that.
 columns!(Profile {
     email,
     name,
@@ -76,21 +76,17 @@ fn bind_changing<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q>
 }
 
 /// What a [`Member`] is read from, of `members AS m`.
-pub(in crate::storage::sqlite) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+pub(in super::super) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
     let columns: Vec<_> = IDENTITY
         .into_iter()
         .chain(changing())
         .map(|column| format!("m.{column}"))
         .collect();
-    format!(
-        "{}, (SELECT group_concat(t.team, ' ' ORDER BY t.team) FROM team_members AS t \
-         WHERE t.organization_id = m.organization_id AND t.member = m.number) AS teams",
-        columns.join(", ")
-    )
+    format!("{}, {TEAMS} AS teams", columns.join(", "))
 });
 
-impl FromRow<'_, SqliteRow> for Member {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow<'_, Row> for Member {
+    fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
         let teams: Option<&str> = row.try_get("teams")?;
         let teams = teams.unwrap_or_default().split_whitespace();
         let teams = teams
@@ -120,55 +116,52 @@ impl FromRow<'_, SqliteRow> for Member {
     }
 }
 
-/// Adds a live member, and its user if that is new, to the rows, to the count of its role and to the search index, in which this is the number of its
-/// organization.
-pub(super) fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statement<'static> {
-    static INSERT: LazyLock<String> = LazyLock::new(|| {
-        let columns: Vec<_> = IDENTITY.into_iter().chain(changing()).collect();
-        let values: Vec<_> = (3..)
-            .take(columns.len())
-            .map(|number| format!("${number}"))
-            .collect();
-        format!(
-            "INSERT INTO users (id, created_at) VALUES ($4, $6) ON CONFLICT DO NOTHING;
-             INSERT INTO member_counts (organization_id, role, live) VALUES ($1, $2, 1)
-                 ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
-             INSERT INTO members (organization_id, {}) VALUES ($1, {});
-             INSERT OR REPLACE INTO member_search (rowid, organization, name, email)
-                 VALUES (last_insert_rowid(), ${}, ${}, ${})",
-            columns.join(", "),
-            values.join(", "),
-            columns.len() + 3,
-            columns.len() + 4,
-            columns.len() + 5,
-        )
-    });
-    // Safe: it is put together from constants.
-    let statement = sqlx::query(AssertSqlSafe(INSERT.as_str()))
+/// Adds a member: `$1` is its organization, and [`bind`] binds the rest.
+pub(super) static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let columns: Vec<_> = IDENTITY.into_iter().chain(changing()).collect();
+    let values: Vec<_> = (2..)
+        .take(columns.len())
+        .map(|number| format!("${number}"))
+        .collect();
+    format!(
+        "INSERT INTO members (organization_id, {}) VALUES ($1, {})",
+        columns.join(", "),
+        values.join(", ")
+    )
+});
+
+/// The number of the first parameter after those that [`bind`] binds.
+pub(super) fn next_parameter() -> usize {
+    IDENTITY.len() + changing().count() + 2
+}
+
+/// Binds organization and member. The user is `$3`, when it was made `$5`.
+pub(super) fn bind<'q>(
+    organization: OrganizationId,
+    member: &Member,
+    statement: Statement<'q>,
+) -> Statement<'q> {
+    let statement = statement
         .bind(organization)
-        .bind(counted_role(member))
         .bind(member.id)
         .bind(member.user_id)
         .bind(member.number)
         .bind(member.created_at);
-    search::bind(bind_changing(member, statement), ordinal, member)
+    bind_changing(member, statement)
 }
 
-/// Changes a member's row, and returns its number and the organization's in the search index.
-pub(super) fn update(organization: OrganizationId, member: &Member) -> Statement<'static> {
-    static UPDATE: LazyLock<String> = LazyLock::new(|| {
-        let columns: Vec<_> = (3..)
-            .zip(changing())
-            .map(|(number, column)| format!("{column} = ${number}"))
-            .collect();
-        format!(
-            "UPDATE members SET {} WHERE organization_id = $1 AND number = $2
-             RETURNING row, (SELECT ordinal FROM organizations WHERE id = $1)",
-            columns.join(", ")
-        )
-    });
+/// Changes a member's row. `returning` is what comes back of it.
+pub(super) fn update(organization: OrganizationId, member: &Member, returning: &str) -> Statement<'static> {
+    let columns: Vec<_> = (3..)
+        .zip(changing())
+        .map(|(number, column)| format!("{column} = ${number}"))
+        .collect();
+    let sql = format!(
+        "UPDATE members SET {} WHERE organization_id = $1 AND number = $2 RETURNING {returning}",
+        columns.join(", ")
+    );
     // Safe: it is put together from constants.
-    let statement = sqlx::query(AssertSqlSafe(UPDATE.as_str()))
+    let statement = sqlx::query(AssertSqlSafe(sql))
         .bind(organization)
         .bind(member.number);
     bind_changing(member, statement)
@@ -176,17 +169,5 @@ pub(super) fn update(organization: OrganizationId, member: &Member) -> Statement
 
 /// As what a live member is counted: its role, or nothing.
 pub(super) fn counted_role(member: &Member) -> &'static str {
-    member.access.role.map_or("", crate::domain::Role::as_str)
-}
-
-/// A [`PublicMember`](crate::domain::PublicMember) of `members AS m` as a JSON array of its fields.
-pub(in crate::storage::sqlite) fn json() -> String {
-    let profile: Vec<_> = Profile::NAMES
-        .iter()
-        .map(|column| format!("m.{column}"))
-        .collect();
-    format!(
-        "json_array(hex(m.id), hex(m.user_id), json_array({}), m.created_at)",
-        profile.join(", ")
-    )
+    member.access.role.map_or("", Role::as_str)
 }

@@ -1,13 +1,12 @@
 //! Passwords and tokens of members.
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, FromRow, Row as _, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, FromRow, Row as _};
 
 use super::{
-    SqliteStorage,
-    columns::{Columns as _, columns},
+    Engine, EngineTransaction,
+    columns::{Columns, Row, Statement, columns},
     members,
-    transaction::SqliteTransaction,
 };
 use crate::{
     domain::{
@@ -26,8 +25,8 @@ columns!(StoredToken {
     last_used_at
 });
 
-impl FromRow<'_, SqliteRow> for TokenHolder {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow<'_, Row> for TokenHolder {
+    fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self {
             organization: row.try_get("organization_id")?,
             token: StoredToken {
@@ -46,14 +45,14 @@ impl FromRow<'_, SqliteRow> for TokenHolder {
 /// A member, and its password if it has one.
 struct MemberAndPassword(Member, Option<PasswordHash>);
 
-impl FromRow<'_, SqliteRow> for MemberAndPassword {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow<'_, Row> for MemberAndPassword {
+    fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
         Ok(Self(Member::from_row(row)?, row.try_get("password")?))
     }
 }
 
 #[async_trait]
-impl CredentialStore for SqliteStorage {
+impl CredentialStore for Engine {
     async fn token_by_digest(&self, digest: KeyDigest) -> Result<Option<TokenHolder>> {
         let sql = format!(
             "SELECT k.organization_id, k.digest AS token_digest, k.kind AS token_kind,
@@ -75,7 +74,7 @@ impl CredentialStore for SqliteStorage {
         organization: OrganizationId,
         member: &MemberRef,
     ) -> Result<Option<(Member, Option<PasswordHash>)>> {
-        let query = members::find_with(
+        let query = members::member_with(
             ", (SELECT p.hash FROM passwords AS p
                 WHERE p.organization_id = m.organization_id AND p.member = m.number) AS password",
             organization,
@@ -99,7 +98,7 @@ impl CredentialStore for SqliteStorage {
 }
 
 #[async_trait]
-impl CredentialWrites for SqliteTransaction<'_> {
+impl CredentialWrites for EngineTransaction<'_> {
     async fn stored_token(
         &mut self,
         organization: OrganizationId,
@@ -157,7 +156,7 @@ impl CredentialWrites for SqliteTransaction<'_> {
                  SELECT digest FROM tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
              )",
         );
-        self.changed(statement.bind(now).bind(limit)).await
+        self.changed(statement.bind(now).bind(i64::from(limit))).await
     }
 
     async fn stored_password(

@@ -1,0 +1,77 @@
+//! What SQLite says in its own way, in statements that are otherwise the same on every engine (`sql/`).
+
+use uuid::Uuid;
+
+use crate::domain::MemberNumber;
+
+/// A function of a text and a part of it: more than 0 if it has that.
+pub(super) const POSITION: &str = "instr";
+
+/// JOIN, with the tables read in the order in which they are named.
+pub(super) const THEN_JOIN: &str = "CROSS JOIN";
+
+/// The numbers of the teams of a member `m`, as one text.
+pub(super) const TEAMS: &str = "(SELECT group_concat(t.team, ' ' ORDER BY t.team) FROM team_members AS t \
+     WHERE t.organization_id = m.organization_id AND t.member = m.number)";
+
+/// That a kept response has the text `$2` in it.
+pub(super) const RESPONSE_HAS: &str = "instr(response, CAST($2 AS BLOB)) > 0";
+
+/// Adds an organization, of the values in the order of the columns.
+pub(super) const INSERT_ORGANIZATION: &str =
+    "INSERT INTO organizations (id, slug, name, default_role, retention_days, created_at, deleted_at,
+                                brand_name, brand_logo_url, brand_sender, brand_locale, ordinal)
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce(max(ordinal), 0) + 1 FROM organizations";
+
+/// Adds an event: `$1` is its organization, and returns its sequence number.
+pub(super) const APPEND_EVENT: &str =
+    "INSERT INTO organization_counters (organization_id, events) VALUES ($1, 1)
+         ON CONFLICT (organization_id) DO UPDATE SET events = events + 1;
+     INSERT INTO events (organization_id, sequence, kind, member_id, user_id, api_key_id, team, actor, source, at, fields)
+         SELECT $1, events, $2, $3, $4, $5, $6, $7, $8, $9, $10
+         FROM organization_counters WHERE organization_id = $1
+         RETURNING sequence";
+
+/// Goes from organization to organization in the index of what is to be sent, whatever number of mails each has there:
+/// from after `$1`, at the time `$2`, without those of the ids `$3`, `$4` at most.
+pub(super) const DUE_MAILS: &str = "
+    WITH RECURSIVE waiting (organization_id) AS (
+        SELECT min(organization_id) FROM mails
+        WHERE organization_id > $1 AND sent_at IS NULL AND failed_at IS NULL
+        UNION ALL
+        SELECT (
+            SELECT min(m.organization_id) FROM mails AS m
+            WHERE m.organization_id > w.organization_id AND m.sent_at IS NULL AND m.failed_at IS NULL
+        )
+        FROM waiting AS w WHERE w.organization_id IS NOT NULL
+    )
+    SELECT w.organization_id AS organization, (
+        SELECT m.id FROM mails AS m
+        WHERE m.organization_id = w.organization_id AND m.due_at <= $2 AND m.sent_at IS NULL AND m.failed_at IS NULL
+        ORDER BY m.due_at LIMIT 1
+    ) AS mail
+    FROM waiting AS w
+    WHERE mail IS NOT NULL AND w.organization_id NOT IN (SELECT unhex(value) FROM json_each($3))
+    LIMIT $4";
+
+/// What is bound to a parameter for [`rows_of_numbers`]: a JSON array, a list of any length in one parameter.
+pub(super) fn numbers(numbers: &[MemberNumber]) -> String {
+    let numbers: Vec<_> = numbers.iter().map(|number| number.0.to_string()).collect();
+    format!("[{}]", numbers.join(","))
+}
+
+/// A table of a column `value`: the numbers of a parameter.
+pub(super) fn rows_of_numbers(parameter: &str, table: &str) -> String {
+    format!("json_each({parameter}) AS {table}")
+}
+
+/// What is bound to a parameter for [`rows_of_ids`].
+pub(super) fn ids<'a>(ids: impl Iterator<Item = &'a Uuid>) -> String {
+    let ids: Vec<_> = ids.map(|id| format!("\"{}\"", id.simple())).collect();
+    format!("[{}]", ids.join(","))
+}
+
+/// A table of a column `value`: the ids of a parameter.
+pub(super) fn rows_of_ids(parameter: &str, table: &str) -> String {
+    format!("(SELECT unhex(value) AS value FROM json_each({parameter})) AS {table}")
+}
