@@ -2,8 +2,10 @@
 //!
 //! Data flows one way: `rpc` decodes what callers send and asks `service`, which decides what may happen and asks
 //! `storage`. All three speak in the words of `domain`. The JSON gateway is a crate of its own that sees only the
-//! protocol. `mail` asks `service` what is to be sent and sends it. `server` puts all behind their listeners.
+//! protocol. `mail` asks `service` what is to be sent and sends it. `admin` tells those who watch
+//! the server what was counted. `server` puts all behind their listeners.
 
+mod admin;
 pub mod cli;
 pub mod domain;
 pub mod mail;

@@ -1,9 +1,10 @@
-//! The running server: both listeners, the directory behind them, and their end. The one place that puts the layers
+//! The running server: the listeners, the directory behind them, and their end. The one place that puts the layers
 //! together.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Uri;
+use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -16,8 +17,9 @@ use userbridge_gateway::{
 };
 
 use crate::{
+    admin::AdminListener,
     domain::Email,
-    mail::{Outbox, Stationery, Transport, warn_of_waiting},
+    mail::{MailMetrics, Outbox, Stationery, Transport, warn_of_waiting},
     rpc::{LARGEST_MESSAGE, Services},
     service::{Directory, Retries, WatchLimits},
     storage::{self, Migrate, OpenError, Storage},
@@ -32,6 +34,8 @@ pub struct Config {
     pub grpc_addr: SocketAddr,
     /// Where to listen for JSON; port 0 takes a free one.
     pub http_addr: SocketAddr,
+    /// Where to listen for those who watch the server; port 0 takes a free one. None: nowhere.
+    pub admin_addr: Option<SocketAddr>,
     /// What clients can hold of each listener. Both share the places for connections.
     pub limits: Limits,
     /// How many may follow events, and how often they hear that there are none.
@@ -77,6 +81,8 @@ pub struct Server {
     pub grpc_addr: SocketAddr,
     /// Where it listens for JSON.
     pub http_addr: SocketAddr,
+    /// Where it listens for those who watch it.
+    pub admin_addr: Option<SocketAddr>,
     /// The directory that it serves.
     pub directory: Directory,
     services: Services,
@@ -86,6 +92,7 @@ pub struct Server {
     http: JoinHandle<()>,
     maintenance: JoinHandle<()>,
     mail: JoinHandle<()>,
+    admin: Option<AdminListener>,
     drain_timeout: Duration,
 }
 
@@ -105,6 +112,15 @@ impl Server {
         let http_addr = http
             .local_addr()
             .map_err(|error| ServerError::Bind(config.http_addr, error))?;
+        let mut registry = Registry::with_prefix("userbridge");
+        let metrics = MailMetrics::new(&mut registry);
+        let admin = match config.admin_addr {
+            Some(addr) => {
+                let started = AdminListener::start(addr, registry).await;
+                Some(started.map_err(|error| ServerError::Bind(addr, error))?)
+            }
+            None => None,
+        };
         let services = Services::new().await;
         let (stop, stopped) = watch::channel(false);
         let routes = services.routes()?;
@@ -153,6 +169,7 @@ impl Server {
                     },
                     retries: mail.retries,
                     timeout: mail.timeout,
+                    metrics,
                     links: mail.links,
                 };
                 tokio::spawn(outbox.run(directory.clone(), until_stopped(stopped)))
@@ -163,6 +180,7 @@ impl Server {
         Ok(Self {
             grpc_addr,
             http_addr,
+            admin_addr: admin.as_ref().map(|admin| admin.addr),
             directory,
             services,
             storage,
@@ -171,13 +189,14 @@ impl Server {
             http,
             maintenance,
             mail,
+            admin,
             drain_timeout,
         })
     }
 
     /// Stops: health says `NOT_SERVING`, nobody new is accepted, requests in flight are answered, accepted writes are
     /// put on disk, and mails that are being sent are sent. A connection that takes longer than the drain timeout is cut; a
-    /// mail that takes longer is sent by the next server.
+    /// mail that takes longer is sent by the next server. Those who watch it are answered until the end.
     pub async fn shutdown(mut self) {
         self.services.drain().await;
         self.stop.send_replace(true);
@@ -201,6 +220,7 @@ impl Server {
         // It writes down what waits, and does not fail.
         let _ = self.maintenance.await;
         self.storage.close().await;
+        drop(self.admin);
     }
 }
 

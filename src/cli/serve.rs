@@ -25,6 +25,10 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:50051"
     )]
     grpc_addr: SocketAddr,
+    /// Address for those who watch the server: GET /metrics, as Prometheus reads it; port 0 takes a free one. Whoever
+    /// reaches it is answered. Without it there is none.
+    #[arg(long, env = "USERBRIDGE_ADMIN_ADDR", value_name = "ADDR")]
+    admin_addr: Option<SocketAddr>,
     #[command(flatten)]
     http: ServeFlags,
     #[command(flatten)]
@@ -67,6 +71,7 @@ impl Serve {
             database_url,
             grpc_addr: self.grpc_addr,
             http_addr: self.http.http_addr,
+            admin_addr: self.admin_addr,
             limits: self.http.limits(),
             watches: WatchLimits::default(),
             mail,
@@ -98,11 +103,15 @@ fn announce(global: &Global, server: &Server, demo: Option<&demo::Demo>) -> Resu
         return output::json(&serde_json::json!({
             "grpc_addr": server.grpc_addr,
             "http_addr": server.http_addr,
+            "admin_addr": server.admin_addr,
             "demo": demo,
         }));
     }
     println!("gRPC on {}", server.grpc_addr);
     println!("JSON on http://{}", server.http_addr);
+    if let Some(addr) = server.admin_addr {
+        println!("metrics on http://{addr}/metrics");
+    }
     if let Some(demo) = demo {
         println!("{}", demo.instructions(server));
     }

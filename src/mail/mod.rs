@@ -5,6 +5,7 @@
 
 mod folder;
 mod message;
+mod metrics;
 mod smtp;
 mod smtp_url;
 mod texts;
@@ -14,17 +15,18 @@ use std::{collections::HashMap, path::PathBuf, pin::pin, sync::Arc, time::Durati
 use tokio::{
     sync::mpsc,
     task::{Id, JoinSet},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 pub use self::{
     message::Stationery,
+    metrics::MailMetrics,
     smtp::Smtp,
     smtp_url::{SmtpUrl, SmtpUrlError},
 };
 use crate::{
-    domain::{DueMail, MailError, OrganizationId},
-    service::{Directory, Letter, Retries, ServiceError},
+    domain::{DueMail, MailError, MailState, OrganizationId},
+    service::{Claim, Directory, Letter, Retries, ServiceError},
 };
 
 /// How often to look for mails that other processes have queued, and for those that are to be tried again.
@@ -79,6 +81,7 @@ pub struct Outbox {
     pub retries: Retries,
     /// How long sending one mail may take, from connecting to the mail server's answer.
     pub timeout: Duration,
+    pub metrics: MailMetrics,
     /// Is told the link of each mail that was sent, if there is room.
     pub links: Option<mpsc::Sender<String>>,
 }
@@ -103,7 +106,7 @@ pub async fn warn_of_waiting(directory: Directory, stop: impl Future<Output = ()
 #[derive(Default)]
 struct Sending {
     tasks: JoinSet<()>,
-    whose: HashMap<Id, OrganizationId>,
+    mails: HashMap<Id, DueMail>,
     /// The organization that was served last.
     last: Option<OrganizationId>,
 }
@@ -118,6 +121,7 @@ impl Outbox {
         let mut stop = pin!(stop);
         loop {
             outbox.begin(&directory, &mut sending).await;
+            outbox.metrics.sending(sending.mails.len());
             tokio::select! {
                 () = &mut stop => break,
                 () = queued.notified() => {}
@@ -127,13 +131,14 @@ impl Outbox {
         }
         while !sending.tasks.is_empty() {
             sending.one_ended().await;
+            outbox.metrics.sending(sending.mails.len());
         }
     }
 
     /// Begins to send as much as there is room for.
     async fn begin(self: &Arc<Self>, directory: &Directory, sending: &mut Sending) {
-        while sending.whose.len() < AT_ONCE {
-            let room = u32::try_from(AT_ONCE - sending.whose.len()).unwrap_or_default();
+        while sending.mails.len() < AT_ONCE {
+            let room = u32::try_from(AT_ONCE - sending.mails.len()).unwrap_or_default();
             let due = match directory.due_mails(sending.last, &sending.busy(), room).await {
                 Ok(due) => due,
                 Err(error) => return told(&error),
@@ -141,17 +146,24 @@ impl Outbox {
             if due.is_empty() && sending.last.take().is_none() {
                 return;
             }
-            for DueMail { organization, mail } in due {
+            for due @ DueMail { organization, .. } in due {
                 sending.last = Some(organization);
-                let due = DueMail { organization, mail };
+                if sending.has(due) {
+                    // Its lease is over and what became of it is not written down yet: so the database takes nothing now.
+                    return;
+                }
                 // The lease is longer than sending takes.
                 match directory.claim_mail(due, self.timeout * 2).await {
-                    Ok(Some(letter)) => {
-                        let deliver = self.clone().deliver(directory.clone(), letter);
+                    Ok(Claim::Letter(letter)) => {
+                        let deliver = self.clone().deliver(directory.clone(), *letter);
                         let task = sending.tasks.spawn(deliver);
-                        sending.whose.insert(task.id(), organization);
+                        sending.mails.insert(task.id(), due);
                     }
-                    Ok(None) => {}
+                    Ok(Claim::GivenUp(mail)) => {
+                        tracing::warn!(mail = %mail.id, %organization, "a mail was given up: its member can't be written to");
+                        self.metrics.given_up(mail.kind);
+                    }
+                    Ok(Claim::Nothing) => {}
                     Err(error) => return told(&error),
                 }
             }
@@ -159,11 +171,14 @@ impl Outbox {
     }
 
     async fn deliver(self: Arc<Self>, directory: Directory, letter: Letter) {
+        let begun = Instant::now();
         let sent = timeout(self.timeout, self.send(&letter)).await;
+        self.metrics.attempt(begun.elapsed());
         let sent = sent.unwrap_or_else(|_| Err(SendError::passing("the mail server did not answer in time")));
-        let (mail, organization) = (letter.mail.id, letter.organization);
+        let (mail, kind, organization) = (letter.mail.id, letter.mail.kind, letter.organization);
         match sent {
             Ok(()) => {
+                self.metrics.sent(kind);
                 written(|| directory.mail_sent(&letter)).await;
                 tracing::info!(%mail, %organization, "a mail was sent");
                 if let Some(links) = &self.links {
@@ -172,13 +187,21 @@ impl Outbox {
                 }
             }
             Err(SendError { text, passing }) => {
+                self.metrics.attempt_failed(kind);
                 let retries = passing.then_some(&self.retries);
                 let Ok(error) = MailError::new(text) else { return };
-                let again = written(|| directory.mail_failed(&letter, error.clone(), retries)).await;
-                if again == Some(true) {
-                    tracing::warn!(%mail, %organization, %error, "a mail could not be sent; it will be tried again");
-                } else {
-                    tracing::error!(%mail, %organization, %error, "a mail could not be sent and was given up");
+                let failed = written(|| directory.mail_failed(&letter, error.clone(), retries)).await;
+                match failed.map(|mail| mail.state()) {
+                    Some(MailState::Failed) => {
+                        self.metrics.given_up(kind);
+                        tracing::error!(%mail, %organization, %error, "a mail could not be sent and was given up");
+                    }
+                    Some(_) => {
+                        tracing::warn!(%mail, %organization, %error, "a mail could not be sent; it will be tried again");
+                    }
+                    None => {
+                        tracing::warn!(%mail, %organization, %error, "a mail could not be sent that is not ours any more");
+                    }
                 }
             }
         }
@@ -196,10 +219,14 @@ impl Outbox {
 }
 
 impl Sending {
+    fn has(&self, mail: DueMail) -> bool {
+        self.mails.values().any(|sending| *sending == mail)
+    }
+
     /// Organizations of which as much is being sent as may be.
     fn busy(&self) -> Vec<OrganizationId> {
         let mut counts: HashMap<OrganizationId, usize> = HashMap::new();
-        for organization in self.whose.values() {
+        for DueMail { organization, .. } in self.mails.values() {
             *counts.entry(*organization).or_default() += 1;
         }
         let busy = counts.into_iter().filter(|(_, count)| *count >= SHARE);
@@ -212,21 +239,26 @@ impl Sending {
             Some(Err(error)) => error.id(),
             None => return,
         };
-        self.whose.remove(&id);
+        self.mails.remove(&id);
     }
 }
 
-/// Writes down what became of a mail, and tries until the database takes it: what was sent is not to be sent again.
-async fn written<T, F: Future<Output = Result<T, ServiceError>>>(mut write: impl FnMut() -> F) -> Option<T> {
+/// Writes down what became of a mail, and tries until the database takes it: what was sent is not to be sent again. A mail of
+/// which that never succeeds keeps its place, and is left alone by this server.
+async fn written<T, F: Future<Output = Result<T, ServiceError>>>(mut write: impl FnMut() -> F) -> T {
+    let mut is_told = false;
     loop {
         match write().await {
-            Ok(value) => return Some(value),
-            Err(ServiceError::Unavailable(_) | ServiceError::Overloaded) => sleep(WRITE_AGAIN).await,
-            Err(error) => {
-                tracing::error!(%error, "what became of a mail could not be written down");
-                return None;
+            Ok(value) => return value,
+            // The storage has told the log.
+            Err(ServiceError::Unavailable(_) | ServiceError::Overloaded) => {}
+            Err(error) if !is_told => {
+                is_told = true;
+                tracing::error!(%error, "what became of a mail could not be written down; it is tried again");
             }
+            Err(_) => {}
         }
+        sleep(WRITE_AGAIN).await;
     }
 }
 

@@ -86,6 +86,17 @@ pub struct Letter {
     pub token: Arc<TokenSecret>,
 }
 
+/// What comes of claiming a mail.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// It is to be sent, and nobody else gets it.
+    Letter(Box<Letter>),
+    /// It was given up: its member can't be written to.
+    GivenUp(Mail),
+    /// It is not due any more.
+    Nothing,
+}
+
 impl Directory {
     /// Of each organization that has mails to be sent now, the one that has waited longest; in the order of the
     /// organizations' ids, after `after` and without `besides`.
@@ -103,13 +114,12 @@ impl Directory {
         Ok(self.storage.due_mails(now, after, besides, limit).await?)
     }
 
-    /// Claims a mail that is due: nobody else gets it for as long as the lease. None: there is nothing to send, because it
-    /// is not due any more, or because it was given up: its member can't be written to.
+    /// Claims a mail that is due: nobody else gets it for as long as the lease.
     ///
     /// # Errors
     ///
     /// Only those of the storage, and that there is no randomness to be had.
-    pub async fn claim_mail(&self, due: DueMail, lease: Duration) -> Result<Option<Letter>> {
+    pub async fn claim_mail(&self, due: DueMail, lease: Duration) -> Result<Claim> {
         let token = Arc::new(TokenSecret::generate(TokenKind::PasswordLink, &*self.random)?);
         let input = (due, token, lease, self.change(Actor::Mail));
         self.storage
@@ -134,7 +144,7 @@ impl Directory {
     }
 
     /// Says that a mail could not be sent. It is tried again after a pause, unless `retries` is None, or it is too old
-    /// already. Returns whether it is.
+    /// already. Returns it as it is now. None: it is gone, or another has claimed it meanwhile.
     ///
     /// # Errors
     ///
@@ -144,7 +154,7 @@ impl Directory {
         letter: &Letter,
         error: MailError,
         retries: Option<&Retries>,
-    ) -> Result<bool> {
+    ) -> Result<Option<Mail>> {
         let change = self.change(Actor::Mail);
         let again = retries.and_then(|retries| {
             let at = change.at.saturating_add(retries.pause(letter.mail.attempts));
@@ -160,8 +170,7 @@ impl Directory {
                     Box::pin(mail_failed(tx, *organization, mail, error, *again, change))
                 },
             )
-            .await?;
-        Ok(again.is_some())
+            .await
     }
 
     /// An organization's mails in the order in which they were queued, of all states or of one.
@@ -330,12 +339,12 @@ pub async fn claim_mail(
     token: &Arc<TokenSecret>,
     lease: Duration,
     change: &Change,
-) -> Result<Option<Letter>> {
+) -> Result<Claim> {
     let DueMail { organization, mail } = due;
     let now = change.at;
     let stored = tx.stored_mail(organization, mail).await?;
     let Some(mail) = stored.filter(|mail| mail.is_due(now)) else {
-        return Ok(None);
+        return Ok(Claim::Nothing);
     };
     let of_mail = MemberRef::Number(mail.member);
     let member = tx.stored_member(organization, &of_mail).await?;
@@ -346,8 +355,8 @@ pub async fn claim_mail(
     let (Some(owner), Some((to, member))) = (owner, written_to) else {
         let error = MailError::new("the member is not live and enabled, or has no address");
         let error = error.map_err(std::io::Error::other)?;
-        mail_failed(tx, organization, &mail, &error, None, change).await?;
-        return Ok(None);
+        let failed = mail_failed(tx, organization, &mail, &error, None, change).await?;
+        return Ok(failed.map_or(Claim::Nothing, Claim::GivenUp));
     };
     // A mail that comes twice is shown once, and may be the first one: so the links of earlier attempts work on, unless
     // another mail was begun in the meantime.
@@ -371,7 +380,7 @@ pub async fn claim_mail(
     };
     tx.save_mail(organization, &claimed).await?;
     let locale = owner.locale_for(member.profile.locale.as_ref()).cloned();
-    Ok(Some(Letter {
+    Ok(Claim::Letter(Box::new(Letter {
         organization,
         mail: claimed,
         to,
@@ -381,7 +390,7 @@ pub async fn claim_mail(
         sender: owner.branding.sender,
         locale,
         token: token.clone(),
-    }))
+    })))
 }
 
 /// The rule of [`Directory::mail_sent`].
@@ -422,12 +431,12 @@ pub async fn mail_failed(
     error: &MailError,
     again: Option<Timestamp>,
     change: &Change,
-) -> Result<()> {
+) -> Result<Option<Mail>> {
     let stored = tx.stored_mail(organization, mail.id).await?;
     // By now another may have claimed it.
     let is_own = |stored: &Mail| stored.state() == MailState::Queued && stored.attempts == mail.attempts;
     let Some(stored) = stored.filter(is_own) else {
-        return Ok(());
+        return Ok(None);
     };
     let failed = Mail {
         due_at: again.unwrap_or(stored.due_at),
@@ -439,7 +448,7 @@ pub async fn mail_failed(
     if again.is_none() {
         tell(tx, organization, &failed, EventKind::MailFailed, change).await?;
     }
-    Ok(())
+    Ok(Some(failed))
 }
 
 /// The rule of [`Directory::retry_mail`].

@@ -34,7 +34,7 @@ pub use credentials::{Attempt, IssuedToken, PasswordLink, Verified};
 pub use error::{Result, ServiceError};
 pub use events::Watched;
 pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
-pub use mails::{Letter, Retries};
+pub use mails::{Claim, Letter, Retries};
 pub use members::{Batch, ExportPlace, Exported, MemberPage};
 pub use sessions::{OpenedSession, Session};
 pub use users::Ping;

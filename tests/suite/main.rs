@@ -9,6 +9,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod admin;
 mod backup;
 mod cli;
 mod crash;

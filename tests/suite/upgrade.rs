@@ -581,3 +581,19 @@ async fn counters_go_on_from_what_any_earlier_schema_has() {
         storage.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_mail_that_an_earlier_program_has_queued_is_still_to_be_sent() {
+    let (_folder, url) = of_the_first_version().await;
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    migrate_to(&mut connection, 10).await;
+    let queued = "INSERT INTO mails (organization_id, id, member, kind, created_at, due_at, attempts)
+                  VALUES ($1, $2, 1, 'onboarding', 1000, 1000, 0)";
+    let queued = sqlx::query(queued).bind(bytes(ACME)).bind(bytes(ACME + 400));
+    queued.execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+    let due = storage.due_mails(CLOCK.now(), None, &[], 10).await.unwrap();
+    let due: Vec<_> = due.iter().map(|due| due.mail.as_uuid()).collect();
+    assert_eq!(due, [&Uuid::from_u128(ACME + 400)]);
+}

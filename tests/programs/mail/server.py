@@ -1,7 +1,8 @@
 """A mail server that does to each recipient what the address says.
 
-`refused...` is refused for good, `deferred...` once for now, `stalled...` is never answered, `dropped...` loses the connection
-after its first message was read; others are served. Prints one JSON object a line: first its port, then what it read.
+`refused...` is refused for good, `deferred...` once for now, `stalled...` is never answered, `held...` not before a line comes
+on the input, `dropped...` loses the connection after its first message was read; others are served. Prints one JSON object a
+line: first its port, then what it read.
 
 With a folder as its argument it takes mails only over STARTTLS and from bob, whose password is s/e:cret, and writes the
 certificate of its authority to ca.pem there.
@@ -12,6 +13,7 @@ import email
 import email.policy
 import json
 import sys
+import threading
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
@@ -23,6 +25,7 @@ def say(**what):
 class Handler:
     def __init__(self):
         self.seen = set()
+        self.released = asyncio.Event()
 
     def first(self, address):
         known = address in self.seen
@@ -55,7 +58,14 @@ class Handler:
         if lost:
             server.transport.abort()
             await asyncio.sleep(3600)
+        if address.startswith("held"):
+            await self.released.wait()
         return "250 OK"
+
+
+def release(handler, loop):
+    if sys.stdin.readline():
+        loop.call_soon_threadsafe(handler.released.set)
 
 
 def authenticate(server, session, envelope, mechanism, data):
@@ -84,6 +94,7 @@ async def main():
     options = secured(sys.argv[1]) if len(sys.argv) > 1 else {}
     handler = Handler()
     loop = asyncio.get_running_loop()
+    threading.Thread(target=release, args=(handler, loop), daemon=True).start()
     server = await loop.create_server(
         lambda: SMTP(handler, enable_SMTPUTF8=True, hostname="localhost", loop=loop, **options), "127.0.0.1", 0
     )

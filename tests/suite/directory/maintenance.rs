@@ -1,46 +1,23 @@
 //! What takes time: members seen, members due to be erased, watches whose key has died. The clock is the test's.
 
-use crate::support::rules::Rules;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio_stream::StreamExt as _;
 use userbridge::{
     domain::{
-        Actor, Change, Clock, EventKind, EventQuery, Idempotency, LinkRequest, Member, MemberPatch,
-        MemberRef, OrganizationId, OrganizationPatch, OsRandom, Presented, Role, Scope, Timestamp,
+        Actor, Change, EventKind, EventQuery, Idempotency, LinkRequest, Member, MemberPatch, MemberRef,
+        OrganizationId, OrganizationPatch, OsRandom, Presented, Role, Scope,
     },
     service::{Admin, Credential, Directory, Read, ServiceError, Write},
     storage::{self, Migrate, Storage},
 };
 
-use crate::support::{database, first};
+use crate::support::{TestClock, database, first, rules::Rules};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
-
-/// Stands still until it is moved.
-#[derive(Clone)]
-pub(super) struct TestClock(Arc<AtomicI64>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
-    }
-}
-
-impl TestClock {
-    pub(super) fn pass(&self, millis: i64) {
-        self.0.fetch_add(millis, Ordering::Relaxed);
-    }
-}
 
 /// A directory on a storage of its own, with a clock that stands still, and one organization.
 pub(super) struct World {
@@ -56,7 +33,7 @@ impl World {
     pub(super) async fn new() -> Self {
         let (folder, url) = database();
         let storage = storage::connect(&url, Migrate::Always).await.unwrap();
-        let clock = TestClock(Arc::new(AtomicI64::new(1_775_030_400_000)));
+        let clock = TestClock::new();
         let directory = Directory::with(storage.clone(), Arc::new(clock.clone()), Arc::new(OsRandom));
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
         let acme = directory

@@ -1,8 +1,11 @@
-//! How long tokens work. The clock is the test's.
+//! How long tokens work, and watches with them. The clock is the test's.
 
+use std::time::Duration;
+
+use tokio_stream::StreamExt as _;
 use userbridge::{
     domain::{Email, Idempotency, LinkRequest, Member, MemberPatch, Presented, Role, TokenKind, TokenSecret},
-    service::{Area, ServiceError, Write},
+    service::{Area, Credential, ServiceError, Write},
 };
 
 use super::maintenance::World;
@@ -126,4 +129,57 @@ async fn what_is_over_is_removed() {
     assert_eq!(world.directory.remove_old_tokens().await.unwrap(), 300);
     assert_eq!(world.directory.remove_old_tokens().await.unwrap(), 0);
     assert!(world.calls(left).await);
+}
+
+/// A minute passes for whoever waits, in no time.
+async fn a_minute_later() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_watch_ends_within_a_minute_after_its_session_and_does_not_keep_it() {
+    let world = World::new().await;
+    let sally = world.admin().await;
+    for ending in ["sign-out", "time", "role"] {
+        let token = world.token(&sally, TokenKind::Session).await;
+        let credential = Credential {
+            presented: token,
+            organization: None,
+        };
+        let grant = world.directory.grant_read(credential).await.unwrap();
+        let events = world.directory.watch_events(grant, credential, 0).await;
+        let mut events = Box::pin(events.unwrap());
+        // As long as the session lasts, it goes on.
+        for _ in 0..2 {
+            world.clock.pass(10 * MINUTE);
+            a_minute_later().await;
+            events.next().await.unwrap().unwrap();
+        }
+        match ending {
+            "sign-out" => {
+                let caller = world.directory.caller(token, Area::Tokens).await.unwrap();
+                world.directory.end_session(&caller).await.unwrap();
+            }
+            // Half an hour since the session was used: following events is no use of it.
+            "time" => world.clock.pass(10 * MINUTE),
+            _ => {
+                let patch = MemberPatch {
+                    role: Some(Some(Role::Viewer)),
+                    ..MemberPatch::default()
+                };
+                let grant = Write::operator(world.acme);
+                let changed = world.directory.update_member(grant, sally.id, patch, None);
+                changed.await.unwrap();
+            }
+        }
+        a_minute_later().await;
+        let ended = events.next().await.unwrap();
+        assert!(
+            matches!(ended, Err(ServiceError::InvalidToken)),
+            "{ending}: {ended:?}"
+        );
+        assert!(events.next().await.is_none());
+    }
 }

@@ -4,6 +4,7 @@
 mod disk;
 mod durable;
 mod layer;
+mod mails;
 mod script;
 mod sweep;
 mod workers;

@@ -2,7 +2,7 @@
 
 use userbridge::{
     domain::{
-        BrandingPatch, EventKind, EventQuery, Idempotency, LinkRequest, MailState, Member, MemberPatch,
+        BrandingPatch, EventKind, EventQuery, Idempotency, LinkRequest, Mail, MailState, Member, MemberPatch,
         MemberRef, OrganizationId, OrganizationPatch, PageRequest, Role,
     },
     mail::Transport,
@@ -56,8 +56,13 @@ pub(super) async fn mail_events(app: &TestApp, organization: OrganizationId) -> 
     events.map(|event| (event.kind, event.fields.join(" "))).collect()
 }
 
-/// Waits until so many mails of an organization are in a state.
-pub(crate) async fn settled(app: &TestApp, organization: OrganizationId, state: MailState, count: usize) {
+/// An organization's mails in a state, once there are so many.
+pub(crate) async fn settled(
+    app: &TestApp,
+    organization: OrganizationId,
+    state: MailState,
+    count: usize,
+) -> Vec<Mail> {
     for _ in 0..600 {
         let page = PageRequest {
             after: None,
@@ -66,8 +71,9 @@ pub(crate) async fn settled(app: &TestApp, organization: OrganizationId, state: 
         let mails = app
             .directory()
             .mails(Read::operator(organization), Some(state), page);
-        if mails.await.unwrap().items.len() >= count {
-            return;
+        let mails = mails.await.unwrap().items;
+        if mails.len() >= count {
+            return mails;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }

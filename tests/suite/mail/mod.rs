@@ -2,5 +2,7 @@
 
 pub(crate) mod delivery;
 mod faults;
-mod processes;
+mod metrics;
+mod outages;
+pub(crate) mod processes;
 pub(crate) mod server;

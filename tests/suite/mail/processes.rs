@@ -2,7 +2,8 @@
 
 use std::{fs, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::server::{MailServer, header, link};
 use crate::support::{
@@ -10,8 +11,14 @@ use crate::support::{
     process::{Serve, serve, userbridge},
 };
 
-fn make(url: &str, emails: &[&str]) {
+/// Makes an organization with these owners, to whom a welcome waits.
+pub(crate) fn make(url: &str, emails: &[&str]) {
     userbridge(url, &["org", "create", "acme", "--json"]).json();
+    invite(url, emails);
+}
+
+/// Makes owners of these, with a welcome.
+pub(crate) fn invite(url: &str, emails: &[&str]) {
     for email in emails {
         let member = [
             "member",
@@ -29,21 +36,15 @@ fn make(url: &str, emails: &[&str]) {
     }
 }
 
-/// A server that sends mails to this one.
-fn sending(url: &str, mail: &MailServer) -> Serve {
+/// What starts a server that sends mails to this one.
+pub(crate) fn sending(url: &str, mail: &MailServer) -> Command {
     let smtp = format!("smtp://127.0.0.1:{}", mail.port);
-    Serve::start_with(&[
-        "--database-url",
-        url,
-        "--smtp-url",
-        &smtp,
-        "--mail-from",
-        "people@acme.example.com",
-        "--public-url",
-        "https://people.example.com/",
-        "--smtp-timeout",
-        "2",
-    ])
+    let mut command = serve();
+    command
+        .args(["--database-url", url, "--smtp-url", &smtp])
+        .args(["--mail-from", "people@acme.example.com"])
+        .args(["--public-url", "https://people.example.com/"]);
+    command
 }
 
 fn mails(url: &str, state: &str) -> Vec<Value> {
@@ -54,7 +55,8 @@ fn mails(url: &str, state: &str) -> Vec<Value> {
     listed.json().as_array().unwrap().clone()
 }
 
-fn wait_for(url: &str, state: &str, count: usize) {
+/// Waits until so many mails are in a state.
+pub(crate) fn wait_for(url: &str, state: &str, count: usize) {
     for _ in 0..300 {
         if mails(url, state).len() >= count {
             return;
@@ -70,10 +72,11 @@ async fn a_mail_outlives_the_kill_of_its_server_and_is_sent_once() {
     let (_folder, url) = database();
     make(&url, &["sally@acme.example.com", "dropped@acme.example.com"]);
     // Nobody has sent them yet. The second one is taken and not answered.
-    let mut first = sending(&url, &mail);
+    let start = || Serve::start_as(sending(&url, &mail).args(["--smtp-timeout", "2"]));
+    let mut first = start();
     mail.heard(2).await;
     first.process.kill();
-    let _second = sending(&url, &mail);
+    let _second = start();
     wait_for(&url, "sent", 2);
     let heard = mail.so_far();
     let to = |email: &str| {
@@ -104,7 +107,7 @@ async fn two_servers_on_one_file_send_each_mail_once() {
         .collect();
     let emails: Vec<_> = emails.iter().map(String::as_str).collect();
     make(&url, &emails);
-    let _servers = [sending(&url, &mail), sending(&url, &mail)];
+    let _servers = [(); 2].map(|()| Serve::start_as(&mut sending(&url, &mail)));
     wait_for(&url, "sent", 20);
     let mut to: Vec<_> = mail
         .so_far()
@@ -189,8 +192,87 @@ fn flags_that_do_not_go_together_are_refused_without_repeating_a_password() {
     drop(folder);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_told_to_stop_sends_what_it_has_begun_and_the_next_one_sends_the_rest() {
+    let Some(mut mail) = MailServer::start() else {
+        return;
+    };
+    let (_folder, url) = database();
+    let emails: Vec<_> = (0..6)
+        .map(|number| format!("held{number}@acme.example.com"))
+        .collect();
+    make(&url, &emails.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut first = Serve::start_as(&mut sending(&url, &mail));
+    // So many are sent at once; the others wait for them.
+    mail.heard(4).await;
+    first.process.terminate();
+    // It accepts nobody any more: so it knows.
+    while TcpStream::connect(first.http_addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    mail.release();
+    assert!(first.process.wait().success());
+    assert_eq!((mails(&url, "sent").len(), mails(&url, "queued").len()), (4, 2));
+    let _second = Serve::start_as(&mut sending(&url, &mail));
+    wait_for(&url, "sent", 6);
+    let heard = mail.so_far();
+    let mut to: Vec<_> = heard.iter().map(|said| said["to"].as_str().unwrap()).collect();
+    to.sort_unstable();
+    assert_eq!(to, emails);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_that_was_given_up_is_sent_once_it_is_retried_by_a_server_that_runs() {
+    let Some(mail) = MailServer::start() else { return };
+    let (_folder, url) = database();
+    make(&url, &["refused@acme.example.com"]);
+    let _server = Serve::start_as(&mut sending(&url, &mail));
+    wait_for(&url, "failed", 1);
+    let failed = mails(&url, "failed").remove(0);
+    let id = failed["id"].as_str().unwrap();
+    // The address was wrong.
+    let run = |arguments: &[&str]| userbridge(&url, arguments).json();
+    let who = ["--org", "acme", "--json"];
+    let member = run(&[
+        &["member", "show", "--email", "refused@acme.example.com"],
+        &who[..],
+    ]
+    .concat());
+    let member = member["id"].as_str().unwrap();
+    run(&[
+        &[
+            "member",
+            "update",
+            "--id",
+            member,
+            "--email",
+            "sally@acme.example.com",
+        ],
+        &who[..],
+    ]
+    .concat());
+
+    let retried = run(&[&["mail", "retry", id], &who[..]].concat());
+    assert_eq!(
+        (&retried["id"], &retried["state"]),
+        (&failed["id"], &json!("queued"))
+    );
+    assert_eq!(retried["failed_at"], Value::Null);
+    wait_for(&url, "sent", 1);
+    let sent = mails(&url, "sent").remove(0);
+    assert_eq!((&sent["id"], &sent["attempts"]), (&failed["id"], &json!(2)));
+    let heard = mail.so_far();
+    assert_eq!(
+        (heard.len(), &heard[0]["to"]),
+        (1, &json!("sally@acme.example.com"))
+    );
+    // One that was sent is not sent again.
+    let refused = userbridge(&url, &[&["mail", "retry", id], &who[..]].concat());
+    assert_eq!(refused.code, 3, "{refused:?}");
+}
+
 #[test]
-fn the_command_line_lists_mails_and_tries_again_those_that_were_given_up() {
+fn the_command_line_lists_mails_and_retries_none_that_waits() {
     let (_folder, url) = database();
     make(&url, &["sally@acme.example.com"]);
     let queued = mails(&url, "queued");

@@ -2,9 +2,9 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     time::Duration,
 };
 
@@ -23,8 +23,9 @@ const NEVER: Duration = Duration::from_secs(60);
 
 /// A mail server, and all that it has said.
 pub(crate) struct MailServer {
-    pub(super) port: u16,
+    pub(crate) port: u16,
     process: Child,
+    input: ChildStdin,
     said: watch::Receiver<Vec<Value>>,
 }
 
@@ -53,9 +54,10 @@ impl MailServer {
         command
             .arg(program)
             .args(folder)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
+        let input = process.stdin.take().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
@@ -68,7 +70,12 @@ impl MailServer {
                 sender.send_modify(|said| said.push(value));
             }
         });
-        Some(Self { port, process, said })
+        Some(Self {
+            port,
+            process,
+            input,
+            said,
+        })
     }
 
     /// What it has said, once that is so much.
@@ -81,7 +88,12 @@ impl MailServer {
         heard.clone()
     }
 
-    pub(super) fn so_far(&self) -> Vec<Value> {
+    /// Lets it take what it holds, and all that comes.
+    pub(crate) fn release(&mut self) {
+        writeln!(self.input, "release").unwrap();
+    }
+
+    pub(crate) fn so_far(&self) -> Vec<Value> {
         self.said.borrow().clone()
     }
 

@@ -36,6 +36,8 @@ scenarios!(
     of_two_who_edit_one_person_the_second_is_told_and_loses_nothing,
     a_session_reaches_no_other_organization,
     a_session_ends_with_the_role,
+    a_session_that_nobody_uses_for_half_an_hour_is_over,
+    while_the_directory_is_away_nothing_is_changed_and_she_is_told,
     an_admin_is_not_offered_an_owner_and_is_refused_one,
     the_last_owner_stays,
     names_are_text_whatever_is_in_them,

@@ -1,6 +1,10 @@
 //! What a browser does not show: headers, methods, forged and broken requests.
 
+use axum::body::Body;
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
+use tokio::net::TcpListener;
+use tower::ServiceExt as _;
+use userbridge_gateway::{Settings, Upstream, router};
 
 use super::world::World;
 use crate::support::{Answer, Form, TestApp};
@@ -201,4 +205,25 @@ async fn a_password_page_is_got_as_often_as_wanted_and_names_nobody() {
     let unknown = get(&world.app, "/set-password?token=ubp_unknown", "").await;
     assert_eq!((used.status, &used.body), (410, &unknown.body));
     assert_eq!(get(&world.app, &path, "").await.body, unknown.body);
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_there_is_a_page_that_says_when_to_try_again_and_ends_no_session() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let gateway = router(Upstream::connect(nobody.parse().unwrap()), &Settings::default());
+    let request = http::Request::get(PEOPLE).header("cookie", "userbridge_session=ubs_any");
+    let response = gateway
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 503);
+    assert_guarded(response.headers());
+    let wait = response.headers()["retry-after"].to_str().unwrap();
+    assert!(wait.parse::<u32>().unwrap() > 0);
+    assert!(!response.headers().contains_key("set-cookie"), "{response:?}");
+    let page = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
+    let page = String::from_utf8(page.to_vec()).unwrap();
+    assert!(page.contains("The directory can\u{2019}t be reached"), "{page}");
 }

@@ -1,5 +1,8 @@
 //! An organization with people, and what a scenario in the browser asks of the world outside it.
 
+use std::{fs, path::Path};
+
+use sqlx::{Connection as _, SqliteConnection};
 use userbridge::{
     domain::{
         Clock as _, Email, Idempotency, LinkRequest, Locale, Member, MemberPatch, MemberRef, Organization,
@@ -134,6 +137,17 @@ impl World {
         changed.await.unwrap();
     }
 
+    /// Moves the database, and waits until the server has noticed.
+    async fn move_file(&self, from: &str, to: &str, is_writable: bool) -> String {
+        let file = self.app.database_url().trim_start_matches("sqlite:");
+        let path = |name| Path::new(file).with_file_name(name);
+        fs::rename(path(from), path(to)).unwrap();
+        let mut condition = self.app.directory().condition();
+        let noticed = condition.wait_for(|condition| condition.is_writable() == is_writable);
+        noticed.await.unwrap();
+        String::new()
+    }
+
     /// Answers what a scenario asks for.
     pub(super) async fn answer(&self, what: &str, whom: &str) -> String {
         match what {
@@ -145,6 +159,14 @@ impl World {
                 role.map_or_else(String::new, |role| role.to_string())
             }
             "password-link" => self.password_link(whom).await,
+            "half-an-hour" => {
+                let mut connection = SqliteConnection::connect(self.app.database_url()).await.unwrap();
+                let earlier = "UPDATE tokens SET created_at = created_at - 1800000, last_used_at = last_used_at - 1800000";
+                sqlx::query(earlier).execute(&mut connection).await.unwrap();
+                String::new()
+            }
+            "move-file-away" => self.move_file("users.db", "aside.db", false).await,
+            "move-file-back" => self.move_file("aside.db", "users.db", true).await,
             "make-viewer" => {
                 let patch = MemberPatch {
                     role: Some(Some(Role::Viewer)),

@@ -121,6 +121,7 @@ impl TestApp {
             database_url: database_url.clone(),
             grpc_addr: free,
             http_addr: free,
+            admin_addr: Some(free),
             limits,
             watches,
             public_url: mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap()),

@@ -2,6 +2,7 @@
 //! stubs of the protocol ([`proto`]).
 
 mod app;
+mod clock;
 mod credentials;
 mod daemon;
 mod gateway;
@@ -16,6 +17,7 @@ mod skip;
 pub(crate) mod wire;
 
 pub(crate) use app::{Answer, Form, Tenant, TestApp, first, patch, with_key};
+pub(crate) use clock::TestClock;
 pub(crate) use gateway::gateway_tests;
 pub(crate) use skip::skip;
 

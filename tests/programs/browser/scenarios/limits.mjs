@@ -40,6 +40,43 @@ export async function a_session_ends_with_the_role({ ask, visitor }) {
   assert.deepEqual(await grace.context.cookies(), []);
 }
 
+export async function a_session_that_nobody_uses_for_half_an_hour_is_over({ ask, visitor }) {
+  const ada = await visitor();
+  await ada.signIn(ADA);
+  await ada.follow("Invite somebody");
+  await ada.page.getByLabel("Email address").fill("late@example.com");
+  await ask("half-an-hour");
+  assert.equal(await ada.press("Invite"), 401);
+  await ada.sees("You are signed out");
+  assert.match(await ada.page.locator("main").innerText(), /Your session has ended\. Go back to your application/);
+  assert.deepEqual(await ada.context.cookies(), []);
+
+  await ada.signIn(ADA);
+  await ada.search("late@example.com");
+  await ada.sees("Nobody found");
+}
+
+export async function while_the_directory_is_away_nothing_is_changed_and_she_is_told({ ask, visitor }) {
+  const ada = await visitor({ javaScriptEnabled: true });
+  await ada.signIn(ADA);
+  await ada.openMember(GRACE);
+  await ada.choose("editor");
+  await ask("move-file-away");
+  assert.equal(await ada.press("Save"), 503);
+  await ada.sees("The directory can\u2019t be reached");
+  assert.match(await ada.page.locator("main").innerText(), /Nothing was changed\. Wait a moment and try again/);
+  await ada.isAccessible("the directory is away");
+
+  await ask("move-file-back");
+  assert.equal(await ask("role", GRACE), "admin");
+  // Her session has outlived it.
+  await ada.openMember(GRACE);
+  await ada.choose("editor");
+  await ada.press("Save");
+  await ada.isTold(/^Saved/);
+  assert.equal(await ask("role", GRACE), "editor");
+}
+
 export async function an_admin_is_not_offered_an_owner_and_is_refused_one({ ask, visitor }) {
   const grace = await visitor();
   await grace.signIn(GRACE);
