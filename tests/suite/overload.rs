@@ -6,14 +6,17 @@ use serde_json::json;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 use userbridge::{
-    service::ServiceError,
+    domain::{Idempotency, LinkRequest, MemberPatch, Presented, Role, TokenKind, TokenSecret},
+    service::{Area, ServiceError, Write},
     storage::{StoreError, sqlite::Settings},
 };
 
 use crate::{
     outages::{House, post},
     support::{
+        RANDOM, first,
         proto::users_v1::{RetrieveRequest, retrieve_request::By, user_service_client::UserServiceClient},
+        rules::Rules,
         with_key,
     },
 };
@@ -116,5 +119,44 @@ async fn an_overload_is_429_with_retry_after_in_every_dialect() {
             !others.is_empty() && others.iter().all(|answer| answer.0 == done),
             "{answers:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_false_tokens_leaves_sessions_answered() {
+    let house = House::new(Settings::default()).await;
+    let admin = LinkRequest {
+        values: MemberPatch {
+            role: Some(Some(Role::Admin)),
+            ..MemberPatch::default()
+        },
+        ..LinkRequest::default()
+    };
+    let grant = Write::operator(house.organization);
+    let linked = house.directory.link_member(grant, admin, Idempotency::never());
+    let admin = first(linked.await.unwrap()).member;
+    let session = TokenSecret::generate(TokenKind::Session, RANDOM).unwrap();
+    let token = session.stored(admin.number, house.directory.now());
+    let rules = Rules(house.storage.clone());
+    rules.insert_token(house.organization, token).await.unwrap();
+
+    // More than may wait for one organization, and the session in their middle.
+    let callers = (0..2001).map(|number| {
+        let presented = if number == 1000 {
+            Presented::new(session.reveal())
+        } else {
+            Presented::new(&format!("ubs_{number}"))
+        };
+        house.directory.caller(presented, Area::Tokens)
+    });
+    let answers = join_all(callers).await;
+    for (number, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Ok(_) => assert_eq!(number, 1000),
+            Err(error) => assert!(
+                number != 1000 && matches!(error, ServiceError::InvalidToken),
+                "{number}: {error:?}"
+            ),
+        }
     }
 }
