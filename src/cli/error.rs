@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     server::ServerError,
     service::ServiceError,
-    storage::{self, OpenError},
+    storage::{self, OpenError, copy::CopyError},
 };
 
 /// Printed in one line, with an exit code that scripts can tell apart.
@@ -37,6 +37,10 @@ pub enum CliError {
         #[source]
         error: OpenError,
     },
+    /// The directory was not copied, or the copy is not the same. Exit code 1, and 4 where a database is not to be copied
+    /// from or into.
+    #[error(transparent)]
+    Copy(CopyError),
     /// What none of the others is. Exit code 1.
     #[error(transparent)]
     Service(ServiceError),
@@ -97,10 +101,14 @@ impl CliError {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::NotFound(_) => ExitCode::from(3),
-            Self::Conflict(_) => ExitCode::from(4),
+            Self::Conflict(_)
+            | Self::Copy(CopyError::NothingToCopy | CopyError::NotEmpty | CopyError::OtherCopy) => {
+                ExitCode::from(4)
+            }
             Self::NotServing(_)
             | Self::Server(_)
             | Self::Store { .. }
+            | Self::Copy(_)
             | Self::Service(_)
             | Self::Io(_)
             | Self::Json(_) => ExitCode::FAILURE,

@@ -1,8 +1,9 @@
 //! The command line: one file for each command, but for `migrate` and `compact`, which are short.
 //!
-//! Commands other than `serve` and `health` open the database themselves. They work beside a running server, which sees
+//! Commands other than `serve` and `health` open the database themselves, and `copy` two. They work beside a running server, which sees
 //! what they change with its next request.
 
+mod copy;
 mod demo;
 mod error;
 mod event;
@@ -56,6 +57,11 @@ enum Command {
     Serve(serve::Serve),
     #[command(flatten)]
     OnDatabase(OnDatabase),
+    /// Copy a directory into a new database, of another kind or of the same.
+    ///
+    /// Stop the servers of both first. What a copy that was cut off has copied stays: the same command goes on from there.
+    /// In the end both are read and compared. Until then the new database is not opened by any other command.
+    Copy(copy::Copy),
     /// Ask a running server whether it serves.
     Health(health::Health),
 }
@@ -107,6 +113,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
             let result = command.run(&session).await;
             session.close(result).await
         }
+        Command::Copy(command) => command.run(&global).await,
         Command::Health(command) => command.run(&global).await,
     }
 }

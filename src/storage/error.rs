@@ -94,6 +94,9 @@ pub enum OpenError {
     /// The database was made by a program with other migrations.
     #[error("migration {0} of the database is not the one of this program")]
     SchemaChanged(i64),
+    /// A directory is being copied into it.
+    #[error("a copy into it is not finished: run `userbridge copy` again, or copy into a new database")]
+    UnfinishedCopy,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

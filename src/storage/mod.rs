@@ -8,9 +8,10 @@
 //!
 //! To add an operation: (1) a method on the trait of its subject, with its errors; (2) its SQL in each engine's folder;
 //! (3) a case in `tests/suite/storage/`, which every engine runs. To add an engine: a folder beside [`sqlite`], a line
-//! in [`connect`], a line in the conformance suite.
+//! in [`connect`], a line in the conformance suite. [`copy`] moves a directory from one to another.
 
 mod api_keys;
+pub mod copy;
 mod credentials;
 mod error;
 mod events;
@@ -110,7 +111,7 @@ pub fn name(url: &str) -> String {
     name.unwrap_or_else(|| "the database".to_owned())
 }
 
-/// Opens the database at a URL. The one place that names the engines.
+/// Opens the database at a URL. Here and in [`open_end`] engines are named, and nowhere else.
 ///
 /// # Errors
 ///
@@ -121,6 +122,15 @@ pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, Op
         Some(("postgres" | "postgresql", _)) => {
             Ok(Arc::new(postgres::PostgresStorage::open(url, migrate).await?))
         }
+        _ => Err(OpenError::UnknownEngine),
+    }
+}
+
+/// Opens the database at a URL as one end of a copy.
+async fn open_end(url: &str, side: copy::Side) -> Result<Box<dyn copy::End>, OpenError> {
+    match url.split_once(':') {
+        Some(("sqlite", _)) => sqlite::open_end(url, side).await,
+        Some(("postgres" | "postgresql", _)) => postgres::open_end(url, side).await,
         _ => Err(OpenError::UnknownEngine),
     }
 }

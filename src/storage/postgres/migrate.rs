@@ -14,9 +14,10 @@ use tokio::time::sleep;
 
 use super::{
     connect::{connect, in_time},
+    copied::is_marked,
     error::store_error,
 };
-use crate::storage::{Migrate, OpenError, StoreError};
+use crate::storage::{Migrate, OpenError, StoreError, copy::Contents};
 
 /// Embedded in the program. An applied migration is never edited: its checksum is in every database.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -37,12 +38,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) async fn run(
     options: &PgConnectOptions,
     migrate: Migrate,
+    contents: Contents,
     patience: Duration,
 ) -> Result<(), OpenError> {
     let mut connection = connect(options, patience)
         .await
         .map_err(|error| OpenError::NoConnection(Box::new(error)))?;
-    let result = migrate_or_check(&mut connection, migrate, patience).await;
+    let result = migrate_or_check(&mut connection, migrate, contents, patience).await;
     // A server that does not hear it finds out by itself.
     let _ = in_time(patience, connection.close()).await;
     result
@@ -51,8 +53,16 @@ pub(super) async fn run(
 async fn migrate_or_check(
     connection: &mut PgConnection,
     migrate: Migrate,
+    contents: Contents,
     patience: Duration,
 ) -> Result<(), OpenError> {
+    if contents == Contents::Whole
+        && in_time(patience, is_marked(connection))
+            .await
+            .map_err(store_error)?
+    {
+        return Err(OpenError::UnfinishedCopy);
+    }
     let known = newest();
     let check = |found: i64| match migrate {
         _ if found > known => Err(OpenError::SchemaTooNew { found, known }),

@@ -10,6 +10,9 @@ mod api_keys;
 mod columns;
 mod commits;
 mod connect;
+mod copied;
+#[path = "../sql/copy.rs"]
+mod copy;
 #[path = "../sql/credentials.rs"]
 mod credentials;
 mod dialect;
@@ -45,9 +48,10 @@ use self::{
     revoke::RevokeQueue,
     writer::Writer,
 };
-use super::{Migrate, OpenError, Result, Storage, Work};
+use super::{Migrate, OpenError, Result, Storage, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
 
+pub(super) use self::copied::open as open_end;
 pub use self::settings::Settings;
 
 // What the files of `sql/` are about here.
@@ -86,7 +90,7 @@ impl PostgresStorage {
     /// As [`super::connect`] says.
     pub async fn open_with(url: &str, migrate: Migrate, settings: &Settings) -> Result<Self, OpenError> {
         let options = connect::parse(url)?;
-        migrate::run(&options, migrate, settings.patience).await?;
+        migrate::run(&options, migrate, Contents::Whole, settings.patience).await?;
         let (sender, condition) = watch::channel(Condition::default());
         let (monitor, failures) = Monitor::start(&options, &sender);
         let (telling, commits) = Telling::start(&options, settings);

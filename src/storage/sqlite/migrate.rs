@@ -10,12 +10,13 @@ use sqlx::{
 use tokio::time::{Instant, sleep};
 
 use super::{
+    copied::is_marked,
     error::{outage, store_error},
     members::fill_search,
 };
 use crate::{
     domain::Outage,
-    storage::{Migrate, OpenError, StoreError},
+    storage::{Migrate, OpenError, StoreError, copy::Contents},
 };
 
 /// Embedded in the program. An applied migration is never edited: its checksum is in every database.
@@ -38,10 +39,14 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Migrates or checks the file. What was cut off has not happened.
-pub(super) async fn run(options: &SqliteConnectOptions, migrate: Migrate) -> Result<(), OpenError> {
+pub(super) async fn run(
+    options: &SqliteConnectOptions,
+    migrate: Migrate,
+    contents: Contents,
+) -> Result<(), OpenError> {
     let options = options.clone().busy_timeout(PATIENCE);
     let mut connection = open(&options).await.map_err(store_error)?;
-    let result = migrate_or_check(&mut connection, migrate).await;
+    let result = migrate_or_check(&mut connection, migrate, contents).await;
     connection.close().await.map_err(store_error)?;
     result
 }
@@ -60,14 +65,25 @@ async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::
     }
 }
 
-async fn migrate_or_check(connection: &mut SqliteConnection, migrate: Migrate) -> Result<(), OpenError> {
+async fn migrate_or_check(
+    connection: &mut SqliteConnection,
+    migrate: Migrate,
+    contents: Contents,
+) -> Result<(), OpenError> {
+    if contents == Contents::Whole && is_marked(connection).await.map_err(store_error)? {
+        return Err(OpenError::UnfinishedCopy);
+    }
     let found = applied(connection).await?;
     let known = newest();
     match migrate {
         _ if found > known => Err(OpenError::SchemaTooNew { found, known }),
         Migrate::Always => {
             up(connection).await?;
-            Ok(fill_search(connection).await?)
+            // Of an unfinished copy it is filled at the end.
+            if contents == Contents::Whole {
+                fill_search(connection).await?;
+            }
+            Ok(())
         }
         Migrate::OnlyEmpty if found == 0 => up(connection).await,
         Migrate::OnlyEmpty | Migrate::Never if found < known => Err(OpenError::SchemaTooOld),

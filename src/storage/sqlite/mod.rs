@@ -10,6 +10,9 @@ mod checkpoint;
 mod close;
 #[path = "../sql/columns.rs"]
 mod columns;
+mod copied;
+#[path = "../sql/copy.rs"]
+mod copy;
 #[path = "../sql/credentials.rs"]
 mod credentials;
 mod dialect;
@@ -48,9 +51,10 @@ use self::{
     checkpoint::Checkpointer, close::close_well, error::store_error, lookup::LookupQueue, reads::Reads,
     writer::WriteQueue,
 };
-use super::{Migrate, OpenError, Result, Storage, StoreError, Work};
+use super::{Migrate, OpenError, Result, Storage, StoreError, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
 
+pub(super) use self::copied::open as open_end;
 pub use self::settings::Settings;
 
 // What the files of `sql/` are about here.
@@ -93,7 +97,7 @@ impl SqliteStorage {
     /// As [`super::connect`] says.
     pub async fn open_with(url: &str, migrate: Migrate, settings: Settings) -> Result<Self, OpenError> {
         let options = files::prepare(url, migrate, &settings).await?;
-        migrate::run(&options, migrate).await?;
+        migrate::run(&options, migrate, Contents::Whole).await?;
         let (sender, condition) = watch::channel(Condition::default());
         let writes = WriteQueue::start(options.clone(), &settings, sender.clone()).await?;
         let readers = options.clone().read_only(true);

@@ -34,25 +34,25 @@ pub(super) fn holders(email: &Email) -> Select<'static, AddressHolders> {
                  CROSS JOIN members AS m
                      ON m.organization_id = has.organization_id AND m.email = $1 AND m.revoked_at IS NULL
                  CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
-                 ORDER BY m.email_since, m.row LIMIT 1
+                 ORDER BY m.email_since, m.id LIMIT 1
              )
          ), found (has, had) AS MATERIALIZED (SELECT has, CASE WHEN has IS NULL THEN (
              SELECT user_id FROM (
-                 SELECT m.user_id, m.row, coalesce(m.revoked_at, o.deleted_at) AS until
+                 SELECT m.user_id, m.id, coalesce(m.revoked_at, o.deleted_at) AS until
                  FROM (
                      SELECT row, max(email_since) FROM members WHERE email = $1 GROUP BY organization_id
                  ) AS had
                  CROSS JOIN members AS m ON m.row = had.row
                  CROSS JOIN organizations AS o ON o.id = m.organization_id
                  UNION ALL
-                 SELECT m.user_id, m.row, had.until
+                 SELECT m.user_id, m.id, had.until
                  FROM (
                      SELECT organization_id, member, max(until) AS until FROM former_addresses
                      WHERE email = $1 GROUP BY organization_id
                  ) AS had
                  CROSS JOIN members AS m ON m.organization_id = had.organization_id AND m.number = had.member
              )
-             ORDER BY until DESC, row DESC LIMIT 1
+             ORDER BY until DESC, id DESC LIMIT 1
          ) END FROM holder)
          SELECT has, had FROM found WHERE has IS NOT NULL OR had IS NOT NULL",
     )

@@ -1,0 +1,75 @@
+//! What SQLite has of a copied directory beside the rows: numbers of organizations, and the search index.
+
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::{error::store_error, files, members::fill_search, migrate, settings::Settings};
+use crate::storage::{
+    Migrate, OpenError, Result,
+    copy::{Contents, End, MARK, Row, Side, Table, Value},
+};
+
+pub(super) use sqlx::SqliteConnection as Connection;
+
+use super::copy::CopyEnd;
+
+/// Begins a transaction that writes.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Opens the file of a `sqlite:` URL.
+pub(in crate::storage) async fn open(url: &str, side: Side) -> Result<Box<dyn End>, OpenError> {
+    let (migrate, contents) = match side {
+        Side::Source => (Migrate::Never, Contents::Whole),
+        Side::Target => (Migrate::Always, Contents::Part),
+    };
+    let options = files::prepare(url, migrate, &Settings::default()).await?;
+    migrate::run(&options, migrate, contents).await?;
+    let options = options.read_only(side == Side::Source);
+    let connection = SqliteConnection::connect_with(&options).await;
+    Ok(Box::new(CopyEnd {
+        connection: connection.map_err(store_error)?,
+    }))
+}
+
+/// Whether an unfinished copy is here.
+pub(super) async fn is_marked(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = $1)")
+        .bind(MARK)
+        .fetch_one(connection)
+        .await
+}
+
+/// Has all members put into the search index when they are here.
+pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO search_backlog (done, last) VALUES (0, $1)")
+        .bind(i64::MAX)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The names of columns that this engine alone has, and their values in each of the rows.
+pub(super) async fn more(
+    connection: &mut SqliteConnection,
+    table: &Table,
+    rows: &[Row],
+) -> Result<(&'static [&'static str], Vec<Row>), sqlx::Error> {
+    if table.name != "organizations" {
+        return Ok((&[], Vec::new()));
+    }
+    let last: i64 = sqlx::query_scalar("SELECT coalesce(max(ordinal), 0) FROM organizations")
+        .fetch_one(connection)
+        .await?;
+    let ordinals = (last + 1..).take(rows.len());
+    let values = ordinals.map(|ordinal| vec![Value::Integer(Some(ordinal))]);
+    Ok((&["ordinal"], values.collect()))
+}
+
+/// Statements that derive other rows from those between two keys.
+pub(super) const fn derived(_: &Table) -> &'static [&'static str] {
+    &[]
+}
+
+/// Fills the search index.
+pub(super) async fn derive(connection: &mut SqliteConnection) -> Result<()> {
+    fill_search(connection).await
+}
