@@ -12,6 +12,7 @@
 mod admin;
 mod backup;
 mod cli;
+mod copy;
 mod crash;
 mod directory;
 mod erasure;

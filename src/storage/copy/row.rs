@@ -1,5 +1,7 @@
 //! Rows on their way, and what they add up to.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -39,13 +41,15 @@ impl Summing {
             match value {
                 Value::Uuid(id) => self.value(id.as_ref().map(|id| &id.as_bytes()[..])),
                 Value::Text(text) => self.value(text.as_deref().map(str::as_bytes)),
-                Value::Integer(number) => {
-                    self.value(number.map(i64::to_be_bytes).as_ref().map(|bytes| &bytes[..]))
-                }
-                Value::Bool(is) => self.value(is.map(|is| [u8::from(is)]).as_ref().map(|byte| &byte[..])),
+                Value::Integer(number) => self.fixed(number.map(i64::to_be_bytes)),
+                Value::Bool(is) => self.fixed(is.map(|is| [u8::from(is)])),
                 Value::Bytes(bytes) => self.value(bytes.as_deref()),
             }
         }
+    }
+
+    fn fixed<const N: usize>(&mut self, bytes: Option<[u8; N]>) {
+        self.value(bytes.as_ref().map(|bytes| &bytes[..]));
     }
 
     /// No bytes: 0. Else 1, how many there are, and these. So no two rows are written alike.
@@ -59,10 +63,13 @@ impl Summing {
     }
 
     pub(super) fn end(self) -> Sum {
-        let digest = self.hash.finalize();
         Sum {
             rows: self.rows,
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: self.hash.finalize().iter().fold(String::new(), |mut text, byte| {
+                // Writing to a text can't fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            }),
         }
     }
 }

@@ -129,7 +129,9 @@ impl CopyEnd {
             .bind(Uuid::nil())
             .execute(&mut *transaction)
             .await?;
-        copied::prepare(&mut transaction).await?;
+        for statement in copied::PREPARE {
+            sqlx::query(*statement).execute(&mut *transaction).await?;
+        }
         transaction.commit().await
     }
 }

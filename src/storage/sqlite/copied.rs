@@ -38,14 +38,9 @@ pub(super) async fn is_marked(connection: &mut SqliteConnection) -> Result<bool,
         .await
 }
 
-/// Has all members put into the search index when they are here.
-pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO search_backlog (done, last) VALUES (0, $1)")
-        .bind(i64::MAX)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
+/// What else makes an empty directory ready: all members are put into the search index when they are here.
+pub(super) const PREPARE: &[&str] =
+    &["INSERT INTO search_backlog (done, last) VALUES (0, 9223372036854775807)"];
 
 /// The names of columns that this engine alone has, and their values in each of the rows.
 pub(super) async fn more(
