@@ -134,11 +134,6 @@ pub(super) fn insert(more: &[&'static str]) -> String {
     )
 }
 
-/// The number of the first parameter after those that [`bind`] binds.
-pub(super) fn next_parameter() -> usize {
-    IDENTITY.len() + changing().count() + 2
-}
-
 /// Binds organization and member. The user is `$3`, when it was made `$5`.
 pub(super) fn bind<'q>(
     organization: OrganizationId,
