@@ -37,10 +37,10 @@ pub(super) async fn collect(
 pub(super) async fn page(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
-    query: MemberQuery,
+    query: &MemberQuery,
     few: bool,
 ) -> Result<Vec<Member>> {
-    let page = members(&mut *connection, page_statement(organization, &query, few)).await?;
+    let page = members(&mut *connection, page_statement(organization, query, few)).await?;
     execute(connection, QueryBuilder::new("DELETE FROM temp.matches")).await?;
     Ok(page)
 }

@@ -40,7 +40,7 @@ pub(super) async fn page(
 ) -> Result<Vec<Member>> {
     let search = search(&mut *connection, organization, &query.filter).await?;
     let few = is_of_few(&mut *connection, organization, &query).await?;
-    let sql = page_statement(organization, query, search.as_ref(), few);
+    let sql = page_statement(organization, &query, search.as_ref(), few);
     members(connection, sql).await
 }
 
@@ -76,9 +76,9 @@ pub(super) async fn counted(
     }
     let few = total <= FEW;
     let mut page = if is_collected {
-        matches::page(connection, organization, query, few).await?
+        matches::page(connection, organization, &query, few).await?
     } else {
-        members(connection, page_statement(organization, query, search, few)).await?
+        members(connection, page_statement(organization, &query, search, few)).await?
     };
     if reversed {
         page.reverse();
@@ -116,15 +116,15 @@ async fn is_of_few(
 
 fn page_statement(
     organization: OrganizationId,
-    query: MemberQuery,
+    query: &MemberQuery,
     search: Option<&Search>,
     few: bool,
 ) -> QueryBuilder<Sqlite> {
     let mut sql = statement(&COLUMNS, organization, &query.filter, search);
-    let direction = direction(&query);
-    let beyond = beyond(&query);
-    match sort_column(&query) {
-        Some(column) => sorted(&mut sql, &query, column, few),
+    let direction = direction(query);
+    let beyond = beyond(query);
+    match sort_column(query) {
+        Some(column) => sorted(&mut sql, query, column, few),
         // Matches come out of the index in the order of their rows, which is that of the numbers.
         None if search.is_some_and(|search| search.query.is_some()) => {
             if let Some(after) = &query.after {
@@ -153,7 +153,7 @@ fn page_statement(
             sql.push(" ORDER BY ").push(number).push(direction);
         }
     }
-    limit(&mut sql, &query);
+    limit(&mut sql, query);
     sql
 }
 

@@ -28,7 +28,7 @@ async fn plan(pool: &SqlitePool, query: MemberQuery, few: bool) -> Vec<String> {
     let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
     steps(
         pool,
-        page_statement(organization, query, search.as_ref(), few)
+        page_statement(organization, &query, search.as_ref(), few)
             .sql()
             .as_str(),
     )
