@@ -59,8 +59,8 @@ pub(super) async fn measure(database: &Path, members: i64) -> Result<Vec<Row>> {
         }
     }
     Ok(vec![
-        ("a link", links.map(|median| median.micros())),
-        ("a member seen", seen.map(|median| median.micros())),
+        ("a link", links.map(super::Median::micros)),
+        ("a member seen", seen.map(super::Median::micros)),
     ])
 }
 
