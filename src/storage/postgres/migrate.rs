@@ -16,6 +16,7 @@ use super::{
     connect::{connect, in_time},
     copied::is_marked,
     error::store_error,
+    shards,
 };
 use crate::storage::{Migrate, OpenError, StoreError, copy::Contents};
 
@@ -34,13 +35,14 @@ const LOCK: i64 = 0x7573_7262;
 const PATIENCE: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Migrates or checks the database. Each migration is a transaction of its own.
+/// Migrates or checks the database, and returns whether its tables are spread over many nodes. Each migration is a
+/// transaction of its own.
 pub(super) async fn run(
     options: &PgConnectOptions,
     migrate: Migrate,
     contents: Contents,
     patience: Duration,
-) -> Result<(), OpenError> {
+) -> Result<bool, OpenError> {
     let mut connection = connect(options, patience)
         .await
         .map_err(|error| OpenError::NoConnection(Box::new(error)))?;
@@ -55,7 +57,7 @@ async fn migrate_or_check(
     migrate: Migrate,
     contents: Contents,
     patience: Duration,
-) -> Result<(), OpenError> {
+) -> Result<bool, OpenError> {
     if contents == Contents::Whole
         && in_time(patience, is_marked(connection))
             .await
@@ -76,10 +78,17 @@ async fn migrate_or_check(
         lock(connection, patience).await?;
         // Another server may have been quicker.
         if check(applied(connection, patience).await?)? {
-            MIGRATIONS.run(connection).await.map_err(migrate_error)?;
+            MIGRATIONS.run(&mut *connection).await.map_err(migrate_error)?;
         }
     }
-    Ok(())
+    let are_shards_possible = shards::are_possible(connection, patience)
+        .await
+        .map_err(store_error)?;
+    if are_shards_possible && migrate == Migrate::Always {
+        lock(connection, patience).await?;
+        shards::spread(connection).await.map_err(store_error)?;
+    }
+    Ok(are_shards_possible)
 }
 
 async fn lock(connection: &mut PgConnection, patience: Duration) -> Result<(), OpenError> {

@@ -32,6 +32,7 @@ mod organizations;
 mod reads;
 mod revoke;
 mod settings;
+mod shards;
 #[path = "../sql/teams.rs"]
 mod teams;
 mod transaction;
@@ -71,6 +72,8 @@ pub struct PostgresStorage {
     telling: Telling,
     monitor: Monitor,
     condition: watch::Receiver<Condition>,
+    /// Whether the rows of one organization are on one node and those of another elsewhere.
+    is_sharded: bool,
 }
 
 impl PostgresStorage {
@@ -90,13 +93,14 @@ impl PostgresStorage {
     /// As [`super::connect`] says.
     pub async fn open_with(url: &str, migrate: Migrate, settings: &Settings) -> Result<Self, OpenError> {
         let options = connect::parse(url)?;
-        migrate::run(&options, migrate, Contents::Whole, settings.patience).await?;
+        let is_sharded = migrate::run(&options, migrate, Contents::Whole, settings.patience).await?;
         let (sender, condition) = watch::channel(Condition::default());
         let (monitor, failures) = Monitor::start(&options, &sender);
         let (telling, commits) = Telling::start(&options, settings);
         Ok(Self {
             lookups: LookupQueue::start(&options, settings, &condition, &failures),
             revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits),
+            is_sharded,
             writer: Writer::new(&options, settings, &condition, &failures, &commits),
             reads: Reads::new(&options, settings, &condition, &failures),
             commits,
