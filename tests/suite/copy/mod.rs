@@ -191,15 +191,7 @@ async fn a_server_goes_on_with_the_copy() {
     }
     let listed = userbridge(
         target.url(),
-        &[
-            "member",
-            "list",
-            "--org",
-            "globex",
-            "--search",
-            "σίσυφος",
-            "--json",
-        ],
+        &["member", "list", "--org", "globex", "--text", "σίσυφος", "--json"],
     );
     assert_eq!(listed.json().as_array().unwrap().len(), 1);
 }
