@@ -29,6 +29,14 @@ pub(super) struct Serve {
     /// reaches it is answered. Without it there is none.
     #[arg(long, env = "USERBRIDGE_ADMIN_ADDR", value_name = "ADDR")]
     admin_addr: Option<SocketAddr>,
+    /// A replica of the PostgreSQL database, which may lag behind: lists of members are read from it, and nothing else.
+    #[arg(
+        long,
+        env = "USERBRIDGE_DATABASE_REPLICA_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    database_replica_url: Option<String>,
     #[command(flatten)]
     http: ServeFlags,
     #[command(flatten)]
@@ -69,6 +77,7 @@ impl Serve {
         }
         let start = Server::start(Config {
             database_url,
+            replica_url: self.database_replica_url,
             grpc_addr: self.grpc_addr,
             http_addr: self.http.http_addr,
             admin_addr: self.admin_addr,

@@ -55,6 +55,9 @@ pub enum OpenError {
     /// The URL is none of PostgreSQL's.
     #[error("the database URL must look like postgres://user@host:5432/database?sslmode=verify-full")]
     BadUrl,
+    /// Only PostgreSQL has replicas.
+    #[error("a replica's URL goes with a database URL that begins with postgres:")]
+    NoReplicas,
     /// No connection to the server was made: it is not there, or turns us away.
     #[error("no connection: {0}")]
     NoConnection(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -110,16 +110,33 @@ pub fn name(url: &str) -> String {
     name.unwrap_or_else(|| "the database".to_owned())
 }
 
-/// Opens the database at a URL. The one place that names the engines.
+/// Opens the database at a URL.
 ///
 /// # Errors
 ///
 /// As [`OpenError`] says.
 pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, OpenError> {
+    connect_with(url, None, migrate).await
+}
+
+/// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. The one place
+/// that names the engines.
+///
+/// # Errors
+///
+/// As [`OpenError`] says.
+pub async fn connect_with(
+    url: &str,
+    replica_url: Option<&str>,
+    migrate: Migrate,
+) -> Result<Arc<dyn Storage>, OpenError> {
     match url.split_once(':') {
+        Some(("sqlite", _)) if replica_url.is_some() => Err(OpenError::NoReplicas),
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::SqliteStorage::open(url, migrate).await?)),
         Some(("postgres" | "postgresql", _)) => {
-            Ok(Arc::new(postgres::PostgresStorage::open(url, migrate).await?))
+            let settings = postgres::Settings::default();
+            let opened = postgres::PostgresStorage::open_with(url, replica_url, migrate, &settings);
+            Ok(Arc::new(opened.await?))
         }
         _ => Err(OpenError::UnknownEngine),
     }

@@ -41,7 +41,7 @@ use tokio::sync::watch;
 use self::{
     commits::{Commits, Telling},
     lookup::LookupQueue,
-    monitor::Monitor,
+    monitor::{Failures, Monitor},
     reads::Reads,
     revoke::RevokeQueue,
     writer::Writer,
@@ -64,6 +64,8 @@ pub struct PostgresStorage {
     revocations: RevokeQueue,
     writer: Writer,
     reads: Reads,
+    /// Of a replica, for lists.
+    replica: Option<Reads>,
     commits: Commits,
     telling: Telling,
     monitor: Monitor,
@@ -73,22 +75,25 @@ pub struct PostgresStorage {
 }
 
 impl PostgresStorage {
-    /// Opens the database of a `postgres:` URL, whose tables are made if need be.
+    /// Opens the database of a `postgres:` URL, whose tables are made if need be, and with it a replica from which lists may
+    /// be read.
     ///
     /// # Errors
     ///
     /// As [`super::connect`] says.
-    pub async fn open(url: &str, migrate: Migrate) -> Result<Self, OpenError> {
-        Self::open_with(url, migrate, &Settings::default()).await
-    }
-
-    /// As [`Self::open`], with other settings.
-    ///
-    /// # Errors
-    ///
-    /// As [`super::connect`] says.
-    pub async fn open_with(url: &str, migrate: Migrate, settings: &Settings) -> Result<Self, OpenError> {
+    pub async fn open_with(
+        url: &str,
+        replica_url: Option<&str>,
+        migrate: Migrate,
+        settings: &Settings,
+    ) -> Result<Self, OpenError> {
         let options = connect::parse(url)?;
+        let replica = replica_url.map(connect::parse).transpose()?;
+        // What fails there is read from the database itself.
+        let replica = replica.map(|options| {
+            let (_, condition) = watch::channel(Condition::default());
+            Reads::new(&options, settings, &condition, &Failures::untold())
+        });
         let is_sharded = migrate::run(&options, migrate, settings.patience).await?;
         let (sender, condition) = watch::channel(Condition::default());
         let (monitor, failures) = Monitor::start(&options, &sender);
@@ -99,6 +104,7 @@ impl PostgresStorage {
             is_sharded,
             writer: Writer::new(&options, settings, &condition, &failures, &commits),
             reads: Reads::new(&options, settings, &condition, &failures),
+            replica,
             commits,
             telling,
             monitor,
@@ -140,6 +146,9 @@ impl Storage for PostgresStorage {
     async fn close(&self) {
         self.lookups.close().await;
         self.reads.close().await;
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
         self.revocations.close().await;
         self.writer.close().await;
         self.telling.close().await;

@@ -35,6 +35,11 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Failures(mpsc::Sender<(Side, Outage, String)>);
 
 impl Failures {
+    /// Nobody is told.
+    pub(super) fn untold() -> Self {
+        Self(mpsc::channel(1).0)
+    }
+
     /// Tells of an error, if the server or the way to it is the reason.
     pub(super) fn report(&self, side: Side, error: &sqlx::Error) {
         if let Some(outage) = outage(error) {

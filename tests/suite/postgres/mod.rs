@@ -3,3 +3,5 @@
 mod cluster;
 mod pgbouncer;
 mod proxy;
+mod replica;
+mod searches;

@@ -10,12 +10,47 @@ use crate::{
     },
     storage::{
         Result,
-        postgres::{columns::Select, reads::Reading},
+        postgres::{
+            columns::Select,
+            reads::{Reading, Reads},
+        },
     },
 };
 
 /// One page.
-pub(super) async fn page(
+pub(super) async fn members(
+    reads: &Reads,
+    organization: OrganizationId,
+    query: MemberQuery,
+) -> Result<Vec<Member>> {
+    let mut reading = if query.is_short() {
+        reads.short(Some(organization)).await?
+    } else {
+        reads.long(Some(organization)).await?
+    };
+    let members = page(&mut reading, organization, query).await?;
+    reading.end().await?;
+    Ok(members)
+}
+
+/// One page, and how many there are on all pages: both of one moment, as everything in a long read is.
+pub(super) async fn members_counted(
+    reads: &Reads,
+    organization: OrganizationId,
+    query: MemberQuery,
+) -> Result<(Vec<Member>, u64)> {
+    let mut reading = reads.long(Some(organization)).await?;
+    let total = count(&mut reading, organization, &query.filter).await?;
+    let (query, reversed) = query.from_nearer_end(total);
+    let mut members = page(&mut reading, organization, query).await?;
+    reading.end().await?;
+    if reversed {
+        members.reverse();
+    }
+    Ok((members, total))
+}
+
+async fn page(
     reading: &mut Reading<'_>,
     organization: OrganizationId,
     query: MemberQuery,
@@ -96,8 +131,8 @@ pub(super) fn revoked(
     }
 }
 
-/// How many there are on all pages.
-pub(super) async fn count(
+/// How many there are.
+async fn count(
     reading: &mut Reading<'_>,
     organization: OrganizationId,
     filter: &MemberFilter,
