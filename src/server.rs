@@ -30,6 +30,8 @@ use crate::{
 pub struct Config {
     /// A URL that [`storage::connect`] understands.
     pub database_url: String,
+    /// What to do about a database that is not there, or has an older schema.
+    pub migrate: Migrate,
     /// Where to listen for gRPC; port 0 takes a free one.
     pub grpc_addr: SocketAddr,
     /// Where to listen for JSON; port 0 takes a free one.
@@ -148,7 +150,7 @@ impl Server {
             config.limits,
             until_stopped(stopped.clone()),
         ));
-        let storage = match storage::connect(&config.database_url, Migrate::Always).await {
+        let storage = match storage::connect(&config.database_url, config.migrate).await {
             Ok(storage) => storage,
             Err(error) => {
                 grpc.abort();

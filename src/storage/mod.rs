@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use url::Url;
 
 use crate::domain::{Condition, OrganizationId};
 
@@ -108,6 +109,17 @@ pub fn name(url: &str) -> String {
         _ => None,
     };
     name.unwrap_or_else(|| "the database".to_owned())
+}
+
+/// A URL with the password of its user. None: it is none of an engine that has passwords.
+#[must_use]
+pub fn with_password(url: &str, password: &str) -> Option<String> {
+    let mut url = Url::parse(url).ok()?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return None;
+    }
+    url.query_pairs_mut().append_pair("password", password);
+    Some(url.into())
 }
 
 /// Opens the database at a URL. The one place that names the engines.

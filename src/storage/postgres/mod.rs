@@ -26,6 +26,7 @@ mod migrate;
 mod monitor;
 #[path = "../sql/organizations.rs"]
 mod organizations;
+mod pooler;
 mod reads;
 mod revoke;
 mod settings;
@@ -86,14 +87,16 @@ impl PostgresStorage {
     /// As [`super::connect`] says.
     pub async fn open_with(url: &str, migrate: Migrate, settings: &Settings) -> Result<Self, OpenError> {
         let options = connect::parse(url)?;
+        pooler::check(&options, settings.patience).await?;
         migrate::run(&options, migrate, settings.patience).await?;
         let (sender, condition) = watch::channel(Condition::default());
         let (monitor, failures) = Monitor::start(&options, &sender);
         let (telling, commits) = Telling::start(&options, settings);
+        let writer = Writer::new(&options, settings, &condition, &failures, &commits);
         Ok(Self {
             lookups: LookupQueue::start(&options, settings, &condition, &failures),
-            revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits),
-            writer: Writer::new(&options, settings, &condition, &failures, &commits),
+            revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits, &writer),
+            writer,
             reads: Reads::new(&options, settings, &condition, &failures),
             commits,
             telling,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Bounds and times of one open database. The connections to the server are those that these name, and four more: for
-/// look-ups two, for revocations one, and one that looks whether the server is there and tells of commits.
+/// Bounds and times of one open database. The connections to the server are those that these name, and six more: for
+/// look-ups two, for revocations one, one that looks whether the server is there, one that tells of commits and one that hears
+/// of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Changes that may wait for one organization. One more is refused at once with

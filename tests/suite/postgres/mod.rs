@@ -1,5 +1,14 @@
 //! PostgreSQL as a second engine, and what its tests stand on.
 
 mod cluster;
+mod commits;
+mod consistency;
+mod load;
+mod outages;
 mod pgbouncer;
+mod place;
+mod poolers;
 mod proxy;
+mod replicas;
+mod retries;
+mod sessions;
