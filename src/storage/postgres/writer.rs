@@ -339,7 +339,8 @@ async fn begin(
 ) -> Result<(), sqlx::Error> {
     let millis = patience.as_millis();
     let sql = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED;
+        "BEGIN;
+         SET LOCAL transaction_isolation = 'read committed';
          SET LOCAL lock_timeout = {millis};
          SET LOCAL statement_timeout = {};
          SET LOCAL idle_in_transaction_session_timeout = {};
