@@ -4,7 +4,11 @@
 //!
 //! A connection that fails is given up, and the next look-ups are answered by a new one.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
     AssertSqlSafe, Connection as _, FromRow as _, PgConnection, Row as _, postgres::PgConnectOptions,
@@ -13,7 +17,6 @@ use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
     task::JoinHandle,
 };
-use uuid::Uuid;
 
 use super::{
     Row,
@@ -112,24 +115,34 @@ impl LookupQueue {
     }
 }
 
-/// Slots with digests and users, then slots with digests and addresses. Only an end user is found. A key of a deleted
-/// organization is revoked, so this need not look at organizations.
+/// Digests of keys; slots with digests and users; slots with digests and addresses. First come the keys, then the members,
+/// each with its slot. Only an end user is found. A key of a deleted organization is revoked, so this need not look at
+/// organizations.
 fn statement() -> String {
-    let profile: Vec<_> = Profile::NAMES.iter().map(|name| format!("m.{name}")).collect();
-    let half = |wanted: &str, column: &str| {
+    let columns: Vec<_> = Profile::NAMES.iter().map(|name| format!("m.{name}")).collect();
+    let columns = columns.join(", ");
+    let nothing: Vec<_> = Profile::NAMES
+        .iter()
+        .map(|name| format!("NULL AS {name}"))
+        .collect();
+    let nothing = nothing.join(", ");
+    let members = |wanted: &str, column: &str| {
         format!(
-            "SELECT w.slot, {API_KEY}, m.id AS member_id, m.user_id, m.created_at AS linked_at, {}
+            "SELECT w.slot, w.digest, m.id, m.organization_id, NULL, NULL, m.created_at, NULL, NULL, NULL, NULL,
+                 m.user_id, {columns}
              FROM unnest({wanted}) AS w (slot, digest, {column})
              JOIN api_keys AS k ON k.digest = w.digest
-             LEFT JOIN members AS m ON m.organization_id = k.organization_id AND m.{column} = w.{column}
-                 AND m.revoked_at IS NULL AND m.portal_role IS NOT NULL",
-            profile.join(", ")
+             JOIN members AS m ON m.organization_id = k.organization_id AND m.{column} = w.{column}
+             WHERE m.revoked_at IS NULL AND m.portal_role IS NOT NULL"
         )
     };
     format!(
-        "{} UNION ALL {}",
-        half("$1::bigint[], $2::bytea[], $3::uuid[]", "user_id"),
-        half("$4::bigint[], $5::bytea[], $6::text[]", "email")
+        "SELECT NULL::bigint AS slot, k.digest, {API_KEY}, NULL::uuid AS user_id, {nothing}
+         FROM api_keys AS k WHERE k.digest = ANY ($1)
+         UNION ALL {}
+         UNION ALL {}",
+        members("$2::bigint[], $3::bytea[], $4::uuid[]", "user_id"),
+        members("$5::bigint[], $6::bytea[], $7::text[]", "email"),
     )
 }
 
@@ -173,11 +186,15 @@ impl Reader {
 
     async fn answer(&mut self, lookups: Vec<Lookup>) {
         let found = self.query(&lookups).await;
-        match found.and_then(|rows| by_slot(&rows)) {
+        match found.and_then(|rows| Found::try_from(&rows[..])) {
             Ok(mut found) => {
                 for (slot, lookup) in (0..).zip(lookups) {
-                    // No row: there is no such key. A caller that went away does not mind.
-                    let _ = lookup.reply.send(Ok(found.remove(&slot).unwrap_or_default()));
+                    let found = KeyAndMember {
+                        key: found.keys.get(&lookup.digest).cloned(),
+                        member: found.members.remove(&slot),
+                    };
+                    // A caller that went away does not mind.
+                    let _ = lookup.reply.send(Ok(found));
                 }
             }
             Err(error) => {
@@ -212,54 +229,86 @@ impl Reader {
             None => connect(&self.options, self.patience).await?,
         };
         let connection = self.connection.insert(connection);
-        let mut by_user: (Vec<i64>, Vec<Vec<u8>>, Vec<Option<Uuid>>) = Default::default();
-        let mut by_email: (Vec<i64>, Vec<Vec<u8>>, Vec<&str>) = Default::default();
+        let mut by_user = Wanted::default();
+        let mut by_email = Wanted::default();
         for (slot, lookup) in (0..).zip(lookups) {
-            let digest = lookup.digest.as_bytes().to_vec();
             match &lookup.member {
+                Some(MemberLookup::UserId(user)) => by_user.push(slot, lookup, *user.as_uuid()),
                 // No member has a NUL in its address, and PostgreSQL takes none in a text.
                 Some(MemberLookup::Email(email)) if !email.contains('\0') => {
-                    by_email.0.push(slot);
-                    by_email.1.push(digest);
-                    by_email.2.push(email);
+                    by_email.push(slot, lookup, email.as_str());
                 }
-                other => {
-                    by_user.0.push(slot);
-                    by_user.1.push(digest);
-                    by_user.2.push(match other {
-                        Some(MemberLookup::UserId(user)) => Some(*user.as_uuid()),
-                        _ => None,
-                    });
-                }
+                Some(MemberLookup::Email(_)) | None => {}
             }
         }
+        let keys: HashSet<_> = lookups
+            .iter()
+            .map(|lookup| &lookup.digest.as_bytes()[..])
+            .collect();
         // Safe: it is put together from constants.
         let query = sqlx::query(AssertSqlSafe(self.sql.clone()))
-            .bind(by_user.0)
-            .bind(by_user.1)
-            .bind(by_user.2)
-            .bind(by_email.0)
-            .bind(by_email.1)
-            .bind(by_email.2);
+            .bind(keys.into_iter().collect::<Vec<_>>())
+            .bind(by_user.slots)
+            .bind(by_user.digests)
+            .bind(by_user.values)
+            .bind(by_email.slots)
+            .bind(by_email.digests)
+            .bind(by_email.values);
         in_time(self.patience, query.fetch_all(connection)).await
     }
 }
 
-/// What was found for each slot.
-fn by_slot(rows: &[Row]) -> Result<HashMap<i64, KeyAndMember>, sqlx::Error> {
-    let found = rows.iter().map(|row| {
-        let member: Option<_> = row.try_get("member_id")?;
-        let member = match member {
-            None => None,
-            Some(id) => Some(PublicMember {
-                id,
-                user_id: row.try_get("user_id")?,
-                profile: Profile::from_row(row)?,
-                created_at: row.try_get("linked_at")?,
-            }),
-        };
-        let key = Some(ApiKey::from_row(row)?);
-        Ok((row.try_get("slot")?, KeyAndMember { key, member }))
-    });
-    found.collect()
+/// Members that are looked up in one way, as columns.
+struct Wanted<'l, T> {
+    slots: Vec<i64>,
+    digests: Vec<&'l [u8]>,
+    values: Vec<T>,
+}
+
+impl<'l, T> Wanted<'l, T> {
+    fn push(&mut self, slot: i64, lookup: &'l Lookup, value: T) {
+        self.slots.push(slot);
+        self.digests.push(lookup.digest.as_bytes());
+        self.values.push(value);
+    }
+}
+
+impl<T> Default for Wanted<'_, T> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            digests: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+/// What a statement found.
+#[derive(Default)]
+struct Found {
+    keys: HashMap<KeyDigest, ApiKey>,
+    /// By slot.
+    members: HashMap<i64, PublicMember>,
+}
+
+impl TryFrom<&[Row]> for Found {
+    type Error = sqlx::Error;
+
+    fn try_from(rows: &[Row]) -> Result<Self, sqlx::Error> {
+        let mut found = Self::default();
+        for row in rows {
+            if let Some(slot) = row.try_get("slot")? {
+                let member = PublicMember {
+                    id: row.try_get("id")?,
+                    user_id: row.try_get("user_id")?,
+                    profile: Profile::from_row(row)?,
+                    created_at: row.try_get("created_at")?,
+                };
+                found.members.insert(slot, member);
+            } else {
+                found.keys.insert(row.try_get("digest")?, ApiKey::from_row(row)?);
+            }
+        }
+        Ok(found)
+    }
 }

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use super::{
     connect::{connect, in_time},
     error::store_error,
+    shards,
 };
 use crate::storage::{Migrate, OpenError, StoreError};
 
@@ -33,12 +34,13 @@ const LOCK: i64 = 0x7573_7262;
 const PATIENCE: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Migrates or checks the database. Each migration is a transaction of its own.
+/// Migrates or checks the database, and returns whether its tables are spread over many nodes. Each migration is a
+/// transaction of its own.
 pub(super) async fn run(
     options: &PgConnectOptions,
     migrate: Migrate,
     patience: Duration,
-) -> Result<(), OpenError> {
+) -> Result<bool, OpenError> {
     let mut connection = connect(options, patience)
         .await
         .map_err(|error| OpenError::NoConnection(Box::new(error)))?;
@@ -52,7 +54,7 @@ async fn migrate_or_check(
     connection: &mut PgConnection,
     migrate: Migrate,
     patience: Duration,
-) -> Result<(), OpenError> {
+) -> Result<bool, OpenError> {
     let known = newest();
     let check = |found: i64| match migrate {
         _ if found > known => Err(OpenError::SchemaTooNew { found, known }),
@@ -66,10 +68,17 @@ async fn migrate_or_check(
         lock(connection, patience).await?;
         // Another server may have been quicker.
         if check(applied(connection, patience).await?)? {
-            MIGRATIONS.run(connection).await.map_err(migrate_error)?;
+            MIGRATIONS.run(&mut *connection).await.map_err(migrate_error)?;
         }
     }
-    Ok(())
+    let are_shards_possible = shards::are_possible(connection, patience)
+        .await
+        .map_err(store_error)?;
+    if are_shards_possible && migrate == Migrate::Always {
+        lock(connection, patience).await?;
+        shards::spread(connection).await.map_err(store_error)?;
+    }
+    Ok(are_shards_possible)
 }
 
 async fn lock(connection: &mut PgConnection, patience: Duration) -> Result<(), OpenError> {

@@ -30,6 +30,7 @@ mod pooler;
 mod reads;
 mod revoke;
 mod settings;
+mod shards;
 #[path = "../sql/teams.rs"]
 mod teams;
 mod transaction;
@@ -68,6 +69,8 @@ pub struct PostgresStorage {
     telling: Telling,
     monitor: Monitor,
     condition: watch::Receiver<Condition>,
+    /// Whether the rows of one organization are on one node and those of another elsewhere.
+    is_sharded: bool,
 }
 
 impl PostgresStorage {
@@ -88,7 +91,7 @@ impl PostgresStorage {
     pub async fn open_with(url: &str, migrate: Migrate, settings: &Settings) -> Result<Self, OpenError> {
         let options = connect::parse(url)?;
         pooler::check(&options, settings.patience).await?;
-        migrate::run(&options, migrate, settings.patience).await?;
+        let is_sharded = migrate::run(&options, migrate, settings.patience).await?;
         let (sender, condition) = watch::channel(Condition::default());
         let (monitor, failures) = Monitor::start(&options, &sender);
         let (telling, commits) = Telling::start(&options, settings);
@@ -97,6 +100,7 @@ impl PostgresStorage {
             lookups: LookupQueue::start(&options, settings, &condition, &failures),
             revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits, &writer),
             writer,
+            is_sharded,
             reads: Reads::new(&options, settings, &condition, &failures),
             commits,
             telling,

@@ -1,5 +1,7 @@
 //! The event log.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use tokio::sync::watch;
@@ -7,7 +9,7 @@ use tokio::sync::watch;
 use super::{
     Engine, EngineTransaction,
     columns::Select,
-    dialect::{APPEND_EVENT, POSITION, ids, rows_of_ids},
+    dialect::{APPEND_EVENT, POSITION, THEN_JOIN, ids, rows_of_ids},
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
@@ -74,14 +76,22 @@ impl EventLog for Engine {
             _ => None,
         };
         let sql = format!(
-            "SELECT wanted.value, coalesce(c.events, 0) FROM {}
-             LEFT JOIN organization_counters AS c ON c.organization_id = wanted.value",
+            "SELECT c.organization_id, c.events FROM {}
+             {THEN_JOIN} organization_counters AS c ON c.organization_id = wanted.value",
             rows_of_ids("$1", "wanted")
         );
         // Safe: it is put together from constants.
         let query =
             sqlx::query_as(AssertSqlSafe(sql)).bind(ids(organizations.iter().map(OrganizationId::as_uuid)));
-        self.reads.short(whose).await?.all(query).await
+        let found: Vec<(OrganizationId, i64)> = self.reads.short(whose).await?.all(query).await?;
+        let found: HashMap<_, _> = found.into_iter().collect();
+        let head = |organization| {
+            (
+                organization,
+                found.get(&organization).copied().unwrap_or_default(),
+            )
+        };
+        Ok(organizations.into_iter().map(head).collect())
     }
 
     fn commits(&self) -> watch::Receiver<u64> {

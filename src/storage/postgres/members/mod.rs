@@ -10,18 +10,47 @@ mod search;
 mod writes;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use sqlx::AssertSqlSafe;
 
 use super::{PostgresStorage, columns::ORGANIZATION, reads::Reading};
 use crate::{
     domain::{
-        Association, Change, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
-        MemberQuery, MemberRef, OrganizationId, PageRequest, Timestamp, UserId,
+        Association, Change, EventKind, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
+        MemberQuery, MemberRef, OrganizationId, PageRequest, Subject, Timestamp, UserId,
     },
-    storage::{KeyAndMember, MemberStore, Result},
+    storage::{KeyAndMember, MemberStore, Result, Storage, Transaction},
 };
 
 pub(super) use {find::member_with, row::COLUMNS};
+
+/// What a batched revocation does, of one link.
+fn revoke_alone<'t>(
+    tx: &'t mut dyn Transaction,
+    (organization, user, change): &'t (OrganizationId, UserId, Change),
+) -> BoxFuture<'t, Result<bool>> {
+    Box::pin(async move {
+        let found = tx.stored_member(*organization, &MemberRef::UserId(*user)).await?;
+        let Some(before) = found.filter(|member| member.profile.portal_role.is_some()) else {
+            return Ok(false);
+        };
+        let mut after = before.clone();
+        let (kind, field) = if before.access.role.is_none() {
+            after.revoked_at = Some(change.at);
+            (EventKind::MemberRevoked, "revoked_at")
+        } else {
+            after.profile.portal_role = None;
+            (EventKind::MemberUpdated, "portal_role")
+        };
+        after.updated_at = change.at;
+        after.version += 1;
+        tx.save_member(*organization, &before, &after).await?;
+        let subject = Subject::Member(after.id, after.user_id);
+        tx.append_event(Some(*organization), kind, subject, &[field], change)
+            .await?;
+        Ok(true)
+    })
+}
 
 impl PostgresStorage {
     /// Begins a read of an organization: a short one, if it is that.
@@ -85,6 +114,11 @@ impl MemberStore for PostgresStorage {
     }
 
     async fn revoke_user(&self, organization: OrganizationId, user: UserId, change: Change) -> Result<bool> {
+        if self.is_sharded {
+            // One statement for many organizations would lock rows on many nodes, which Citus refuses.
+            let made = <dyn Storage>::write(self, organization, (organization, user, change), revoke_alone);
+            return made.await;
+        }
         self.revocations.revoke(organization, user, change).await
     }
 

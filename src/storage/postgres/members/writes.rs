@@ -1,7 +1,5 @@
 //! Changes of members: the row, what it is found by, and what is counted.
 
-use std::sync::LazyLock;
-
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
@@ -51,24 +49,14 @@ impl MemberWrites for PostgresTransaction<'_> {
     }
 
     async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()> {
-        static INSERT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "WITH counted AS (
-                     INSERT INTO member_counts (organization_id, role, live) VALUES ($1, ${}, 1)
-                         ON CONFLICT (organization_id, role) DO UPDATE SET live = member_counts.live + 1
-                 )
-                 {}",
-                row::next_parameter() + search::COLUMNS.len(),
-                row::insert(&search::COLUMNS)
-            )
-        });
         let user = sqlx::query("INSERT INTO users (id, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING");
         self.execute(user.bind(member.user_id).bind(member.created_at))
             .await?;
         // Safe: it is put together from constants.
-        let statement = row::bind(organization, member, sqlx::query(AssertSqlSafe(INSERT.as_str())));
-        let statement = search::bind(statement, member).bind(row::counted_role(member));
+        let statement = sqlx::query(AssertSqlSafe(row::insert(&search::COLUMNS).0));
+        let statement = search::bind(row::bind(organization, member, statement), member);
         self.execute_unique(statement, Conflict::Member).await?;
+        self.count(organization, None, member).await?;
         self.follow(organization, None, member).await?;
         self.set_teams(organization, member.number, &[], &member.teams)
             .await
@@ -84,7 +72,7 @@ impl MemberWrites for PostgresTransaction<'_> {
         let statement = search::bind(statement, after);
         let written: Option<(MemberNumber,)> = self.first_unique(statement, Conflict::Member).await?;
         written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
-        self.count(organization, before, after).await?;
+        self.count(organization, Some(before), after).await?;
         self.set_teams(organization, after.number, &before.teams, &after.teams)
             .await?;
         self.follow(organization, Some(before), after).await
@@ -199,9 +187,15 @@ impl MemberWrites for PostgresTransaction<'_> {
 
 impl PostgresTransaction<'_> {
     /// Keeps the counts of live members.
-    async fn count(&mut self, organization: OrganizationId, before: &Member, after: &Member) -> Result<()> {
-        let counted = |member: &Member| member.is_live().then(|| row::counted_role(member));
-        let (out, into) = (counted(before), counted(after));
+    async fn count(
+        &mut self,
+        organization: OrganizationId,
+        before: Option<&Member>,
+        after: &Member,
+    ) -> Result<()> {
+        let counted =
+            |member: Option<&Member>| member.filter(|member| member.is_live()).map(row::counted_role);
+        let (out, into) = (counted(before), counted(Some(after)));
         if out == into {
             return Ok(());
         }

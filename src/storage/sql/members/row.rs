@@ -116,8 +116,9 @@ impl FromRow<'_, Row> for Member {
     }
 }
 
-/// Adds a member: `$1` is its organization, and [`bind`] binds the rest. Columns that only one engine has come last.
-pub(super) fn insert(more: &[&'static str]) -> String {
+/// Adds a member: `$1` is its organization, and [`bind`] binds the rest. Columns that only one engine has come last. With
+/// the statement comes the number of the first parameter that it does not use.
+pub(super) fn insert(more: &[&'static str]) -> (String, usize) {
     let columns: Vec<_> = IDENTITY
         .into_iter()
         .chain(changing())
@@ -127,16 +128,12 @@ pub(super) fn insert(more: &[&'static str]) -> String {
         .take(columns.len())
         .map(|number| format!("${number}"))
         .collect();
-    format!(
+    let sql = format!(
         "INSERT INTO members (organization_id, {}) VALUES ($1, {})",
         columns.join(", "),
         values.join(", ")
-    )
-}
-
-/// The number of the first parameter after those that [`bind`] binds.
-pub(super) fn next_parameter() -> usize {
-    IDENTITY.len() + changing().count() + 2
+    );
+    (sql, columns.len() + 2)
 }
 
 /// Binds organization and member. The user is `$3`, when it was made `$5`.

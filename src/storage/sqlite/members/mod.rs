@@ -52,7 +52,7 @@ impl MemberStore for SqliteStorage {
 
     async fn members(&self, organization: OrganizationId, query: MemberQuery) -> Result<Vec<Member>> {
         let mut reading = self.read(organization, query.is_short()).await?;
-        let members = list::page(reading.connection()?, organization, query, None).await?;
+        let members = list::page(reading.connection()?, organization, query).await?;
         reading.end();
         Ok(members)
     }
@@ -65,15 +65,10 @@ impl MemberStore for SqliteStorage {
         let is_short = query.is_short() && query.filter.is_of_roles();
         let mut reading = self.read(organization, is_short).await?;
         let mut snapshot = reading.connection()?.begin().await.map_err(store_error)?;
-        let total = list::count(&mut snapshot, organization, &query.filter).await?;
-        let (query, reversed) = query.from_nearer_end(total);
-        let mut members = list::page(&mut snapshot, organization, query, Some(total)).await?;
+        let counted = list::counted(&mut snapshot, organization, query).await?;
         snapshot.commit().await.map_err(store_error)?;
         reading.end();
-        if reversed {
-            members.reverse();
-        }
-        Ok((members, total))
+        Ok(counted)
     }
 
     async fn revoked_members(

@@ -141,6 +141,15 @@ pub(super) struct Search {
 impl Search {
     /// None: the filter asks for no part of anything.
     pub(super) fn new(filter: &MemberFilter, ordinal: i64) -> Option<Self> {
+        Self::with(filter, ordinal, |part| part.chars().count() >= SHORTEST)
+    }
+
+    /// The same search without the index: everything is looked for in each member.
+    pub(super) fn of_each(filter: &MemberFilter) -> Option<Self> {
+        Self::with(filter, 0, |_| false)
+    }
+
+    fn with(filter: &MemberFilter, ordinal: i64, is_indexed: impl Fn(&str) -> bool) -> Option<Self> {
         let mut terms = vec![format!("organization : {}", quote(&organization(ordinal)))];
         let mut scan = Vec::new();
         let asked: [(&[Column], &[String]); 3] = [
@@ -153,7 +162,7 @@ impl Search {
                 continue;
             }
             let parts: Vec<_> = parts.iter().map(|part| fold(part)).collect();
-            if parts.iter().all(|part| part.chars().count() >= SHORTEST) {
+            if parts.iter().all(|part| is_indexed(part)) {
                 let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
                 let any: Vec<_> = parts.iter().map(|part| quote(part)).collect();
                 terms.push(format!("{{{}}} : ({})", names.join(" "), any.join(" OR ")));

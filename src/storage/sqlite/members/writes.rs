@@ -28,15 +28,14 @@ const NEXT_NUMBER: &str = "UPDATE organization_counters SET members = members + 
 /// which this is the number of its organization.
 fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statement<'static> {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
-        let next = row::next_parameter();
+        let (member, next) = row::insert(&[]);
         format!(
             "INSERT INTO users (id, created_at) VALUES ($3, $5) ON CONFLICT DO NOTHING;
              INSERT INTO member_counts (organization_id, role, live) VALUES ($1, ${next}, 1)
                  ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
-             {};
+             {member};
              INSERT OR REPLACE INTO member_search (rowid, organization, name, email)
                  VALUES (last_insert_rowid(), ${}, ${}, ${})",
-            row::insert(&[]),
             next + 1,
             next + 2,
             next + 3,

@@ -2,11 +2,14 @@
 
 mod filter;
 #[cfg(test)]
+mod large;
+mod matches;
+#[cfg(test)]
 mod plans;
 
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, SqliteConnection};
 
-use self::filter::statement;
+use self::filter::{statement, statement_of_all};
 use super::{row::COLUMNS, search::Search};
 use crate::{
     domain::{
@@ -22,22 +25,68 @@ use crate::{
 /// As many as are read and sorted rather than looked for among all in their order.
 const FEW: u64 = 5_000;
 
-/// One page, of a list of this many if they were counted.
+/// The part of a list, from where the page before ended, that is passed over by reading it. For more, the rows of all on
+/// the list are collected first.
+const NEAR: u64 = 8;
+
+/// How many matches of a search tell whether most members match it.
+const SAMPLE: i64 = 1_000;
+
+/// One page.
 pub(super) async fn page(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     query: MemberQuery,
-    total: Option<u64>,
 ) -> Result<Vec<Member>> {
-    if total == Some(0) {
-        return Ok(Vec::new());
-    }
     let search = search(&mut *connection, organization, &query.filter).await?;
-    let few = match total {
-        Some(total) => total <= FEW,
-        None => is_of_few(&mut *connection, organization, &query).await?,
+    let few = is_of_few(&mut *connection, organization, &query).await?;
+    let sql = page_statement(organization, &query, search.as_ref(), few);
+    members(connection, sql).await
+}
+
+/// One page and how many there are on all pages, in a transaction. A list of which everybody is read to be counted is
+/// collected meanwhile, if it is wanted in another order.
+pub(super) async fn counted(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    query: MemberQuery,
+) -> Result<(Vec<Member>, u64)> {
+    let filter = query.filter.clone();
+    let search = search_of_all(&mut *connection, organization, &filter).await?;
+    let search = search.as_ref();
+    let is_sorted = sort_column(&query).is_some();
+    let mut is_collected = is_sorted && !filter.is_of_roles();
+    let total = if is_collected {
+        matches::collect(&mut *connection, organization, &filter, search).await?
+    } else if filter.is_of_roles() {
+        number(&mut *connection, role_counts(organization, &filter.roles)).await?
+    } else {
+        let sql = statement_of_all("SELECT count(*)", organization, &filter, search);
+        number(&mut *connection, sql).await?
     };
-    let mut sql = page_statement(organization, query, search.as_ref(), few);
+    if total == 0 {
+        return Ok((Vec::new(), 0));
+    }
+    let (query, reversed) = query.from_nearer_end(total);
+    // By role, they are read nearly in the order of their rows, which takes no longer.
+    let is_scattered = is_sorted && query.order != MemberOrder::Role;
+    if is_scattered && !is_collected && query.skip > FEW.max(total / NEAR) {
+        matches::collect(&mut *connection, organization, &filter, search).await?;
+        is_collected = true;
+    }
+    let few = total <= FEW;
+    let mut page = if is_collected {
+        matches::page(connection, organization, &query, few).await?
+    } else {
+        members(connection, page_statement(organization, &query, search, few)).await?
+    };
+    if reversed {
+        page.reverse();
+    }
+    Ok((page, total))
+}
+
+async fn members(connection: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<Member>> {
     sql.build_query_as()
         .fetch_all(connection)
         .await
@@ -67,35 +116,18 @@ async fn is_of_few(
 
 fn page_statement(
     organization: OrganizationId,
-    query: MemberQuery,
+    query: &MemberQuery,
     search: Option<&Search>,
     few: bool,
 ) -> QueryBuilder<Sqlite> {
     let mut sql = statement(&COLUMNS, organization, &query.filter, search);
-    let direction = if query.descending { " DESC" } else { "" };
-    let beyond = if query.descending { " < " } else { " > " };
-    match sort_column(&query) {
-        Some((column, nothing)) => {
-            // A plus sign keeps SQLite from the index of the order.
-            let column = format!("{}m.{column}", if few { "+" } else { "" });
-            if query.order == MemberOrder::Role {
-                ranks(&mut sql, &column, &query);
-            }
-            if let Some(after) = query.after {
-                sql.push(" AND (").push(&column).push(", m.number)").push(beyond);
-                sql.push("(");
-                match after.value.unwrap_or(nothing) {
-                    SortValue::Number(number) => sql.push_bind(number),
-                    SortValue::Text(text) => sql.push_bind(text),
-                };
-                sql.push(", ").push_bind(after.number).push(")");
-            }
-            sql.push(" ORDER BY ").push(column).push(direction);
-            sql.push(", m.number").push(direction);
-        }
+    let direction = direction(query);
+    let beyond = beyond(query);
+    match sort_column(query) {
+        Some(column) => sorted(&mut sql, query, column, few),
         // Matches come out of the index in the order of their rows, which is that of the numbers.
         None if search.is_some_and(|search| search.query.is_some()) => {
-            if let Some(after) = query.after {
+            if let Some(after) = &query.after {
                 sql.push(" AND s.rowid")
                     .push(beyond)
                     .push("(SELECT row FROM members WHERE organization_id = ");
@@ -112,7 +144,7 @@ fn page_statement(
             } else {
                 "m.number"
             };
-            if let Some(after) = query.after {
+            if let Some(after) = &query.after {
                 sql.push(" AND ")
                     .push(number)
                     .push(beyond)
@@ -121,12 +153,49 @@ fn page_statement(
             sql.push(" ORDER BY ").push(number).push(direction);
         }
     }
+    limit(&mut sql, query);
+    sql
+}
+
+const fn direction(query: &MemberQuery) -> &'static str {
+    if query.descending { " DESC" } else { "" }
+}
+
+const fn beyond(query: &MemberQuery) -> &'static str {
+    if query.descending { " < " } else { " > " }
+}
+
+/// Where the page begins, and the order.
+fn sorted(
+    sql: &mut QueryBuilder<Sqlite>,
+    query: &MemberQuery,
+    (column, nothing): (&str, SortValue),
+    few: bool,
+) {
+    // A plus sign keeps SQLite from the index of the order.
+    let column = format!("{}m.{column}", if few { "+" } else { "" });
+    if query.order == MemberOrder::Role {
+        ranks(sql, &column, query);
+    }
+    if let Some(after) = &query.after {
+        sql.push(" AND (").push(&column).push(", m.number)");
+        sql.push(beyond(query)).push("(");
+        match after.value.clone().unwrap_or(nothing) {
+            SortValue::Number(number) => sql.push_bind(number),
+            SortValue::Text(text) => sql.push_bind(text),
+        };
+        sql.push(", ").push_bind(after.number).push(")");
+    }
+    sql.push(" ORDER BY ").push(column).push(direction(query));
+    sql.push(", m.number").push(direction(query));
+}
+
+fn limit(sql: &mut QueryBuilder<Sqlite>, query: &MemberQuery) {
     sql.push(" LIMIT ").push_bind(query.limit);
     if query.skip > 0 {
         sql.push(" OFFSET ")
             .push_bind(i64::try_from(query.skip).unwrap_or(i64::MAX));
     }
-    sql
 }
 
 /// The column that gives the order, with the value of those who have none. None: their numbers give it.
@@ -187,21 +256,6 @@ pub(super) fn revoked(
     }
 }
 
-/// How many there are on all pages.
-pub(super) async fn count(
-    connection: &mut SqliteConnection,
-    organization: OrganizationId,
-    filter: &MemberFilter,
-) -> Result<u64> {
-    let sql = if filter.is_of_roles() {
-        role_counts(organization, &filter.roles)
-    } else {
-        let search = search(&mut *connection, organization, filter).await?;
-        statement("count(*)", organization, filter, search.as_ref())
-    };
-    number(connection, sql).await
-}
-
 /// How many there are of some roles, or of all: from the counts that every change keeps.
 fn role_counts(organization: OrganizationId, roles: &[Option<Role>]) -> QueryBuilder<Sqlite> {
     let mut sql =
@@ -238,4 +292,35 @@ async fn search(
         .await
         .map_err(store_error)?;
     Ok(Search::new(filter, ordinal.unwrap_or_default()))
+}
+
+/// The search for all who match. The index finds them one by one, in places that lie apart: if most members match, it is
+/// quicker to look at each. Told by the first who do; where they mislead, it takes as long as for a part that is too short for
+/// the index.
+async fn search_of_all(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    filter: &MemberFilter,
+) -> Result<Option<Search>> {
+    let search = search(&mut *connection, organization, filter).await?;
+    let Some(Search {
+        query: Some(query), ..
+    }) = &search
+    else {
+        return Ok(search);
+    };
+    let number: Option<i64> = sqlx::query_scalar(
+        "SELECT number FROM members WHERE row = (
+             SELECT rowid FROM member_search WHERE member_search MATCH $1 ORDER BY rowid LIMIT 1 OFFSET $2
+         )",
+    )
+    .bind(query)
+    .bind(SAMPLE - 1)
+    .fetch_optional(connection)
+    .await
+    .map_err(store_error)?;
+    if number.is_some_and(|number| number <= 2 * SAMPLE) {
+        return Ok(Search::of_each(filter));
+    }
+    Ok(search)
 }

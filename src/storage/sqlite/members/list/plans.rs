@@ -1,6 +1,6 @@
 //! Which indexes a page is read from. A page must not depend on how many members there are before it.
 
-use sqlx::{AssertSqlSafe, Execute as _, SqlitePool};
+use sqlx::{AssertSqlSafe, Execute as _, SqlitePool, sqlite::SqlitePoolOptions};
 
 use super::*;
 use crate::{
@@ -12,7 +12,14 @@ async fn database() -> (tempfile::TempDir, SqlitePool) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("users.db").display());
     connect(&url, Migrate::Always).await.unwrap().close().await;
-    (folder, SqlitePool::connect(&url).await.unwrap())
+    // One connection, as its temporary table is its own.
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect(&url)
+        .await
+        .unwrap();
+    sqlx::query(matches::TABLE).execute(&pool).await.unwrap();
+    (folder, pool)
 }
 
 /// What SQLite says it will do for a page of this query, but for what is done for each member on the page.
@@ -21,7 +28,7 @@ async fn plan(pool: &SqlitePool, query: MemberQuery, few: bool) -> Vec<String> {
     let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
     steps(
         pool,
-        page_statement(organization, query, search.as_ref(), few)
+        page_statement(organization, &query, search.as_ref(), few)
             .sql()
             .as_str(),
     )
@@ -287,4 +294,92 @@ async fn a_part_too_short_for_the_index_is_looked_for_from_where_the_page_before
         "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)",
     ];
     assert_plan(filter, MemberOrder::Number, &steps).await;
+}
+
+/// All staff, or all who have one role, are counted without reading anybody else, and everybody without reading those who
+/// were revoked.
+#[tokio::test]
+async fn who_is_counted_or_collected_is_found_by_an_index_of_live_members() {
+    let (_folder, pool) = database().await;
+    let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
+    let only_staff = MemberFilter {
+        end_user: Some(false),
+        ..MemberFilter::default()
+    };
+    let anybody = MemberFilter {
+        roles: vec![Some(Role::Owner), None],
+        ..MemberFilter::default()
+    };
+    for (filter, index) in [
+        (MemberFilter::default(), "members_live_user (organization_id=?)"),
+        (anybody, "members_live_user (organization_id=?)"),
+        (only_staff, "members_live_staff (organization_id=?)"),
+        (of_roles(Role::ALL), "members_live_staff (organization_id=?)"),
+        (
+            of_roles(&[Role::Owner, Role::Admin]),
+            "members_live_staff (organization_id=?)",
+        ),
+        (
+            of_roles(&[Role::Owner]),
+            "members_live_role (organization_id=? AND role=?)",
+        ),
+    ] {
+        let step = format!("SEARCH m USING INDEX {index}");
+        let enabled = MemberFilter {
+            enabled: Some(true),
+            ..filter.clone()
+        };
+        let text = MemberFilter {
+            text: Some("sa".to_owned()),
+            ..filter
+        };
+        let search = Search::new(&text, 7);
+        let content = "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)".to_owned();
+        for (filter, search, expected) in [
+            (&enabled, None, vec![step.clone()]),
+            (&text, search.as_ref(), vec![step, content]),
+        ] {
+            let count = statement_of_all("SELECT count(*)", organization, filter, search);
+            assert_eq!(steps(&pool, count.sql().as_str()).await, expected, "{filter:?}");
+            let collect = matches::collect_statement(organization, filter, search);
+            assert_eq!(steps(&pool, collect.sql().as_str()).await, expected, "{filter:?}");
+        }
+    }
+}
+
+/// Many are found by going through the index of the order, which has their rows; a few are read and sorted.
+#[tokio::test]
+async fn a_page_of_those_who_were_collected_reads_nobody_else() {
+    let (_folder, pool) = database().await;
+    let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
+    for (order, column) in [
+        (MemberOrder::Name, "name"),
+        (MemberOrder::Email, "email"),
+        (MemberOrder::LastSeen, "seen"),
+    ] {
+        for query in pages(&of_roles(Role::ALL), order) {
+            let index = if order == MemberOrder::Name {
+                "members_name".to_owned()
+            } else {
+                format!("members_sort_{column}")
+            };
+            let beyond = if query.descending { "<" } else { ">" };
+            let later = query.after.as_ref().map_or_else(String::new, |_| {
+                format!(" AND (sort_{column},number){beyond}(?,?)")
+            });
+            let many = [
+                format!("SEARCH m USING INDEX {index} (organization_id=?{later})"),
+                "USING ROWID SEARCH ON TABLE matches FOR IN-OPERATOR".to_owned(),
+            ];
+            let sql = matches::page_statement(organization, &query, false);
+            assert_eq!(steps(&pool, sql.sql().as_str()).await, many, "{query:?}");
+            let few = [
+                "SCAN s",
+                "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)",
+                "USE TEMP B-TREE FOR ORDER BY",
+            ];
+            let sql = matches::page_statement(organization, &query, true);
+            assert_eq!(steps(&pool, sql.sql().as_str()).await, few, "{query:?}");
+        }
+    }
 }

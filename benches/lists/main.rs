@@ -1,7 +1,10 @@
 //! Lists and searches in one large organization: is a late page as quick as the first, and is a part of a name found
-//! without reading everybody?
+//! without reading everybody? How long does a page with the number of all take, and what do the indexes cost?
 //!
 //! `cargo bench --bench lists [-- --members 1000000 --json]`
+
+mod counted;
+mod indexes;
 
 use std::{error::Error, path::PathBuf, time::Instant};
 
@@ -17,7 +20,7 @@ use uuid::Uuid;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Part of the file's name. Raise it when what is seeded changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const PAGE: u32 = 200;
 
@@ -74,12 +77,19 @@ async fn main() -> Result<()> {
         let late = median(&*storage, &query(Some(last))).await?;
         rows.push((list, first, late));
     }
+    let counted = counted::measure(&*storage).await?;
     storage.close().await;
-    report(&arguments, &rows);
+    let indexes = indexes::measure(&path, arguments.members).await?;
+    report(&arguments, &rows, &counted, &indexes);
     Ok(())
 }
 
-fn report(arguments: &Arguments, rows: &[(&str, f64, f64)]) {
+fn report(
+    arguments: &Arguments,
+    rows: &[(&str, f64, f64)],
+    counted: &[counted::Row],
+    indexes: &[indexes::Row],
+) {
     if arguments.json {
         let rows: Vec<_> = rows
             .iter()
@@ -87,9 +97,23 @@ fn report(arguments: &Arguments, rows: &[(&str, f64, f64)]) {
                 |(list, first, last)| serde_json::json!({ "list": list, "first_us": first, "last_us": last }),
             )
             .collect();
+        let counted: Vec<_> = counted
+            .iter()
+            .map(|(list, [first, linked, middle])| {
+                serde_json::json!({ "list": list, "first_us": first, "first_by_number_us": linked, "middle_us": middle })
+            })
+            .collect();
+        let indexes: Vec<_> = indexes
+            .iter()
+            .map(|(write, [with, without])| {
+                serde_json::json!({ "write": write, "with_us": with, "without_us": without })
+            })
+            .collect();
         println!(
             "{}",
-            serde_json::json!({ "members": arguments.members, "page": PAGE, "lists": rows })
+            serde_json::json!({
+                "members": arguments.members, "page": PAGE, "lists": rows, "counted": counted, "indexes": indexes
+            })
         );
         return;
     }
@@ -105,18 +129,53 @@ fn report(arguments: &Arguments, rows: &[(&str, f64, f64)]) {
             last / first
         );
     }
+    println!("\nStaff with how many there are, as the management page asks for them, in ms.\n");
+    println!("| list                        | first by name | as linked | middle by name |");
+    println!("| --------------------------- | ------------- | --------- | -------------- |");
+    for (list, times) in counted {
+        let [first, linked, middle] = times.map(|micros| micros / 1e3);
+        println!("| {list:27} | {first:13.1} | {linked:9.1} | {middle:14.1} |");
+    }
+    println!("\nWith the indexes of lists by address, role and last seen, and without, in turn, in µs.\n");
+    println!("| write                    | with | without | ratio |");
+    println!("| ------------------------ | ---- | ------- | ----- |");
+    for (write, [with, without]) in indexes {
+        println!(
+            "| {write:24} | {with:4.0} | {without:7.0} | {:5.2} |",
+            with / without
+        );
+    }
+}
+
+/// Of times, in microseconds.
+#[derive(Default)]
+struct Median(Vec<f64>);
+
+impl Median {
+    fn add(&mut self, start: Instant) {
+        self.add_share(start, 1);
+    }
+
+    /// What one of several took.
+    fn add_share(&mut self, start: Instant, of: u32) {
+        self.0.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(of));
+    }
+
+    fn micros(mut self) -> f64 {
+        self.0.sort_by(f64::total_cmp);
+        self.0[self.0.len() / 2]
+    }
 }
 
 /// In microseconds.
 async fn median(storage: &dyn Storage, query: &MemberQuery) -> Result<f64> {
-    let mut times = Vec::with_capacity(TIMES);
+    let mut median = Median::default();
     for _ in 0..TIMES {
         let start = Instant::now();
         storage.members(ORGANIZATION, query.clone()).await?;
-        times.push(start.elapsed().as_secs_f64() * 1e6);
+        median.add(start);
     }
-    times.sort_by(f64::total_cmp);
-    Ok(times[TIMES / 2])
+    Ok(median.micros())
 }
 
 /// As the statement below makes it.
@@ -143,7 +202,7 @@ async fn database(members: i64) -> Result<PathBuf> {
     sqlx::query(
         "INSERT INTO organizations (id, slug, name, created_at) VALUES ($1, 'big', 'Big', 0);
          INSERT INTO organization_counters (organization_id, members, teams) VALUES ($1, $2, 1);
-         INSERT INTO member_counts (organization_id, role, live) VALUES ($1, '', $2);
+         INSERT INTO member_counts (organization_id, role, live) VALUES ($1, 'viewer', $2);
          INSERT INTO teams (organization_id, number, slug, name, created_at) VALUES ($1, 1, 'root', 'Root', 0)",
     )
     .bind(&id)
@@ -172,9 +231,9 @@ async fn seed(connection: &mut SqliteConnection, organization: &[u8], first: i64
          INSERT INTO users (id, created_at)
          SELECT unhex(printf('%032x', i)), 0 FROM n WHERE $1 IS NOT NULL",
         "WITH RECURSIVE n (i) AS (SELECT $2 UNION ALL SELECT i + 1 FROM n WHERE i < $3)
-         INSERT INTO members (row, organization_id, id, user_id, email, name, portal_role, created_at, number)
+         INSERT INTO members (row, organization_id, id, user_id, email, name, role, created_at, number)
          SELECT i, $1, unhex(printf('%032x', i)), unhex(printf('%032x', i)), printf('%09d@example.com', i),
-                printf('Given%03d Family%09d', i % 1000, i), 'end_user', i, i FROM n",
+                printf('Given%03d Family%09d', i % 1000, i), 'viewer', i, i FROM n",
         // The ordinal of the organization is 0, which the index has as its first character, three times.
         "INSERT INTO member_search (rowid, organization, name, email)
          SELECT row, '一一一', lower(name), email FROM members WHERE row BETWEEN $2 AND $3 AND $1 IS NOT NULL",
