@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use url::Url;
 
 use crate::domain::{Condition, OrganizationId};
 
@@ -110,6 +111,17 @@ pub fn name(url: &str) -> String {
     name.unwrap_or_else(|| "the database".to_owned())
 }
 
+/// A URL with the password of its user. None: it is none of an engine that has passwords.
+#[must_use]
+pub fn with_password(url: &str, password: &str) -> Option<String> {
+    let mut url = Url::parse(url).ok()?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return None;
+    }
+    url.query_pairs_mut().append_pair("password", password);
+    Some(url.into())
+}
+
 /// Opens the database at a URL.
 ///
 /// # Errors
@@ -134,8 +146,11 @@ pub async fn connect_with(
         Some(("sqlite", _)) if replica_url.is_some() => Err(OpenError::NoReplicas),
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::SqliteStorage::open(url, migrate).await?)),
         Some(("postgres" | "postgresql", _)) => {
-            let settings = postgres::Settings::default();
-            let opened = postgres::PostgresStorage::open_with(url, replica_url, migrate, &settings);
+            let settings = postgres::Settings {
+                replica_url: replica_url.map(str::to_owned),
+                ..postgres::Settings::default()
+            };
+            let opened = postgres::PostgresStorage::open_with(url, migrate, &settings);
             Ok(Arc::new(opened.await?))
         }
         _ => Err(OpenError::UnknownEngine),

@@ -26,6 +26,7 @@ mod migrate;
 mod monitor;
 #[path = "../sql/organizations.rs"]
 mod organizations;
+mod pooler;
 mod reads;
 mod revoke;
 mod settings;
@@ -75,41 +76,61 @@ pub struct PostgresStorage {
 }
 
 impl PostgresStorage {
-    /// Opens the database of a `postgres:` URL, whose tables are made if need be, and with it a replica from which lists may
-    /// be read.
+    /// Opens the database of a `postgres:` URL, whose tables are made if need be.
     ///
     /// # Errors
     ///
     /// As [`super::connect`] says.
-    pub async fn open_with(
-        url: &str,
-        replica_url: Option<&str>,
-        migrate: Migrate,
-        settings: &Settings,
-    ) -> Result<Self, OpenError> {
+    pub async fn open(url: &str, migrate: Migrate) -> Result<Self, OpenError> {
+        Self::open_with(url, migrate, &Settings::default()).await
+    }
+
+    /// As [`Self::open`], with other settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::connect_with`] says.
+    pub async fn open_with(url: &str, migrate: Migrate, settings: &Settings) -> Result<Self, OpenError> {
         let options = connect::parse(url)?;
-        let replica = replica_url.map(connect::parse).transpose()?;
-        // What fails there is read from the database itself.
-        let replica = replica.map(|options| {
-            let (_, condition) = watch::channel(Condition::default());
-            Reads::new(&options, settings, &condition, &Failures::untold())
-        });
+        pooler::check(&options, settings.patience).await?;
         let is_sharded = migrate::run(&options, migrate, settings.patience).await?;
         let (sender, condition) = watch::channel(Condition::default());
         let (monitor, failures) = Monitor::start(&options, &sender);
         let (telling, commits) = Telling::start(&options, settings);
+        let writer = Writer::new(&options, settings, &condition, &failures, &commits);
         Ok(Self {
             lookups: LookupQueue::start(&options, settings, &condition, &failures),
-            revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits),
+            revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits, &writer),
+            writer,
             is_sharded,
-            writer: Writer::new(&options, settings, &condition, &failures, &commits),
             reads: Reads::new(&options, settings, &condition, &failures),
-            replica,
+            replica: replica(settings).await?,
             commits,
             telling,
             monitor,
             condition,
         })
+    }
+}
+
+/// The replica, if there is one. What fails there is read from the database itself.
+async fn replica(settings: &Settings) -> Result<Option<Reads>, OpenError> {
+    let Some(url) = &settings.replica_url else {
+        return Ok(None);
+    };
+    let options = connect::parse(url)?;
+    match pooler::check(&options, settings.patience).await {
+        Err(error @ OpenError::Pooler) => Err(error),
+        Err(error) => {
+            let replica = connect::name(&options);
+            tracing::warn!(%error, replica, "lists are not read from the replica until the next start");
+            Ok(None)
+        }
+        Ok(()) => {
+            let (_, condition) = watch::channel(Condition::default());
+            let reads = Reads::new(&options, settings, &condition, &Failures::untold());
+            Ok(Some(reads))
+        }
     }
 }
 

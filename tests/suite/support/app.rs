@@ -120,6 +120,7 @@ impl TestApp {
         let server = Server::start(Config {
             database_url: database_url.clone(),
             replica_url: None,
+            migrate: Migrate::Always,
             grpc_addr: free,
             http_addr: free,
             admin_addr: Some(free),

@@ -12,6 +12,7 @@ use crate::{
         Result,
         postgres::{
             columns::Select,
+            connect::in_time,
             reads::{Reading, Reads},
         },
     },
@@ -88,7 +89,8 @@ async fn page(
         sql.push(" OFFSET ")
             .push_bind(i64::try_from(query.skip).unwrap_or(i64::MAX));
     }
-    let members = sql.build_query_as().fetch_all(reading.connection()).await;
+    let patience = reading.patience();
+    let members = in_time(patience, sql.build_query_as().fetch_all(reading.connection())).await;
     members.map_err(|error| reading.failed(error))
 }
 
@@ -142,7 +144,8 @@ async fn count(
     } else {
         statement("count(*)", organization, filter)
     };
-    let number = sql.build_query_scalar().fetch_one(reading.connection()).await;
+    let patience = reading.patience();
+    let number = in_time(patience, sql.build_query_scalar().fetch_one(reading.connection())).await;
     let number: i64 = number.map_err(|error| reading.failed(error))?;
     Ok(u64::try_from(number).unwrap_or_default())
 }

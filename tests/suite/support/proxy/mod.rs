@@ -212,7 +212,9 @@ async fn serve(
             order = orders.recv() => {
                 let Some((order, done)) = order else { return };
                 match order {
-                    Order::Accept => listener = Some(listen(port)),
+                    Order::Accept => {
+                        listener.get_or_insert_with(|| listen(port));
+                    }
                     Order::Refuse => listener = None,
                     Order::Cut => cut(network, &mut connections).await,
                 }
