@@ -30,6 +30,10 @@ use crate::{
 pub struct Config {
     /// A URL that [`storage::connect`] understands.
     pub database_url: String,
+    /// A replica of it that may lag behind, for lists of members. Only of PostgreSQL.
+    pub replica_url: Option<String>,
+    /// What to do about a database that is not there, or has an older schema.
+    pub migrate: Migrate,
     /// Where to listen for gRPC; port 0 takes a free one.
     pub grpc_addr: SocketAddr,
     /// Where to listen for JSON; port 0 takes a free one.
@@ -148,7 +152,8 @@ impl Server {
             config.limits,
             until_stopped(stopped.clone()),
         ));
-        let storage = match storage::connect(&config.database_url, Migrate::Always).await {
+        let replica_url = config.replica_url.as_deref();
+        let storage = match storage::connect_with(&config.database_url, replica_url, config.migrate).await {
             Ok(storage) => storage,
             Err(error) => {
                 grpc.abort();

@@ -43,12 +43,20 @@ pub(super) struct Copy {
 impl Copy {
     /// Progress goes to stderr: on a terminal as a bar, with `--json` as lines of JSON, else not at all.
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
+        // Of a `postgres:` URL, whichever end that is.
+        let password = global.password()?;
+        let with_password = |url: &String| {
+            let password = password.as_deref();
+            let url_with = password.and_then(|password| storage::with_password(url, password));
+            url_with.unwrap_or_else(|| url.clone())
+        };
+        let (from, to) = (with_password(&self.from), with_password(&self.to));
         let mut follower = Follower::new(global.json);
         let mut tell = |progress| follower.follow(progress);
         let copied = if self.verify_only {
-            verify(&self.from, &self.to, &mut tell).await
+            verify(&from, &to, &mut tell).await
         } else {
-            copy(&self.from, &self.to, &mut tell).await
+            copy(&from, &to, &mut tell).await
         };
         follower.end();
         let report = copied.map_err(|error| self.failed(error))?;

@@ -18,7 +18,7 @@ mod serve;
 mod table;
 mod team;
 
-use std::sync::Arc;
+use std::{fs, path::PathBuf, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
@@ -43,9 +43,25 @@ pub struct Cli {
 
 #[derive(Args, Debug)]
 struct Global {
-    /// The database, as a URL such as `sqlite:/var/lib/userbridge/users.db` [default: `sqlite:userbridge.db`]
-    #[arg(long, env = "USERBRIDGE_DATABASE_URL", value_name = "URL", global = true)]
+    /// The database, as a URL such as `sqlite:/var/lib/userbridge/users.db` or `postgres://user@host/users?sslmode=verify-full`.
+    /// Other users of the machine see the command line, so a password belongs into the variable or into a file
+    /// [default: `sqlite:userbridge.db`]
+    #[arg(
+        long,
+        env = "USERBRIDGE_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        global = true
+    )]
     database_url: Option<String>,
+    /// A file with the password for a `postgres:` URL, which may end with a line break.
+    #[arg(
+        long,
+        env = "USERBRIDGE_DATABASE_PASSWORD_FILE",
+        value_name = "FILE",
+        global = true
+    )]
+    database_password_file: Option<PathBuf>,
     /// Print JSON: an object, or an array for a list.
     #[arg(long, global = true)]
     json: bool,
@@ -94,8 +110,24 @@ enum OnDatabase {
 }
 
 impl Global {
-    fn database_url(&self) -> &str {
-        self.database_url.as_deref().unwrap_or("sqlite:userbridge.db")
+    /// With the password, if that is in a file.
+    fn database_url(&self) -> Result<String, CliError> {
+        let url = self.database_url.as_deref().unwrap_or("sqlite:userbridge.db");
+        let Some(password) = self.password()? else {
+            return Ok(url.to_owned());
+        };
+        storage::with_password(url, &password)
+            .ok_or_else(|| CliError::Usage("--database-password-file takes a postgres: URL".to_owned()))
+    }
+
+    /// The password that is in a file.
+    fn password(&self) -> Result<Option<String>, CliError> {
+        let Some(path) = &self.database_password_file else {
+            return Ok(None);
+        };
+        let password = fs::read_to_string(path)
+            .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))?;
+        Ok(Some(password.trim_end_matches(['\r', '\n']).to_owned()))
     }
 }
 
@@ -136,12 +168,12 @@ impl OnDatabase {
             Self::Event(command) => command.run(session).await,
             Self::Mail(command) => command.run(session).await,
             Self::Migrate => {
-                let line = format_args!("{} is up to date", session.url);
+                let line = format_args!("{} is up to date", storage::name(&session.url));
                 output::say(session.json, &json!({ "migrated": true }), line)
             }
             Self::Compact => {
                 session.storage.compact().await.map_err(OpenError::from)?;
-                let line = format_args!("{} is compacted", session.url);
+                let line = format_args!("{} is compacted", storage::name(&session.url));
                 output::say(session.json, &json!({ "compacted": true }), line)
             }
         }
@@ -159,12 +191,12 @@ struct Session {
 
 impl Session {
     async fn open(global: &Global, migrate: Migrate) -> Result<Self, CliError> {
-        let url = global.database_url();
-        let storage = storage::connect(url, migrate)
+        let url = global.database_url()?;
+        let storage = storage::connect(&url, migrate)
             .await
-            .map_err(|error| CliError::from(error).about(url))?;
+            .map_err(|error| CliError::from(error).about(&url))?;
         Ok(Self {
-            url: url.to_owned(),
+            url,
             json: global.json,
             directory: Directory::new(storage.clone()),
             storage,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use clap::Args;
+use clap::{Args, builder::FalseyValueParser};
 use tokio::sync::mpsc;
 use userbridge_gateway::{
     log,
@@ -13,6 +13,7 @@ use super::{CliError, Global, demo, mail_flags::MailFlags, output};
 use crate::{
     server::{Config, Server},
     service::WatchLimits,
+    storage::Migrate,
 };
 
 #[derive(Args, Debug)]
@@ -29,6 +30,17 @@ pub(super) struct Serve {
     /// reaches it is answered. Without it there is none.
     #[arg(long, env = "USERBRIDGE_ADMIN_ADDR", value_name = "ADDR")]
     admin_addr: Option<SocketAddr>,
+    /// A replica of the PostgreSQL database, which may lag behind: lists of members are read from it, and nothing else.
+    #[arg(
+        long,
+        env = "USERBRIDGE_DATABASE_REPLICA_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    database_replica_url: Option<String>,
+    /// Refuse a database that is not there or has an older schema: `userbridge migrate` has brought it up to date before.
+    #[arg(long, env = "USERBRIDGE_NO_MIGRATE", value_parser = FalseyValueParser::new())]
+    no_migrate: bool,
     #[command(flatten)]
     http: ServeFlags,
     #[command(flatten)]
@@ -51,7 +63,7 @@ impl Serve {
         };
         let database_url = match &temporary {
             Some(folder) => format!("sqlite:{}", folder.path().join("demo.db").display()),
-            None => global.database_url().to_owned(),
+            None => global.database_url()?,
         };
         // For the mail of the sample organization, unless it is said where mails go.
         let mail_folder = if self.demo {
@@ -69,6 +81,12 @@ impl Serve {
         }
         let start = Server::start(Config {
             database_url,
+            replica_url: self.database_replica_url,
+            migrate: if self.no_migrate {
+                Migrate::Never
+            } else {
+                Migrate::Always
+            },
             grpc_addr: self.grpc_addr,
             http_addr: self.http.http_addr,
             admin_addr: self.admin_addr,

@@ -55,9 +55,18 @@ pub enum OpenError {
     /// The URL is none of PostgreSQL's.
     #[error("the database URL must look like postgres://user@host:5432/database?sslmode=verify-full")]
     BadUrl,
+    /// Only PostgreSQL has replicas.
+    #[error("a replica's URL goes with a database URL that begins with postgres:")]
+    NoReplicas,
     /// No connection to the server was made: it is not there, or turns us away.
     #[error("no connection: {0}")]
     NoConnection(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is said on one connection may be answered by another one of the server.
+    #[error(
+        "a pooler is in between that mixes up prepared statements: connect to the server itself, or by a pooler in session \
+         mode, or by pgbouncer 1.21 or later with max_prepared_statements set"
+    )]
+    Pooler,
     /// Another server has been migrating the database for too long.
     #[error("another server is migrating the database, or its connection was never closed: try again later")]
     Migrating,

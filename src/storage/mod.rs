@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use url::Url;
 
 use crate::domain::{Condition, OrganizationId};
 
@@ -111,22 +112,58 @@ pub fn name(url: &str) -> String {
     name.unwrap_or_else(|| "the database".to_owned())
 }
 
-/// Opens the database at a URL. Here and in [`open_end`] engines are named, and nowhere else.
+/// A URL with the password of its user. None: it is none of an engine that has passwords.
+#[must_use]
+pub fn with_password(url: &str, password: &str) -> Option<String> {
+    let mut url = Url::parse(url).ok()?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return None;
+    }
+    url.query_pairs_mut().append_pair("password", password);
+    Some(url.into())
+}
+
+/// Opens the database at a URL.
 ///
 /// # Errors
 ///
 /// As [`OpenError`] says.
 pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, OpenError> {
+    connect_with(url, None, migrate).await
+}
+
+/// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. This and
+/// [`open_end`] name the engines.
+///
+/// # Errors
+///
+/// As [`OpenError`] says.
+pub async fn connect_with(
+    url: &str,
+    replica_url: Option<&str>,
+    migrate: Migrate,
+) -> Result<Arc<dyn Storage>, OpenError> {
     match url.split_once(':') {
+        Some(("sqlite", _)) if replica_url.is_some() => Err(OpenError::NoReplicas),
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::SqliteStorage::open(url, migrate).await?)),
         Some(("postgres" | "postgresql", _)) => {
-            Ok(Arc::new(postgres::PostgresStorage::open(url, migrate).await?))
+            let settings = postgres::Settings {
+                replica_url: replica_url.map(str::to_owned),
+                ..postgres::Settings::default()
+            };
+            let opened = postgres::PostgresStorage::open_with(url, migrate, &settings);
+            // It is large, and whoever opens an SQLite file has no use for it.
+            Ok(Arc::new(Box::pin(opened).await?))
         }
         _ => Err(OpenError::UnknownEngine),
     }
 }
 
 /// Opens the database at a URL as one end of a copy.
+///
+/// # Errors
+///
+/// As [`OpenError`] says.
 async fn open_end(url: &str, side: copy::Side) -> Result<Box<dyn copy::End>, OpenError> {
     match url.split_once(':') {
         Some(("sqlite", _)) => sqlite::open_end(url, side).await,

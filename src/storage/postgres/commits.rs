@@ -15,7 +15,10 @@ use tokio::{
     time::sleep,
 };
 
-use super::{connect, settings::Settings};
+use super::{
+    connect::{self, in_time},
+    settings::Settings,
+};
 
 /// The channel of the notifications.
 const CHANNEL: &str = "userbridge_commits";
@@ -71,7 +74,7 @@ impl Telling {
             .idle_timeout(None)
             .connect_lazy_with(options.clone());
         let tasks = Mutex::new(vec![
-            tokio::spawn(tell(pool.clone(), commits.untold.clone())),
+            tokio::spawn(tell(pool.clone(), commits.untold.clone(), settings.patience)),
             tokio::spawn(listen(ears, commits.clone())),
         ]);
         (Self { tasks, pool }, commits)
@@ -87,15 +90,12 @@ impl Telling {
     }
 }
 
-async fn tell(pool: PgPool, untold: Arc<Notify>) {
+async fn tell(pool: PgPool, untold: Arc<Notify>, patience: Duration) {
     loop {
         untold.notified().await;
         sleep(GATHER).await;
-        let told = sqlx::query("SELECT pg_notify($1, '')")
-            .bind(CHANNEL)
-            .execute(&pool)
-            .await;
-        if let Err(error) = told {
+        let query = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL);
+        if let Err(error) = in_time(patience * 2, query.execute(&pool)).await {
             tracing::debug!(%error, "other servers were not told of a commit");
             sleep(PAUSE).await;
         }

@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{connect, copy::CopyEnd, error::store_error, migrate, settings::Settings};
+use super::{connect, copy::CopyEnd, error::store_error, migrate, pooler, settings::Settings};
 use crate::storage::{
     Migrate, OpenError, Result,
     copy::{Contents, End, MARK, Row, Side, TABLES, Table, Value},
@@ -43,6 +43,7 @@ pub(in crate::storage) async fn open(url: &str, side: Side) -> Result<Box<dyn En
     };
     let patience = Settings::default().patience;
     let options = connect::parse(url)?;
+    pooler::check(&options, patience).await?;
     migrate::run(&options, migrate, contents, patience).await?;
     let connection = connect::connect(&options, patience).await;
     Ok(Box::new(CopyEnd {

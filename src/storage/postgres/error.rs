@@ -12,6 +12,9 @@ const DISK_FULL: &str = "53100";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const CANCELED: &str = "57014";
 const CONNECTION: &str = "08";
+const PROTOCOL_VIOLATION: &str = "08P01";
+const NO_SUCH_STATEMENT: &str = "26000";
+const STATEMENT_EXISTS: &str = "42P05";
 const RESOURCES: &str = "53";
 const OPERATOR: &str = "57";
 const SYSTEM: &str = "58";
@@ -39,6 +42,15 @@ pub(super) fn is_passing(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some(SERIALIZATION_FAILURE | DEADLOCK))
 }
 
+/// Whether the server and this program do not have the same prepared statements on a connection.
+pub(super) fn is_mixed_up(error: &sqlx::Error) -> bool {
+    let codes = [PROTOCOL_VIOLATION, NO_SUCH_STATEMENT, STATEMENT_EXISTS];
+    match error {
+        sqlx::Error::Protocol(_) => true,
+        other => code(other).is_some_and(|code| codes.contains(&code.as_str())),
+    }
+}
+
 /// Whether the connection is gone, so that nobody knows what became of what was sent.
 pub(super) fn is_disconnected(error: &sqlx::Error) -> bool {
     match error {
@@ -48,6 +60,16 @@ pub(super) fn is_disconnected(error: &sqlx::Error) -> bool {
         // The server says good-bye, and may have said it before or after it did what it was asked.
         other => code(other).is_some_and(|code| code.starts_with(CONNECTION) || code.starts_with("57P")),
     }
+}
+
+/// Whether it was waited too long for a lock that somebody else has.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    code(error).as_deref() == Some(LOCK_NOT_AVAILABLE)
+}
+
+/// Whether the server itself may be the reason, and not what others do with the same rows, or the statement.
+pub(super) fn concerns_all(error: &sqlx::Error) -> bool {
+    !is_passing(error) && !is_locked(error) && code(error).as_deref() != Some(CANCELED)
 }
 
 /// What is wrong with the server or the way to it, if that is why it failed.

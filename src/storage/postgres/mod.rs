@@ -29,6 +29,7 @@ mod migrate;
 mod monitor;
 #[path = "../sql/organizations.rs"]
 mod organizations;
+mod pooler;
 mod reads;
 mod revoke;
 mod settings;
@@ -44,7 +45,7 @@ use tokio::sync::watch;
 use self::{
     commits::{Commits, Telling},
     lookup::LookupQueue,
-    monitor::Monitor,
+    monitor::{Failures, Monitor},
     reads::Reads,
     revoke::RevokeQueue,
     writer::Writer,
@@ -68,6 +69,8 @@ pub struct PostgresStorage {
     revocations: RevokeQueue,
     writer: Writer,
     reads: Reads,
+    /// Of a replica, for lists.
+    replica: Option<Reads>,
     commits: Commits,
     telling: Telling,
     monitor: Monitor,
@@ -90,24 +93,48 @@ impl PostgresStorage {
     ///
     /// # Errors
     ///
-    /// As [`super::connect`] says.
+    /// As [`super::connect_with`] says.
     pub async fn open_with(url: &str, migrate: Migrate, settings: &Settings) -> Result<Self, OpenError> {
         let options = connect::parse(url)?;
+        pooler::check(&options, settings.patience).await?;
         let is_sharded = migrate::run(&options, migrate, Contents::Whole, settings.patience).await?;
         let (sender, condition) = watch::channel(Condition::default());
         let (monitor, failures) = Monitor::start(&options, &sender);
         let (telling, commits) = Telling::start(&options, settings);
+        let writer = Writer::new(&options, settings, &condition, &failures, &commits);
         Ok(Self {
             lookups: LookupQueue::start(&options, settings, &condition, &failures),
-            revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits),
+            revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits, &writer),
+            writer,
             is_sharded,
-            writer: Writer::new(&options, settings, &condition, &failures, &commits),
             reads: Reads::new(&options, settings, &condition, &failures),
+            replica: replica(settings).await?,
             commits,
             telling,
             monitor,
             condition,
         })
+    }
+}
+
+/// The replica, if there is one. What fails there is read from the database itself.
+async fn replica(settings: &Settings) -> Result<Option<Reads>, OpenError> {
+    let Some(url) = &settings.replica_url else {
+        return Ok(None);
+    };
+    let options = connect::parse(url)?;
+    match pooler::check(&options, settings.patience).await {
+        Err(error @ OpenError::Pooler) => Err(error),
+        Err(error) => {
+            let replica = connect::name(&options);
+            tracing::warn!(%error, replica, "lists are not read from the replica until the next start");
+            Ok(None)
+        }
+        Ok(()) => {
+            let (_, condition) = watch::channel(Condition::default());
+            let reads = Reads::new(&options, settings, &condition, &Failures::untold());
+            Ok(Some(reads))
+        }
     }
 }
 
@@ -144,6 +171,9 @@ impl Storage for PostgresStorage {
     async fn close(&self) {
         self.lookups.close().await;
         self.reads.close().await;
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
         self.revocations.close().await;
         self.writer.close().await;
         self.telling.close().await;

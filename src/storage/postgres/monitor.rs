@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     connect::{connect, in_time, name},
-    error::outage,
+    error::{concerns_all, outage},
 };
 use crate::{
     domain::{Condition, Outage},
@@ -35,9 +35,14 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Failures(mpsc::Sender<(Side, Outage, String)>);
 
 impl Failures {
-    /// Tells of an error, if the server or the way to it is the reason.
+    /// Nobody is told.
+    pub(super) fn untold() -> Self {
+        Self(mpsc::channel(1).0)
+    }
+
+    /// Tells of an error, if the server or the way to it is the reason: a row that is locked stops nobody else.
     pub(super) fn report(&self, side: Side, error: &sqlx::Error) {
-        if let Some(outage) = outage(error) {
+        if let Some(outage) = outage(error).filter(|_| concerns_all(error)) {
             // Where many wait, one more says nothing new.
             let _ = self.0.try_send((side, outage, error.to_string()));
         }
@@ -123,7 +128,14 @@ impl Looks {
 
     /// Asks the server whether it takes changes, and in an outage of changes makes one that changes nothing.
     async fn look(&mut self) {
-        match self.is_read_only().await {
+        let was_connected = self.connection.is_some();
+        let mut found = self.is_read_only().await;
+        if found.is_err() && was_connected {
+            // The connection alone may have broken.
+            self.connection = None;
+            found = self.is_read_only().await;
+        }
+        match found {
             Ok(false) => {
                 self.reads.end();
                 if self.writes.current().is_some() {

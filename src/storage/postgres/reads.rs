@@ -143,6 +143,11 @@ impl Reading<'_> {
         &mut self.connection
     }
 
+    /// How long to wait for a statement that is run on the connection.
+    pub(super) const fn patience(&self) -> Duration {
+        self.lane.patience
+    }
+
     /// What an error of a statement that was run on the connection means.
     pub(super) fn failed(&self, error: sqlx::Error) -> StoreError {
         self.lane.failed(error)

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-/// Bounds and times of one open database. The connections to the server are those that these name, and four more: for
-/// look-ups two, for revocations one, and one that looks whether the server is there and tells of commits.
+/// Bounds and times of one open database. The connections to the server are those that these name, and six more: for
+/// look-ups two, for revocations one, one that looks whether the server is there, one that tells of commits and one that hears
+/// of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// A replica that may lag behind. Lists of members are read from it, by connections of its own, and nothing else.
+    pub replica_url: Option<String>,
     /// Changes that may wait for one organization. One more is refused at once with
     /// [`crate::storage::StoreError::Overloaded`]. At least 1.
     pub write_queue: usize,
@@ -25,6 +28,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            replica_url: None,
             write_queue: 1024,
             lookup_queue: 4096,
             writers: 8,

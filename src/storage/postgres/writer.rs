@@ -4,8 +4,9 @@
 //! is not changed under it by another server either. One that another transaction was in the way of is run again. One whose
 //! connection broke while it was committed is looked for by the last event that it wrote.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection,
@@ -13,7 +14,7 @@ use sqlx::{
 };
 use tokio::{
     sync::{RwLock, watch},
-    time::sleep,
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -39,9 +40,9 @@ const ATTEMPTS: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// How often to look what became of a transaction, and the pause in between: as long as a server takes to start again.
-const LOOKS: usize = 5;
-const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// How long to look what became of a transaction, in which a server can start again, and the pause in between.
+pub(super) const LOOK_FOR: Duration = Duration::from_secs(5);
+pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Tables that have something of a person in them.
 const PERSONAL: [&str; 8] = [
@@ -55,7 +56,21 @@ const PERSONAL: [&str; 8] = [
     "mails",
 ];
 
+/// What runs in a transaction that holds the row of an organization's counters. It may run more than once.
+#[async_trait]
+pub(super) trait Job: Send + Sync {
+    async fn run(&self, transaction: &mut PostgresTransaction<'_>) -> Verdict;
+}
+
+#[async_trait]
+impl Job for Box<dyn Work> {
+    async fn run(&self, transaction: &mut PostgresTransaction<'_>) -> Verdict {
+        (**self).run(transaction).await
+    }
+}
+
 /// Runs rules.
+#[derive(Clone)]
 pub(super) struct Writer {
     inner: Arc<Inner>,
     shares: Arc<Shares>,
@@ -107,11 +122,11 @@ impl Writer {
         }
     }
 
-    /// Runs the work in a transaction and returns when it is on disk, or undone because the work says so.
+    /// Runs a job in a transaction and returns when it is on disk, or undone because the job says so.
     pub(super) async fn transact(
         &self,
         organization: Option<OrganizationId>,
-        work: Box<dyn Work>,
+        job: impl Job + 'static,
     ) -> Result<()> {
         let accepted = self.closed.clone().try_read_owned();
         let Some(accepted) = accepted.ok().filter(|closed| !**closed) else {
@@ -121,8 +136,10 @@ impl Writer {
         // A task runs it, which goes on when the caller goes away: so no connection is given up in the middle of a
         // transaction.
         let running = tokio::spawn(async move {
-            let _place = shares.place(organization).await?;
-            let done = inner.transact(organization_column(organization), &*work).await;
+            // Where all are stuck, one more is told so.
+            let place = timeout(inner.patience * 2, shares.place(organization)).await;
+            let _place = place.unwrap_or(Err(StoreError::Overloaded))?;
+            let done = inner.transact(organization_column(organization), &job).await;
             drop(accepted);
             done
         });
@@ -155,7 +172,7 @@ impl Writer {
 }
 
 impl Inner {
-    async fn transact(&self, organization: OrganizationId, work: &dyn Work) -> Result<()> {
+    async fn transact(&self, organization: OrganizationId, job: &impl Job) -> Result<()> {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
@@ -166,7 +183,7 @@ impl Inner {
             if let Some(outage) = self.condition.borrow().writes {
                 return Err(StoreError::Unavailable(outage));
             }
-            match self.attempt(organization, work).await? {
+            match self.attempt(organization, job).await? {
                 End::Committed => {
                     self.commits.committed();
                     return Ok(());
@@ -180,8 +197,26 @@ impl Inner {
         }
     }
 
-    async fn attempt(&self, organization: OrganizationId, work: &dyn Work) -> Result<End> {
-        let connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
+    /// A connection, or what is wrong as soon as that is known.
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
+        let mut condition = self.condition.clone();
+        let outage = async {
+            let found = condition.wait_for(|condition| condition.writes.is_some()).await;
+            let found = found.ok().and_then(|condition| condition.writes);
+            match found {
+                Some(outage) => outage,
+                // Nobody looks any more.
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            acquired = self.pool.acquire() => acquired.map_err(|error| self.failed(error)),
+            outage = outage => Err(StoreError::Unavailable(outage)),
+        }
+    }
+
+    async fn attempt(&self, organization: OrganizationId, job: &impl Job) -> Result<End> {
+        let connection = self.acquire().await?;
         let mut connection = Unfinished(Some(connection));
         let Some(running) = connection.0.as_mut() else {
             return Err(StoreError::Closed);
@@ -193,7 +228,9 @@ impl Inner {
             return Err(self.failed(error));
         }
         let mut transaction = PostgresTransaction::new(running);
-        let verdict = work.run(&mut transaction).await;
+        let Ok(verdict) = timeout(self.patience * 3, job.run(&mut transaction)).await else {
+            return Err(self.failed(sqlx::Error::PoolTimedOut));
+        };
         let (trouble, last_event) = (transaction.trouble(), transaction.last_event());
         match (trouble, verdict) {
             (Some(Trouble::Passing), _) => return Ok(End::Again),
@@ -234,18 +271,18 @@ impl Inner {
         let Some(event) = last_event else {
             return unknown;
         };
-        for look in 0..LOOKS {
-            if look > 0 {
-                sleep(LOOK_PAUSE).await;
-            }
+        let begun = Instant::now();
+        while begun.elapsed() < LOOK_FOR {
             match self.is_there(organization, &event).await {
                 Ok(true) => return Ok(End::Committed),
                 Ok(false) => return Err(StoreError::Unavailable(outage)),
                 Err(error) => tracing::debug!(%error, "what became of a transaction is not known yet"),
             }
+            sleep(LOOK_PAUSE).await;
         }
         unknown
     }
+
     /// Whether an event is in the log, asked when the transaction that appended it has ended: that held the organization's
     /// row.
     async fn is_there(&self, organization: OrganizationId, event: &Appended) -> Result<bool, sqlx::Error> {
@@ -303,11 +340,12 @@ async fn begin(
     let millis = patience.as_millis();
     let sql = format!(
         "BEGIN;
+         SET LOCAL transaction_isolation = 'read committed';
          SET LOCAL lock_timeout = {millis};
          SET LOCAL statement_timeout = {};
          SET LOCAL idle_in_transaction_session_timeout = {};
          SELECT FROM organization_counters WHERE organization_id = '{}' FOR UPDATE",
-        millis * 4,
+        millis * 2,
         millis * 4,
         organization.as_uuid()
     );

@@ -12,7 +12,6 @@ use std::{
 
 use proptest::{prelude::ProptestConfig, sample::Index, strategy::Strategy};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
-use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use userbridge::{
     domain::{
@@ -21,11 +20,15 @@ use userbridge::{
         OrganizationId, OsRandom, PageRequest, PortalRole, Resource, Role, Timestamp, UserId,
     },
     service::{Admin, Directory, Read, ServiceError, Write},
-    storage::{self, Migrate, Storage},
+    storage::Storage,
 };
 
 use self::plain::{Call, Outcome, Person, Plain, State};
-use crate::support::{CLOCK, RANDOM, database, first};
+use crate::support::{
+    CLOCK, RANDOM,
+    engine::{Engine, Postgres, Sqlite, open},
+    first,
+};
 
 /// How a number of the model is written as an address, a name, an external id.
 fn email(number: u8) -> Email {
@@ -54,7 +57,20 @@ prop_state_machine! {
     })]
 
     #[test]
-    fn the_directory_does_what_the_model_does(sequential 1..40 => Real);
+    fn the_directory_does_what_the_model_does(sequential 1..40 => Real<Sqlite>);
+}
+
+prop_state_machine! {
+    // Fewer: each takes longer, and what both engines share is tried above.
+    #![proptest_config(ProptestConfig {
+        cases: 6,
+        failure_persistence: None,
+        max_shrink_iters: 100,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_directory_does_what_the_model_does_on_postgresql(sequential 1..40 => Real<Postgres>);
 }
 
 /// A time that is never the same, as the model's.
@@ -68,7 +84,7 @@ impl Clock for Ticks {
 }
 
 /// The real thing.
-struct Real {
+struct Real<E> {
     runtime: Runtime,
     directory: Directory,
     storage: Arc<dyn Storage>,
@@ -77,7 +93,7 @@ struct Real {
     members: Vec<Vec<MemberId>>,
     /// The users, in the order in which the model came to know them.
     users: Vec<UserId>,
-    _folder: TempDir,
+    _engine: E,
 }
 
 impl ReferenceStateMachine for Plain {
@@ -98,15 +114,16 @@ impl ReferenceStateMachine for Plain {
     }
 }
 
-impl StateMachineTest for Real {
-    type SystemUnderTest = Self;
+impl<E: Engine + 'static> StateMachineTest for Real<E> {
+    /// None: the engine is not here.
+    type SystemUnderTest = Option<Self>;
     type Reference = Plain;
 
-    fn init_test(_: &Plain) -> Self {
+    fn init_test(_: &Plain) -> Option<Self> {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let (folder, url) = database();
+        let engine = runtime.block_on(E::new())?;
         let (storage, directory, organizations) = runtime.block_on(async {
-            let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+            let storage = open(engine.url()).await;
             let directory = Directory::with(storage.clone(), Arc::new(Ticks::default()), Arc::new(OsRandom));
             let mut organizations = Vec::new();
             for slug in ["acme", "globex"] {
@@ -120,33 +137,36 @@ impl StateMachineTest for Real {
             }
             (storage, directory, organizations)
         });
-        Self {
+        Some(Self {
             runtime,
             directory,
             storage,
             organizations,
             members: vec![Vec::new(); 2],
             users: Vec::new(),
-            _folder: folder,
-        }
+            _engine: engine,
+        })
     }
 
-    fn apply(mut real: Self, model: &Plain, call: Call) -> Self {
+    fn apply(real: Option<Self>, model: &Plain, call: Call) -> Option<Self> {
+        let mut real = real?;
         // The runtime is lent to the call that borrows the rest.
         let runtime = std::mem::replace(&mut real.runtime, Builder::new_current_thread().build().unwrap());
         let outcome = runtime.block_on(real.call(&call));
         assert_eq!(outcome, model.outcome, "{call:?}");
         runtime.block_on(real.compare(model));
         real.runtime = runtime;
-        real
+        Some(real)
     }
 
-    fn teardown(real: Self, _: Plain) {
-        real.runtime.block_on(real.storage.close());
+    fn teardown(real: Option<Self>, _: Plain) {
+        if let Some(real) = real {
+            real.runtime.block_on(real.storage.close());
+        }
     }
 }
 
-impl Real {
+impl<E> Real<E> {
     fn member(&self, organization: usize, who: Index) -> MemberId {
         let members = &self.members[organization];
         if members.is_empty() {

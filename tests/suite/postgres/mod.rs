@@ -1,5 +1,16 @@
 //! PostgreSQL as a second engine, and what its tests stand on.
 
 mod cluster;
+mod commits;
+mod consistency;
+mod load;
+mod outages;
 mod pgbouncer;
+mod place;
+mod poolers;
 mod proxy;
+mod replica;
+mod replicas;
+mod retries;
+mod searches;
+mod sessions;

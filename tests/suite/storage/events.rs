@@ -310,6 +310,15 @@ pub(super) async fn events_come_the_newest_first_where_that_is_asked_for(fixture
     assert_eq!(read(None, &[EventKind::MemberLinked], 0, 2).await, [7, 6]);
 }
 
+pub(super) async fn where_each_log_ends_is_told(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let globex = fixture.organization("globex").await;
+    fixture.link(acme, SALLY).await;
+    let nobodys = fixture.new_organization("initech").id;
+    let heads = fixture.heads(vec![globex, nobodys, acme]).await.unwrap();
+    assert_eq!(heads, [(globex, 1), (nobodys, 0), (acme, 2)]);
+}
+
 pub(super) async fn a_commit_is_told_to_those_who_follow_the_log(fixture: Fixture) {
     let acme = fixture.organization("acme").await;
     let mut commits = fixture.commits();

@@ -10,8 +10,6 @@ use std::{
     },
 };
 
-use async_trait::async_trait;
-use tempfile::TempDir;
 use userbridge::{
     domain::{
         Actor, ApiKey, ApiKeyId, Branding, Change, Email, Event, EventQuery, Idempotency, KeyDigest, Linked,
@@ -19,63 +17,14 @@ use userbridge::{
         OrganizationName, Origin, PageRequest, Profile, Role, Scope, Slug, Timestamp, UserId,
     },
     service::ServiceError,
-    storage::{self, Migrate, Storage},
 };
 
 use crate::support::{
-    RANDOM, database, first, log, patch,
-    postgres::{Database, Template},
+    RANDOM,
+    engine::{Engine, open},
+    first, log, patch,
     rules::Rules,
 };
-
-/// A storage engine: knows how to make an empty database and how to open it.
-#[async_trait(?Send)]
-pub(super) trait Engine: Send + Sync {
-    /// A new, empty database. None: the engine is not here, and the test has been said to be skipped.
-    async fn new() -> Option<Self>
-    where
-        Self: Sized;
-
-    fn url(&self) -> &str;
-}
-
-/// SQLite in a file.
-pub(super) struct Sqlite {
-    url: String,
-    _folder: TempDir,
-}
-
-#[async_trait(?Send)]
-impl Engine for Sqlite {
-    async fn new() -> Option<Self> {
-        let (folder, url) = database();
-        Some(Self { url, _folder: folder })
-    }
-
-    fn url(&self) -> &str {
-        &self.url
-    }
-}
-
-/// PostgreSQL, on a server that all cases share.
-pub(super) struct Postgres(Database);
-
-#[async_trait(?Send)]
-impl Engine for Postgres {
-    async fn new() -> Option<Self> {
-        static MIGRATED: Template = Template::new();
-        let migrate = async |url: String| open(&url).await.close().await;
-        MIGRATED.copy(migrate).await.map(Self)
-    }
-
-    fn url(&self) -> &str {
-        self.0.url()
-    }
-}
-
-async fn open(url: &str) -> Arc<dyn Storage> {
-    storage::connect(url, Migrate::Always).await.unwrap()
-}
 
 /// An open storage. It derefs to the storage itself.
 #[derive(Clone)]

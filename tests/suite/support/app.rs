@@ -119,6 +119,8 @@ impl TestApp {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::start(Config {
             database_url: database_url.clone(),
+            replica_url: None,
+            migrate: Migrate::Always,
             grpc_addr: free,
             http_addr: free,
             admin_addr: Some(free),

@@ -5,6 +5,7 @@ mod app;
 mod clock;
 mod credentials;
 mod daemon;
+pub(crate) mod engine;
 mod gateway;
 pub(crate) mod pgbouncer;
 mod port;

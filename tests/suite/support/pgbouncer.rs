@@ -26,6 +26,11 @@ impl PgBouncer {
     /// For the role of a URL, and every database that the role may use there: up to 20 connections to each. `None`: there is
     /// no pgbouncer here, and the test has been said to be skipped.
     pub(crate) fn before(server: &str, mode: Mode) -> Option<Self> {
+        Self::with_connections(server, mode, 20)
+    }
+
+    /// As [`Self::before`], with another number of connections to each database.
+    pub(crate) fn with_connections(server: &str, mode: Mode, connections: u32) -> Option<Self> {
         let Some(program) = program() else {
             skip("pgbouncer is neither on the PATH nor in /usr/sbin");
             return None;
@@ -42,7 +47,7 @@ impl PgBouncer {
             "[databases]\n* = host={host} port={server_port}\n\
             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\n\
             auth_type = plain\nauth_file = users.txt\nignore_startup_parameters = extra_float_digits\n\
-            pool_mode = {mode}\ndefault_pool_size = 20\nmax_client_conn = 400",
+            pool_mode = {mode}\ndefault_pool_size = {connections}\nmax_client_conn = 400",
             port.addr().port(),
         );
         let (user, password) = (url.username(), url.password().unwrap_or_default());

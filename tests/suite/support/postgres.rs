@@ -45,6 +45,11 @@ impl Database {
         PgConnection::connect(self.url()).await.unwrap()
     }
 
+    /// A copy of it as it is now. Nobody may be connected to it.
+    pub(crate) fn copied(&self) -> Option<Self> {
+        Some(Self::on(shared()?, &self.name))
+    }
+
     /// A copy of another database of the server, which nobody may be connected to.
     fn on(server: &Shared, template: &str) -> Self {
         let name = format!("userbridge_test_{}", unique().to_lowercase().replace('-', "_"));

@@ -10,12 +10,48 @@ use crate::{
     },
     storage::{
         Result,
-        postgres::{columns::Select, reads::Reading},
+        postgres::{
+            columns::Select,
+            connect::in_time,
+            reads::{Reading, Reads},
+        },
     },
 };
 
 /// One page.
-pub(super) async fn page(
+pub(super) async fn members(
+    reads: &Reads,
+    organization: OrganizationId,
+    query: MemberQuery,
+) -> Result<Vec<Member>> {
+    let mut reading = if query.is_short() {
+        reads.short(Some(organization)).await?
+    } else {
+        reads.long(Some(organization)).await?
+    };
+    let members = page(&mut reading, organization, query).await?;
+    reading.end().await?;
+    Ok(members)
+}
+
+/// One page, and how many there are on all pages: both of one moment, as everything in a long read is.
+pub(super) async fn members_counted(
+    reads: &Reads,
+    organization: OrganizationId,
+    query: MemberQuery,
+) -> Result<(Vec<Member>, u64)> {
+    let mut reading = reads.long(Some(organization)).await?;
+    let total = count(&mut reading, organization, &query.filter).await?;
+    let (query, reversed) = query.from_nearer_end(total);
+    let mut members = page(&mut reading, organization, query).await?;
+    reading.end().await?;
+    if reversed {
+        members.reverse();
+    }
+    Ok((members, total))
+}
+
+async fn page(
     reading: &mut Reading<'_>,
     organization: OrganizationId,
     query: MemberQuery,
@@ -53,7 +89,8 @@ pub(super) async fn page(
         sql.push(" OFFSET ")
             .push_bind(i64::try_from(query.skip).unwrap_or(i64::MAX));
     }
-    let members = sql.build_query_as().fetch_all(reading.connection()).await;
+    let patience = reading.patience();
+    let members = in_time(patience, sql.build_query_as().fetch_all(reading.connection())).await;
     members.map_err(|error| reading.failed(error))
 }
 
@@ -96,8 +133,8 @@ pub(super) fn revoked(
     }
 }
 
-/// How many there are on all pages.
-pub(super) async fn count(
+/// How many there are.
+async fn count(
     reading: &mut Reading<'_>,
     organization: OrganizationId,
     filter: &MemberFilter,
@@ -107,7 +144,8 @@ pub(super) async fn count(
     } else {
         statement("count(*)", organization, filter)
     };
-    let number = sql.build_query_scalar().fetch_one(reading.connection()).await;
+    let patience = reading.patience();
+    let number = in_time(patience, sql.build_query_scalar().fetch_one(reading.connection())).await;
     let number: i64 = number.map_err(|error| reading.failed(error))?;
     Ok(u64::try_from(number).unwrap_or_default())
 }

@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use sqlx::AssertSqlSafe;
 
-use super::{PostgresStorage, columns::ORGANIZATION, reads::Reading};
+use super::{PostgresStorage, columns::ORGANIZATION};
 use crate::{
     domain::{
         Association, Change, EventKind, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
         MemberQuery, MemberRef, OrganizationId, PageRequest, Subject, Timestamp, UserId,
     },
-    storage::{KeyAndMember, MemberStore, Result, Storage, Transaction},
+    storage::{KeyAndMember, MemberStore, Result, Storage, StoreError, Transaction},
 };
 
 pub(super) use {find::member_with, row::COLUMNS};
@@ -52,14 +52,14 @@ fn revoke_alone<'t>(
     })
 }
 
-impl PostgresStorage {
-    /// Begins a read of an organization: a short one, if it is that.
-    async fn read(&self, organization: OrganizationId, is_short: bool) -> Result<Reading<'_>> {
-        if is_short {
-            self.reads.short(Some(organization)).await
-        } else {
-            self.reads.long(Some(organization)).await
+/// What a replica has answered. None: it can't be read from, and the database itself is.
+fn answered<T>(listed: Result<T>) -> Option<Result<T>> {
+    match listed {
+        Err(StoreError::Unavailable(outage)) => {
+            tracing::debug!(%outage, "a list is not read from the replica");
+            None
         }
+        listed => Some(listed),
     }
 }
 
@@ -80,10 +80,12 @@ impl MemberStore for PostgresStorage {
     }
 
     async fn members(&self, organization: OrganizationId, query: MemberQuery) -> Result<Vec<Member>> {
-        let mut reading = self.read(organization, query.is_short()).await?;
-        let members = list::page(&mut reading, organization, query).await?;
-        reading.end().await?;
-        Ok(members)
+        if let Some(replica) = &self.replica
+            && let Some(listed) = answered(list::members(replica, organization, query.clone()).await)
+        {
+            return listed;
+        }
+        list::members(&self.reads, organization, query).await
     }
 
     async fn members_counted(
@@ -91,16 +93,12 @@ impl MemberStore for PostgresStorage {
         organization: OrganizationId,
         query: MemberQuery,
     ) -> Result<(Vec<Member>, u64)> {
-        // Both of one moment, as everything in a long read is.
-        let mut reading = self.reads.long(Some(organization)).await?;
-        let total = list::count(&mut reading, organization, &query.filter).await?;
-        let (query, reversed) = query.from_nearer_end(total);
-        let mut members = list::page(&mut reading, organization, query).await?;
-        reading.end().await?;
-        if reversed {
-            members.reverse();
+        if let Some(replica) = &self.replica
+            && let Some(listed) = answered(list::members_counted(replica, organization, query.clone()).await)
+        {
+            return listed;
         }
-        Ok((members, total))
+        list::members_counted(&self.reads, organization, query).await
     }
 
     async fn revoked_members(

@@ -3,6 +3,7 @@
 mod conversation;
 
 use std::{
+    collections::BTreeSet,
     future,
     io::Error,
     net::SocketAddr,
@@ -81,6 +82,7 @@ impl Proxy {
             stalled: watch::Sender::new([false; 2]),
             cuts: watch::Sender::new(()),
             armed: Mutex::new(None),
+            said: Mutex::default(),
         });
         let (orders, taken) = mpsc::unbounded_channel();
         let proxy = Self {
@@ -145,6 +147,11 @@ impl Proxy {
         Cut(cut)
     }
 
+    /// The statements that clients have run, each once.
+    pub(crate) fn said(&self) -> BTreeSet<String> {
+        self.network.said.lock().unwrap().clone()
+    }
+
     fn order(&self, order: Order) {
         let (done, wait) = std_mpsc::channel();
         self.orders.send((order, done)).expect("the proxy runs");
@@ -167,6 +174,7 @@ struct Network {
     /// Each change cuts every connection.
     cuts: watch::Sender<()>,
     armed: Mutex<Option<Armed>>,
+    said: Mutex<BTreeSet<String>>,
 }
 
 /// A cut that waits for its statement.
@@ -204,7 +212,9 @@ async fn serve(
             order = orders.recv() => {
                 let Some((order, done)) = order else { return };
                 match order {
-                    Order::Accept => listener = Some(listen(port)),
+                    Order::Accept => {
+                        listener.get_or_insert_with(|| listen(port));
+                    }
                     Order::Refuse => listener = None,
                     Order::Cut => cut(network, &mut connections).await,
                 }
@@ -317,7 +327,12 @@ async fn requests(
             continue;
         };
         network.flows(Direction::ToServer).await;
-        if let Some(armed) = message.runs.and_then(|sql| network.set_off(&sql)) {
+        let armed = message.runs.and_then(|sql| {
+            let armed = network.set_off(&sql);
+            network.said.lock().unwrap().insert(sql);
+            armed
+        });
+        if let Some(armed) = armed {
             if armed.fate == Fate::Unsent {
                 return Err(End::Cut(Some(armed)));
             }

@@ -1,0 +1,264 @@
+//! Revocations that wait together, made by one statement and committed with it: an integrator's `delete` is on the hot path.
+//! The rule is that of [`crate::storage::MemberStore::revoke_user`]: an end user's link ends; staff keep link and role and
+//! only cease to be end users.
+//!
+//! The statement waits for nobody who changes an organization at the same time: what it had to leave is made in a transaction
+//! of that organization, in its turn, while the next ones are made together again.
+
+mod later;
+mod statement;
+
+use std::{collections::HashMap, time::Duration};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot, watch},
+    task::{JoinHandle, JoinSet},
+};
+
+use self::statement::{REVOKE, Wanted, bind};
+use super::{
+    commits::Commits,
+    connect::{connect, in_time},
+    error::{is_locked, is_passing, outage, store_error},
+    monitor::Failures,
+    settings::Settings,
+    writer::Writer,
+};
+use crate::{
+    domain::{Change, Condition, OrganizationId, Outage, UserId},
+    storage::{Result, StoreError, outages::Side},
+};
+
+/// The most revocations in one statement.
+const MAX_BATCH: usize = 64;
+
+/// How long the statement waits for a row that somebody else has: all others wait with it.
+const LOCK_MILLIS: u32 = 100;
+
+/// The way to the connection.
+pub(super) struct RevokeQueue {
+    queue: mpsc::Sender<Message>,
+    condition: watch::Receiver<Condition>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Revoke(Revocation),
+    Close,
+}
+
+/// A revocation that waits.
+struct Revocation {
+    wanted: Wanted,
+    reply: oneshot::Sender<Result<bool>>,
+}
+
+impl RevokeQueue {
+    /// Starts the task that owns the connection.
+    pub(super) fn start(
+        options: &PgConnectOptions,
+        settings: &Settings,
+        condition: &watch::Receiver<Condition>,
+        failures: &Failures,
+        commits: &Commits,
+        writer: &Writer,
+    ) -> Self {
+        let (queue, messages) = mpsc::channel(settings.lookup_queue);
+        let together = Together {
+            options: options.clone(),
+            connection: None,
+            failures: failures.clone(),
+            commits: commits.clone(),
+            patience: settings.patience,
+            writer: writer.clone(),
+            later: JoinSet::new(),
+        };
+        Self {
+            queue,
+            condition: condition.clone(),
+            task: Mutex::new(Some(tokio::spawn(together.run(messages)))),
+        }
+    }
+
+    /// Ends a user's live link and returns when that is on disk. False: there is none.
+    pub(super) async fn revoke(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        change: Change,
+    ) -> Result<bool> {
+        if let Some(outage) = self.condition.borrow().writes {
+            return Err(StoreError::Unavailable(outage));
+        }
+        let (reply, result) = oneshot::channel();
+        let wanted = Wanted {
+            organization,
+            user,
+            change,
+        };
+        let revocation = Revocation { wanted, reply };
+        self.queue
+            .try_send(Message::Revoke(revocation))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            })?;
+        result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Refuses new revocations, makes those that wait, and closes the connection.
+    pub(super) async fn close(&self) {
+        if let Some(task) = self.task.lock().await.take() {
+            // It fails if the task has ended: then there is nothing left to wait for.
+            let _ = self.queue.send(Message::Close).await;
+            let _ = task.await;
+        }
+    }
+}
+
+struct Together {
+    options: PgConnectOptions,
+    /// None after a failure, until the next revocations.
+    connection: Option<PgConnection>,
+    failures: Failures,
+    commits: Commits,
+    patience: Duration,
+    writer: Writer,
+    /// Those that were left, and those that are looked for.
+    later: JoinSet<()>,
+}
+
+impl Together {
+    async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while messages.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            let mut revocations = Vec::new();
+            for message in batch.drain(..) {
+                match message {
+                    Message::Revoke(revocation) => revocations.push(revocation),
+                    Message::Close => messages.close(),
+                }
+            }
+            // Whose caller has gone away needs no change.
+            revocations.retain(|revocation| !revocation.reply.is_closed());
+            if !revocations.is_empty() {
+                self.make(revocations).await;
+            }
+            while self.later.try_join_next().is_some() {}
+        }
+        while self.later.join_next().await.is_some() {}
+        if let Some(connection) = self.connection.take() {
+            // A server that does not hear it finds out by itself.
+            let _ = in_time(self.patience, connection.close()).await;
+        }
+    }
+
+    async fn make(&mut self, revocations: Vec<Revocation>) {
+        if let Err(error) = self.connected().await {
+            self.failures.report(Side::Writes, &error);
+            return refuse(revocations, || StoreError::Unavailable(outage_of(&error)));
+        }
+        match self.statement(&revocations).await {
+            Ok(rows) => {
+                let ended: HashMap<i64, bool> = rows.into_iter().collect();
+                if ended.values().any(|made| *made) {
+                    self.commits.committed();
+                }
+                let mut left = Vec::new();
+                for (slot, revocation) in (0..).zip(revocations) {
+                    match ended.get(&slot) {
+                        Some(false) => left.push(revocation),
+                        // Of several that ask for the same, one does it. A caller that went away does not mind.
+                        made => drop(revocation.reply.send(Ok(made.is_some()))),
+                    }
+                }
+                self.leave(left);
+            }
+            Err(error) if is_passing(&error) || is_locked(&error) => self.leave(revocations),
+            Err(error) => self.failed(revocations, error).await,
+        }
+    }
+
+    /// Has them made by the writer, those of each organization together.
+    fn leave(&mut self, revocations: Vec<Revocation>) {
+        let mut by_organization: HashMap<OrganizationId, Vec<Revocation>> = HashMap::new();
+        for revocation in revocations {
+            by_organization
+                .entry(revocation.wanted.organization)
+                .or_default()
+                .push(revocation);
+        }
+        for (organization, revocations) in by_organization {
+            let (writer, options) = (self.writer.clone(), self.options.clone());
+            self.later.spawn(later::make(
+                writer,
+                options,
+                self.patience,
+                organization,
+                revocations,
+            ));
+        }
+    }
+
+    async fn connected(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = connect(&self.options, self.patience).await?;
+        // A statement that nobody waits for any more ends as well.
+        let sql = format!(
+            "SET lock_timeout = {LOCK_MILLIS}; SET statement_timeout = {}",
+            self.patience.as_millis() * 2
+        );
+        // Safe: it is put together from constants and numbers.
+        let set = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection);
+        in_time(self.patience, set).await?;
+        Ok(connection)
+    }
+
+    /// The slots of those that were made, and with `false` of those that were left.
+    async fn statement(&mut self, revocations: &[Revocation]) -> Result<Vec<(i64, bool)>, sqlx::Error> {
+        let patience = self.patience;
+        let wanted = revocations.iter().map(|revocation| &revocation.wanted);
+        let query = bind(sqlx::query_as(REVOKE), wanted);
+        in_time(patience, query.fetch_all(self.connected().await?)).await
+    }
+
+    async fn failed(&mut self, revocations: Vec<Revocation>, error: sqlx::Error) {
+        self.connection = None;
+        self.failures.report(Side::Writes, &error);
+        if outage(&error).is_some() {
+            // They may have been made. Meanwhile the next ones are.
+            let (options, patience) = (self.options.clone(), self.patience);
+            let outage = outage_of(&error);
+            self.later
+                .spawn(async move { later::look_for(&options, patience, revocations, outage).await });
+        } else if revocations.len() > 1 {
+            // One of them may be the reason: the others are to be made.
+            for revocation in revocations {
+                Box::pin(self.make(vec![revocation])).await;
+            }
+        } else {
+            tracing::error!(%error, "a revocation failed");
+            let mut error = Some(store_error(error));
+            refuse(revocations, || error.take().unwrap_or(StoreError::Closed));
+        }
+    }
+}
+
+fn refuse(revocations: Vec<Revocation>, mut error: impl FnMut() -> StoreError) {
+    for revocation in revocations {
+        // A caller that went away does not mind.
+        let _ = revocation.reply.send(Err(error()));
+    }
+}
+
+fn outage_of(error: &sqlx::Error) -> Outage {
+    outage(error).unwrap_or(Outage::Other)
+}

@@ -1,0 +1,254 @@
+//! What happens while PostgreSQL is gone, full or silent, and afterwards.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{Connection as _, PgConnection};
+use tokio::{task::JoinSet, time::timeout};
+use tonic::Code;
+use tonic_health::pb::health_check_response::ServingStatus;
+use userbridge::{
+    domain::{KeyDigest, MemberLookup, MemberQuery, MemberRef},
+    service::{Read, ServiceError},
+    storage::{
+        Migrate, StoreError,
+        postgres::{PostgresStorage, Settings},
+    },
+};
+
+use super::{
+    consistency::assert_consistent,
+    load::{Load, Outcome, assert_kept},
+    place::{NEVER, Place, Replica, migrated},
+};
+use crate::support::{
+    postgres::{Cluster, Database},
+    proto::{
+        directory_v1::LinkMemberRequest,
+        users_v1::{RetrieveRequest, retrieve_request::By},
+    },
+    proxy::{Direction, Proxy},
+    with_key,
+};
+
+/// One that is soon tired of waiting.
+fn impatient() -> Settings {
+    Settings {
+        patience: Duration::from_millis(500),
+        ..Settings::default()
+    }
+}
+
+async fn open(url: &str, settings: &Settings) -> Place {
+    let storage = PostgresStorage::open_with(url, Migrate::Always, settings).await;
+    Place::on(Arc::new(storage.unwrap()), "acme").await
+}
+
+/// Nothing is answered but that it does not work now, and each is answered.
+async fn assert_is_refused(replica: &Replica, place: &Place) {
+    for number in 0..20 {
+        let by = Some(By::Email("sally@example.com".to_owned()));
+        let retrieve = with_key(RetrieveRequest { by }, &place.public_key);
+        let mut users = replica.users();
+        let refused = timeout(NEVER, users.retrieve(retrieve)).await.unwrap();
+        assert_eq!(refused.unwrap_err().code(), Code::Unavailable);
+        let link = LinkMemberRequest {
+            email: Some(format!("nobody{number}@example.com")),
+            ..LinkMemberRequest::default()
+        };
+        let mut members = replica.members();
+        let refused = members.link_member(with_key(link, &place.key));
+        let refused = timeout(NEVER, refused).await.unwrap();
+        assert_eq!(Outcome::of(&refused), Outcome::NotMade);
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_outlives_every_end_of_the_server_and_the_rest_goes_on_by_itself() {
+    let Some(cluster) = Cluster::own(&[]).await else {
+        return;
+    };
+    let place = Place::open(&cluster.url()).await;
+    let replica = Replica::start(&cluster.url());
+    replica.until_health_is(ServingStatus::Serving).await;
+    let load = Load::start(&place, &replica.channel, "load", 4);
+    load.goes_on(5).await;
+    for ending in ["fast", "immediate", "kill"] {
+        match ending {
+            "fast" => cluster.stop().await,
+            "immediate" => cluster.stop_immediately().await,
+            _ => cluster.kill().await,
+        }
+        replica.until_health_is(ServingStatus::NotServing).await;
+        assert_is_refused(&replica, &place).await;
+        cluster.start().await;
+        replica.until_health_is(ServingStatus::Serving).await;
+        load.goes_on(5).await;
+    }
+    // Quicker than anybody looks.
+    cluster.restart().await;
+    load.goes_on(5).await;
+    let people = load.stop().await;
+    let mut connection = PgConnection::connect(&cluster.url()).await.unwrap();
+    assert_kept(&mut connection, &people).await;
+    assert_consistent(&mut connection).await;
+}
+
+/// What is asked of a place is answered, whatever the answer is, by what is allowed for in an outage.
+async fn assert_all_is_answered(place: &Place, round: &str) {
+    let mut asked = JoinSet::new();
+    for number in 0..12 {
+        let directory = place.directory.clone();
+        let key = KeyDigest::of(&place.public_key);
+        let lookup = MemberLookup::Email("sally@example.com".to_owned());
+        asked.spawn(async move { directory.retrieve_user(key, lookup).await.map(drop) });
+        let (directory, grant) = (place.directory.clone(), Read::operator(place.organization));
+        let member = MemberRef::Email(format!("who{number}@example.com").parse().unwrap());
+        asked.spawn(async move { directory.member(grant, member, false).await.map(drop) });
+        let directory = place.directory.clone();
+        let query = MemberQuery {
+            limit: 10,
+            ..MemberQuery::default()
+        };
+        asked.spawn(async move { directory.members(grant, query).await.map(drop) });
+    }
+    let links = async {
+        for number in 0..4 {
+            assert_is_allowed(
+                place
+                    .link(&format!("{round}{number}@example.com"))
+                    .await
+                    .map(drop),
+            );
+        }
+    };
+    let answers = async {
+        while let Some(answer) = asked.join_next().await {
+            assert_is_allowed(answer.unwrap());
+        }
+    };
+    let all = async { tokio::join!(links, answers) };
+    timeout(NEVER, all).await.expect("a call is never answered");
+}
+
+fn assert_is_allowed(answer: Result<(), ServiceError>) {
+    assert!(
+        matches!(
+            answer,
+            Ok(())
+                | Err(ServiceError::NotFound(_)
+                    | ServiceError::Overloaded
+                    | ServiceError::Unavailable(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)))
+        ),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_has_no_connection_left_is_no_reason_to_wait() {
+    let settings = ["max_connections = 12", "superuser_reserved_connections = 2"];
+    let Some(cluster) = Cluster::own(&settings).await else {
+        return;
+    };
+    let place = open(&cluster.url(), &impatient()).await;
+    let mut others = Vec::new();
+    while let Ok(other) = PgConnection::connect(&cluster.url()).await {
+        others.push(other);
+    }
+    assert_all_is_answered(&place, "full").await;
+    let mut connection = others.pop().unwrap();
+    drop(others);
+    place.until_it_works().await;
+    assert_consistent(&mut connection).await;
+}
+
+#[tokio::test]
+async fn while_one_organization_is_stuck_the_others_are_answered() {
+    let Some(database) = migrated().await else { return };
+    let settings = Settings {
+        writers: 1,
+        ..impatient()
+    };
+    let stuck = open(database.url(), &settings).await;
+    let other = Place::on(stuck.storage.clone(), "other").await;
+    let mut holder = database.connect().await;
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("SELECT FROM organization_counters WHERE organization_id = $1 FOR UPDATE")
+        .bind(stuck.organization.as_uuid())
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let both = async {
+        tokio::join!(
+            stuck.link("sally@example.com"),
+            stuck.link("bob@example.com"),
+            other.link("ann@example.com")
+        )
+    };
+    let (sally, bob, ann) = timeout(NEVER, both).await.expect("a call is never answered");
+    for refused in [sally, bob] {
+        assert_is_allowed(Err(refused.unwrap_err()));
+    }
+    assert_is_allowed(ann.map(drop));
+    assert!(
+        other.storage.condition().borrow().is_writable(),
+        "nothing is wrong with the server"
+    );
+    other.link("ann@example.com").await.unwrap();
+    held.rollback().await.unwrap();
+    stuck.link("sally@example.com").await.unwrap();
+    assert_consistent(&mut holder).await;
+}
+
+/// A place behind a proxy.
+async fn behind_a_proxy() -> Option<(Database, Proxy, Place)> {
+    let database = migrated().await?;
+    let proxy = Proxy::before(database.url());
+    let place = open(&proxy.url(), &impatient()).await;
+    Some((database, proxy, place))
+}
+
+#[tokio::test]
+async fn a_network_that_is_silent_is_waited_for_for_a_bounded_time() {
+    let Some((database, proxy, place)) = behind_a_proxy().await else {
+        return;
+    };
+    let sally = place.link("sally@example.com").await.unwrap();
+    for (direction, round) in [(Direction::ToClient, "client"), (Direction::ToServer, "server")] {
+        let bob = place.link(&format!("bob.{round}@example.com")).await.unwrap();
+        proxy.stall(direction);
+        let delete = place
+            .directory
+            .delete_user(KeyDigest::of(&place.public_key), bob.user_id);
+        let deleted = async { timeout(NEVER, delete).await.expect("a call is never answered") };
+        let (deleted, ()) = tokio::join!(deleted, assert_all_is_answered(&place, round));
+        assert!(deleted.is_err());
+        assert_is_allowed(deleted);
+        proxy.resume();
+        place.until_it_works().await;
+    }
+    let lookup = MemberLookup::UserId(sally.user_id);
+    let key = KeyDigest::of(&place.public_key);
+    place.directory.retrieve_user(key, lookup).await.unwrap();
+    place.directory.delete_user(key, sally.user_id).await.unwrap();
+    assert_consistent(&mut database.connect().await).await;
+}
+
+#[tokio::test]
+async fn connections_that_break_while_nobody_uses_them_are_made_anew() {
+    let Some((database, proxy, place)) = behind_a_proxy().await else {
+        return;
+    };
+    let sally = place.link("sally@example.com").await.unwrap();
+    let key = KeyDigest::of(&place.public_key);
+    let lookup = || MemberLookup::UserId(sally.user_id);
+    place.directory.retrieve_user(key, lookup()).await.unwrap();
+    proxy.cut();
+    let found = async {
+        while place.directory.retrieve_user(key, lookup()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(NEVER, found).await.expect("it never works again");
+    place.until_it_works().await;
+    assert_consistent(&mut database.connect().await).await;
+}
