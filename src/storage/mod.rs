@@ -151,9 +151,9 @@ pub async fn connect_with(
                 replica_url: replica_url.map(str::to_owned),
                 ..postgres::Settings::default()
             };
-            let opened = postgres::PostgresStorage::open_with(url, migrate, &settings);
-            // It is large, and whoever opens an SQLite file has no use for it.
-            Ok(Arc::new(Box::pin(opened).await?))
+            // Boxed, because it is large and waits for the network anyway.
+            let opened = Box::pin(postgres::PostgresStorage::open_with(url, migrate, &settings));
+            Ok(Arc::new(opened.await?))
         }
         _ => Err(OpenError::UnknownEngine),
     }

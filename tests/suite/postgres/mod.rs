@@ -14,3 +14,4 @@ mod replicas;
 mod retries;
 mod searches;
 mod sessions;
+mod upgrades;

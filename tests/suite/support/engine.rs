@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
 use tempfile::TempDir;
 use userbridge::storage::{self, Migrate, Storage};
 
@@ -57,6 +58,10 @@ impl Engine for Postgres {
 }
 
 impl Postgres {
+    pub(crate) async fn connect(&self) -> PgConnection {
+        self.0.connect().await
+    }
+
     /// A copy of it as it is now. Nobody may be connected to it.
     pub(crate) fn copied(&self) -> Option<Self> {
         self.0.copied().map(Self)
