@@ -20,7 +20,7 @@ use crate::{
     cli::assert_one_line,
     support::{
         postgres::{Cluster, Database},
-        process::{Finished, Serve, USERBRIDGE, command, serve, userbridge},
+        process::{Finished, Process, Serve, USERBRIDGE, command, serve, userbridge},
         skip,
     },
 };
@@ -58,14 +58,18 @@ async fn a_server_that_may_not_migrate_is_content_with_what_migrate_made() {
     let Some(database) = Database::create() else {
         return;
     };
-    let refused: Finished = serve()
-        .args(["--no-migrate", "--database-url", database.url()])
-        .output()
-        .unwrap()
-        .into();
-    assert_eq!(refused.code, 1, "{refused:?}");
-    assert_one_line(&refused.stderr);
-    assert!(refused.stderr.contains("userbridge migrate"), "{refused:?}");
+    let folder = TempDir::new().unwrap();
+    let said = folder.path().join("said");
+    let mut server = Process::start(
+        serve()
+            .args(["--no-migrate", "--database-url", database.url()])
+            .stderr(File::create(&said).unwrap()),
+    );
+    assert_eq!(server.line(), "", "it serves");
+    assert_eq!(server.wait().code(), Some(1));
+    let said = fs::read_to_string(said).unwrap();
+    assert_one_line(&said);
+    assert!(said.contains("userbridge migrate"), "{said}");
     let tables: i64 = query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
         .fetch_one(&mut database.connect().await)
         .await
