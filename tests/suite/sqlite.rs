@@ -221,7 +221,7 @@ async fn a_database_that_is_not_there_is_made_only_where_that_was_asked_for() {
         .unwrap()
         .close()
         .await;
-    for url in ["postgres://localhost/users", "users.db", ""] {
+    for url in ["mysql://localhost/users", "users.db", ""] {
         let error = error_of(url, Migrate::Always).await;
         assert!(matches!(error, OpenError::UnknownEngine), "{url}: {error:?}");
     }

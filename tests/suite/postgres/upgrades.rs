@@ -51,7 +51,7 @@ async fn a_running_server_goes_on_when_a_newer_one_has_added_to_the_schema() {
             ..MemberQuery::default()
         };
         let listed = directory.members_counted(read(), query).await.unwrap();
-        assert_eq!(listed.members, [member.clone()]);
+        assert_eq!(listed.members, std::slice::from_ref(&member));
         let patch = MemberPatch {
             name: Some(None),
             ..MemberPatch::default()
