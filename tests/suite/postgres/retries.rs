@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
 use sqlx::{Connection as _, Executor as _, PgConnection, query_scalar, raw_sql};
 use tokio::time::{sleep, timeout};
 use userbridge::{
@@ -207,4 +208,44 @@ async fn a_row_that_is_never_let_go_of_is_not_waited_for_for_ever_and_stops_nobo
         .await
         .unwrap();
     assert_consistent(&mut holder).await;
+}
+
+#[tokio::test]
+async fn revocations_in_an_organization_that_somebody_changes_are_made_in_their_turn() {
+    let Some((database, place)) = place().await else {
+        return;
+    };
+    let mut people = Vec::new();
+    for number in 0..20 {
+        people.push(place.link(&format!("person{number}@example.com")).await.unwrap());
+    }
+    let mut observer = database.connect().await;
+    let mut holder = database.connect().await;
+    let mut held = holder.begin().await.unwrap();
+    let statement = sqlx::query("SELECT FROM organization_counters WHERE organization_id = $1 FOR UPDATE");
+    statement
+        .bind(place.organization.as_uuid())
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let key = KeyDigest::of(&place.public_key);
+    let deletes = people
+        .iter()
+        .map(|member| place.directory.delete_user(key, member.user_id));
+    let let_go = async {
+        until_waiting(&mut observer, 1).await;
+        held.rollback().await.unwrap();
+    };
+    let both = async { tokio::join!(try_join_all(deletes), let_go) };
+    let (deleted, ()) = timeout(NEVER, both).await.expect("a call is never answered");
+    deleted.unwrap();
+    let live: i64 = query_scalar("SELECT count(*) FROM members WHERE revoked_at IS NULL")
+        .fetch_one(&mut observer)
+        .await
+        .unwrap();
+    assert_eq!(live, 0);
+    assert_consistent(&mut observer).await;
+    // Nobody is in the way any more.
+    let sally = place.link("sally@example.com").await.unwrap();
+    place.directory.delete_user(key, sally.user_id).await.unwrap();
 }

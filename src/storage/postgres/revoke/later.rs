@@ -1,8 +1,8 @@
 //! Revocations that could not be made together with others, or of which it is not known whether they were.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,10 +13,11 @@ use tokio::time::{Instant, sleep};
 use super::{
     super::{
         connect::{connect, in_time},
+        settings::Settings,
         transaction::PostgresTransaction,
         writer::{Job, LOOK_FOR, LOOK_PAUSE, Writer},
     },
-    Revocation, refuse,
+    MAX_BATCH, Revocation, refuse,
     statement::{LOGGED, REVOKE, Wanted, bind},
 };
 use crate::{
@@ -46,37 +47,116 @@ impl Job for OfOne {
     }
 }
 
-/// Makes revocations of one organization in a transaction as every other change of it, in its turn.
-pub(super) async fn make(
+/// Revocations in organizations that somebody else changes at present. Those of one organization are made in transactions as
+/// every other change of it, in its turn: while one is waited for, the next ones gather.
+#[derive(Clone)]
+pub(super) struct Later {
     writer: Writer,
     options: PgConnectOptions,
     patience: Duration,
-    organization: OrganizationId,
-    revocations: Vec<Revocation>,
-) {
-    let made = Arc::default();
-    let job = OfOne {
-        wanted: revocations
-            .iter()
-            .map(|revocation| revocation.wanted.clone())
-            .collect(),
-        made: Arc::clone(&made),
-    };
-    match writer.transact(Some(organization), job).await {
-        Ok(()) => {
-            let made = made.lock().unwrap_or_else(PoisonError::into_inner);
-            for (slot, revocation) in (0..).zip(revocations) {
-                // A caller that went away does not mind.
-                let _ = revocation.reply.send(Ok(made.contains(&slot)));
+    /// By organization, while it has any or one is being made.
+    waiting: Arc<Mutex<HashMap<OrganizationId, VecDeque<Revocation>>>>,
+    /// How many may wait in one organization.
+    room: usize,
+}
+
+impl Later {
+    pub(super) fn new(writer: &Writer, options: &PgConnectOptions, settings: &Settings) -> Self {
+        Self {
+            writer: writer.clone(),
+            options: options.clone(),
+            patience: settings.patience,
+            waiting: Arc::default(),
+            room: settings.write_queue,
+        }
+    }
+
+    /// Takes those of organizations that have some already, and gives back the others.
+    pub(super) fn join(&self, revocations: Vec<Revocation>) -> Vec<Revocation> {
+        let mut waiting = self.waiting();
+        let mut others = Vec::with_capacity(revocations.len());
+        for revocation in revocations {
+            match waiting.get_mut(&revocation.wanted.organization) {
+                Some(queue) => self.enter(queue, revocation),
+                None => others.push(revocation),
             }
         }
-        Err(StoreError::OutcomeUnknown(outage)) => look_for(&options, patience, revocations, outage).await,
-        Err(StoreError::Unavailable(outage)) => refuse(revocations, || StoreError::Unavailable(outage)),
-        Err(StoreError::Overloaded) => refuse(revocations, || StoreError::Overloaded),
-        Err(error) => {
-            tracing::debug!(%error, "revocations failed");
-            refuse(revocations, || StoreError::Closed);
+        others
+    }
+
+    /// Takes one. True: it is the first of its organization, for which [`Self::run`] is to be called.
+    pub(super) fn add(&self, revocation: Revocation) -> bool {
+        let mut waiting = self.waiting();
+        match waiting.entry(revocation.wanted.organization) {
+            Entry::Occupied(mut queue) => {
+                self.enter(queue.get_mut(), revocation);
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert([revocation].into());
+                true
+            }
         }
+    }
+
+    /// Makes those of an organization until none is left.
+    pub(super) async fn run(self, organization: OrganizationId) {
+        while let Some(revocations) = self.next(organization) {
+            self.make(organization, revocations).await;
+        }
+    }
+
+    fn enter(&self, queue: &mut VecDeque<Revocation>, revocation: Revocation) {
+        if queue.len() < self.room {
+            queue.push_back(revocation);
+        } else {
+            refuse(vec![revocation], || StoreError::Overloaded);
+        }
+    }
+
+    fn next(&self, organization: OrganizationId) -> Option<Vec<Revocation>> {
+        let mut waiting = self.waiting();
+        let queue = waiting.get_mut(&organization)?;
+        let next: Vec<_> = queue.drain(..queue.len().min(MAX_BATCH)).collect();
+        if next.is_empty() {
+            waiting.remove(&organization);
+            return None;
+        }
+        Some(next)
+    }
+
+    async fn make(&self, organization: OrganizationId, revocations: Vec<Revocation>) {
+        let made = Arc::default();
+        let wanted = revocations.iter().map(|revocation| revocation.wanted.clone());
+        let job = OfOne {
+            wanted: wanted.collect(),
+            made: Arc::clone(&made),
+        };
+        match self.writer.transact(Some(organization), job).await {
+            Ok(()) => {
+                let made = made.lock().unwrap_or_else(PoisonError::into_inner);
+                for (slot, revocation) in (0..).zip(revocations) {
+                    // A caller that went away does not mind.
+                    let _ = revocation.reply.send(Ok(made.contains(&slot)));
+                }
+            }
+            Err(StoreError::OutcomeUnknown(outage)) => {
+                look_for(&self.options, self.patience, revocations, outage).await;
+            }
+            Err(StoreError::Unavailable(outage)) => {
+                refuse(revocations, || StoreError::Unavailable(outage));
+            }
+            Err(StoreError::Overloaded) => refuse(revocations, || StoreError::Overloaded),
+            Err(error) => {
+                tracing::debug!(%error, "revocations failed");
+                refuse(revocations, || StoreError::Closed);
+            }
+        }
+    }
+
+    /// A thread that panicked while it held the map left it whole.
+    fn waiting(&self) -> MutexGuard<'_, HashMap<OrganizationId, VecDeque<Revocation>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,7 +16,10 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use self::statement::{REVOKE, Wanted, bind};
+use self::{
+    later::Later,
+    statement::{REVOKE, Wanted, bind},
+};
 use super::{
     commits::Commits,
     connect::{connect, in_time},
@@ -71,8 +74,8 @@ impl RevokeQueue {
             failures: failures.clone(),
             commits: commits.clone(),
             patience: settings.patience,
-            writer: writer.clone(),
-            later: JoinSet::new(),
+            later: Later::new(writer, options, settings),
+            tasks: JoinSet::new(),
         };
         Self {
             queue,
@@ -124,9 +127,9 @@ struct Together {
     failures: Failures,
     commits: Commits,
     patience: Duration,
-    writer: Writer,
-    /// Those that were left, and those that are looked for.
-    later: JoinSet<()>,
+    later: Later,
+    /// What makes those that were left, and looks for those that may have been made.
+    tasks: JoinSet<()>,
 }
 
 impl Together {
@@ -142,12 +145,13 @@ impl Together {
             }
             // Whose caller has gone away needs no change.
             revocations.retain(|revocation| !revocation.reply.is_closed());
+            let revocations = self.later.join(revocations);
             if !revocations.is_empty() {
                 self.make(revocations).await;
             }
-            while self.later.try_join_next().is_some() {}
+            while self.tasks.try_join_next().is_some() {}
         }
-        while self.later.join_next().await.is_some() {}
+        while self.tasks.join_next().await.is_some() {}
         if let Some(connection) = self.connection.take() {
             // A server that does not hear it finds out by itself.
             let _ = in_time(self.patience, connection.close()).await;
@@ -180,24 +184,13 @@ impl Together {
         }
     }
 
-    /// Has them made by the writer, those of each organization together.
+    /// Has them made in their organizations' turns.
     fn leave(&mut self, revocations: Vec<Revocation>) {
-        let mut by_organization: HashMap<OrganizationId, Vec<Revocation>> = HashMap::new();
         for revocation in revocations {
-            by_organization
-                .entry(revocation.wanted.organization)
-                .or_default()
-                .push(revocation);
-        }
-        for (organization, revocations) in by_organization {
-            let (writer, options) = (self.writer.clone(), self.options.clone());
-            self.later.spawn(later::make(
-                writer,
-                options,
-                self.patience,
-                organization,
-                revocations,
-            ));
+            let organization = revocation.wanted.organization;
+            if self.later.add(revocation) {
+                self.tasks.spawn(self.later.clone().run(organization));
+            }
         }
     }
 
@@ -237,7 +230,7 @@ impl Together {
             // They may have been made. Meanwhile the next ones are.
             let (options, patience) = (self.options.clone(), self.patience);
             let outage = outage_of(&error);
-            self.later
+            self.tasks
                 .spawn(async move { later::look_for(&options, patience, revocations, outage).await });
         } else if revocations.len() > 1 {
             // One of them may be the reason: the others are to be made.
