@@ -100,6 +100,10 @@ impl Looks {
                 _ = stopped.wait_for(|stopped| *stopped) => break,
                 Some((side, outage, error)) = failed.recv() => {
                     self.side(side).begin(outage, &error);
+                    // Those that came with it must not begin one outage after the other when all is well again.
+                    while let Ok((side, outage, error)) = failed.try_recv() {
+                        self.side(side).begin(outage, &error);
+                    }
                 }
                 () = sleep(pause) => {}
             }

@@ -80,6 +80,8 @@ async fn a_cluster_of_its_own_keeps_its_port_and_what_was_committed_however_it_e
             "kill" => cluster.kill().await,
             _ => cluster.restart().await,
         }
+        // After a kill it lives until it notices.
+        while ending == "kill" && connection.ping().await.is_ok() {}
         assert!(connection.ping().await.is_err(), "{ending}");
         if ending != "restart" {
             assert!(

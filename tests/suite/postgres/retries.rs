@@ -167,7 +167,7 @@ async fn a_change_that_is_chosen_to_end_a_deadlock_is_made_afterwards() {
 async fn a_row_that_is_never_let_go_of_is_not_waited_for_for_ever_and_stops_nobody_else() {
     let Some(database) = migrated().await else { return };
     let settings = Settings {
-        patience: Duration::from_millis(500),
+        patience: Duration::from_secs(2),
         ..Settings::default()
     };
     let storage = PostgresStorage::open_with(database.url(), Migrate::Always, &settings).await;
