@@ -5,7 +5,6 @@
 use std::{
     io::{self, Read as _},
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
     process, thread,
 };
 
@@ -32,6 +31,7 @@ use userbridge_gateway::{
 use crate::{
     Result,
     plain_pool::PlainPool,
+    postgres::PostgresPool,
     proto::{
         RETRIEVE,
         server::{
@@ -41,7 +41,7 @@ use crate::{
         },
     },
     seed,
-    servers::Program,
+    servers::{Location, Program},
 };
 
 /// The user that the constant baselines answer with: nine keys, of the size of a seeded one.
@@ -58,6 +58,8 @@ pub(crate) enum Baseline {
     Constant,
     /// gRPC that asks a pool of four connections, one statement for each request, and writes one transaction for each.
     PlainPool,
+    /// gRPC and JSON that ask a pool of ten connections to PostgreSQL, and write one transaction for each request.
+    PostgresPool,
 }
 
 impl Baseline {
@@ -67,6 +69,7 @@ impl Baseline {
             Self::Tonic => "tonic",
             Self::Constant => "constant",
             Self::PlainPool => "plain-pool",
+            Self::PostgresPool => "postgres-pool",
         }
     }
 
@@ -76,16 +79,16 @@ impl Baseline {
             Self::Axum => "bare axum echo",
             Self::Tonic => "bare tonic echo",
             Self::Constant => "our gateway, constant upstream",
-            Self::PlainPool => "plain sqlx pool",
+            Self::PlainPool | Self::PostgresPool => "plain sqlx pool",
         }
     }
 
-    pub(crate) fn start(self, database: &Path) -> Result<Program> {
+    pub(crate) fn start(self, database: &Location) -> Result<Program> {
         Program::part(&["baseline", self.name()], database)
     }
 
     /// Serves until standard input ends.
-    pub(crate) async fn serve(self, database: &Path) -> Result<()> {
+    pub(crate) async fn serve(self, database: &str) -> Result<()> {
         thread::spawn(|| {
             // An error is an end as well.
             let _ = io::stdin().read_to_end(&mut Vec::new());
@@ -103,37 +106,51 @@ impl Baseline {
                 axum::serve(listener, Router::new().route(RETRIEVE, post(echo))).await?;
             }
             Self::Constant => {
-                let upstream = Upstream::in_process(UserServiceServer::new(Constant::new()?));
                 announce("http_addr", addr);
-                listen::serve(
-                    listener,
-                    userbridge_gateway::router(upstream, &Settings::default()),
-                    Limits::new(ConnectionLimit::new(4096)),
-                    std::future::pending(),
-                )
-                .await;
+                json(listener, UserServiceServer::new(Constant::new()?)).await;
             }
             Self::Tonic => {
-                let service = UserServiceServer::new(Constant::new()?);
                 announce("grpc_addr", addr);
-                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                Server::builder()
-                    .add_service(service)
-                    .serve_with_incoming(incoming)
-                    .await?;
+                grpc(listener, UserServiceServer::new(Constant::new()?)).await?;
             }
             Self::PlainPool => {
-                let service = UserServiceServer::new(PlainPool::open(&seed::durable(database)).await?);
+                let service = UserServiceServer::new(PlainPool::open(&seed::durable(database)?).await?);
                 announce("grpc_addr", addr);
-                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                Server::builder()
-                    .add_service(service)
-                    .serve_with_incoming(incoming)
-                    .await?;
+                grpc(listener, service).await?;
+            }
+            Self::PostgresPool => {
+                let service = UserServiceServer::new(PostgresPool::open(database).await?);
+                let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+                println!(
+                    "{}",
+                    json!({ "grpc_addr": addr, "http_addr": http.local_addr()? })
+                );
+                tokio::spawn(json(http, service.clone()));
+                grpc(listener, service).await?;
             }
         }
         Ok(())
     }
+}
+
+async fn grpc<S: UserService>(listener: TcpListener, service: UserServiceServer<S>) -> Result<()> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Ok(Server::builder()
+        .add_service(service)
+        .serve_with_incoming(incoming)
+        .await?)
+}
+
+/// Our gateway, with the service in the same process.
+async fn json<S: UserService>(listener: TcpListener, service: UserServiceServer<S>) {
+    let upstream = Upstream::in_process(service);
+    listen::serve(
+        listener,
+        userbridge_gateway::router(upstream, &Settings::default()),
+        Limits::new(ConnectionLimit::new(4096)),
+        std::future::pending(),
+    )
+    .await;
 }
 
 fn announce(name: &str, addr: SocketAddr) {

@@ -5,7 +5,7 @@ use crate::{
     report::{Report, Sample, Target, quotient},
     workloads::{
         ALONE, AT_LARGE, AT_SMALL, DELETE, DELETERS, GRPC_BY_SIZE, IMPORT, JSON_BY_SIZE, MANY, ONE_BY_ONE,
-        OURS, Protocol,
+        OURS, PGBENCH, Protocol,
     },
 };
 
@@ -15,7 +15,7 @@ type Name<'a> = (&'a str, usize, &'a str);
 type Number = fn(&Sample) -> Option<f64>;
 
 const THROUGHPUT: Number = |sample| Some(sample.per_second);
-const LATENCY: Number = |sample| Some(sample.p50);
+const LATENCY: Number = |sample| sample.p50;
 const CPU: Number = |sample| sample.cpu;
 
 /// Holds what was measured against the targets.
@@ -97,6 +97,41 @@ pub(crate) fn judge(report: &mut Report) {
     );
 }
 
+/// Holds what was measured on PostgreSQL against its targets.
+pub(crate) fn judge_postgres(report: &mut Report) {
+    let json = |server| (Protocol::Json.retrieve(), MANY, server);
+    let grpc = |server| (Protocol::Grpc.retrieve(), 1, server);
+    let plain = Baseline::PostgresPool.label();
+    compare(
+        report,
+        "JSON retrieve, 128 clients, against a plain pool",
+        THROUGHPUT,
+        [json(OURS), json(plain)],
+        Target::AtLeast(2.0),
+    );
+    compare(
+        report,
+        "JSON retrieve, 128 clients, against the rows a second of pgbench",
+        THROUGHPUT,
+        [json(OURS), json(PGBENCH)],
+        Target::AtLeast(1.0),
+    );
+    compare(
+        report,
+        "gRPC retrieve, 1 client, median latency against a plain pool",
+        LATENCY,
+        [grpc(OURS), grpc(plain)],
+        Target::AtMost(1.2),
+    );
+    compare(
+        report,
+        "durable delete, 64 clients, made together against one transaction each",
+        THROUGHPUT,
+        [(DELETE, DELETERS, OURS), (DELETE, DELETERS, ONE_BY_ONE)],
+        Target::AtLeast(2.0),
+    );
+}
+
 fn compare(report: &mut Report, what: &'static str, number: Number, sides: [Name<'_>; 2], target: Target) {
     let sides = sides.map(|side| report.rounds(side));
     let measured = match sides {
@@ -107,7 +142,8 @@ fn compare(report: &mut Report, what: &'static str, number: Number, sides: [Name
 }
 
 fn tail(report: &mut Report, what: &'static str, protocol: Protocol) {
-    let measured = median(report, (protocol.open(), MANY, OURS)).map(|sample| sample.p99 / sample.p50);
+    let measured =
+        median(report, (protocol.open(), MANY, OURS)).and_then(|sample| Some(sample.p99? / sample.p50?));
     report.goal(what, measured, Target::Under(10.0));
 }
 

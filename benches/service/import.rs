@@ -1,24 +1,22 @@
 //! A bulk import beside the server: another process that adds members as fast as it can, 500 in a transaction, until it
 //! is killed.
 
-use std::path::Path;
-
 use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::{
     Result,
     people::{self, Person, person},
     seed,
-    servers::Program,
+    servers::{Location, Program},
 };
 
-pub(crate) fn start(database: &Path, first: u64) -> Result<Program> {
+pub(crate) fn start(database: &Location, first: u64) -> Result<Program> {
     Program::part(&["import", "--first", &first.to_string()], database)
 }
 
 /// Members with numbers from `first` on. It does not end by itself.
-pub(crate) async fn run(database: &Path, mut first: u64) -> Result<()> {
-    let mut connection = SqliteConnection::connect_with(&seed::durable(database)).await?;
+pub(crate) async fn run(database: &str, mut first: u64) -> Result<()> {
+    let mut connection = SqliteConnection::connect_with(&seed::durable(database)?).await?;
     println!("{{}}");
     loop {
         let batch: Vec<Person> = (first..first + seed::ROWS).map(person).collect();

@@ -118,8 +118,8 @@ async fn measure(
         .map(|(before, after)| after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6 / float(requests));
     Ok(Sample {
         per_second: float(requests) / end_of_all.duration_since(start).as_secs_f64(),
-        p50: float(latencies.value_at_quantile(0.5)) / 1e3,
-        p99: float(latencies.value_at_quantile(0.99)) / 1e3,
+        p50: Some(float(latencies.value_at_quantile(0.5)) / 1e3),
+        p99: Some(float(latencies.value_at_quantile(0.99)) / 1e3),
         cpu,
         resident: after.map(|usage| float(usage.resident) / 1024.0),
         peak: after.map(|usage| float(usage.peak) / 1024.0),

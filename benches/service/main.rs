@@ -16,15 +16,16 @@ mod load;
 mod people;
 mod plain_pool;
 mod plan;
+mod postgres;
 mod proto;
 mod report;
 mod seed;
 mod servers;
 mod workloads;
 
-use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+use std::{error::Error, process::ExitCode, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::{baselines::Baseline, plan::Plan};
@@ -39,6 +40,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 #[derive(Parser)]
 #[command(bin_name = "cargo bench --bench service --")]
 struct Flags {
+    /// The database to measure on. PostgreSQL is a cluster that lives as long as the run.
+    #[arg(long, value_name = "ENGINE", value_enum, default_value_t = Engine::Sqlite)]
+    database: Engine,
     /// Sizes of the database. Most is measured at 1000000, or the first if that is not among them.
     #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "1000000")]
     members: Vec<u64>,
@@ -64,6 +68,12 @@ struct Flags {
     part: Option<Part>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
 /// What this program starts itself for.
 #[derive(Subcommand)]
 enum Part {
@@ -71,14 +81,15 @@ enum Part {
     #[command(hide = true)]
     Baseline {
         baseline: Baseline,
+        /// A URL without its password.
         #[arg(long)]
-        database: PathBuf,
+        database: String,
     },
     /// An import beside the server.
     #[command(hide = true)]
     Import {
         #[arg(long)]
-        database: PathBuf,
+        database: String,
         #[arg(long)]
         first: u64,
     },
@@ -105,15 +116,24 @@ async fn run(flags: Flags) -> Result<()> {
         println!("nothing is measured without `cargo bench`");
         return Ok(());
     }
-    let json = flags.json;
+    let (json, engine) = (flags.json, flags.database);
+    let measure = async {
+        match engine {
+            Engine::Sqlite => plan::run(flags.plan()).await,
+            Engine::Postgres => postgres::run(flags.plan()).await,
+        }
+    };
     // Whatever ends it, the servers are dropped, and so killed.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut report = tokio::select! {
-        report = plan::run(flags.plan()) => report?,
+        report = measure => report?,
         _ = terminate.recv() => return Err("told to stop".into()),
         interrupted = tokio::signal::ctrl_c() => return Err(interrupted.err().map_or("interrupted".into(), Into::into)),
     };
-    goals::judge(&mut report);
+    match engine {
+        Engine::Sqlite => goals::judge(&mut report),
+        Engine::Postgres => goals::judge_postgres(&mut report),
+    }
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -169,7 +169,7 @@ impl UserService for PlainPool {
     }
 }
 
-fn digest(metadata: &MetadataMap) -> std::result::Result<Vec<u8>, Status> {
+pub(crate) fn digest(metadata: &MetadataMap) -> std::result::Result<Vec<u8>, Status> {
     metadata
         .get("authorization")
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
@@ -177,12 +177,12 @@ fn digest(metadata: &MetadataMap) -> std::result::Result<Vec<u8>, Status> {
         .ok_or_else(|| Status::unauthenticated("no key"))
 }
 
-fn user_id(text: &str) -> std::result::Result<Uuid, Status> {
+pub(crate) fn user_id(text: &str) -> std::result::Result<Uuid, Status> {
     Uuid::parse_str(text).map_err(|_| Status::invalid_argument("user_id"))
 }
 
 /// These are errors of the benchmark, so whoever reads them may see all.
-fn failed(error: &sqlx::Error) -> Status {
+pub(crate) fn failed(error: &sqlx::Error) -> Status {
     Status::internal(error.to_string())
 }
 

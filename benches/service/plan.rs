@@ -1,6 +1,6 @@
 //! The run: which phases there are, and in which order.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{fs, io, time::Duration};
 
 use tempfile::TempDir;
 
@@ -14,7 +14,7 @@ use crate::{
     people::{ORGANIZATIONS, People},
     report::{Report, Sample, Workload},
     seed,
-    servers::Program,
+    servers::{Location, Program},
     workloads::{
         ALONE, AT_LARGE, AT_SMALL, DELETE, DELETERS, GRPC_BY_SIZE, IMPORT, JSON_BY_SIZE, MANY, ONE_BY_ONE,
         OURS, Protocol,
@@ -67,7 +67,7 @@ const SECTIONS: [(&str, Protocol, usize, &[Baseline]); 6] = [
 struct Run {
     plan: Plan,
     people: People,
-    database: PathBuf,
+    database: Location,
     ours: Program,
     baselines: Vec<(Baseline, Program)>,
     report: Report,
@@ -87,8 +87,9 @@ pub(crate) async fn run(plan: Plan) -> Result<Report> {
     let people = People::new(size);
     // A copy, because the run deletes and adds.
     let folder = tempfile::tempdir_in(seed::folder())?;
-    let database = folder.path().join("run.db");
-    fs::copy(seed::database(&people).await?, &database)?;
+    let file = folder.path().join("run.db");
+    fs::copy(seed::database(&people).await?, &file)?;
+    let database = seed::location(&file);
     let baselines = [
         Baseline::Axum,
         Baseline::Tonic,
@@ -121,18 +122,20 @@ pub(crate) async fn run(plan: Plan) -> Result<Report> {
     Ok(run.report)
 }
 
-impl Run {
-    fn includes(&self, section: &str) -> bool {
-        self.plan.only.is_empty() || self.plan.only.iter().any(|only| only == section)
+impl Plan {
+    pub(crate) fn includes(&self, section: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == section)
     }
 
-    const fn phase(&self) -> Phase {
+    pub(crate) const fn phase(&self) -> Phase {
         Phase {
             warm_up: WARM_UP,
-            measured: self.plan.measured,
+            measured: self.measured,
         }
     }
+}
 
+impl Run {
     fn add(&mut self, name: &'static str, callers: usize, server: &'static str, rounds: Vec<Sample>) {
         let workload = Workload {
             name,
@@ -145,7 +148,7 @@ impl Run {
 
     async fn closed_loops(&mut self) -> Result<()> {
         for (section, protocol, callers, baselines) in SECTIONS {
-            if !self.includes(section) {
+            if !self.plan.includes(section) {
                 continue;
             }
             // A baseline, ours, the other baselines: A B C A B C.
@@ -189,7 +192,7 @@ impl Run {
         baseline: Option<Baseline>,
     ) -> Result<Sample> {
         self.seed += 1;
-        let phase = self.phase();
+        let phase = self.plan.phase();
         let server = self.server(baseline)?;
         let check = match baseline {
             None | Some(Baseline::PlainPool) => Check::Answers,
@@ -207,7 +210,7 @@ impl Run {
     }
 
     async fn open_loops(&mut self) -> Result<()> {
-        if !self.includes("open") {
+        if !self.plan.includes("open") {
             return Ok(());
         }
         for protocol in [Protocol::Json, Protocol::Grpc] {
@@ -227,7 +230,7 @@ impl Run {
                     check: Check::Answers,
                     seed: self.seed,
                 };
-                samples.push(load.open(capacity / 2.0, self.phase()).await?);
+                samples.push(load.open(capacity / 2.0, self.plan.phase()).await?);
             }
             self.add(protocol.open(), MANY, OURS, samples);
         }
@@ -235,7 +238,7 @@ impl Run {
     }
 
     async fn import(&mut self) -> Result<()> {
-        if !self.includes("import") {
+        if !self.plan.includes("import") {
             return Ok(());
         }
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
@@ -254,15 +257,15 @@ impl Run {
     }
 
     async fn deletes(&mut self) -> Result<()> {
-        if !self.includes("delete") {
+        if !self.plan.includes("delete") {
             return Ok(());
         }
         let victims = Victims::new(self.people.clone());
         let (mut single, mut group) = (Vec::new(), Vec::new());
         for _ in 0..self.plan.rounds {
             let plain = self.server(Some(Baseline::PlainPool))?;
-            single.push(deletes::run(plain, &victims, self.phase()).await?);
-            group.push(deletes::run(&self.ours, &victims, self.phase()).await?);
+            single.push(deletes::run(plain, &victims, self.plan.phase()).await?);
+            group.push(deletes::run(&self.ours, &victims, self.plan.phase()).await?);
         }
         self.add(DELETE, DELETERS, ONE_BY_ONE, single);
         self.add(DELETE, DELETERS, OURS, group);
@@ -274,7 +277,7 @@ impl Run {
             self.plan.members.contains(&SMALL),
             self.plan.members.contains(&LARGE),
         );
-        if !(small && large && self.includes("sizes")) {
+        if !(small && large && self.plan.includes("sizes")) {
             return Ok(());
         }
         let servers = [(SMALL, AT_SMALL), (LARGE, AT_LARGE)]
@@ -290,7 +293,12 @@ impl Run {
             for _ in 0..self.plan.rounds {
                 for (server, samples) in started.iter().zip(&mut samples) {
                     self.seed += 1;
-                    samples.push(server.retrieval(protocol, self.seed).closed(self.phase()).await?);
+                    samples.push(
+                        server
+                            .retrieval(protocol, self.seed)
+                            .closed(self.plan.phase())
+                            .await?,
+                    );
                 }
             }
             for (server, samples) in started.iter().zip(samples) {
@@ -320,7 +328,7 @@ impl SizedServer {
         let path = seed::database(&people).await?;
         // Reads it once, so that what is compared is the work and not what the machine happens to have in memory.
         io::copy(&mut fs::File::open(&path)?, &mut io::sink())?;
-        let program = Program::userbridge(&path)?;
+        let program = Program::userbridge(&seed::location(&path))?;
         Ok(Self {
             name,
             people,
@@ -340,13 +348,14 @@ impl SizedServer {
     }
 }
 
-struct Retrieval<'a> {
-    server: &'a Program,
-    people: &'a People,
-    protocol: Protocol,
-    callers: usize,
-    check: Check,
-    seed: u64,
+/// Look-ups at one server.
+pub(crate) struct Retrieval<'a> {
+    pub(crate) server: &'a Program,
+    pub(crate) people: &'a People,
+    pub(crate) protocol: Protocol,
+    pub(crate) callers: usize,
+    pub(crate) check: Check,
+    pub(crate) seed: u64,
 }
 
 impl Retrieval<'_> {
@@ -364,7 +373,7 @@ impl Retrieval<'_> {
         .await
     }
 
-    async fn closed(&self, phase: Phase) -> Result<Sample> {
+    pub(crate) async fn closed(&self, phase: Phase) -> Result<Sample> {
         match self.protocol {
             Protocol::Json => load::closed(self.json().await?, phase, Some(self.server)).await,
             Protocol::Grpc => load::closed(self.grpc().await?, phase, Some(self.server)).await,

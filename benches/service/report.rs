@@ -9,10 +9,10 @@ pub(crate) struct Sample {
     pub(crate) per_second: f64,
     /// Median latency, in microseconds.
     #[serde(rename = "p50_us")]
-    pub(crate) p50: f64,
+    pub(crate) p50: Option<f64>,
     /// Latency that 1 answer in 100 exceeded, in microseconds.
     #[serde(rename = "p99_us")]
-    pub(crate) p99: f64,
+    pub(crate) p99: Option<f64>,
     /// User and system time of the server for each answer, in microseconds.
     #[serde(rename = "cpu_us")]
     pub(crate) cpu: Option<f64>,
@@ -30,8 +30,8 @@ impl Sample {
         let of = |number: fn(&Self) -> Option<f64>| median(rounds.iter().filter_map(number).collect());
         Some(Self {
             per_second: of(|sample| Some(sample.per_second))?,
-            p50: of(|sample| Some(sample.p50))?,
-            p99: of(|sample| Some(sample.p99))?,
+            p50: of(|sample| sample.p50),
+            p99: of(|sample| sample.p99),
             cpu: of(|sample| sample.cpu),
             resident: of(|sample| sample.resident),
             peak: of(|sample| sample.peak),
@@ -231,8 +231,8 @@ impl Measured {
             self.workload.server.to_owned(),
             format!("{:.0}", self.median.per_second),
             optional(self.ratio, 2),
-            format!("{:.0}", self.median.p50),
-            format!("{:.0}", self.median.p99),
+            optional(self.median.p50, 0),
+            optional(self.median.p99, 0),
             optional(self.median.cpu, 1),
             optional(self.median.resident, 0),
             optional(self.median.peak, 0),

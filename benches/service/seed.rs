@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    str::FromStr as _,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,6 +17,7 @@ use sqlx::{
 use crate::{
     Result,
     people::{self, ORGANIZATIONS, People, Person, person},
+    servers::Location,
 };
 
 /// Part of the file's name. Raise it when what is seeded changes.
@@ -31,18 +33,24 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench-data")
 }
 
-pub(crate) fn url(path: &Path) -> String {
-    format!("sqlite:{}", path.display())
+pub(crate) fn location(path: &Path) -> Location {
+    Location {
+        name: format!("sqlite:{}", path.display()),
+        password: None,
+    }
 }
 
 /// A connection with the promises that ours gives.
-pub(crate) fn durable(database: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(database)
+///
+/// # Errors
+///
+/// It is no `sqlite:` URL.
+pub(crate) fn durable(database: &str) -> Result<SqliteConnectOptions> {
+    Ok(SqliteConnectOptions::from_str(database)?
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .pragma("secure_delete", "ON")
+        .pragma("secure_delete", "ON"))
 }
 
 /// The database with these people, which is made if there is none. It holds no events of how they came in, and nothing in the
@@ -50,21 +58,24 @@ pub(crate) fn durable(database: &Path) -> SqliteConnectOptions {
 pub(crate) async fn database(people: &People) -> Result<PathBuf> {
     let path = folder().join(format!("members-{}-v{VERSION}.db", people.members));
     if path.exists() {
-        migrate(&path)?;
+        migrate(&location(&path))?;
         return Ok(path);
     }
     fs::create_dir_all(folder())?;
     let unfinished = tempfile::tempdir_in(folder())?;
     let new = unfinished.path().join("new.db");
-    migrate(&new)?;
+    migrate(&location(&new))?;
     fill(&new, people).await?;
     fs::rename(&new, &path)?;
     Ok(path)
 }
 
-fn migrate(path: &Path) -> Result<()> {
-    let status = Command::new(env!("CARGO_BIN_EXE_userbridge"))
-        .args(["migrate", "--database-url", &url(path)])
+/// Makes the tables that are missing.
+pub(crate) fn migrate(database: &Location) -> Result<()> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_userbridge"));
+    database.pass(&mut command);
+    let status = command
+        .args(["migrate", "--database-url", &database.name])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()?;
@@ -122,7 +133,7 @@ async fn fill(path: &Path, people: &People) -> Result<()> {
 }
 
 /// A bar on standard error. It draws nothing if that is no terminal.
-fn progress(members: u64) -> Result<ProgressBar> {
+pub(crate) fn progress(members: u64) -> Result<ProgressBar> {
     let style =
         ProgressStyle::with_template("seeding {bar:40} {human_pos} of {human_len} members {msg} {eta}")?;
     Ok(ProgressBar::new(members).with_style(style))

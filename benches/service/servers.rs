@@ -4,7 +4,6 @@ use std::{
     env, fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
-    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -13,13 +12,28 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Result, seed};
+use crate::Result;
 
 /// How long a program may take to say that it is ready.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a tick of `/proc/<pid>/stat` is: `USER_HZ` is 100 on every Linux.
 const TICK: Duration = Duration::from_millis(10);
+
+/// Where a database is, as programs are told.
+#[derive(Clone)]
+pub(crate) struct Location {
+    /// A URL or a file, without a password: `ps` shows it.
+    pub(crate) name: String,
+    pub(crate) password: Option<String>,
+}
+
+impl Location {
+    /// Tells a program the password.
+    pub(crate) fn pass(&self, command: &mut Command) {
+        command.envs(self.password.iter().map(|password| ("PGPASSWORD", password)));
+    }
+}
 
 /// A running program. It is killed, by its own id, when this is dropped.
 pub(crate) struct Program {
@@ -47,7 +61,7 @@ pub(crate) struct Usage {
 
 impl Program {
     /// `userbridge serve`, as it is shipped, on a database.
-    pub(crate) fn userbridge(database: &Path) -> Result<Self> {
+    pub(crate) fn userbridge(database: &Location) -> Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_userbridge"));
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("USERBRIDGE_") {
@@ -63,14 +77,16 @@ impl Program {
                 "--http-addr",
                 "127.0.0.1:0",
             ])
-            .args(["--database-url", &seed::url(database)]);
+            .args(["--database-url", &database.name]);
+        database.pass(&mut command);
         Self::start(command)
     }
 
     /// A part of this program, on a database.
-    pub(crate) fn part(arguments: &[&str], database: &Path) -> Result<Self> {
+    pub(crate) fn part(arguments: &[&str], database: &Location) -> Result<Self> {
         let mut command = Command::new(env::current_exe()?);
-        command.args(arguments).arg("--database").arg(database);
+        command.args(arguments).args(["--database", &database.name]);
+        database.pass(&mut command);
         Self::start(command)
     }
 

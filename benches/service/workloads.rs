@@ -8,6 +8,8 @@ pub(crate) const DELETERS: usize = 64;
 // Servers. The baselines have their names in `baselines`.
 pub(crate) const OURS: &str = "userbridge";
 pub(crate) const ALONE: &str = "userbridge, no import";
+/// Rows a second, without a server in front.
+pub(crate) const PGBENCH: &str = "pgbench, one row each";
 pub(crate) const ONE_BY_ONE: &str = "one transaction each";
 pub(crate) const AT_SMALL: &str = "userbridge, 10,000";
 pub(crate) const AT_LARGE: &str = "userbridge, 10,000,000";

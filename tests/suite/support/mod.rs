@@ -11,6 +11,7 @@ pub(crate) mod pgbouncer;
 mod port;
 pub(crate) mod postgres;
 pub(crate) mod process;
+mod programs;
 pub(crate) mod proto;
 pub(crate) mod proxy;
 pub(crate) mod rules;

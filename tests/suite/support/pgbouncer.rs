@@ -35,7 +35,7 @@ impl PgBouncer {
             skip("pgbouncer is neither on the PATH nor in /usr/sbin");
             return None;
         };
-        let port = Port::reserve();
+        let port = Port::reserve().unwrap();
         let mut url = Url::parse(server).unwrap();
         let (host, server_port) = (url.host_str().unwrap(), url.port().unwrap_or(5432));
         let mode = match mode {

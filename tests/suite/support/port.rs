@@ -1,6 +1,9 @@
 //! A port of the loopback that stays a test's own.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use tokio::net::TcpSocket;
 
@@ -8,19 +11,21 @@ use tokio::net::TcpSocket;
 /// out. A server that sets `SO_REUSEADDR`, as PostgreSQL and pgbouncer do, can listen on it again and again.
 pub(crate) struct Port {
     /// Bound, and never listening: that keeps the port and is in no server's way.
-    held: TcpSocket,
+    _held: TcpSocket,
+    addr: SocketAddr,
 }
 
 impl Port {
-    pub(crate) fn reserve() -> Self {
-        let held = TcpSocket::new_v4().unwrap();
-        held.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    pub(crate) fn reserve() -> io::Result<Self> {
+        let held = TcpSocket::new_v4()?;
+        held.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         // After it is bound: before, it would share a port that another one holds.
-        held.set_reuseaddr(true).unwrap();
-        Self { held }
+        held.set_reuseaddr(true)?;
+        let addr = held.local_addr()?;
+        Ok(Self { _held: held, addr })
     }
 
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.held.local_addr().unwrap()
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.addr
     }
 }

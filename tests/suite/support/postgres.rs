@@ -5,7 +5,7 @@
 //! `/usr/lib/postgresql`; without them a test says that it is skipped.
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     sync::{Arc, LazyLock, Mutex},
     thread,
@@ -17,7 +17,7 @@ use tokio::{runtime, sync::OnceCell, task};
 use url::Url;
 use userbridge::domain::Random as _;
 
-use super::{RANDOM, daemon::Daemon, port::Port, skip};
+use super::{RANDOM, daemon::Daemon, port::Port, programs::programs, skip};
 
 const MISSING: &str = "PostgreSQL's initdb is neither on the PATH nor in /usr/lib/postgresql/*/bin";
 
@@ -165,7 +165,7 @@ impl Cluster {
 
     /// A running cluster in a new folder inside of one, with the role of the tests in it.
     fn start_as(programs: &Path, place: &Path, auth: &str, settings: &str) -> Self {
-        let port = Port::reserve();
+        let port = Port::reserve().unwrap();
         let password = unique();
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\n{settings}",
@@ -248,24 +248,6 @@ fn memory() -> PathBuf {
     } else {
         memory.to_owned()
     }
-}
-
-/// The folder with PostgreSQL's programs.
-fn programs() -> Option<PathBuf> {
-    let on_path = env::split_paths(&env::var_os("PATH")?).find_map(|folder| {
-        // What is on the PATH may be a link into the folder that holds all of them.
-        let initdb = folder.join("initdb").canonicalize().ok()?;
-        Some(initdb.parent()?.to_owned())
-    });
-    on_path.or_else(|| {
-        let version = |folder: &PathBuf| folder.file_name()?.to_str()?.parse::<u32>().ok();
-        let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
-        let newest = versions
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|folder| folder.join("bin/initdb").exists())
-            .max_by_key(version)?;
-        Some(newest.join("bin"))
-    })
 }
 
 /// A text that nobody can guess, of letters, digits, `-` and `_`.

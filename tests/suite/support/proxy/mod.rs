@@ -75,7 +75,7 @@ impl Proxy {
     /// In front of the server of a URL.
     pub(crate) fn before(server: &str) -> Self {
         let server = Url::parse(server).unwrap();
-        let port = Port::reserve();
+        let port = Port::reserve().unwrap();
         let (host, server_port) = (server.host_str().unwrap(), server.port().unwrap_or(5432));
         let network = Arc::new(Network {
             server: format!("{host}:{server_port}"),
