@@ -28,6 +28,8 @@ use crate::{
 /// Revocations of one organization.
 struct OfOne {
     wanted: Vec<Wanted>,
+    /// How long to wait for a row that somebody else has, as a setting of the transaction.
+    lock_timeout: String,
     /// The slots of those that the last run has made.
     made: Arc<Mutex<HashSet<i64>>>,
 }
@@ -35,7 +37,7 @@ struct OfOne {
 #[async_trait]
 impl Job for OfOne {
     async fn run(&self, transaction: &mut PostgresTransaction<'_>) -> Verdict {
-        let query = bind(sqlx::query_as(REVOKE), self.wanted.iter());
+        let query = bind(sqlx::query_as(REVOKE), self.wanted.iter()).bind(&self.lock_timeout);
         let rows: Vec<(i64, bool)> = match transaction.rows(query).await {
             Ok(rows) => rows,
             // The writer knows it, too.
@@ -130,6 +132,7 @@ impl Later {
         let wanted = revocations.iter().map(|revocation| revocation.wanted.clone());
         let job = OfOne {
             wanted: wanted.collect(),
+            lock_timeout: format!("{}ms", self.patience.as_millis()),
             made: Arc::clone(&made),
         };
         match self.writer.transact(Some(organization), job).await {

@@ -10,7 +10,7 @@ mod statement;
 
 use std::{collections::HashMap, time::Duration};
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
@@ -37,7 +37,7 @@ use crate::{
 const MAX_BATCH: usize = 64;
 
 /// How long the statement waits for a row that somebody else has: all others wait with it.
-const LOCK_MILLIS: u32 = 100;
+const LOCK_TIMEOUT: &str = "100ms";
 
 /// The way to the connection.
 pub(super) struct RevokeQueue {
@@ -197,29 +197,16 @@ impl Together {
     async fn connected(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.connect().await?,
+            None => connect(&self.options, self.patience).await?,
         };
         Ok(self.connection.insert(connection))
-    }
-
-    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = connect(&self.options, self.patience).await?;
-        // A statement that nobody waits for any more ends as well.
-        let sql = format!(
-            "SET lock_timeout = {LOCK_MILLIS}; SET statement_timeout = {}",
-            self.patience.as_millis() * 2
-        );
-        // Safe: it is put together from constants and numbers.
-        let set = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection);
-        in_time(self.patience, set).await?;
-        Ok(connection)
     }
 
     /// The slots of those that were made, and with `false` of those that were left.
     async fn statement(&mut self, revocations: &[Revocation]) -> Result<Vec<(i64, bool)>, sqlx::Error> {
         let patience = self.patience;
         let wanted = revocations.iter().map(|revocation| &revocation.wanted);
-        let query = bind(sqlx::query_as(REVOKE), wanted);
+        let query = bind(sqlx::query_as(REVOKE), wanted).bind(LOCK_TIMEOUT);
         in_time(patience, query.fetch_all(self.connected().await?)).await
     }
 

@@ -11,7 +11,8 @@ pub(super) struct Wanted {
     pub(super) change: Change,
 }
 
-/// Slots, organizations, users, actors and times.
+/// Slots, organizations, users, actors and times; the kinds of the events; how long to wait for a row that somebody else has,
+/// as a setting of the transaction.
 ///
 /// First come the rows of the counters, as in every transaction that changes an organization. One that somebody else has is
 /// not waited for. The statement sees what was committed when it began: where an event was counted since, nothing is done
@@ -23,8 +24,10 @@ pub(super) const REVOKE: &str = "
     ), locked AS MATERIALIZED (
         SELECT organization_id, events FROM organization_counters WHERE organization_id = ANY ($2)
         ORDER BY organization_id FOR UPDATE SKIP LOCKED
+    ), waits AS MATERIALIZED (
+        SELECT set_config('lock_timeout', $8, TRUE)
     ), current AS MATERIALIZED (
-        SELECT l.organization_id FROM locked AS l
+        SELECT l.organization_id FROM waits CROSS JOIN locked AS l
         JOIN (
             SELECT organization_id, events FROM organization_counters WHERE organization_id = ANY ($2)
         ) AS seen ON seen.organization_id = l.organization_id AND seen.events = l.events
