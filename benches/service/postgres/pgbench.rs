@@ -11,6 +11,9 @@ use crate::{
     report::Sample,
 };
 
+/// Seconds in which the clients connect: part of the time that `pgbench` is given, and not of what it counts as its own.
+const CONNECTING: u64 = 2;
+
 /// What `pgbench -S` does, on members: one row by its key. A client asks for the same member some hundred times before it
 /// chooses another one, because `pgbench` can't compute ids. None of them may have been deleted.
 fn script(people: &People) -> String {
@@ -49,7 +52,7 @@ pub(crate) async fn run(
             "--jobs=2",
         ])
         .arg(format!("--client={clients}"))
-        .arg(format!("--time={}", measured.as_secs().max(1)))
+        .arg(format!("--time={}", measured.as_secs() + CONNECTING))
         .arg("--file")
         .arg(file)
         .stdin(Stdio::null());
