@@ -6,7 +6,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    fmt::Write as _,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -65,12 +66,10 @@ impl LookupQueue {
     ) -> Self {
         let (queue, messages) = mpsc::channel(settings.lookup_queue);
         let messages = Arc::new(Mutex::new(messages));
-        let sql: Arc<str> = statement().into();
         let tasks = (0..CONNECTIONS).map(|_| {
             let reader = Reader {
                 options: options.clone(),
                 connection: None,
-                sql: sql.clone(),
                 failures: failures.clone(),
                 patience: settings.patience,
             };
@@ -115,42 +114,56 @@ impl LookupQueue {
     }
 }
 
-/// Digests of keys; slots with digests and users; slots with digests and addresses. First come the keys, then the members,
-/// each with its slot. Only an end user is found. A key of a deleted organization is revoked, so this need not look at
-/// organizations.
-fn statement() -> String {
+/// Digests of keys; then slots with digests and users; then slots with digests and addresses: what there is none of is left
+/// out, because one look-up alone should not wait for more. First come the keys, then the members, each with its slot. Only an
+/// end user is found. A key of a deleted organization is revoked, so this need not look at organizations.
+static LOOKUP: LazyLock<[String; 4]> = LazyLock::new(|| {
+    [
+        statement(&[]),
+        statement(&[USERS]),
+        statement(&[ADDRESSES]),
+        statement(&[USERS, ADDRESSES]),
+    ]
+});
+
+/// A column that members are looked up by, and its type.
+const USERS: (&str, &str) = ("user_id", "uuid");
+const ADDRESSES: (&str, &str) = ("email", "text");
+
+fn statement(wanted: &[(&str, &str)]) -> String {
     let columns: Vec<_> = Profile::NAMES.iter().map(|name| format!("m.{name}")).collect();
-    let columns = columns.join(", ");
     let nothing: Vec<_> = Profile::NAMES
         .iter()
-        .map(|name| format!("NULL AS {name}"))
+        .map(|name| format!("NULL::text AS {name}"))
         .collect();
-    let nothing = nothing.join(", ");
-    let members = |wanted: &str, column: &str| {
-        format!(
-            "SELECT w.slot, w.digest, m.id, m.organization_id, NULL, NULL, m.created_at, NULL, NULL, NULL, NULL,
-                 m.user_id, {columns}
-             FROM unnest({wanted}) AS w (slot, digest, {column})
+    let mut sql = format!(
+        "SELECT NULL::bigint AS slot, k.digest, {API_KEY}, NULL::uuid AS user_id, {}
+         FROM api_keys AS k WHERE k.digest = ANY ($1)",
+        nothing.join(", ")
+    );
+    for ((column, kind), slots) in wanted.iter().zip((2..).step_by(3)) {
+        // Writing to a string can't fail.
+        let _ = write!(
+            sql,
+            " UNION ALL
+             SELECT w.slot, w.digest, m.id, m.organization_id, NULL, NULL, m.created_at, NULL, NULL, NULL, NULL,
+                 m.user_id, {}
+             FROM unnest(${slots}::bigint[], ${}::bytea[], ${}::{kind}[]) AS w (slot, digest, {column})
              JOIN api_keys AS k ON k.digest = w.digest
              JOIN members AS m ON m.organization_id = k.organization_id AND m.{column} = w.{column}
-             WHERE m.revoked_at IS NULL AND m.portal_role IS NOT NULL"
-        )
-    };
-    format!(
-        "SELECT NULL::bigint AS slot, k.digest, {API_KEY}, NULL::uuid AS user_id, {nothing}
-         FROM api_keys AS k WHERE k.digest = ANY ($1)
-         UNION ALL {}
-         UNION ALL {}",
-        members("$2::bigint[], $3::bytea[], $4::uuid[]", "user_id"),
-        members("$5::bigint[], $6::bytea[], $7::text[]", "email"),
-    )
+             WHERE m.revoked_at IS NULL AND m.portal_role IS NOT NULL",
+            columns.join(", "),
+            slots + 1,
+            slots + 2,
+        );
+    }
+    sql
 }
 
 struct Reader {
     options: PgConnectOptions,
     /// None after a failure, until the next look-ups.
     connection: Option<PgConnection>,
-    sql: Arc<str>,
     failures: Failures,
     patience: Duration,
 }
@@ -245,15 +258,22 @@ impl Reader {
             .iter()
             .map(|lookup| &lookup.digest.as_bytes()[..])
             .collect();
+        let (users, addresses) = (!by_user.slots.is_empty(), !by_email.slots.is_empty());
+        let sql = LOOKUP[usize::from(users) + 2 * usize::from(addresses)].as_str();
         // Safe: it is put together from constants.
-        let query = sqlx::query(AssertSqlSafe(self.sql.clone()))
-            .bind(keys.into_iter().collect::<Vec<_>>())
-            .bind(by_user.slots)
-            .bind(by_user.digests)
-            .bind(by_user.values)
-            .bind(by_email.slots)
-            .bind(by_email.digests)
-            .bind(by_email.values);
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(keys.into_iter().collect::<Vec<_>>());
+        if users {
+            query = query
+                .bind(by_user.slots)
+                .bind(by_user.digests)
+                .bind(by_user.values);
+        }
+        if addresses {
+            query = query
+                .bind(by_email.slots)
+                .bind(by_email.digests)
+                .bind(by_email.values);
+        }
         in_time(self.patience, query.fetch_all(connection)).await
     }
 }
