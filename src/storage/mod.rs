@@ -133,7 +133,7 @@ pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, Op
 }
 
 /// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. This and
-/// [`open_end`] name the engines.
+/// `open_end` name the engines.
 ///
 /// # Errors
 ///

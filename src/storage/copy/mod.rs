@@ -3,7 +3,7 @@
 //! Rows go over in the order of the tables' keys, some hundreds in a transaction, so how far a copy got is what the target
 //! has: a copy that was cut off, whatever cut it, goes on from there. What one engine derives from the rows in its own way is
 //! derived anew. Then both are read once more and compared. Until that has succeeded the target has a mark
-//! ([`MARK`]), and is not opened for anything else.
+//! (`MARK`), and is not opened for anything else.
 //!
 //! To add a table or a column: a line in [`TABLES`]. A test compares those with the catalogs of both engines.
 
