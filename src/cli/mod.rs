@@ -1,7 +1,7 @@
 //! The command line: one file for each command, but for `migrate` and `compact`, which are short.
 //!
-//! Commands other than `serve` and `health` open the database themselves, and `copy` two. They work beside a running server, which sees
-//! what they change with its next request.
+//! Commands other than `serve` and `health` open the database themselves, and `copy` two. They work beside a running server,
+//! which sees what they change with its next request.
 
 mod copy;
 mod demo;

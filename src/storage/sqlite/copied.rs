@@ -2,15 +2,13 @@
 
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::{error::store_error, files, members::fill_search, migrate, settings::Settings};
+use super::{copy::CopyEnd, error::store_error, files, members::fill_search, migrate, settings::Settings};
 use crate::storage::{
     Migrate, OpenError, Result,
     copy::{Contents, End, MARK, Row, Side, Table, Value},
 };
 
 pub(super) use sqlx::SqliteConnection as Connection;
-
-use super::copy::CopyEnd;
 
 /// Begins a transaction that writes.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
