@@ -13,7 +13,7 @@ use tokio::{
 };
 use userbridge_gateway::{
     Settings, Upstream,
-    listen::{self, Limits},
+    listen::{self, Limits, Listener, PlainHttp, Tls, TlsError, TlsFiles, TrustedProxies},
 };
 
 use crate::{
@@ -40,6 +40,10 @@ pub struct Config {
     pub http_addr: SocketAddr,
     /// Where to listen for those who watch the server; port 0 takes a free one. None: nowhere.
     pub admin_addr: Option<SocketAddr>,
+    /// What both listeners for clients show. None: they speak in the clear.
+    pub tls: Option<TlsFiles>,
+    /// Whose word is taken of who asks, and how.
+    pub proxies: TrustedProxies,
     /// What clients can hold of each listener. Both share the places for connections.
     pub limits: Limits,
     /// How many may follow events, and how often they hear that there are none.
@@ -71,6 +75,9 @@ pub enum ServerError {
     /// The address can't be listened on.
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] io::Error),
+    /// The certificate can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The database, which is named first, can't be opened.
     #[error("{0}: {1}")]
     Store(String, #[source] OpenError),
@@ -108,6 +115,8 @@ impl Server {
     ///
     /// The first thing that does not work; nothing is left running.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
+        let tls = config.tls.map(Tls::start).transpose()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let grpc = bind(config.grpc_addr).await?;
         let http = bind(config.http_addr).await?;
         let grpc_addr = grpc
@@ -129,7 +138,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let routes = services.routes()?;
         let public_url = config.public_url.as_ref().map_or_else(
-            || format!("http://{http_addr}"),
+            || format!("{scheme}://{http_addr}"),
             |url| url.to_string().trim_end_matches('/').to_owned(),
         );
         let settings = Settings {
@@ -140,6 +149,12 @@ impl Server {
             kept_of_body: LARGEST_MESSAGE,
             ..config.limits.clone()
         };
+        let grpc = Listener::from(grpc)
+            .with_tls(tls.clone().map(Tls::asking_clients), PlainHttp::Closed)
+            .behind(config.proxies.clone());
+        let http = Listener::from(http)
+            .with_tls(tls, PlainHttp::Redirected)
+            .behind(config.proxies);
         let grpc = tokio::spawn(listen::serve(
             grpc,
             routes,

@@ -18,7 +18,7 @@ mod upstream;
 
 use axum::{Router, http::Uri};
 
-pub use upstream::Upstream;
+pub use upstream::{Upstream, UpstreamTls};
 
 /// What the gateway has to be told.
 #[derive(Clone, Debug, Default)]

@@ -1,14 +1,22 @@
 //! The gateway as a program of its own, in front of a directory elsewhere.
 
-use std::{io, net::SocketAddr, process::ExitCode};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use axum::http::Uri;
-use clap::Parser;
+use clap::{Args, Parser};
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+use tonic::transport;
 use userbridge_gateway::{
-    Settings, Upstream, listen, log,
-    program::{ServeFlags, StopSignals},
+    Settings, Upstream, UpstreamTls,
+    listen::{self, Listener, PlainHttp, Tls, TlsError},
+    log,
+    program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
     router,
 };
 
@@ -27,11 +35,41 @@ struct Arguments {
         default_value = "http://127.0.0.1:50051"
     )]
     upstream: Uri,
+    #[command(flatten)]
+    upstream_tls: UpstreamFlags,
     /// Where browsers reach this gateway. If that is by https, the cookie of the hosted pages goes by nothing else.
     #[arg(long, env = "USERBRIDGE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<Uri>,
     #[command(flatten)]
     serve: ServeFlags,
+    #[command(flatten)]
+    tls: TlsFlags,
+    #[command(flatten)]
+    proxies: ProxyFlags,
+}
+
+/// What an upstream with `https` needs. These files are read at the start.
+#[derive(Args)]
+struct UpstreamFlags {
+    /// File with the authorities in PEM that certify the upstream; those of the machine otherwise.
+    #[arg(long, env = "USERBRIDGE_UPSTREAM_CA", value_name = "FILE")]
+    upstream_ca: Option<PathBuf>,
+    /// File with a certificate in PEM, for an upstream that asks for one.
+    #[arg(
+        long,
+        env = "USERBRIDGE_UPSTREAM_CERT",
+        value_name = "FILE",
+        requires = "upstream_key"
+    )]
+    upstream_cert: Option<PathBuf>,
+    /// File with its private key in PEM.
+    #[arg(
+        long,
+        env = "USERBRIDGE_UPSTREAM_KEY",
+        value_name = "FILE",
+        requires = "upstream_cert"
+    )]
+    upstream_key: Option<PathBuf>,
 }
 
 /// Why it does not serve.
@@ -39,8 +77,12 @@ struct Arguments {
 enum GatewayError {
     #[error("--upstream must be a URI such as http://127.0.0.1:50051, not {0}")]
     Upstream(Uri),
-    #[error("--upstream {0}: TLS is not supported, only http://")]
-    UpstreamTls(Uri),
+    #[error("{0}: {1}")]
+    Read(PathBuf, #[source] io::Error),
+    #[error("--upstream {0}: {1}")]
+    UpstreamTls(Uri, #[source] transport::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] io::Error),
     #[error(transparent)]
@@ -64,12 +106,17 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), GatewayError> {
-    let upstream = Upstream::connect(plain(arguments.upstream)?);
+    let upstream = upstream(arguments.upstream, arguments.upstream_tls)?;
     let signals = StopSignals::listen()?;
     let addr = arguments.serve.http_addr;
     let bound = TcpListener::bind(addr).await;
     let listener = bound.map_err(|error| GatewayError::Bind(addr, error))?;
-    println!("JSON on http://{}", listener.local_addr()?);
+    let tls = arguments.tls.files(None).map(Tls::start).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("JSON on {scheme}://{}", listener.local_addr()?);
+    let listener = Listener::from(listener)
+        .with_tls(tls, PlainHttp::Redirected)
+        .behind(arguments.proxies.proxies());
     let (stop, stopped) = oneshot::channel::<()>();
     let limits = arguments.serve.limits();
     let settings = Settings {
@@ -92,11 +139,24 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     Ok(())
 }
 
-/// An upstream that can be reached: TLS is not there yet.
-fn plain(upstream: Uri) -> Result<Uri, GatewayError> {
-    match upstream.scheme_str() {
-        Some("http") if upstream.authority().is_some() => Ok(upstream),
-        Some("https") => Err(GatewayError::UpstreamTls(upstream)),
-        _ => Err(GatewayError::Upstream(upstream)),
+fn upstream(uri: Uri, flags: UpstreamFlags) -> Result<Upstream, GatewayError> {
+    match uri.scheme_str() {
+        Some("http") if uri.authority().is_some() => Ok(Upstream::connect(uri)),
+        Some("https") if uri.authority().is_some() => {
+            let tls = UpstreamTls {
+                authorities: flags.upstream_ca.as_deref().map(read).transpose()?,
+                identity: match (flags.upstream_cert, flags.upstream_key) {
+                    (Some(cert), Some(key)) => Some((read(&cert)?, read(&key)?)),
+                    _ => None,
+                },
+            };
+            let connected = Upstream::connect_over_tls(uri.clone(), tls);
+            connected.map_err(|error| GatewayError::UpstreamTls(uri, error))
+        }
+        _ => Err(GatewayError::Upstream(uri)),
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, GatewayError> {
+    fs::read(path).map_err(|error| GatewayError::Read(path.to_owned(), error))
 }

@@ -1,12 +1,12 @@
 //! `userbridge serve`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, builder::FalseyValueParser};
 use tokio::sync::mpsc;
 use userbridge_gateway::{
     log,
-    program::{ServeFlags, StopSignals},
+    program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
 };
 
 use super::{CliError, Global, demo, mail_flags::MailFlags, output};
@@ -44,10 +44,23 @@ pub(super) struct Serve {
     #[command(flatten)]
     http: ServeFlags,
     #[command(flatten)]
+    tls: TlsFlags,
+    /// File with authorities in PEM: gRPC takes only clients with a certificate of theirs, beside their key. The event log
+    /// names them. It is read again as the certificate is.
+    #[arg(
+        long,
+        env = "USERBRIDGE_TLS_CLIENT_CA",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    tls_client_ca: Option<PathBuf>,
+    #[command(flatten)]
+    proxies: ProxyFlags,
+    #[command(flatten)]
     mail: MailFlags,
     /// Add a sample organization with users and a key, and print requests to paste. The data is in a temporary file,
-    /// gone with the server, unless --database-url names another.
-    #[arg(long)]
+    /// gone with the server, unless --database-url names another. Not over TLS.
+    #[arg(long, conflicts_with = "tls_cert")]
     demo: bool,
 }
 
@@ -79,6 +92,8 @@ impl Serve {
         if let Some(mail) = mail.as_mut().filter(|_| self.demo) {
             mail.links = Some(links);
         }
+        let tls = self.tls.files(self.tls_client_ca);
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let start = Server::start(Config {
             database_url,
             replica_url: self.database_replica_url,
@@ -90,6 +105,8 @@ impl Serve {
             grpc_addr: self.grpc_addr,
             http_addr: self.http.http_addr,
             admin_addr: self.admin_addr,
+            tls,
+            proxies: self.proxies.proxies(),
             limits: self.http.limits(),
             watches: WatchLimits::default(),
             mail,
@@ -106,7 +123,7 @@ impl Serve {
         } else {
             None
         };
-        announce(global, &server, demo.as_ref())?;
+        announce(global, &server, scheme, demo.as_ref())?;
         if self.demo && !global.json {
             tokio::spawn(demo::tell_link(sent));
         }
@@ -116,7 +133,12 @@ impl Serve {
 }
 
 /// Prints the addresses: the real ones, also where port 0 was asked for.
-fn announce(global: &Global, server: &Server, demo: Option<&demo::Demo>) -> Result<(), CliError> {
+fn announce(
+    global: &Global,
+    server: &Server,
+    scheme: &str,
+    demo: Option<&demo::Demo>,
+) -> Result<(), CliError> {
     if global.json {
         return output::json(&serde_json::json!({
             "grpc_addr": server.grpc_addr,
@@ -126,7 +148,7 @@ fn announce(global: &Global, server: &Server, demo: Option<&demo::Demo>) -> Resu
         }));
     }
     println!("gRPC on {}", server.grpc_addr);
-    println!("JSON on http://{}", server.http_addr);
+    println!("JSON on {scheme}://{}", server.http_addr);
     if let Some(addr) = server.admin_addr {
         println!("metrics on http://{addr}/metrics");
     }

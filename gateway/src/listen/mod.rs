@@ -1,14 +1,18 @@
 //! Listeners of HTTP/1.1 and HTTP/2: the gateway's own, and the one for gRPC of whoever embeds it.
 //!
 //! What a client can hold before anybody knows who asks is bounded here: connections (`connections`), the time until a
-//! request begins, streams and unread bytes of a connection, requests and bytes of their bodies (`in_flight`).
+//! request begins (a TLS handshake included), streams and unread bytes of a connection, requests and bytes of their bodies (`in_flight`).
 
+mod connection;
 mod connections;
+mod forwarded;
+mod handshake;
 mod in_flight;
 mod malformed;
 mod respond;
+mod tls;
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::body::{Bytes, HttpBody};
 use http::{Request, Response};
@@ -21,16 +25,28 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
+use tokio_util::either::Either;
 use tower::{BoxError, Service};
 
-use self::{connections::ConnectionPermit, in_flight::InFlight, malformed::JsonErrors, respond::Requests};
+pub(crate) use self::forwarded::Origin;
+use self::{
+    connection::{Connection, Security},
+    connections::ConnectionPermit,
+    handshake::{Stream, shake_hands},
+    in_flight::InFlight,
+    malformed::JsonErrors,
+    respond::Requests,
+};
 use crate::log_throttle::LogThrottle;
 
 pub use self::{
     connections::ConnectionLimit,
+    forwarded::{ClientAddr, ForwardedHeader, Network, TrustedProxies},
+    handshake::PlainHttp,
     in_flight::{CountedBody, is_in_flight_limit},
+    tls::{ClientIdentity, Tls, TlsError, TlsFiles},
 };
 
 /// How long a client may take to send the head of a request that is not its first. A connection kept open between
@@ -84,10 +100,61 @@ impl Limits {
     }
 }
 
+/// Where connections come from, and how they begin.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    tls: Option<(Tls, PlainHttp)>,
+    proxies: TrustedProxies,
+}
+
+/// In the clear, and with no proxy that is trusted.
+impl From<TcpListener> for Listener {
+    fn from(socket: TcpListener) -> Self {
+        Self {
+            socket,
+            tls: None,
+            proxies: TrustedProxies::default(),
+        }
+    }
+}
+
+impl Listener {
+    /// The same with TLS, if there is any.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>, plain: PlainHttp) -> Self {
+        let tls = tls.map(|tls| (tls, plain));
+        Self { tls, ..self }
+    }
+
+    /// The same behind these.
+    #[must_use]
+    pub fn behind(self, proxies: TrustedProxies) -> Self {
+        Self { proxies, ..self }
+    }
+}
+
+/// A connection whose first request may come.
+struct Opened {
+    stream: Stream,
+    security: Security,
+    accepted: Accepted,
+}
+
+/// A connection, whatever is spoken on it.
+struct Accepted {
+    peer: SocketAddr,
+    permit: ConnectionPermit,
+    /// Until when the head of its first request must have come.
+    deadline: Instant,
+}
+
 /// Serves HTTP/1.1 and HTTP/2 until `shutdown` ends. Then it accepts nobody, lets the requests in flight finish and
 /// returns. Dropping it cuts all connections.
+///
+/// A request has [`ClientAddr`] as an extension, and [`ClientIdentity`] if the client has a certificate.
 pub async fn serve<S, B>(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
@@ -98,37 +165,61 @@ pub async fn serve<S, B>(
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let Listener { socket, tls, proxies } = listener.into();
     let connections = GracefulShutdown::new();
+    let mut handshakes = JoinSet::new();
     let mut tasks = JoinSet::new();
     let builder = protocol();
     let in_flight = InFlight::new(&limits);
     let throttle = LogThrottle::default();
+    let refused = Arc::new(LogThrottle::default());
     let mut shutdown = pin!(shutdown);
     loop {
-        let (stream, permit) = tokio::select! {
-            accepted = accept(&listener, &limits.connections, &throttle) => match accepted {
-                Some(accepted) => accepted,
-                None => continue,
+        let opened = tokio::select! {
+            accepted = accept(&socket, &limits, &throttle) => match (accepted, &tls) {
+                (Some((stream, accepted)), None) => {
+                    let stream = Either::Right(stream);
+                    Opened { stream, security: Security::Clear, accepted }
+                }
+                (Some((stream, accepted)), Some((tls, plain))) => {
+                    let tls = tls.clone();
+                    handshakes.spawn(handshake(stream, accepted, tls, *plain, Arc::clone(&refused)));
+                    continue;
+                }
+                (None, _) => continue,
+            },
+            Some(ended) = handshakes.join_next() => match ended {
+                Ok(Some(opened)) => opened,
+                Ok(None) | Err(_) => continue,
             },
             Some(_) = tasks.join_next() => continue,
             () = &mut shutdown => break,
         };
-        let requests = Requests::new(service.clone(), in_flight.clone());
-        let begun = requests.begun();
-        let connection = builder
+        let Opened {
+            stream,
+            security,
+            accepted:
+                Accepted {
+                    peer,
+                    permit,
+                    deadline,
+                },
+        } = opened;
+        let connection = Arc::new(Connection::new(peer.ip(), proxies.clone(), security));
+        let requests = Requests::new(service.clone(), in_flight.clone(), Arc::clone(&connection));
+        let serving = builder
             .serve_connection(
                 TokioIo::new(JsonErrors::new(stream)),
                 TowerToHyperService::new(requests),
             )
             .into_owned();
-        let connection = connections.watch(connection);
-        let first_request = limits.first_request;
+        let serving = connections.watch(serving);
         tasks.spawn(async move {
             let _permit = permit;
-            let mut connection = pin!(connection);
-            let ended = match timeout(first_request, connection.as_mut()).await {
+            let mut serving = pin!(serving);
+            let ended = match timeout_at(deadline, serving.as_mut()).await {
                 Ok(ended) => ended,
-                Err(_) if begun.is_set() => connection.await,
+                Err(_) if connection.has_begun() => serving.await,
                 Err(_) => {
                     tracing::debug!("a connection without a request was cut");
                     return;
@@ -139,7 +230,7 @@ pub async fn serve<S, B>(
             }
         });
     }
-    drop(listener);
+    drop((socket, handshakes));
     connections.shutdown().await;
 }
 
@@ -163,23 +254,55 @@ fn protocol() -> Builder<TokioExecutor> {
 
 /// None: the next connection was refused or is gone, or none could be accepted for now.
 async fn accept(
-    listener: &TcpListener,
-    limit: &ConnectionLimit,
+    socket: &TcpListener,
+    limits: &Limits,
     throttle: &LogThrottle,
-) -> Option<(TcpStream, ConnectionPermit)> {
-    let (stream, peer): (TcpStream, SocketAddr) = match listener.accept().await {
+) -> Option<(TcpStream, Accepted)> {
+    let (stream, peer): (TcpStream, SocketAddr) = match socket.accept().await {
         Ok(accepted) => accepted,
         Err(error) => {
             pause(&error, throttle).await;
             return None;
         }
     };
-    let permit = limit.acquire(peer.ip())?;
+    let accepted = Accepted {
+        peer,
+        permit: limits.connections.acquire(peer.ip())?,
+        deadline: Instant::now() + limits.first_request,
+    };
     // Without it an answer may wait for the client's acknowledgement of the one before.
     match stream.set_nodelay(true) {
-        Ok(()) => Some((stream, permit)),
+        Ok(()) => Some((stream, accepted)),
         Err(error) => {
             tracing::debug!(%error, "a connection was gone before it began");
+            None
+        }
+    }
+}
+
+/// None: it came to nothing.
+async fn handshake(
+    stream: TcpStream,
+    accepted: Accepted,
+    tls: Tls,
+    plain: PlainHttp,
+    throttle: Arc<LogThrottle>,
+) -> Option<Opened> {
+    match timeout_at(accepted.deadline, shake_hands(stream, tls, plain)).await {
+        Ok(Ok(Some((stream, security)))) => Some(Opened {
+            stream,
+            security,
+            accepted,
+        }),
+        Ok(Ok(None)) => None,
+        Ok(Err(error)) => {
+            if throttle.is_due() {
+                tracing::info!(%error, "TLS could not be agreed on with some client");
+            }
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a connection without TLS was cut");
             None
         }
     }

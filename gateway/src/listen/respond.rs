@@ -3,26 +3,30 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use axum::body::{Bytes, HttpBody};
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 use hyper::body::{Frame, SizeHint};
 use tower::Service;
 
-use super::in_flight::{CountedBody, InFlight, RequestPermit};
+use super::{
+    connection::Connection,
+    forwarded::Origin,
+    in_flight::{CountedBody, InFlight, RequestPermit},
+};
 use crate::response;
 
 /// The body of the 503 when too many requests are in flight. No dialect is asked, so there is the name under which
 /// each looks for a text.
 const FULL: &str = r#"{"detail":"Service Unavailable","message":"Service Unavailable"}"#;
+
+/// The body of the 400 for who speaks plain HTTP where TLS is spoken.
+const NEEDS_TLS: &str = r#"{"detail":"This port speaks TLS","message":"This port speaks TLS"}"#;
 
 /// The service of one connection: it notes that a request has come, and counts it and the bytes of its body until it is
 /// answered.
@@ -30,30 +34,16 @@ const FULL: &str = r#"{"detail":"Service Unavailable","message":"Service Unavail
 pub(super) struct Requests<S> {
     inner: S,
     in_flight: InFlight,
-    begun: Begun,
-}
-
-/// Whether the head of a request has come.
-#[derive(Clone, Default)]
-pub(super) struct Begun(Arc<AtomicBool>);
-
-impl Begun {
-    pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
+    connection: Arc<Connection>,
 }
 
 impl<S> Requests<S> {
-    pub(super) fn new(inner: S, in_flight: InFlight) -> Self {
+    pub(super) const fn new(inner: S, in_flight: InFlight, connection: Arc<Connection>) -> Self {
         Self {
             inner,
             in_flight,
-            begun: Begun::default(),
+            connection,
         }
-    }
-
-    pub(super) fn begun(&self) -> Begun {
-        self.begun.clone()
     }
 }
 
@@ -70,12 +60,17 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.begun.0.store(true, Ordering::Relaxed);
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        self.connection.begin();
+        if self.connection.is_missing_tls() {
+            let location = with_tls(&request);
+            return Box::pin(async move { Ok(needs_tls(location)) });
+        }
         let Some(permit) = self.in_flight.acquire() else {
             let grpc = is_grpc(request.headers());
             return Box::pin(async move { Ok(if grpc { grpc_refusal() } else { refusal() }) });
         };
+        self.connection.describe(&mut request);
         let request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
         let answering = self.inner.call(request);
         Box::pin(async move {
@@ -113,6 +108,27 @@ fn grpc_refusal<R>() -> Response<CountedResponse<R>> {
 fn refusal<R>() -> Response<CountedResponse<R>> {
     let response = response::json_text(StatusCode::SERVICE_UNAVAILABLE, FULL);
     response::retry_after(response, Duration::from_secs(1))
+}
+
+/// The same address with `https`, for who only asks: what is more was sent in the clear already, so its sender is to notice.
+fn with_tls<B>(request: &Request<B>) -> Option<HeaderValue> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let host = Origin::of(request.uri(), request.headers(), request.extensions()).host?;
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    HeaderValue::try_from(format!("https://{host}{path}")).ok()
+}
+
+/// For who speaks plain HTTP where TLS is spoken. The body of the request is not read.
+fn needs_tls<R>(location: Option<HeaderValue>) -> Response<CountedResponse<R>> {
+    let Some(location) = location else {
+        return response::json_text(StatusCode::BAD_REQUEST, NEEDS_TLS);
+    };
+    let mut response = Response::new(CountedResponse::from(""));
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(header::LOCATION, location);
+    response
 }
 
 impl<R> From<&'static str> for CountedResponse<R> {

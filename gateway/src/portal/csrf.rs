@@ -5,8 +5,10 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{HeaderMap, HeaderName, Uri, header};
+use http::{HeaderName, Uri, header, request::Parts, uri::Authority};
 use sha2::Sha256;
+
+use crate::listen::Origin;
 
 /// What the session's token is used for here; with another purpose it makes another token.
 const PURPOSE: &[u8] = b"userbridge portal form";
@@ -38,11 +40,12 @@ fn mac(session: &str) -> Option<Hmac<Sha256>> {
     Some(mac)
 }
 
-/// Whether the browser says that another site sent the form. `Sec-Fetch-Site` decides where there is one: a proxy may have
-/// changed `Host`. An `Origin` of `null` says nothing, because that is what `Referrer-Policy: no-referrer` makes of ours.
-pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+/// Whether the browser says that another site sent the form. `Sec-Fetch-Site` decides where there is one: a proxy that is not
+/// trusted may have changed `Host`. An `Origin` of `null` says nothing, because that is what `Referrer-Policy: no-referrer` makes of ours.
+pub(super) fn is_from_elsewhere(request: &Parts) -> bool {
     let text = |name| {
-        headers
+        request
+            .headers
             .get(name)
             .map(|value: &http::HeaderValue| value.as_bytes())
     };
@@ -54,7 +57,8 @@ pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
         Some(origin) => {
             let origin = Uri::try_from(origin).ok();
             let authority = origin.as_ref().and_then(Uri::authority);
-            authority.map(|authority| authority.as_str().as_bytes()) != text(header::HOST)
+            let own = Origin::of(&request.uri, &request.headers, &request.extensions);
+            authority.map(Authority::as_str) != own.host
         }
     }
 }
@@ -89,7 +93,8 @@ mod tests {
             (None, Some("no origin at all"), true),
             (Some("same-origin"), Some("http://behind-a-proxy"), false),
         ] {
-            let mut headers = HeaderMap::new();
+            let (mut request, ()) = http::Request::new(()).into_parts();
+            let headers = &mut request.headers;
             headers.insert(header::HOST, "people.example.com:8080".parse().unwrap());
             if let Some(site) = site {
                 headers.insert(SEC_FETCH_SITE, site.parse().unwrap());
@@ -97,7 +102,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, origin.parse().unwrap());
             }
-            assert_eq!(is_from_elsewhere(&headers), elsewhere, "{site:?} {origin:?}");
+            assert_eq!(is_from_elsewhere(&request), elsewhere, "{site:?} {origin:?}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What the visitor sent: the fields of a query or of a form.
 
 use axum::{
+    body::Body,
     extract::{FromRequest, Request},
-    http::{HeaderMap, Uri},
+    http::{Uri, request::Parts},
 };
 
 use super::{Portal, csrf, problem::Problem, session::Visitor};
@@ -40,11 +41,11 @@ impl Fields {
 }
 
 /// The fields of a form that was sent from one of our pages.
-pub(super) async fn read(headers: &HeaderMap, request: Request) -> Result<Fields, Problem> {
-    if csrf::is_from_elsewhere(headers) {
+pub(super) async fn read(request: &Parts, body: Body) -> Result<Fields, Problem> {
+    if csrf::is_from_elsewhere(request) {
         return Err(Problem::Forged);
     }
-    let bytes = body::read(headers, request.into_body(), MAX_BODY).await?;
+    let bytes = body::read(&request.headers, body, MAX_BODY).await?;
     Ok(Fields::parse(&bytes))
 }
 
@@ -58,9 +59,9 @@ impl FromRequest<Portal> for Submitted {
     type Rejection = Problem;
 
     async fn from_request(request: Request, portal: &Portal) -> Result<Self, Problem> {
-        let headers = request.headers().clone();
-        let visitor = Visitor::of(portal, &headers).await?;
-        let fields = read(&headers, request).await?;
+        let (request, body) = request.into_parts();
+        let visitor = Visitor::of(portal, &request).await?;
+        let fields = read(&request, body).await?;
         if !visitor.sent(fields.get(csrf::FIELD).unwrap_or_default()) {
             return Err(Problem::Forged);
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::{
-    extract::State,
-    http::{HeaderMap, Method, StatusCode, Uri},
+    extract::{Request, State},
+    http::{Method, StatusCode},
     response::Response,
 };
 use prost_types::Timestamp;
@@ -74,20 +74,16 @@ struct ListPage {
     removed: bool,
 }
 
-pub(super) async fn list(
-    State(portal): State<Portal>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let fields = Fields::of(&uri);
+pub(super) async fn list(State(portal): State<Portal>, request: Request) -> Result<Response, Problem> {
+    let (request, _) = request.into_parts();
+    let fields = Fields::of(&request.uri);
     if let Some(code) = fields.get("code") {
-        if method == Method::HEAD {
+        if request.method == Method::HEAD {
             return Ok(response::empty(StatusCode::NO_CONTENT));
         }
-        return session::sign_in(&portal, code).await;
+        return session::sign_in(&portal, &request, code).await;
     }
-    let visitor = Visitor::of(&portal, &headers).await?;
+    let visitor = Visitor::of(&portal, &request).await?;
     let query = ListQuery::of(&fields);
     let removed = query.show == Show::Removed;
     let request = if removed {

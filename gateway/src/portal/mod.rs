@@ -27,12 +27,13 @@ mod words;
 
 use axum::{
     Router,
+    middleware::from_fn_with_state,
     routing::{any, get, post},
 };
-use http::uri::Scheme;
+use http::{request::Parts, uri::Scheme};
 
-use self::{problem::Problem, session::Cookies, session::Visitor};
-use crate::{Settings, Upstream};
+use self::{problem::Problem, session::Visitor};
+use crate::{Settings, Upstream, listen::Origin};
 
 /// Where the people are, and with `code` where an administrator comes in: a vendor's contract has the path.
 const PEOPLE: &str = "/cloud-views/user-management-portal/users";
@@ -44,7 +45,15 @@ const PAGE_SIZE: i32 = 50;
 #[derive(Clone)]
 struct Portal {
     upstream: Upstream,
-    cookies: Cookies,
+    /// Browsers reach us by `https` alone, whatever a request looks like.
+    https: bool,
+}
+
+impl Portal {
+    /// Whether the browser has sent this by `https`, or always does.
+    fn is_secure(&self, request: &Parts) -> bool {
+        self.https || Origin::of(&request.uri, &request.headers, &request.extensions).is_https()
+    }
 }
 
 /// Everything below `/cloud-views`, and `/set-password`.
@@ -52,9 +61,7 @@ pub(crate) fn routes(upstream: Upstream, settings: &Settings) -> Router {
     let https = |url: &http::Uri| url.scheme() == Some(&Scheme::HTTPS);
     let portal = Portal {
         upstream,
-        cookies: Cookies {
-            secure: settings.public_url.as_ref().is_some_and(https),
-        },
+        https: settings.public_url.as_ref().is_some_and(https),
     };
     let root = "/cloud-views/user-management-portal";
     let one = |action: &str| format!("{PEOPLE}/{{id}}{action}");
@@ -76,5 +83,6 @@ pub(crate) fn routes(upstream: Upstream, settings: &Settings) -> Router {
         .route(assets::STYLE, get(assets::style))
         .route(assets::ICON, get(assets::icon))
         .route("/cloud-views/{*rest}", any(async || Problem::NotFound))
+        .layer(from_fn_with_state(portal.clone(), page::for_https_alone))
         .with_state(portal)
 }

@@ -1,9 +1,15 @@
 //! Pages as they are sent: rendered, with headers that let them do nothing but what they are for.
 
 use askama::Template;
-use axum::{body::Body, response::Response};
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
+use super::Portal;
 use crate::response::{empty, with};
 
 /// No script, no style but the one file, no frame, no form that goes elsewhere. Pictures are an organization's logo, which
@@ -50,4 +56,16 @@ fn guarded(response: Response) -> Response {
     HEADERS
         .into_iter()
         .fold(response, |response, (name, value)| with(response, name, value))
+}
+
+/// Tells a browser that has come by `https` to come by nothing else for a year (RFC 6797).
+pub(super) async fn for_https_alone(State(portal): State<Portal>, request: Request, next: Next) -> Response {
+    let (request, body) = request.into_parts();
+    let secure = portal.is_secure(&request);
+    let response = next.run(Request::from_parts(request, body)).await;
+    if secure {
+        with(response, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")
+    } else {
+        response
+    }
 }

@@ -14,9 +14,9 @@ use crate::{
 
 /// How the cookie of the session is set. It is gone when the browser is closed, or with the session.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cookies {
-    /// Browsers reach us by `https` alone, so the cookie goes by nothing else.
-    pub(super) secure: bool,
+struct Cookies {
+    /// The browser reaches us by `https`, so the cookie goes by nothing else.
+    secure: bool,
 }
 
 const PLAIN: &str = "userbridge_session";
@@ -77,8 +77,10 @@ pub(super) struct Frame {
 }
 
 impl Visitor {
-    pub(super) async fn of(portal: &Portal, headers: &HeaderMap) -> Result<Self, Problem> {
-        let token = portal.cookies.get(headers).ok_or(Problem::SignedOut)?.to_owned();
+    pub(super) async fn of(portal: &Portal, request: &Parts) -> Result<Self, Problem> {
+        let secure = portal.is_secure(request);
+        let token = Cookies { secure }.get(&request.headers);
+        let token = token.ok_or(Problem::SignedOut)?.to_owned();
         let key = Key::new(&token).ok_or(Problem::SignedOut)?;
         let mut session = portal.upstream.session(&key).await?;
         let member = session.member.take().ok_or(Problem::Internal)?;
@@ -120,12 +122,12 @@ impl FromRequestParts<Portal> for Visitor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Problem> {
-        Self::of(portal, &parts.headers).await
+        Self::of(portal, parts).await
     }
 }
 
 /// Exchanges a code for a session, and leads to the page without the code.
-pub(super) async fn sign_in(portal: &Portal, code: &str) -> Result<Response, Problem> {
+pub(super) async fn sign_in(portal: &Portal, request: &Parts, code: &str) -> Result<Response, Problem> {
     let code = Key::new(code).ok_or(Problem::BadCode)?;
     let token = match portal.upstream.create_session(&code).await {
         Ok(token) => token,
@@ -134,7 +136,9 @@ pub(super) async fn sign_in(portal: &Portal, code: &str) -> Result<Response, Pro
         }
         Err(error) => return Err(error.into()),
     };
-    let mut cookie = HeaderValue::try_from(portal.cookies.set(&token)).map_err(|_| Problem::Internal)?;
+    let secure = portal.is_secure(request);
+    let cookie = HeaderValue::try_from(Cookies { secure }.set(&token));
+    let mut cookie = cookie.map_err(|_| Problem::Internal)?;
     cookie.set_sensitive(true);
     let mut response = page::see_other(PEOPLE);
     response.headers_mut().insert(header::SET_COOKIE, cookie);

@@ -19,7 +19,7 @@ use tonic::{
     Request, Response, Status,
     body::Body,
     metadata::{Ascii, MetadataValue},
-    transport::{self, Endpoint, Uri},
+    transport::{self, Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 use uuid::Uuid;
@@ -45,6 +45,15 @@ const MAX_KEY: usize = 256;
 
 /// The largest message that the directory may answer with, in bytes: 500 of the largest members.
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
+
+/// Whom a gateway trusts as its upstream, and who it says it is. All in PEM.
+#[derive(Default)]
+pub struct UpstreamTls {
+    /// The authorities that certify the upstream. None: those of the machine.
+    pub authorities: Option<Vec<u8>>,
+    /// The certificate that is shown to an upstream that asks for one, and its private key.
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+}
 
 type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, transport::Error>;
 
@@ -72,8 +81,31 @@ impl Upstream {
     /// not answer is in the log.
     #[must_use]
     pub fn connect(uri: Uri) -> Self {
-        let outage = Arc::new(Outage::new(uri.to_string()));
-        let channel = Endpoint::from(uri)
+        let name = uri.to_string();
+        Self::connect_to(Endpoint::from(uri), name)
+    }
+
+    /// The same at a URI with `https`.
+    ///
+    /// # Errors
+    ///
+    /// What it is to trust or to show can't be used.
+    pub fn connect_over_tls(uri: Uri, tls: UpstreamTls) -> Result<Self, transport::Error> {
+        let name = uri.to_string();
+        let mut config = ClientTlsConfig::new();
+        config = match tls.authorities {
+            Some(authorities) => config.ca_certificate(Certificate::from_pem(authorities)),
+            None => config.with_native_roots(),
+        };
+        if let Some((certificate, key)) = tls.identity {
+            config = config.identity(Identity::from_pem(certificate, key));
+        }
+        Ok(Self::connect_to(Endpoint::from(uri).tls_config(config)?, name))
+    }
+
+    fn connect_to(endpoint: Endpoint, name: String) -> Self {
+        let outage = Arc::new(Outage::new(name));
+        let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(DEADLINE + GRACE)
             .http2_keep_alive_interval(KEEP_ALIVE)

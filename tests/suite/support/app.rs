@@ -24,7 +24,7 @@ use userbridge::{
 };
 use userbridge_gateway::{
     Settings, Upstream,
-    listen::{self, ConnectionLimit, Limits},
+    listen::{self, ConnectionLimit, Limits, TrustedProxies},
     router,
 };
 
@@ -124,6 +124,8 @@ impl TestApp {
             grpc_addr: free,
             http_addr: free,
             admin_addr: Some(free),
+            tls: None,
+            proxies: TrustedProxies::default(),
             limits,
             watches,
             public_url: mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap()),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Upstream,
+    listen::Origin,
     proto::directory_v1::{ListMembersRequest, ListMembersResponse, Role},
     upstream::{Key, UpstreamError},
 };
@@ -73,7 +74,8 @@ pub(super) async fn list(feedier: &Feedier, request: Request) -> Result<Response
         more: !found.next_page_token.is_empty(),
     };
     let users = found.members.into_iter().filter_map(User::of).collect();
-    let url = page::url(request.uri(), request.headers());
+    let origin = Origin::of(request.uri(), request.headers(), request.extensions());
+    let url = page::url(origin, request.uri().path());
     Ok(response::json(StatusCode::OK, &Page::new(url, position, users)))
 }
 

@@ -1,9 +1,9 @@
 //! The envelope of a page (Laravel's `LengthAwarePaginator`).
 
-use axum::http::{HeaderMap, Uri, header, uri::Authority};
 use serde::Serialize;
 
 use super::user::User;
+use crate::listen::Origin;
 
 /// A page, its keys in this order.
 #[derive(Debug, Serialize)]
@@ -88,23 +88,19 @@ impl Page {
     }
 }
 
-/// The URL of a request without its query: its own scheme, host and path.
-pub(super) fn url(uri: &Uri, headers: &HeaderMap) -> String {
-    let scheme = uri.scheme_str().unwrap_or("http").to_ascii_lowercase();
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| uri.authority().map(Authority::as_str))
-        .filter(|host| !host.is_empty())
-        .unwrap_or("localhost")
-        .to_ascii_lowercase();
-    let usual = if scheme == "https" { ":443" } else { ":80" };
+/// The URL of a path by which a client has come, without a query.
+pub(super) fn url(origin: Origin<'_>, path: &str) -> String {
+    let scheme = origin.scheme;
+    let host = origin.host.unwrap_or("localhost").to_ascii_lowercase();
+    let usual = if origin.is_https() { ":443" } else { ":80" };
     let host = host.strip_suffix(usual).unwrap_or(&host);
-    format!("{scheme}://{host}/{}", uri.path().trim_matches('/'))
+    format!("{scheme}://{host}/{}", path.trim_matches('/'))
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::{Extensions, HeaderMap, Uri, header};
+
     use super::*;
     use crate::proto::directory_v1::{Member, Role};
 
@@ -189,7 +185,8 @@ mod tests {
                 headers.insert(header::HOST, host.parse().unwrap());
             }
             headers.insert("x-forwarded-host", "evil.example".parse().unwrap());
-            url(&uri.parse().unwrap(), &headers)
+            let uri: Uri = uri.parse().unwrap();
+            url(Origin::of(&uri, &headers, &Extensions::new()), uri.path())
         };
         assert_eq!(
             of("/v3/users?a=b", Some("API.example:8080")),

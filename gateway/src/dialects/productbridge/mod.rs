@@ -28,6 +28,7 @@ use self::body::{LookupText, Rejection};
 use crate::{
     Upstream,
     body::{BodyError, MAX_BODY},
+    listen::Origin,
     proto::users_v1::retrieve_request,
     upstream::{Key, UpstreamError},
 };
@@ -152,7 +153,8 @@ async fn unrouted(upstream: Upstream, mut request: Request) -> Response {
     let query = request.uri().query().filter(|query| !query.is_empty());
     let path = query.map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
     if trimmed != decoded {
-        return response::redirect(request.headers(), &path);
+        let origin = Origin::of(request.uri(), request.headers(), request.extensions());
+        return response::redirect(origin, &path);
     }
     // It is an endpoint, written with escapes.
     let Ok(path) = PathAndQuery::try_from(path) else {

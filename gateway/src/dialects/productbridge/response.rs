@@ -1,13 +1,14 @@
 //! Responses in the vendor's words: bodies and envelopes, byte for byte.
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use serde::Serialize;
 
 use super::{Refusal, Rejection};
 use crate::{
+    listen::Origin,
     proto::users_v1::{PingResponse, User},
     response::{empty, json, json_text, private, retry_after, time, with},
     upstream::UpstreamError,
@@ -77,12 +78,9 @@ pub(super) fn method_not_allowed() -> Response {
 }
 
 /// To a path of the same host. The location is absolute if the client has said what it calls us.
-pub(super) fn redirect(headers: &HeaderMap, path: &str) -> Response {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .filter(|host| !host.is_empty());
-    let location = host.map_or_else(|| path.to_owned(), |host| format!("http://{host}{path}"));
+pub(super) fn redirect(origin: Origin<'_>, path: &str) -> Response {
+    let Origin { scheme, host } = origin;
+    let location = host.map_or_else(|| path.to_owned(), |host| format!("{scheme}://{host}{path}"));
     let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
     match HeaderValue::try_from(location) {
         Ok(location) => {

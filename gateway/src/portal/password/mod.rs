@@ -65,8 +65,9 @@ pub(super) async fn show(
 }
 
 pub(super) async fn set(State(portal): State<Portal>, request: Request) -> Result<Response, Problem> {
-    let headers = request.headers().clone();
-    let fields = form::read(&headers, request).await?;
+    let (request, body) = request.into_parts();
+    let fields = form::read(&request, body).await?;
+    let headers = request.headers;
     let token = fields.get("token").unwrap_or_default();
     let password = fields.get("password").unwrap_or_default();
     let Some((key, link)) = link(&portal, token).await? else {

@@ -1,11 +1,15 @@
 //! What the programs that serve have in common: flags, and the signals that end them.
 
+mod tls;
+
 use std::{io, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::listen::{ConnectionLimit, Limits};
+
+pub use self::tls::{ProxyFlags, TlsFlags};
 
 /// Flags of every program that serves JSON.
 #[derive(Args, Clone, Copy, Debug)]
@@ -50,7 +54,7 @@ impl ServeFlags {
     }
 }
 
-/// SIGTERM and SIGINT, from when this is made. SIGHUP is ignored from then on.
+/// SIGTERM and SIGINT, from when this is made. SIGHUP ends nothing from then on: see [`crate::listen::Tls`].
 #[derive(Debug)]
 pub struct StopSignals {
     terminate: Signal,

@@ -1,0 +1,71 @@
+//! What is known of a connection, for each of its requests.
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use http::Request;
+
+use super::{
+    forwarded::{ClientAddr, Seen, TrustedProxies},
+    tls::ClientIdentity,
+};
+
+/// A connection that is about to be served, or is.
+pub(super) struct Connection {
+    peer: IpAddr,
+    proxies: TrustedProxies,
+    security: Security,
+    begun: AtomicBool,
+}
+
+/// What protects a connection.
+#[derive(Debug)]
+pub(super) enum Security {
+    /// Nothing, where nothing should.
+    Clear,
+    /// Nothing, where TLS is spoken: the client is sent there.
+    Missing,
+    /// TLS, with whom the client's certificate names.
+    Tls(Option<ClientIdentity>),
+}
+
+impl Connection {
+    pub(super) const fn new(peer: IpAddr, proxies: TrustedProxies, security: Security) -> Self {
+        Self {
+            peer,
+            proxies,
+            security,
+            begun: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) const fn is_missing_tls(&self) -> bool {
+        matches!(self.security, Security::Missing)
+    }
+
+    /// Notes that the head of a request has come.
+    pub(super) fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the head of a request has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Tells the service who asks, and how.
+    pub(super) fn describe<B>(&self, request: &mut Request<B>) {
+        let tls = matches!(self.security, Security::Tls(_));
+        let Seen { address, reached } = self.proxies.seen(self.peer, tls, request.headers());
+        let extensions = request.extensions_mut();
+        extensions.insert(ClientAddr(address));
+        if let Some(reached) = reached {
+            extensions.insert(reached);
+        }
+        if let Security::Tls(Some(identity)) = &self.security {
+            extensions.insert(identity.clone());
+        }
+    }
+}
