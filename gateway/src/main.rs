@@ -74,6 +74,7 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let limits = arguments.serve.limits();
     let settings = Settings {
         public_url: arguments.public_url,
+        ..Settings::default()
     };
     let routes = router(upstream, &settings);
     let mut serving = tokio::spawn(listen::serve(listener, routes, limits, async {
