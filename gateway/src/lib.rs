@@ -36,7 +36,13 @@ pub fn router(upstream: Upstream, settings: &Settings) -> Router {
     let observed = |name, routes: Router| routes.layer(settings.observer.dialect(name));
     Router::new()
         .merge(observed("feedier", dialects::feedier::routes(upstream.clone())))
-        .merge(observed("thebridge", dialects::thebridge::routes(upstream.clone())))
+        .merge(observed(
+            "thebridge",
+            dialects::thebridge::routes(upstream.clone()),
+        ))
         .merge(observed("portal", portal::routes(upstream.clone(), settings)))
-        .merge(observed("productbridge", dialects::productbridge::routes(upstream)))
+        .merge(observed(
+            "productbridge",
+            dialects::productbridge::routes(upstream),
+        ))
 }

@@ -7,7 +7,8 @@ use clap::Parser;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use userbridge_gateway::{
-    Settings, Upstream, listen, log,
+    Settings, Upstream, listen,
+    observe::{ObserveFlags, TracesError},
     program::{ServeFlags, StopSignals},
     router,
 };
@@ -32,6 +33,8 @@ struct Arguments {
     public_url: Option<Uri>,
     #[command(flatten)]
     serve: ServeFlags,
+    #[command(flatten)]
+    observe: ObserveFlags,
 }
 
 /// Why it does not serve.
@@ -44,16 +47,18 @@ enum GatewayError {
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] io::Error),
     #[error(transparent)]
+    Traces(#[from] TracesError),
+    #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if let Err(error) = log::init() {
+    let arguments = Arguments::parse();
+    if let Err(error) = arguments.observe.log() {
         eprintln!("error: {error}");
         return ExitCode::from(2);
     }
-    let arguments = Arguments::parse();
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -66,6 +71,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let upstream = Upstream::connect(plain(arguments.upstream)?);
     let signals = StopSignals::listen()?;
+    let observing = arguments.observe.start("userbridge-gateway")?;
     let addr = arguments.serve.http_addr;
     let bound = TcpListener::bind(addr).await;
     let listener = bound.map_err(|error| GatewayError::Bind(addr, error))?;
@@ -74,7 +80,7 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let limits = arguments.serve.limits();
     let settings = Settings {
         public_url: arguments.public_url,
-        ..Settings::default()
+        observer: observing.observer.clone(),
     };
     let routes = router(upstream, &settings);
     let mut serving = tokio::spawn(listen::serve(listener, routes, limits, async {
@@ -87,6 +93,7 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
         if drained.is_err() {
             tracing::warn!("some connections did not end in time and were cut");
         }
+        observing.stop().await;
     };
     signals.shutdown_with(drain).await;
     serving.abort();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::{Args, builder::FalseyValueParser};
 use tokio::sync::mpsc;
 use userbridge_gateway::{
-    log,
+    observe::ObserveFlags,
     program::{ServeFlags, StopSignals},
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Serve {
     http: ServeFlags,
     #[command(flatten)]
     mail: MailFlags,
+    #[command(flatten)]
+    observe: ObserveFlags,
     /// Add a sample organization with users and a key, and print requests to paste. The data is in a temporary file,
     /// gone with the server, unless --database-url names another.
     #[arg(long)]
@@ -53,7 +55,13 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        log::init().map_err(|error| CliError::Usage(error.to_string()))?;
+        self.observe
+            .log()
+            .map_err(|error| CliError::Usage(error.to_string()))?;
+        let observing = self
+            .observe
+            .start("userbridge")
+            .map_err(|error| CliError::Usage(error.to_string()))?;
         // Before anything is started, so that a signal during the start is not missed.
         let mut signals = StopSignals::listen()?;
         let temporary = if self.demo && global.database_url.is_none() {
@@ -94,6 +102,7 @@ impl Serve {
             watches: WatchLimits::default(),
             mail,
             public_url,
+            observer: observing.observer.clone(),
             drain_timeout: self.http.drain_timeout(),
         });
         let server = tokio::select! {
@@ -110,7 +119,11 @@ impl Serve {
         if self.demo && !global.json {
             tokio::spawn(demo::tell_link(sent));
         }
-        signals.shutdown_with(server.shutdown()).await;
+        let shutdown = async {
+            server.shutdown().await;
+            observing.stop().await;
+        };
+        signals.shutdown_with(shutdown).await;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! request begins, streams and unread bytes of a connection, requests and bytes of their bodies (`in_flight`).
 
 mod connections;
+mod counts;
 mod in_flight;
 mod malformed;
 mod respond;
@@ -30,6 +31,7 @@ use crate::log_throttle::LogThrottle;
 
 pub use self::{
     connections::ConnectionLimit,
+    counts::{Counts, ListenerMetrics},
     in_flight::{CountedBody, is_in_flight_limit},
 };
 
@@ -68,6 +70,8 @@ pub struct Limits {
     pub kept_of_body: usize,
     /// Most bytes of all bodies that are kept at once, without the first 4 KiB of each. See [`is_in_flight_limit`].
     pub in_flight: usize,
+    /// What is counted of it.
+    pub counts: Counts,
 }
 
 impl Limits {
@@ -80,6 +84,7 @@ impl Limits {
             requests: 10_000,
             kept_of_body: 64 * 1024,
             in_flight: 64 * 1024 * 1024,
+            counts: Counts::default(),
         }
     }
 }
@@ -106,7 +111,7 @@ pub async fn serve<S, B>(
     let mut shutdown = pin!(shutdown);
     loop {
         let (stream, permit) = tokio::select! {
-            accepted = accept(&listener, &limits.connections, &throttle) => match accepted {
+            accepted = accept(&listener, &limits, &throttle) => match accepted {
                 Some(accepted) => accepted,
                 None => continue,
             },
@@ -123,8 +128,9 @@ pub async fn serve<S, B>(
             .into_owned();
         let connection = connections.watch(connection);
         let first_request = limits.first_request;
+        let open = limits.counts.opened();
         tasks.spawn(async move {
-            let _permit = permit;
+            let _held = (permit, open);
             let mut connection = pin!(connection);
             let ended = match timeout(first_request, connection.as_mut()).await {
                 Ok(ended) => ended,
@@ -164,7 +170,7 @@ fn protocol() -> Builder<TokioExecutor> {
 /// None: the next connection was refused or is gone, or none could be accepted for now.
 async fn accept(
     listener: &TcpListener,
-    limit: &ConnectionLimit,
+    limits: &Limits,
     throttle: &LogThrottle,
 ) -> Option<(TcpStream, ConnectionPermit)> {
     let (stream, peer): (TcpStream, SocketAddr) = match listener.accept().await {
@@ -174,7 +180,10 @@ async fn accept(
             return None;
         }
     };
-    let permit = limit.acquire(peer.ip())?;
+    let Some(permit) = limits.connections.acquire(peer.ip()) else {
+        limits.counts.refused.inc();
+        return None;
+    };
     // Without it an answer may wait for the client's acknowledgement of the one before.
     match stream.set_nodelay(true) {
         Ok(()) => Some((stream, permit)),

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
+use ::http::Method;
 use axum::{
     extract::{MatchedPath, Request},
     response::Response,
 };
-use ::http::Method;
 use futures_util::future::BoxFuture;
 use hyper::body::Body as _;
 use prometheus_client::{
@@ -156,8 +156,7 @@ impl Dialect {
         let (Some(slot), Some(name)) = (route.methods.get(method), METHODS.get(method)) else {
             return;
         };
-        let counted =
-            slot.get_or_init(|| self.0.observer.http.of(self.0.name, &route.template, name));
+        let counted = slot.get_or_init(|| self.0.observer.http.of(self.0.name, &route.template, name));
         if let Some(requests) = counted.requests.get(class) {
             requests.inc();
         }
@@ -244,7 +243,11 @@ impl Answering {
         response.headers_mut().insert(REQUEST_ID, id);
         let status = response.status();
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);
-        self.end(class.min(ABORTED), status.as_str(), response.body().size_hint().exact());
+        self.end(
+            class.min(ABORTED),
+            status.as_str(),
+            response.body().size_hint().exact(),
+        );
     }
 
     fn end(&self, class: usize, status: &str, bytes: Option<u64>) {

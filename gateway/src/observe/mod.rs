@@ -8,6 +8,7 @@
 
 mod access;
 mod current;
+mod flags;
 mod http;
 mod request_id;
 mod traces;
@@ -20,17 +21,14 @@ use prometheus_client::registry::Registry;
 pub use self::{
     access::{AccessLog, Client},
     current::{ChildSpan, child, request_id},
+    flags::{ObserveFlags, Observing},
     request_id::{REQUEST_ID, RequestId},
     traces::{Traces, TracesError},
 };
+use self::{current::Scope, http::HttpMetrics, traces::Span};
 pub(crate) use self::{
     current::{name_route, propagate},
     http::Dialect,
-};
-use self::{
-    current::Scope,
-    http::HttpMetrics,
-    traces::Span,
 };
 
 /// Upper bounds of the durations that are told apart, in seconds. A look-up takes less than a millisecond, and no call more

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     domain::{ApiKey, Condition, KeyDigest, MemberLookup, Profile, PublicMember},
-    storage::{KeyAndMember, Result, StoreError, outages::Side},
+    storage::{Batches, KeyAndMember, Load, QueueLoad, Result, StoreError, outages::Side},
 };
 
 /// The most look-ups in one statement.
@@ -42,6 +42,7 @@ const CONNECTIONS: usize = 2;
 pub(super) struct LookupQueue {
     queue: mpsc::Sender<Message>,
     condition: watch::Receiver<Condition>,
+    batches: Batches,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -66,8 +67,10 @@ impl LookupQueue {
     ) -> Self {
         let (queue, messages) = mpsc::channel(settings.lookup_queue);
         let messages = Arc::new(Mutex::new(messages));
+        let batches = Batches::default();
         let tasks = (0..CONNECTIONS).map(|_| {
             let reader = Reader {
+                batches: batches.clone(),
                 options: options.clone(),
                 connection: None,
                 failures: failures.clone(),
@@ -79,6 +82,7 @@ impl LookupQueue {
             queue,
             condition: condition.clone(),
             tasks: Mutex::new(tasks.collect()),
+            batches,
         }
     }
 
@@ -99,6 +103,12 @@ impl LookupQueue {
                 mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
             })?;
         result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// What waits.
+    pub(super) fn load(&self, load: &mut Load) {
+        load.queues.push(QueueLoad::of("lookups", &self.queue));
+        load.batches.push(("lookups", self.batches.clone()));
     }
 
     /// Refuses new look-ups, answers those that wait, and closes the connections.
@@ -164,6 +174,7 @@ struct Reader {
     options: PgConnectOptions,
     /// None after a failure, until the next look-ups.
     connection: Option<PgConnection>,
+    batches: Batches,
     failures: Failures,
     patience: Duration,
 }
@@ -188,6 +199,7 @@ impl Reader {
             // Whose caller has gone away needs no answer.
             lookups.retain(|lookup| !lookup.reply.is_closed());
             if !lookups.is_empty() {
+                self.batches.taken(lookups.len());
                 self.answer(lookups).await;
             }
         }
