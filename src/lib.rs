@@ -9,6 +9,7 @@ mod admin;
 pub mod cli;
 pub mod domain;
 pub mod mail;
+mod observe;
 pub mod rpc;
 pub mod server;
 pub mod service;

@@ -13,14 +13,16 @@ use tokio::{
 };
 use userbridge_gateway::{
     Settings, Upstream,
-    listen::{self, Limits, Listener, PlainHttp, Tls, TlsError, TlsFiles, TrustedProxies},
+    listen::{self, Limits, Listener, ListenerMetrics, PlainHttp, Tls, TlsError, TlsFiles, TrustedProxies},
+    observe::Observer,
 };
 
 use crate::{
     admin::AdminListener,
     domain::Email,
     mail::{MailMetrics, Outbox, Stationery, Transport, warn_of_waiting},
-    rpc::{LARGEST_MESSAGE, Services},
+    observe::ServerMetrics,
+    rpc::{CallMetrics, LARGEST_MESSAGE, Observed, Services},
     service::{Directory, Retries, WatchLimits},
     storage::{self, Migrate, OpenError, Storage},
 };
@@ -52,6 +54,8 @@ pub struct Config {
     pub mail: Option<MailConfig>,
     /// Where browsers reach the gateway, for the links in mails and the cookies of pages. None: where it listens.
     pub public_url: Option<Uri>,
+    /// How requests are observed.
+    pub observer: Observer,
     /// How long requests in flight have to finish once the server is told to stop.
     pub drain_timeout: Duration,
 }
@@ -84,6 +88,9 @@ pub enum ServerError {
     /// The descriptors in the program are not readable.
     #[error(transparent)]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The same.
+    #[error(transparent)]
+    Descriptors(#[from] prost::DecodeError),
 }
 
 /// A server that answers. Stop it with [`Server::shutdown`].
@@ -125,8 +132,13 @@ impl Server {
         let http_addr = http
             .local_addr()
             .map_err(|error| ServerError::Bind(config.http_addr, error))?;
-        let mut registry = Registry::with_prefix("userbridge");
-        let metrics = MailMetrics::new(&mut registry);
+        let mut registry = Registry::default();
+        let server_metrics = ServerMetrics::new(&mut registry);
+        let ours = registry.sub_registry_with_prefix("userbridge");
+        let listeners = ListenerMetrics::new(ours);
+        let calls = CallMetrics::new(ours)?;
+        config.observer.register(ours);
+        let metrics = MailMetrics::new(ours);
         let admin = match config.admin_addr {
             Some(addr) => {
                 let started = AdminListener::start(addr, registry).await;
@@ -136,17 +148,22 @@ impl Server {
         };
         let services = Services::new().await;
         let (stop, stopped) = watch::channel(false);
-        let routes = services.routes()?;
+        let observer = config.observer;
+        let observed = |services| Observed::new(services, observer.clone(), calls.clone());
+        let routes = observed(services.routes()?);
         let public_url = config.public_url.as_ref().map_or_else(
             || format!("{scheme}://{http_addr}"),
             |url| url.to_string().trim_end_matches('/').to_owned(),
         );
         let settings = Settings {
             public_url: config.public_url,
+            observer: observer.clone(),
         };
-        let gateway = userbridge_gateway::router(Upstream::in_process(services.published()), &settings);
+        let upstream = Upstream::in_process(observed(services.published()));
+        let gateway = userbridge_gateway::router(upstream, &settings);
         let grpc_limits = Limits {
             kept_of_body: LARGEST_MESSAGE,
+            counts: listeners.of("grpc"),
             ..config.limits.clone()
         };
         let grpc = Listener::from(grpc)
@@ -155,6 +172,10 @@ impl Server {
         let http = Listener::from(http)
             .with_tls(tls, PlainHttp::Redirected)
             .behind(config.proxies);
+        let http_limits = Limits {
+            counts: listeners.of("http"),
+            ..config.limits
+        };
         let grpc = tokio::spawn(listen::serve(
             grpc,
             routes,
@@ -164,7 +185,7 @@ impl Server {
         let http = tokio::spawn(listen::serve(
             http,
             gateway,
-            config.limits,
+            http_limits,
             until_stopped(stopped.clone()),
         ));
         let replica_url = config.replica_url.as_deref();
@@ -176,7 +197,9 @@ impl Server {
                 return Err(ServerError::Store(storage::name(&config.database_url), error));
             }
         };
+        let storage = server_metrics.storage(storage);
         let directory = Directory::new(storage.clone()).with_watch_limits(config.watches);
+        server_metrics.watch(storage.clone(), directory.clone());
         services.ready(directory.clone()).await;
         let maintenance = tokio::spawn(directory.clone().maintenance(until_stopped(stopped.clone())));
         let mail = match config.mail {

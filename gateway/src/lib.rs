@@ -10,6 +10,7 @@ pub mod listen;
 pub mod log;
 mod log_throttle;
 mod member_locks;
+pub mod observe;
 mod portal;
 pub mod program;
 mod proto;
@@ -18,6 +19,7 @@ mod upstream;
 
 use axum::{Router, http::Uri};
 
+use observe::Observer;
 pub use upstream::{Upstream, UpstreamTls};
 
 /// What the gateway has to be told.
@@ -25,13 +27,22 @@ pub use upstream::{Upstream, UpstreamTls};
 pub struct Settings {
     /// Where browsers reach it. If that is by `https`, the cookie of the pages goes by nothing else.
     pub public_url: Option<Uri>,
+    /// How requests are observed.
+    pub observer: Observer,
 }
 
 /// Every route of the gateway. ProductBridge answers for paths that are nobody's.
 pub fn router(upstream: Upstream, settings: &Settings) -> Router {
+    let observed = |name, routes: Router| routes.layer(settings.observer.dialect(name));
     Router::new()
-        .merge(dialects::feedier::routes(upstream.clone()))
-        .merge(dialects::thebridge::routes(upstream.clone()))
-        .merge(portal::routes(upstream.clone(), settings))
-        .merge(dialects::productbridge::routes(upstream))
+        .merge(observed("feedier", dialects::feedier::routes(upstream.clone())))
+        .merge(observed(
+            "thebridge",
+            dialects::thebridge::routes(upstream.clone()),
+        ))
+        .merge(observed("portal", portal::routes(upstream.clone(), settings)))
+        .merge(observed(
+            "productbridge",
+            dialects::productbridge::routes(upstream),
+        ))
 }

@@ -5,6 +5,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
+use clap::ValueEnum;
 use thiserror::Error;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
@@ -18,17 +19,29 @@ const VARIABLE: &str = "USERBRIDGE_LOG";
 )]
 pub struct InvalidLog(String);
 
+/// How lines of the log are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line.
+    Json,
+}
+
 /// Logs to stderr what `USERBRIDGE_LOG` says; `info` if it says nothing.
 ///
 /// # Errors
 ///
 /// It is not understood.
-pub fn init() -> Result<(), InvalidLog> {
-    tracing_subscriber::fmt()
+pub fn init(format: Format) -> Result<(), InvalidLog> {
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter()?)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+        .with_writer(io::stderr);
+    match format {
+        Format::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        Format::Json => log.json().flatten_event(true).init(),
+    }
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use tonic::transport;
 use userbridge_gateway::{
     Settings, Upstream, UpstreamTls,
     listen::{self, Listener, PlainHttp, Tls, TlsError},
-    log,
+    observe::{ObserveFlags, TracesError},
     program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
     router,
 };
@@ -46,6 +46,8 @@ struct Arguments {
     tls: TlsFlags,
     #[command(flatten)]
     proxies: ProxyFlags,
+    #[command(flatten)]
+    observe: ObserveFlags,
 }
 
 /// What an upstream with `https` needs. These files are read at the start.
@@ -86,16 +88,18 @@ enum GatewayError {
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] io::Error),
     #[error(transparent)]
+    Traces(#[from] TracesError),
+    #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if let Err(error) = log::init() {
+    let arguments = Arguments::parse();
+    if let Err(error) = arguments.observe.log() {
         eprintln!("error: {error}");
         return ExitCode::from(2);
     }
-    let arguments = Arguments::parse();
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -108,6 +112,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let upstream = upstream(arguments.upstream, arguments.upstream_tls)?;
     let signals = StopSignals::listen()?;
+    let observing = arguments.observe.start("userbridge-gateway")?;
     let addr = arguments.serve.http_addr;
     let bound = TcpListener::bind(addr).await;
     let listener = bound.map_err(|error| GatewayError::Bind(addr, error))?;
@@ -121,6 +126,7 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let limits = arguments.serve.limits();
     let settings = Settings {
         public_url: arguments.public_url,
+        observer: observing.observer.clone(),
     };
     let routes = router(upstream, &settings);
     let mut serving = tokio::spawn(listen::serve(listener, routes, limits, async {
@@ -133,6 +139,7 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
         if drained.is_err() {
             tracing::warn!("some connections did not end in time and were cut");
         }
+        observing.stop().await;
     };
     signals.shutdown_with(drain).await;
     serving.abort();

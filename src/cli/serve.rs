@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, builder::FalseyValueParser};
 use tokio::sync::mpsc;
 use userbridge_gateway::{
-    log,
+    observe::ObserveFlags,
     program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
 };
 
@@ -58,6 +58,8 @@ pub(super) struct Serve {
     proxies: ProxyFlags,
     #[command(flatten)]
     mail: MailFlags,
+    #[command(flatten)]
+    observe: ObserveFlags,
     /// Add a sample organization with users and a key, and print requests to paste. The data is in a temporary file,
     /// gone with the server, unless --database-url names another. Not over TLS.
     #[arg(long, conflicts_with = "tls_cert")]
@@ -66,7 +68,13 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        log::init().map_err(|error| CliError::Usage(error.to_string()))?;
+        self.observe
+            .log()
+            .map_err(|error| CliError::Usage(error.to_string()))?;
+        let observing = self
+            .observe
+            .start("userbridge")
+            .map_err(|error| CliError::Usage(error.to_string()))?;
         // Before anything is started, so that a signal during the start is not missed.
         let mut signals = StopSignals::listen()?;
         let temporary = if self.demo && global.database_url.is_none() {
@@ -111,6 +119,7 @@ impl Serve {
             watches: WatchLimits::default(),
             mail,
             public_url,
+            observer: observing.observer.clone(),
             drain_timeout: self.http.drain_timeout(),
         });
         let server = tokio::select! {
@@ -127,7 +136,11 @@ impl Serve {
         if self.demo && !global.json {
             tokio::spawn(demo::tell_link(sent));
         }
-        signals.shutdown_with(server.shutdown()).await;
+        let shutdown = async {
+            server.shutdown().await;
+            observing.stop().await;
+        };
+        signals.shutdown_with(shutdown).await;
         Ok(())
     }
 }

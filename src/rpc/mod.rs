@@ -13,6 +13,7 @@ mod gate;
 mod health;
 mod idempotency;
 mod members;
+mod observed;
 mod organizations;
 mod page;
 mod proto;
@@ -35,6 +36,7 @@ use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::Healt
 use tower::util::MapResponseLayer;
 
 pub use self::gate::LARGEST_MESSAGE;
+pub(crate) use self::observed::{CallMetrics, Observed};
 use self::{
     deadline::Deadline,
     events::Events,

@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use http::Response;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use userbridge_gateway::observe::request_id;
 use userbridge_wire::ErrorReason as Reason;
 
 use crate::{
@@ -54,7 +55,8 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
             return retry(Code::Unavailable, Reason::Unavailable, message);
         }
         ServiceError::Internal(cause) => {
-            tracing::error!(%cause, "a request failed");
+            let request_id = request_id().map(tracing::field::display);
+            tracing::error!(%cause, request_id, "a request failed");
             return status(Code::Internal, Reason::Internal, "internal error");
         }
     };
@@ -186,7 +188,11 @@ fn retry_after(wait: Duration, code: Code, reason: Reason, message: &str) -> Sta
 }
 
 fn details(reason: Reason) -> ErrorDetails {
-    ErrorDetails::with_error_info(reason.as_wire(), DOMAIN, HashMap::new())
+    let mut details = ErrorDetails::with_error_info(reason.as_wire(), DOMAIN, HashMap::new());
+    if let Some(id) = request_id() {
+        details.set_request_info(id.as_str(), "");
+    }
+    details
 }
 
 #[cfg(test)]

@@ -67,6 +67,11 @@ impl LastUsed {
         }
     }
 
+    /// How many wait to be written down.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.seen).len() + lock(&self.used).len() + lock(&self.tokens).len()
+    }
+
     /// Writes down what waits. What can't be written at present waits on; what can't for another reason is dropped, and
     /// noted again by the next use.
     pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<()> {

@@ -64,6 +64,18 @@ pub struct Directory {
     throttle: Arc<Throttle>,
 }
 
+/// What waits in a directory, and who is there, at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Passwords that are being hashed, and those that wait for it.
+    pub hashes_running: usize,
+    pub hashes_waiting: usize,
+    /// Times of last use that are not written down yet.
+    pub times_waiting: usize,
+    /// Callers who follow an event log.
+    pub watches: usize,
+}
+
 impl Directory {
     /// On this storage, with the machine's time and randomness.
     #[must_use]
@@ -105,6 +117,18 @@ impl Directory {
     #[must_use]
     pub fn condition(&self) -> watch::Receiver<Condition> {
         self.storage.condition()
+    }
+
+    /// What waits, and who is there, now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (hashes_running, hashes_waiting) = self.hasher.load();
+        Load {
+            hashes_running,
+            hashes_waiting,
+            times_waiting: self.last_used.waiting(),
+            watches: self.watches.count(),
+        }
     }
 
     /// Is told when this process may have queued a mail.

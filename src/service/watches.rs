@@ -90,6 +90,11 @@ impl Watches {
         }
     }
 
+    /// How many watches there are.
+    pub(super) fn count(&self) -> usize {
+        self.state().total
+    }
+
     /// A place for a watch, which from now on hears of what is written.
     ///
     /// # Errors

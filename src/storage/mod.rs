@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod fold;
 mod idempotency;
+mod load;
 mod mails;
 mod members;
 mod organizations;
@@ -41,6 +42,7 @@ pub use credentials::{CredentialStore, CredentialWrites, TokenHolder};
 pub use error::{OpenError, Result, StoreError};
 pub use events::{EventLog, EventWrites};
 pub use idempotency::{IdempotencyStore, IdempotencyWrites};
+pub use load::{Batches, ConnectionLoad, Load, QueueLoad};
 pub use mails::{MailStore, MailWrites};
 pub use members::{AddressHolders, KeyAndMember, LiveLink, MemberStore, MemberWrites};
 pub use organizations::{OrganizationStore, OrganizationWrites};
@@ -82,6 +84,9 @@ pub trait Storage:
 
     /// What does not work at present. Changes when that does.
     fn condition(&self) -> watch::Receiver<Condition>;
+
+    /// What waits and how it is used, now. It waits for nobody.
+    fn load(&self) -> Load;
 
     /// Lets what was accepted finish, then closes the database. Later calls fail with [`StoreError::Closed`].
     async fn close(&self);

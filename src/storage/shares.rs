@@ -83,6 +83,14 @@ impl Shares {
         })
     }
 
+    /// How many places are taken, and how many wait for one.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let places = usize::try_from(self.limits.places).unwrap_or(usize::MAX);
+        let taken = places.saturating_sub(self.places.available_permits());
+        let inside: usize = self.organizations().values().map(|share| share.inside).sum();
+        (taken, inside.saturating_sub(taken))
+    }
+
     /// Waits until all places are free, and takes them for good: whoever waits fails with [`StoreError::Closed`].
     pub(super) async fn take_all(&self) {
         if let Ok(all) = self.places.acquire_many(self.limits.places).await {

@@ -15,7 +15,7 @@ use hyper::body::{Frame, SizeHint};
 use thiserror::Error;
 use tower::BoxError;
 
-use super::Limits;
+use super::{Counts, Limits};
 use crate::log_throttle::LogThrottle;
 
 /// So much of each body is not counted, so that an honest small request is read even while others hold all there is.
@@ -33,6 +33,7 @@ struct All {
     max_requests: usize,
     max_bytes: usize,
     max_bytes_per_body: usize,
+    counts: Counts,
     log_throttle: LogThrottle,
 }
 
@@ -76,6 +77,7 @@ impl InFlight {
             max_requests: limits.requests,
             max_bytes: limits.in_flight,
             max_bytes_per_body: limits.kept_of_body,
+            counts: limits.counts.clone(),
             log_throttle: LogThrottle::default(),
         }))
     }
@@ -85,11 +87,13 @@ impl InFlight {
         let all = &self.0;
         if all.requests.fetch_add(1, Ordering::Relaxed) >= all.max_requests {
             all.requests.fetch_sub(1, Ordering::Relaxed);
+            all.counts.shed.inc();
             if all.log_throttle.is_due() {
                 tracing::warn!(max = all.max_requests, "too many requests: some are refused");
             }
             return None;
         }
+        all.counts.requests.inc();
         Some(Arc::new(RequestPermit {
             all: Arc::clone(all),
             counted: AtomicUsize::new(0),
@@ -121,6 +125,7 @@ impl Drop for RequestPermit {
             .bytes
             .fetch_sub(*self.counted.get_mut(), Ordering::Relaxed);
         self.all.requests.fetch_sub(1, Ordering::Relaxed);
+        self.all.counts.requests.dec();
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod connection;
 mod connections;
+mod counts;
 mod forwarded;
 mod handshake;
 mod in_flight;
@@ -43,6 +44,7 @@ use crate::log_throttle::LogThrottle;
 
 pub use self::{
     connections::ConnectionLimit,
+    counts::{Counts, ListenerMetrics},
     forwarded::{ClientAddr, ForwardedHeader, Network, TrustedProxies},
     handshake::PlainHttp,
     in_flight::{CountedBody, is_in_flight_limit},
@@ -84,6 +86,8 @@ pub struct Limits {
     pub kept_of_body: usize,
     /// Most bytes of all bodies that are kept at once, without the first 4 KiB of each. See [`is_in_flight_limit`].
     pub in_flight: usize,
+    /// What is counted of it.
+    pub counts: Counts,
 }
 
 impl Limits {
@@ -96,6 +100,7 @@ impl Limits {
             requests: 10_000,
             kept_of_body: 64 * 1024,
             in_flight: 64 * 1024 * 1024,
+            counts: Counts::default(),
         }
     }
 }
@@ -214,8 +219,9 @@ pub async fn serve<S, B>(
             )
             .into_owned();
         let serving = connections.watch(serving);
+        let open = limits.counts.opened();
         tasks.spawn(async move {
-            let _permit = permit;
+            let _held = (permit, open);
             let mut serving = pin!(serving);
             let ended = match timeout_at(deadline, serving.as_mut()).await {
                 Ok(ended) => ended,
@@ -265,9 +271,13 @@ async fn accept(
             return None;
         }
     };
+    let Some(permit) = limits.connections.acquire(peer.ip()) else {
+        limits.counts.refused.inc();
+        return None;
+    };
     let accepted = Accepted {
         peer,
-        permit: limits.connections.acquire(peer.ip())?,
+        permit,
         deadline: Instant::now() + limits.first_request,
     };
     // Without it an answer may wait for the client's acknowledgement of the one before.

@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 pub(crate) use self::error::{Precondition, Resource, UpstreamError};
 use self::outage::Outage;
+use crate::observe;
 
 /// How long the directory has for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -164,6 +165,7 @@ impl Key {
         if let Some(organization) = &self.organization {
             metadata.insert("x-organization-id", organization.clone());
         }
+        observe::propagate(metadata);
         request
     }
 }

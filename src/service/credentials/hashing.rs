@@ -52,6 +52,8 @@ pub(super) struct Judgement {
 
 /// Hashes passwords.
 pub(in crate::service) struct Hasher {
+    /// The most that run at once.
+    most: usize,
     running: Arc<Semaphore>,
     /// Those that run have a place too.
     places: Arc<Semaphore>,
@@ -63,6 +65,7 @@ impl Default for Hasher {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let running = cores * RUNNING_PER_CORE;
         Self {
+            most: running,
             running: Arc::new(Semaphore::new(running)),
             places: Arc::new(Semaphore::new(running + WAITING)),
             hashed: Arc::default(),
@@ -74,6 +77,13 @@ impl Hasher {
     /// How many hashes have been computed.
     pub(in crate::service) fn hashed(&self) -> u64 {
         self.hashed.load(Ordering::Relaxed)
+    }
+
+    /// How many hashes run, and how many wait.
+    pub(in crate::service) fn load(&self) -> (usize, usize) {
+        let inside = (self.most + WAITING).saturating_sub(self.places.available_permits());
+        let running = self.most.saturating_sub(self.running.available_permits());
+        (running, inside.saturating_sub(running))
     }
 
     /// Hashes a new password, if it is good when it comes to it. None: it is not.

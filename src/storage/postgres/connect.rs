@@ -9,7 +9,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::settings::Settings;
-use crate::storage::OpenError;
+use crate::storage::{ConnectionLoad, OpenError};
 
 /// A connection that has done nothing for this long may have been cut by what lies in between, and is tried first.
 const FRESH: Duration = Duration::from_millis(500);
@@ -74,4 +74,14 @@ pub(super) fn pool(options: &PgConnectOptions, connections: u32, settings: &Sett
             })
         })
         .connect_lazy_with(options.clone())
+}
+
+/// How many connections a pool has, under this name.
+pub(super) fn load(name: &'static str, pool: &PgPool) -> ConnectionLoad {
+    let open = usize::try_from(pool.size()).unwrap_or(usize::MAX);
+    ConnectionLoad {
+        name,
+        open,
+        busy: open.saturating_sub(pool.num_idle()),
+    }
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     domain::{ApiKey, Condition, KeyDigest, MemberLookup, Profile, PublicMember},
-    storage::{KeyAndMember, Result, StoreError, outages::Side},
+    storage::{Batches, KeyAndMember, Load, QueueLoad, Result, StoreError, outages::Side},
 };
 
 /// The most look-ups in one statement.
@@ -39,6 +39,7 @@ const CONNECTIONS: usize = 2;
 pub(super) struct LookupQueue {
     queue: mpsc::Sender<Message>,
     condition: watch::Receiver<Condition>,
+    batches: Batches,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -64,8 +65,10 @@ impl LookupQueue {
     ) -> Self {
         let (queue, messages) = mpsc::channel(settings.lookup_queue);
         let messages = Arc::new(Mutex::new(messages));
+        let batches = Batches::default();
         let tasks = (0..CONNECTIONS).map(|_| {
             let reader = Reader {
+                batches: batches.clone(),
                 options: options.clone(),
                 statements: if is_sharded { &MANY_ON_SHARDS } else { &MANY },
                 connection: None,
@@ -78,6 +81,7 @@ impl LookupQueue {
             queue,
             condition: condition.clone(),
             tasks: Mutex::new(tasks.collect()),
+            batches,
         }
     }
 
@@ -98,6 +102,12 @@ impl LookupQueue {
                 mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
             })?;
         result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// What waits.
+    pub(super) fn load(&self, load: &mut Load) {
+        load.queues.push(QueueLoad::of("lookups", &self.queue));
+        load.batches.push(("lookups", self.batches.clone()));
     }
 
     /// Refuses new look-ups, answers those that wait, and closes the connections.
@@ -193,6 +203,7 @@ struct Reader {
     statements: &'static [String; 4],
     /// None after a failure, until the next look-ups.
     connection: Option<PgConnection>,
+    batches: Batches,
     failures: Failures,
     patience: Duration,
 }
@@ -217,6 +228,7 @@ impl Reader {
             // Whose caller has gone away needs no answer.
             lookups.retain(|lookup| !lookup.reply.is_closed());
             if !lookups.is_empty() {
+                self.batches.taken(lookups.len());
                 self.answer(lookups).await;
             }
         }

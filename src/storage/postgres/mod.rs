@@ -50,7 +50,7 @@ use self::{
     revoke::RevokeQueue,
     writer::Writer,
 };
-use super::{Migrate, OpenError, Result, Storage, Work, copy::Contents};
+use super::{Load, Migrate, OpenError, Result, Storage, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
 
 pub(super) use self::copied::open as open_end;
@@ -166,6 +166,18 @@ impl Storage for PostgresStorage {
 
     fn condition(&self) -> watch::Receiver<Condition> {
         self.condition.clone()
+    }
+
+    fn load(&self) -> Load {
+        let mut load = Load::default();
+        self.lookups.load(&mut load);
+        self.revocations.load(&mut load);
+        self.writer.load(&mut load);
+        self.reads.load(["short_reads", "long_reads"], &mut load);
+        if let Some(replica) = &self.replica {
+            replica.load(["replica_short_reads", "replica_long_reads"], &mut load);
+        }
+        load
     }
 
     async fn close(&self) {

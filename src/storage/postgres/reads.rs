@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     columns::{Select, Stored},
-    connect::{in_time, pool},
+    connect::{self, in_time, pool},
     error::store_error,
     monitor::Failures,
     settings::Settings,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::{Condition, OrganizationId},
     storage::{
-        Result, StoreError,
+        Load, QueueLoad, Result, StoreError,
         outages::Side,
         shares::{Limits, Place, Shares},
     },
@@ -101,6 +101,19 @@ impl Reads {
     /// As [`Self::short`], of any number of rows.
     pub(super) async fn long(&self, organization: Option<OrganizationId>) -> Result<Reading<'_>> {
         self.long.begin(organization).await
+    }
+
+    /// What waits, and the connections, under the names of short and of long reads.
+    pub(super) fn load(&self, [short, long]: [&'static str; 2], load: &mut Load) {
+        for (name, lane) in [(short, &self.short), (long, &self.long)] {
+            let (_, waiting) = lane.shares.load();
+            load.queues.push(QueueLoad {
+                name,
+                waiting,
+                room: None,
+            });
+            load.connections.push(connect::load(name, &lane.pool));
+        }
     }
 
     /// Refuses new reads, waits for those that have begun, and closes the connections.

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     commits::Commits,
-    connect::{connect, in_time, pool},
+    connect::{self, connect, in_time, pool},
     error::{is_disconnected, is_passing, outage, store_error},
     monitor::Failures,
     settings::Settings,
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     domain::{Condition, OrganizationId, Outage},
     storage::{
-        Result, StoreError, Verdict, Work,
+        Load, QueueLoad, Result, StoreError, Verdict, Work,
         outages::Side,
         shares::{Limits, Shares},
         values::organization_column,
@@ -162,6 +162,17 @@ impl Writer {
         // A server that does not hear it finds out by itself.
         let _ = in_time(inner.patience, connection.close()).await;
         Ok(())
+    }
+
+    /// What waits, and the connections.
+    pub(super) fn load(&self, load: &mut Load) {
+        let (_, waiting) = self.shares.load();
+        load.queues.push(QueueLoad {
+            name: "writes",
+            waiting,
+            room: None,
+        });
+        load.connections.push(connect::load("writes", &self.inner.pool));
     }
 
     /// Refuses new changes, and makes those that wait.

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     domain::{Condition, KeyDigest, MemberLookup, Outage},
     storage::{
-        KeyAndMember, Result, StoreError,
+        Batches, KeyAndMember, Load, QueueLoad, Result, StoreError,
         outages::{Outages, Side},
     },
 };
@@ -66,6 +66,7 @@ static LOOKUP: LazyLock<Batched> = LazyLock::new(|| {
 /// The way to the reader.
 pub(super) struct LookupQueue {
     queue: mpsc::Sender<Message>,
+    batches: Batches,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -94,7 +95,9 @@ impl LookupQueue {
             .await
             .map_err(store_error)?;
         let (queue, messages) = mpsc::channel(settings.lookup_queue);
+        let batches = Batches::default();
         let reader = Reader {
+            batches: batches.clone(),
             outages: Outages::new(
                 Side::Reads,
                 options.get_filename().display().to_string(),
@@ -106,6 +109,7 @@ impl LookupQueue {
         let task = tokio::spawn(reader.run(messages));
         Ok(Self {
             queue,
+            batches,
             task: Mutex::new(Some(task)),
         })
     }
@@ -126,6 +130,12 @@ impl LookupQueue {
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// What waits.
+    pub(super) fn load(&self, load: &mut Load) {
+        load.queues.push(QueueLoad::of("lookups", &self.queue));
+        load.batches.push(("lookups", self.batches.clone()));
+    }
+
     /// Refuses new look-ups, answers those that wait, and closes the connection.
     pub(super) async fn close(&self) {
         if let Some(task) = self.task.lock().await.take() {
@@ -140,6 +150,7 @@ struct Reader {
     options: SqliteConnectOptions,
     /// None after a failure, until the next attempt.
     connection: Option<SqliteConnection>,
+    batches: Batches,
     outages: Outages,
 }
 
@@ -165,6 +176,7 @@ impl Reader {
                         }
                     }
                     if !lookups.is_empty() {
+                        self.batches.taken(lookups.len());
                         self.answer(lookups).await;
                     }
                 }

@@ -51,7 +51,7 @@ use self::{
     checkpoint::Checkpointer, close::close_well, error::store_error, lookup::LookupQueue, reads::Reads,
     writer::WriteQueue,
 };
-use super::{Migrate, OpenError, Result, Storage, StoreError, Work, copy::Contents};
+use super::{Load, Migrate, OpenError, Result, Storage, StoreError, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
 
 pub(super) use self::copied::open as open_end;
@@ -157,6 +157,14 @@ impl Storage for SqliteStorage {
 
     fn condition(&self) -> watch::Receiver<Condition> {
         self.condition.clone()
+    }
+
+    fn load(&self) -> Load {
+        let mut load = Load::default();
+        self.lookups.load(&mut load);
+        self.writes.load(&mut load);
+        self.reads.load(&mut load);
+        load
     }
 
     async fn close(&self) {

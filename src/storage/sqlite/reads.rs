@@ -19,7 +19,7 @@ use super::{
 use crate::{
     domain::{Condition, OrganizationId, Outage},
     storage::{
-        Result, StoreError,
+        ConnectionLoad, Load, QueueLoad, Result, StoreError,
         shares::{Limits, Place, Shares},
     },
 };
@@ -104,6 +104,23 @@ impl Reads {
     /// As [`Self::short`], of any number of rows.
     pub(super) async fn long(&self, organization: Option<OrganizationId>) -> Result<Reading> {
         self.long.begin(organization).await
+    }
+
+    /// What waits, and the connections.
+    pub(super) fn load(&self, load: &mut Load) {
+        for (name, lane) in [("short_reads", &self.short), ("long_reads", &self.long)] {
+            let (busy, waiting) = lane.shares.load();
+            load.queues.push(QueueLoad {
+                name,
+                waiting,
+                room: None,
+            });
+            load.connections.push(ConnectionLoad {
+                name,
+                open: lane.state().idle.len() + busy,
+                busy,
+            });
+        }
     }
 
     /// Refuses new reads, waits for those that have begun, and closes the connections.

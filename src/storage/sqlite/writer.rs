@@ -33,7 +33,7 @@ use super::{
 use crate::{
     domain::{Change, Condition, OrganizationId, Outage, UserId},
     storage::{
-        OpenError, Result, StoreError, Work,
+        Batches, Load, OpenError, QueueLoad, Result, StoreError, Work,
         outages::{Outages, Side},
     },
 };
@@ -56,7 +56,15 @@ const TRUNCATE_PAUSE: Duration = Duration::from_millis(2);
 pub(super) struct WriteQueue {
     queue: mpsc::Sender<Message>,
     commits: watch::Receiver<u64>,
+    batches: WriteBatches,
     task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How many changes one transaction made, and how many of them were revocations.
+#[derive(Clone, Default)]
+struct WriteBatches {
+    changes: Batches,
+    revocations: Batches,
 }
 
 enum Message {
@@ -90,7 +98,9 @@ impl WriteQueue {
         })?;
         let (queue, messages) = mpsc::channel(settings.write_queue);
         let (count, commits) = watch::channel(0);
+        let batches = WriteBatches::default();
         let writer = Writer {
+            batches: batches.clone(),
             outages: Outages::new(Side::Writes, path.display().to_string(), condition),
             files,
             options,
@@ -102,6 +112,7 @@ impl WriteQueue {
         Ok(Self {
             queue,
             commits,
+            batches,
             task: Mutex::new(Some(task)),
         })
     }
@@ -158,6 +169,14 @@ impl WriteQueue {
         done.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// What waits.
+    pub(super) fn load(&self, load: &mut Load) {
+        load.queues.push(QueueLoad::of("writes", &self.queue));
+        load.batches.push(("writes", self.batches.changes.clone()));
+        load.batches
+            .push(("revocations", self.batches.revocations.clone()));
+    }
+
     /// Refuses new changes, makes those that wait, and closes the connection.
     pub(super) async fn close(&self) {
         if let Some(task) = self.task.lock().await.take() {
@@ -192,6 +211,7 @@ struct Writer {
     /// None while none can be opened that writes.
     connection: Option<SqliteConnection>,
     commits: watch::Sender<u64>,
+    batches: WriteBatches,
     files: Files,
     outages: Outages,
 }
@@ -243,6 +263,13 @@ impl Writer {
                 Message::Close => messages.close(),
                 Message::Truncate(_) | Message::Vacuum(_) => between.push(message),
             }
+        }
+        if !revocations.is_empty() {
+            self.batches.revocations.taken(revocations.len());
+        }
+        let changes = jobs.len() + revocations.len();
+        if changes > 0 {
+            self.batches.changes.taken(changes);
         }
         jobs.push(Box::new(Revocations::new(revocations)));
         jobs.retain(|job| !job.is_abandoned());

@@ -28,7 +28,7 @@ use axum::{
 use percent_encoding::percent_decode_str;
 
 use self::{page_cursors::PageCursors, response::Refusal};
-use crate::{Upstream, member_locks::MemberLocks, response::private, upstream::Key};
+use crate::{Upstream, member_locks::MemberLocks, observe, response::private, upstream::Key};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -56,6 +56,13 @@ impl Route {
             (Some("v3"), Some("users"), None, None) => Some(Self::Users),
             (Some("v3"), Some("users"), Some(id), None) if !id.is_empty() => Some(Self::User(id.to_owned())),
             _ => None,
+        }
+    }
+
+    const fn template(&self) -> &'static str {
+        match self {
+            Self::Users => "/v3/users",
+            Self::User(_) => "/v3/users/{id}",
         }
     }
 
@@ -91,6 +98,7 @@ async fn handle(feedier: &Feedier, request: Request) -> Result<Response, Refusal
     let Some(route) = Route::at(path) else {
         return Err(Refusal::NoRoute(path.trim_matches('/').to_owned()));
     };
+    observe::name_route(route.template());
     let methods = route.methods();
     let method = request.method().clone();
     match (route, &method) {

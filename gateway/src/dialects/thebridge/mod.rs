@@ -31,7 +31,7 @@ use self::{
     input::Input,
     response::{Reason, Refusal},
 };
-use crate::{Upstream, member_locks::MemberLocks, response::private, upstream::Key};
+use crate::{Upstream, member_locks::MemberLocks, observe, response::private, upstream::Key};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -82,6 +82,16 @@ impl Route {
             _ => return Ok(None),
         };
         Ok(segment(id)?.map(route))
+    }
+
+    const fn template(&self) -> &'static str {
+        match self {
+            Self::Users => "/account/tenant/user",
+            Self::User(_) => "/account/tenant/user/{id}",
+            Self::Associations(_) => "/account/tenant/user/{id}/associations",
+            Self::Password(_) => "/account/tenant/user/{id}/password",
+            Self::Handover => "/auth/handover/code/{id}",
+        }
     }
 }
 
@@ -136,6 +146,7 @@ async fn handle(bridge: &TheBridge, request: Request) -> Result<Response, Refusa
             .map_or_else(String::new, ToString::to_string),
     };
     let route = Route::at(parts.uri.path())?.ok_or_else(nothing)?;
+    observe::name_route(route.template());
     let method = match &parts.method {
         &Method::HEAD => Method::GET,
         method => method.clone(),

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     domain::{Change, Condition, OrganizationId, Outage, UserId},
-    storage::{Result, StoreError, outages::Side},
+    storage::{Batches, Load, QueueLoad, Result, StoreError, outages::Side},
 };
 
 /// The most revocations in one statement.
@@ -43,6 +43,7 @@ const LOCK_TIMEOUT: &str = "100ms";
 pub(super) struct RevokeQueue {
     queue: mpsc::Sender<Message>,
     condition: watch::Receiver<Condition>,
+    batches: Batches,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -68,7 +69,9 @@ impl RevokeQueue {
         writer: &Writer,
     ) -> Self {
         let (queue, messages) = mpsc::channel(settings.lookup_queue);
+        let batches = Batches::default();
         let together = Together {
+            batches: batches.clone(),
             options: options.clone(),
             connection: None,
             failures: failures.clone(),
@@ -80,6 +83,7 @@ impl RevokeQueue {
         Self {
             queue,
             condition: condition.clone(),
+            batches,
             task: Mutex::new(Some(tokio::spawn(together.run(messages)))),
         }
     }
@@ -110,6 +114,12 @@ impl RevokeQueue {
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// What waits.
+    pub(super) fn load(&self, load: &mut Load) {
+        load.queues.push(QueueLoad::of("revocations", &self.queue));
+        load.batches.push(("revocations", self.batches.clone()));
+    }
+
     /// Refuses new revocations, makes those that wait, and closes the connection.
     pub(super) async fn close(&self) {
         if let Some(task) = self.task.lock().await.take() {
@@ -124,6 +134,7 @@ struct Together {
     options: PgConnectOptions,
     /// None after a failure, until the next revocations.
     connection: Option<PgConnection>,
+    batches: Batches,
     failures: Failures,
     commits: Commits,
     patience: Duration,
@@ -147,6 +158,7 @@ impl Together {
             revocations.retain(|revocation| !revocation.reply.is_closed());
             let revocations = self.later.join(revocations);
             if !revocations.is_empty() {
+                self.batches.taken(revocations.len());
                 self.make(revocations).await;
             }
             while self.tasks.try_join_next().is_some() {}

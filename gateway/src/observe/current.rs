@@ -1,0 +1,92 @@
+//! The request that a task is answering. It is found where nobody hands it on: in calls to the directory, and in what the
+//! directory asks of its storage.
+
+use std::{cell::Cell, future::Future};
+
+use opentelemetry::KeyValue;
+use tokio::task::futures::TaskLocalFuture;
+use tonic::metadata::{MetadataMap, MetadataValue};
+
+use super::{
+    request_id::{NAME, RequestId},
+    traces::{ClientSpan, Span},
+};
+
+tokio::task_local! {
+    static CURRENT: Current;
+}
+
+/// The future of a request.
+pub type Scope<F> = TaskLocalFuture<Current, F>;
+
+/// What is known of the current request.
+#[derive(Debug)]
+pub struct Current {
+    id: RequestId,
+    span: Option<Span>,
+    /// What it turned out to be for, where the router does not know.
+    route: Cell<Option<&'static str>>,
+}
+
+/// A span of something that the current request waits for.
+#[derive(Debug)]
+pub struct ChildSpan(ClientSpan);
+
+pub(super) fn scope<F: Future>(id: RequestId, span: Option<Span>, answering: F) -> Scope<F> {
+    let current = Current {
+        id,
+        span,
+        route: Cell::new(None),
+    };
+    CURRENT.scope(current, answering)
+}
+
+/// The id of the current request. None: this is done for nobody.
+#[must_use]
+pub fn request_id() -> Option<RequestId> {
+    CURRENT.try_with(|current| current.id.clone()).ok()
+}
+
+/// Names the route that the current request is for: a template of ours, never what a client wrote.
+pub(crate) fn name_route(template: &'static str) {
+    // Outside a request there is nothing to name.
+    let _ = CURRENT.try_with(|current| current.route.set(Some(template)));
+}
+
+/// The route that was named.
+pub(super) fn route() -> Option<&'static str> {
+    CURRENT.try_with(|current| current.route.get()).ok().flatten()
+}
+
+/// Adds the id and the span of the current request to what is asked of another service.
+pub(crate) fn propagate(metadata: &mut MetadataMap) {
+    // Outside a request there is nothing to pass on.
+    let _ = CURRENT.try_with(|current| {
+        if let Ok(id) = MetadataValue::try_from(current.id.header().as_bytes()) {
+            metadata.insert(NAME, id);
+        }
+        if let Some(span) = &current.span {
+            span.inject(metadata);
+        }
+    });
+}
+
+/// Begins a span of something that the current request asks of another system. None, and nothing is made, unless the
+/// request is one of those whose spans are sent.
+#[must_use]
+pub fn child(name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) -> Option<ChildSpan> {
+    CURRENT
+        .try_with(|current| {
+            let span = current.span.as_ref()?;
+            span.child(name, attributes).map(ChildSpan)
+        })
+        .ok()
+        .flatten()
+}
+
+impl ChildSpan {
+    /// Ends it. Dropped before, it ends as well, as one that nobody waited for.
+    pub fn end(self, failed: Option<&'static str>) {
+        self.0.end(failed);
+    }
+}

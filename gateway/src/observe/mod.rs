@@ -1,0 +1,134 @@
+//! What is seen of requests while they are answered: an id that goes with each, what is counted, a line in the log, and
+//! spans. Of what a client wrote, nothing is in any of them but its id, if that is well-formed; requests are named by the
+//! route or the method that they found.
+//!
+//! An [`Observer`] begins a request and ends it ([`Request`]); `http` does that around each route of the gateway, and
+//! whoever serves gRPC around its methods. In between the request is [`current`](self::current), so that what it asks of
+//! others can pass its id and its span on.
+
+mod access;
+mod current;
+mod flags;
+mod http;
+mod request_id;
+mod traces;
+
+use std::time::{Duration, Instant};
+
+use ::http::HeaderMap;
+use prometheus_client::registry::Registry;
+
+pub use self::{
+    access::{AccessLog, Client},
+    current::{ChildSpan, child, request_id},
+    flags::{ObserveFlags, Observing},
+    request_id::{REQUEST_ID, RequestId},
+    traces::{Traces, TracesError},
+};
+use self::{current::Scope, http::HttpMetrics, traces::Span};
+pub(crate) use self::{
+    current::{name_route, propagate},
+    http::Dialect,
+};
+
+/// Upper bounds of the durations that are told apart, in seconds. A look-up takes less than a millisecond, and no call more
+/// than half a minute.
+pub const DURATIONS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
+];
+
+/// How requests are observed. Clones count the same.
+#[derive(Clone, Debug, Default)]
+pub struct Observer {
+    traces: Option<Traces>,
+    access_log: AccessLog,
+    http: HttpMetrics,
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub struct Request {
+    id: RequestId,
+    span: Option<Span>,
+    started: Instant,
+    access_log: AccessLog,
+    client: Client,
+}
+
+/// What a request was, and what became of it: words of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'o> {
+    /// A dialect, or `grpc`.
+    pub protocol: &'static str,
+    /// The template of a route, or the full name of a method.
+    pub route: &'o str,
+    /// Of HTTP.
+    pub method: &'static str,
+    /// The status of HTTP or the code of gRPC.
+    pub status: &'o str,
+    /// Whether it is the server's fault.
+    pub failed: bool,
+    /// Of the answer's body, where that is known.
+    pub bytes: Option<u64>,
+}
+
+impl Observer {
+    /// Sends spans, if there is somewhere to send them, and logs requests as it is said.
+    #[must_use]
+    pub fn new(traces: Option<Traces>, access_log: AccessLog) -> Self {
+        Self {
+            traces,
+            access_log,
+            http: HttpMetrics::default(),
+        }
+    }
+
+    /// Shows what is counted of the gateway's requests with the rest of the registry.
+    pub fn register(&self, registry: &mut Registry) {
+        self.http.register(registry);
+    }
+
+    /// Begins a request with these headers. A span is a child of the caller's, if it has one.
+    #[must_use]
+    pub fn begin(&self, headers: &HeaderMap, client: Client) -> Request {
+        Request {
+            id: RequestId::of(headers),
+            span: self.traces.as_ref().map(|traces| traces.begin(headers)),
+            started: Instant::now(),
+            access_log: self.access_log,
+            client,
+        }
+    }
+
+    /// Counts the requests of one dialect.
+    pub(crate) fn dialect(&self, name: &'static str) -> Dialect {
+        Dialect::new(name, self.clone())
+    }
+}
+
+impl Request {
+    /// The future, in which this request is the current one.
+    pub fn scope<F: Future>(&self, answering: F) -> Scope<F> {
+        current::scope(self.id.clone(), self.span.clone(), answering)
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// How long it has taken until now.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends its span and writes its line in the log, if there are any.
+    pub fn end(&self, took: Duration, outcome: &Outcome<'_>) {
+        if let Some(span) = &self.span {
+            span.end(outcome);
+        }
+        self.access_log.line(self, took, outcome);
+    }
+}
