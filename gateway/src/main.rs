@@ -5,9 +5,14 @@ use std::{io, net::SocketAddr, process::ExitCode};
 use axum::http::Uri;
 use clap::Parser;
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 use userbridge_gateway::{
-    Settings, Upstream, listen, log,
+    Settings, Upstream,
+    listen::{self, Sockets},
+    log,
     program::{ServeFlags, StopSignals},
     router,
 };
@@ -43,6 +48,8 @@ enum GatewayError {
     UpstreamTls(Uri),
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] io::Error),
+    #[error("a socket for {0} was handed over, and --http-addr is another address")]
+    Unwanted(SocketAddr),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -67,20 +74,28 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let upstream = Upstream::connect(plain(arguments.upstream)?);
     let signals = StopSignals::listen()?;
     let addr = arguments.serve.http_addr;
-    let bound = TcpListener::bind(addr).await;
+    let mut sockets = Sockets::inherited()?;
+    let bound = sockets.listen(addr).await;
+    if let Some(addr) = sockets.rest().next() {
+        return Err(GatewayError::Unwanted(addr));
+    }
     let listener = bound.map_err(|error| GatewayError::Bind(addr, error))?;
     println!("JSON on http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
     let limits = arguments.serve.limits();
     let settings = Settings {
         public_url: arguments.public_url,
+        leaving: limits.leaving.clone(),
     };
+    let leaving = limits.leaving.clone();
     let routes = router(upstream, &settings);
     let mut serving = tokio::spawn(listen::serve(listener, routes, limits, async {
         // It is dropped when it is time.
         let _ = stopped.await;
     }));
     let drain = async {
+        leaving.set();
+        sleep(arguments.serve.lame_duck()).await;
         drop(stop);
         let drained = timeout(arguments.serve.drain_timeout(), &mut serving).await;
         if drained.is_err() {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::{Args, builder::FalseyValueParser};
 use tokio::sync::mpsc;
 use userbridge_gateway::{
+    listen::Sockets,
     log,
     program::{ServeFlags, StopSignals},
 };
@@ -79,7 +80,7 @@ impl Serve {
         if let Some(mail) = mail.as_mut().filter(|_| self.demo) {
             mail.links = Some(links);
         }
-        let start = Server::start(Config {
+        let config = Config {
             database_url,
             replica_url: self.database_replica_url,
             migrate: if self.no_migrate {
@@ -94,8 +95,10 @@ impl Serve {
             watches: WatchLimits::default(),
             mail,
             public_url,
+            lame_duck: self.http.lame_duck(),
             drain_timeout: self.http.drain_timeout(),
-        });
+        };
+        let start = Server::start_on(Sockets::inherited()?, config);
         let server = tokio::select! {
             server = start => server?,
             // Nothing was accepted yet, and a migration that is cut has not happened.

@@ -11,6 +11,8 @@
 //! in [`connect`], a line in the conformance suite. [`copy`] moves a directory from one to another.
 
 mod api_keys;
+pub mod backup;
+pub mod check;
 pub mod copy;
 mod credentials;
 mod error;
@@ -68,6 +70,13 @@ pub trait Storage:
     /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`], [`StoreError::Closed`]:
     /// it was not committed, or may not have been.
     async fn transact(&self, organization: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()>;
+
+    /// Commits a change that changes nothing: it shows that changes can be made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::transact`].
+    async fn touch(&self) -> Result<()>;
 
     /// Removes what the engine keeps of earlier values of rows that were erased. As far as it can now; it goes on by
     /// itself.

@@ -5,8 +5,10 @@
 
 mod connections;
 mod in_flight;
+mod leaving;
 mod malformed;
 mod respond;
+mod sockets;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 
@@ -15,22 +17,30 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::conn::auto::Builder,
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tower::{BoxError, Service};
 
-use self::{connections::ConnectionPermit, in_flight::InFlight, malformed::JsonErrors, respond::Requests};
+use self::{
+    connections::ConnectionPermit,
+    in_flight::InFlight,
+    malformed::JsonErrors,
+    respond::{Begun, Requests},
+};
 use crate::log_throttle::LogThrottle;
 
 pub use self::{
     connections::ConnectionLimit,
     in_flight::{CountedBody, is_in_flight_limit},
+    leaving::Leaving,
+    sockets::Sockets,
 };
 
 /// How long a client may take to send the head of a request that is not its first. A connection kept open between
@@ -52,6 +62,10 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 /// The same for all requests of a connection.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
+/// How long a connection that was accepted just before the drain has for its first request, and how often to look for it.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(10);
+
 /// How long to wait after the machine has refused a connection for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -68,6 +82,8 @@ pub struct Limits {
     pub kept_of_body: usize,
     /// Most bytes of all bodies that are kept at once, without the first 4 KiB of each. See [`is_in_flight_limit`].
     pub in_flight: usize,
+    /// Set before the drain.
+    pub leaving: Leaving,
 }
 
 impl Limits {
@@ -80,6 +96,7 @@ impl Limits {
             requests: 10_000,
             kept_of_body: 64 * 1024,
             in_flight: 64 * 1024 * 1024,
+            leaving: Leaving::default(),
         }
     }
 }
@@ -98,7 +115,7 @@ pub async fn serve<S, B>(
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let connections = GracefulShutdown::new();
+    let (drain, draining) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let builder = protocol();
     let in_flight = InFlight::new(&limits);
@@ -113,7 +130,7 @@ pub async fn serve<S, B>(
             Some(_) = tasks.join_next() => continue,
             () = &mut shutdown => break,
         };
-        let requests = Requests::new(service.clone(), in_flight.clone());
+        let requests = Requests::new(service.clone(), in_flight.clone(), limits.leaving.clone());
         let begun = requests.begun();
         let connection = builder
             .serve_connection(
@@ -121,11 +138,19 @@ pub async fn serve<S, B>(
                 TowerToHyperService::new(requests),
             )
             .into_owned();
-        let connection = connections.watch(connection);
         let first_request = limits.first_request;
+        let draining = draining.clone();
         tasks.spawn(async move {
             let _permit = permit;
-            let mut connection = pin!(connection);
+            let drained = drained(draining, begun.clone());
+            let mut connection = pin!(async move {
+                let mut connection = pin!(connection);
+                tokio::select! {
+                    ended = connection.as_mut() => return ended,
+                    () = drained => connection.as_mut().graceful_shutdown(),
+                }
+                connection.await
+            });
             let ended = match timeout(first_request, connection.as_mut()).await {
                 Ok(ended) => ended,
                 Err(_) if begun.is_set() => connection.await,
@@ -140,7 +165,21 @@ pub async fn serve<S, B>(
         });
     }
     drop(listener);
-    connections.shutdown().await;
+    drain.send_replace(true);
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Waits until a connection is to end after the requests that it has: at once, unless it is new and its first one has not come.
+async fn drained(mut draining: watch::Receiver<bool>, begun: Begun) {
+    // An error means that the listener is gone, and with it this task.
+    let _ = draining.wait_for(|draining| *draining).await;
+    let request = async {
+        while !begun.is_set() {
+            sleep(LOOK).await;
+        }
+    };
+    // Without a request by then it is one that is kept for later.
+    let _ = timeout(LAST_CHANCE, request).await;
 }
 
 fn protocol() -> Builder<TokioExecutor> {

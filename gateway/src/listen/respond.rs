@@ -12,12 +12,15 @@ use std::{
 };
 
 use axum::body::{Bytes, HttpBody};
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::{Either, Full};
 use hyper::body::{Frame, SizeHint};
 use tower::Service;
 
-use super::in_flight::{CountedBody, InFlight, RequestPermit};
+use super::{
+    in_flight::{CountedBody, InFlight, RequestPermit},
+    leaving::Leaving,
+};
 use crate::response;
 
 /// The body of the 503 when too many requests are in flight. No dialect is asked, so there is the name under which
@@ -31,6 +34,7 @@ pub(super) struct Requests<S> {
     inner: S,
     in_flight: InFlight,
     begun: Begun,
+    leaving: Leaving,
 }
 
 /// Whether the head of a request has come.
@@ -44,11 +48,12 @@ impl Begun {
 }
 
 impl<S> Requests<S> {
-    pub(super) fn new(inner: S, in_flight: InFlight) -> Self {
+    pub(super) fn new(inner: S, in_flight: InFlight, leaving: Leaving) -> Self {
         Self {
             inner,
             in_flight,
             begun: Begun::default(),
+            leaving,
         }
     }
 
@@ -76,10 +81,15 @@ where
             let grpc = is_grpc(request.headers());
             return Box::pin(async move { Ok(if grpc { grpc_refusal() } else { refusal() }) });
         };
+        let is_last = self.leaving.is_set() && request.version() <= Version::HTTP_11;
         let request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
         let answering = self.inner.call(request);
         Box::pin(async move {
-            let Ok(response) = answering.await;
+            let Ok(mut response) = answering.await;
+            if is_last {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             Ok(response.map(|body| CountedResponse {
                 inner: Either::Left(body),
                 _permit: Some(permit),
