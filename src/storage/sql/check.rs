@@ -37,6 +37,7 @@ pub(super) async fn run(connection: &mut Connection, tell: Tell<'_>) -> Result<V
     if !findings.is_empty() {
         return Ok(findings);
     }
+    findings = in_time(checks::broken_keys(connection)).await?;
     for (done, rule) in (1..).zip(rules()) {
         tell(done, of);
         let broken = broken(connection, rule).await?;

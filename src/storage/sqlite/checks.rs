@@ -39,22 +39,22 @@ pub(super) async fn damage(connection: &mut SqliteConnection) -> Result<Vec<Find
         Err(error) if is_corrupt(&error) => vec![error.to_string()],
         Err(error) => return Err(store_error(error)),
     };
-    let mut findings: Vec<_> = lines.into_iter().map(|line| of("integrity", line)).collect();
-    if findings.is_empty() {
-        let broken: Vec<(String, String, i64)> = sqlx::query_as(
-            r#"SELECT "table", parent, count(*) FROM pragma_foreign_key_check() GROUP BY 1, 2 ORDER BY 1, 2"#,
-        )
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)?;
-        findings.extend(broken.into_iter().map(|(table, parent, rows)| {
-            of(
-                "foreign_key",
-                format!("{rows} rows of {table} refer to rows of {parent} that are not there"),
-            )
-        }));
-    }
-    Ok(findings)
+    Ok(lines.into_iter().map(|line| of("integrity", line)).collect())
+}
+
+/// The foreign keys that lead nowhere. The rules find the rows of most of them.
+pub(super) async fn broken_keys(connection: &mut SqliteConnection) -> Result<Vec<Finding>> {
+    let broken: Vec<(String, String, i64)> = sqlx::query_as(
+        r#"SELECT "table", parent, count(*) FROM pragma_foreign_key_check() GROUP BY 1, 2 ORDER BY 1, 2"#,
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(store_error)?;
+    let finding = |(table, parent, rows)| {
+        let text = format!("{rows} rows of {table} refer to rows of {parent} that are not there");
+        of("foreign_key", text)
+    };
+    Ok(broken.into_iter().map(finding).collect())
 }
 
 /// What SQLite says is wrong.
