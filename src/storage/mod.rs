@@ -141,8 +141,8 @@ pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, Op
     connect_with(url, None, migrate).await
 }
 
-/// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. This and
-/// `open_end` name the engines.
+/// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. This,
+/// `open_end`, [`check`] and [`backup`] name the engines.
 ///
 /// # Errors
 ///

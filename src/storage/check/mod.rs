@@ -41,7 +41,10 @@ impl fmt::Display for Finding {
 
 #[expect(clippy::ref_option, reason = "serde calls it")]
 fn id<S: serde::Serializer>(id: &Option<OrganizationId>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&id.map_or_else(|| "-".to_owned(), |id| id.to_string()))
+    match id {
+        Some(id) => serializer.collect_str(id),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Is told how many of how many rules have been looked at.

@@ -186,6 +186,9 @@ impl Place {
             }
             self.held = Some(lock(&self.path)?);
             keep_owner(from, &before).map_err(BackupError::of(from))?;
+        } else if self.path.exists() {
+            // Somebody has made one meanwhile.
+            return Err(BackupError::InUse);
         }
         sync(from).map_err(BackupError::of(from))?;
         // They would be taken for those of the new file.
