@@ -181,7 +181,7 @@ pub(super) fn create(path: &Path) -> Result<File, BackupError> {
     created.map_err(BackupError::of(path))
 }
 
-/// Waits until a file is on disk, and returns how many bytes it has.
+/// Waits until a file, or what a folder names, is on disk, and returns how many bytes it has.
 pub(super) fn sync(path: &Path) -> io::Result<u64> {
     let file = File::open(path)?;
     file.sync_all()?;
@@ -197,7 +197,8 @@ pub(super) fn place(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
         from.persist_noclobber(to)
     };
     placed?;
-    File::open(folder_of(to))?.sync_all()
+    sync(folder_of(to))?;
+    Ok(())
 }
 
 /// The folder of a file.

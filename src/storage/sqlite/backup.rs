@@ -36,7 +36,7 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 /// meanwhile does not wait; the write-ahead log grows as long as it takes.
 pub(in crate::storage) async fn back_up(url: &str, to: &Path, tell: Tell<'_>) -> Result<(), BackupError> {
     let options = files::prepare(url, Migrate::Never, &Settings::default()).await?;
-    let mut connection = SqliteConnection::connect_with(&options.read_only(true).disable_statement_logging())
+    let mut connection = SqliteConnection::connect_with(&options.disable_statement_logging())
         .await
         .map_err(failed)?;
     migrate::require_directory(&mut connection).await?;
@@ -195,6 +195,8 @@ impl Place {
         for suffix in ["-wal", "-shm", "-journal"] {
             remove(&beside(&self.path, suffix))?;
         }
+        // Before the rename, also after power was lost.
+        sync(self.folder()).map_err(BackupError::of(&self.path))?;
         place(from, &self.path, replaces).map_err(BackupError::of(&self.path))
     }
 }

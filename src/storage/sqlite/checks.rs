@@ -1,6 +1,6 @@
 //! What only a file of SQLite can have wrong: pages, keys between its tables, and the search index.
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 use super::{
     check,
@@ -19,7 +19,8 @@ use crate::storage::{
 pub(in crate::storage) async fn open(url: &str, tell: Tell<'_>) -> Result<Vec<Finding>, OpenError> {
     let options = files::prepare(url, Migrate::Never, &Settings::default()).await?;
     migrate::run(&options, Migrate::Never, Contents::Whole).await?;
-    let mut connection = SqliteConnection::connect_with(&options.read_only(true))
+    // One that may only read leaves the files behind that it has made beside the database.
+    let mut connection = SqliteConnection::connect_with(&options)
         .await
         .map_err(store_error)?;
     sqlx::query(SNAPSHOT)
@@ -59,10 +60,9 @@ pub(super) async fn broken_keys(connection: &mut SqliteConnection) -> Result<Vec
 
 /// What SQLite says is wrong.
 pub(super) async fn integrity(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
-    let lines: Vec<String> = sqlx::query_scalar("SELECT integrity_check FROM pragma_integrity_check($1)")
-        .bind(i64::try_from(MOST).unwrap_or(i64::MAX))
-        .fetch_all(connection)
-        .await?;
+    // Safe: it is put together from constants.
+    let sql = AssertSqlSafe(format!("PRAGMA integrity_check ({MOST})"));
+    let lines: Vec<String> = sqlx::query_scalar(sql).fetch_all(connection).await?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
