@@ -1,4 +1,4 @@
-//! The listener for those who watch the server: what it counts, as Prometheus reads it. Nobody needs a key, so it says
+//! The listener for those who watch the server: what it counts, as Prometheus reads it, and whether it is ready. Nobody needs a key, so it says
 //! nothing about organizations or people.
 
 use std::{io, net::SocketAddr, sync::Arc};
@@ -15,7 +15,12 @@ use prometheus_client::{
     registry::Registry,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
-use userbridge_gateway::listen::{self, ConnectionLimit, Limits};
+use userbridge_gateway::{
+    listen::{self, ConnectionLimit, Limits},
+    probes,
+};
+
+use crate::rpc::Services;
 
 /// Most connections at once. They are apart from those of clients, so that it answers when clients have taken all of theirs;
 /// and few, so that there are file descriptors for them.
@@ -29,19 +34,23 @@ pub(crate) struct AdminListener {
 }
 
 impl AdminListener {
-    /// Listens and answers from then on.
+    /// Answers from now on.
     ///
     /// # Errors
     ///
-    /// The address can't be listened on.
-    pub(crate) async fn start(addr: SocketAddr, registry: Registry) -> io::Result<Self> {
-        let listener = TcpListener::bind(addr).await?;
+    /// The listener does not know its address.
+    pub(crate) fn start(listener: TcpListener, registry: Registry, services: Services) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         let limits = Limits {
             requests: CONNECTIONS,
             ..Limits::new(ConnectionLimit::new(CONNECTIONS))
         };
-        let serving = listen::serve(listener, routes(registry), limits, std::future::pending());
+        let serving = listen::serve(
+            listener,
+            routes(registry, services),
+            limits,
+            std::future::pending(),
+        );
         Ok(Self {
             addr,
             task: tokio::spawn(serving),
@@ -55,10 +64,15 @@ impl Drop for AdminListener {
     }
 }
 
-fn routes(registry: Registry) -> Router {
+fn routes(registry: Registry, services: Services) -> Router {
+    let is_ready = move || {
+        let services = services.clone();
+        async move { services.is_ready().await }
+    };
     Router::new()
         .route("/metrics", get(metrics))
         .with_state(Arc::new(registry))
+        .merge(probes::routes(is_ready))
 }
 
 async fn metrics(State(registry): State<Arc<Registry>>) -> Response {

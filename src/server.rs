@@ -10,10 +10,11 @@ use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::sleep,
 };
 use userbridge_gateway::{
     Settings, Upstream,
-    listen::{self, Limits, Listener, ListenerMetrics, PlainHttp, Tls, TlsError, TlsFiles, TrustedProxies},
+    listen::{self, Leaving, Limits, Listener, ListenerMetrics, PlainHttp, Sockets, Tls, TlsError, TlsFiles, TrustedProxies},
     observe::Observer,
 };
 
@@ -56,7 +57,9 @@ pub struct Config {
     pub public_url: Option<Uri>,
     /// How requests are observed.
     pub observer: Observer,
-    /// How long requests in flight have to finish once the server is told to stop.
+    /// How long requests are accepted as before once the server is told to stop, while health says that it is not ready.
+    pub lame_duck: Duration,
+    /// How long requests in flight have to finish then.
     pub drain_timeout: Duration,
 }
 
@@ -82,6 +85,9 @@ pub enum ServerError {
     /// The certificate can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// No address is the one of a socket that was handed over.
+    #[error("a socket for {0} was handed over, and no flag names that address")]
+    Unwanted(SocketAddr),
     /// The database, which is named first, can't be opened.
     #[error("{0}: {1}")]
     Store(String, #[source] OpenError),
@@ -111,6 +117,8 @@ pub struct Server {
     maintenance: JoinHandle<()>,
     mail: JoinHandle<()>,
     admin: Option<AdminListener>,
+    leaving: Leaving,
+    lame_duck: Duration,
     drain_timeout: Duration,
 }
 
@@ -122,10 +130,19 @@ impl Server {
     ///
     /// The first thing that does not work; nothing is left running.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
+        Self::start_on(Sockets::default(), config).await
+    }
+
+    /// The same, with sockets that were handed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn start_on(mut sockets: Sockets, config: Config) -> Result<Self, ServerError> {
         let tls = config.tls.map(Tls::start).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let grpc = bind(config.grpc_addr).await?;
-        let http = bind(config.http_addr).await?;
+        let grpc = bind(&mut sockets, config.grpc_addr).await?;
+        let http = bind(&mut sockets, config.http_addr).await?;
         let grpc_addr = grpc
             .local_addr()
             .map_err(|error| ServerError::Bind(config.grpc_addr, error))?;
@@ -139,14 +156,18 @@ impl Server {
         let calls = CallMetrics::new(ours)?;
         config.observer.register(ours);
         let metrics = MailMetrics::new(ours);
+        let services = Services::new().await;
         let admin = match config.admin_addr {
             Some(addr) => {
-                let started = AdminListener::start(addr, registry).await;
+                let listener = bind(&mut sockets, addr).await?;
+                let started = AdminListener::start(listener, registry, services.clone());
                 Some(started.map_err(|error| ServerError::Bind(addr, error))?)
             }
             None => None,
         };
-        let services = Services::new().await;
+        if let Some(addr) = sockets.rest().next() {
+            return Err(ServerError::Unwanted(addr));
+        }
         let (stop, stopped) = watch::channel(false);
         let observer = config.observer;
         let observed = |services| Observed::new(services, observer.clone(), calls.clone());
@@ -158,7 +179,9 @@ impl Server {
         let settings = Settings {
             public_url: config.public_url,
             observer: observer.clone(),
+            leaving: config.limits.leaving.clone(),
         };
+        let leaving = config.limits.leaving.clone();
         let upstream = Upstream::in_process(observed(services.published()));
         let gateway = userbridge_gateway::router(upstream, &settings);
         let grpc_limits = Limits {
@@ -219,7 +242,7 @@ impl Server {
             }
             None => tokio::spawn(warn_of_waiting(directory.clone(), until_stopped(stopped))),
         };
-        let drain_timeout = config.drain_timeout;
+        let (lame_duck, drain_timeout) = (config.lame_duck, config.drain_timeout);
         Ok(Self {
             grpc_addr,
             http_addr,
@@ -233,14 +256,19 @@ impl Server {
             maintenance,
             mail,
             admin,
+            leaving,
+            lame_duck,
             drain_timeout,
         })
     }
 
-    /// Stops: health says `NOT_SERVING`, nobody new is accepted, requests in flight are answered, accepted writes are
+    /// Stops: health says `NOT_SERVING`, and once the lame-duck time is over nobody new is accepted, requests in flight are answered, accepted writes are
     /// put on disk, and mails that are being sent are sent. A connection that takes longer than the drain timeout is cut; a
     /// mail that takes longer is sent by the next server. Those who watch it are answered until the end.
     pub async fn shutdown(mut self) {
+        self.leaving.set();
+        self.services.leave().await;
+        sleep(self.lame_duck).await;
         self.services.drain().await;
         self.stop.send_replace(true);
         let drained = async {
@@ -267,10 +295,9 @@ impl Server {
     }
 }
 
-async fn bind(addr: SocketAddr) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(addr)
-        .await
-        .map_err(|error| ServerError::Bind(addr, error))
+async fn bind(sockets: &mut Sockets, addr: SocketAddr) -> Result<TcpListener, ServerError> {
+    let listening = sockets.listen(addr).await;
+    listening.map_err(|error| ServerError::Bind(addr, error))
 }
 
 async fn until_stopped(mut stopped: watch::Receiver<bool>) {

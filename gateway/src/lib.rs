@@ -12,6 +12,7 @@ mod log_throttle;
 mod member_locks;
 pub mod observe;
 mod portal;
+pub mod probes;
 pub mod program;
 mod proto;
 mod response;
@@ -19,7 +20,8 @@ mod upstream;
 
 use axum::{Router, http::Uri};
 
-use observe::Observer;
+use self::{listen::Leaving, observe::Observer};
+
 pub use upstream::{Upstream, UpstreamTls};
 
 /// What the gateway has to be told.
@@ -29,12 +31,20 @@ pub struct Settings {
     pub public_url: Option<Uri>,
     /// How requests are observed.
     pub observer: Observer,
+    /// Set when the program is about to stop.
+    pub leaving: Leaving,
 }
 
 /// Every route of the gateway. ProductBridge answers for paths that are nobody's.
 pub fn router(upstream: Upstream, settings: &Settings) -> Router {
     let observed = |name, routes: Router| routes.layer(settings.observer.dialect(name));
+    let (leaving, asked) = (settings.leaving.clone(), upstream.clone());
+    let is_ready = move || {
+        let (leaving, asked) = (leaving.clone(), asked.clone());
+        async move { !leaving.is_set() && asked.is_ready().await }
+    };
     Router::new()
+        .merge(probes::routes(is_ready))
         .merge(observed("feedier", dialects::feedier::routes(upstream.clone())))
         .merge(observed(
             "thebridge",

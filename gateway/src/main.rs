@@ -10,11 +10,14 @@ use std::{
 use axum::http::Uri;
 use clap::{Args, Parser};
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 use tonic::transport;
 use userbridge_gateway::{
     Settings, Upstream, UpstreamTls,
-    listen::{self, Listener, PlainHttp, Tls, TlsError},
+    listen::{self, Listener, PlainHttp, Sockets, Tls, TlsError},
     observe::{ObserveFlags, TracesError},
     program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
     router,
@@ -87,6 +90,8 @@ enum GatewayError {
     Tls(#[from] TlsError),
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] io::Error),
+    #[error("a socket for {0} was handed over, and --http-addr is another address")]
+    Unwanted(SocketAddr),
     #[error(transparent)]
     Traces(#[from] TracesError),
     #[error(transparent)]
@@ -114,7 +119,11 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let signals = StopSignals::listen()?;
     let observing = arguments.observe.start("userbridge-gateway")?;
     let addr = arguments.serve.http_addr;
-    let bound = TcpListener::bind(addr).await;
+    let mut sockets = Sockets::inherited()?;
+    let bound = sockets.listen(addr).await;
+    if let Some(addr) = sockets.rest().next() {
+        return Err(GatewayError::Unwanted(addr));
+    }
     let listener = bound.map_err(|error| GatewayError::Bind(addr, error))?;
     let tls = arguments.tls.files(None).map(Tls::start).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -127,13 +136,17 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let settings = Settings {
         public_url: arguments.public_url,
         observer: observing.observer.clone(),
+        leaving: limits.leaving.clone(),
     };
+    let leaving = limits.leaving.clone();
     let routes = router(upstream, &settings);
     let mut serving = tokio::spawn(listen::serve(listener, routes, limits, async {
         // It is dropped when it is time.
         let _ = stopped.await;
     }));
     let drain = async {
+        leaving.set();
+        sleep(arguments.serve.lame_duck()).await;
         drop(stop);
         let drained = timeout(arguments.serve.drain_timeout(), &mut serving).await;
         if drained.is_err() {

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     server::ServerError,
     service::ServiceError,
-    storage::{self, OpenError, copy::CopyError},
+    storage::{self, OpenError, backup::BackupError, copy::CopyError},
 };
 
 /// Printed in one line, with an exit code that scripts can tell apart.
@@ -41,6 +41,21 @@ pub enum CliError {
     /// from or into.
     #[error(transparent)]
     Copy(CopyError),
+    /// A backup was not made, or not restored. Exit code 1, and 4 where the database is in use or has something in it.
+    #[error("{database}: {error}")]
+    Backup {
+        /// The name of its file, or what takes its place in a message.
+        database: String,
+        /// What the storage says of it.
+        #[source]
+        error: BackupError,
+    },
+    /// The check has found something. Exit code 1.
+    #[error("{0}")]
+    Found(String),
+    /// A signal has ended the command before its end. Exit code 1.
+    #[error("told to end before it was done")]
+    Interrupted,
     /// What none of the others is. Exit code 1.
     #[error(transparent)]
     Service(ServiceError),
@@ -56,6 +71,13 @@ impl From<OpenError> for CliError {
     fn from(error: OpenError) -> Self {
         let database = "the database".to_owned();
         Self::Store { database, error }
+    }
+}
+
+impl From<BackupError> for CliError {
+    fn from(error: BackupError) -> Self {
+        let database = "the database".to_owned();
+        Self::Backup { database, error }
     }
 }
 
@@ -90,6 +112,10 @@ impl CliError {
                 database: storage::name(url),
                 error,
             },
+            Self::Backup { error, .. } => Self::Backup {
+                database: storage::name(url),
+                error,
+            },
             other => other,
         }
     }
@@ -102,13 +128,20 @@ impl CliError {
             Self::Usage(_) => ExitCode::from(2),
             Self::NotFound(_) => ExitCode::from(3),
             Self::Conflict(_)
-            | Self::Copy(CopyError::NothingToCopy | CopyError::NotEmpty | CopyError::OtherCopy) => {
-                ExitCode::from(4)
-            }
+            | Self::Copy(CopyError::NothingToCopy | CopyError::NotEmpty | CopyError::OtherCopy)
+            | Self::Backup {
+                error:
+                    BackupError::InUse
+                    | BackupError::Copy(CopyError::NothingToCopy | CopyError::NotEmpty | CopyError::OtherCopy),
+                ..
+            } => ExitCode::from(4),
             Self::NotServing(_)
             | Self::Server(_)
             | Self::Store { .. }
             | Self::Copy(_)
+            | Self::Backup { .. }
+            | Self::Found(_)
+            | Self::Interrupted
             | Self::Service(_)
             | Self::Io(_)
             | Self::Json(_) => ExitCode::FAILURE,

@@ -3,6 +3,8 @@
 //! Commands other than `serve` and `health` open the database themselves, and `copy` two. They work beside a running server,
 //! which sees what they change with its next request.
 
+mod backup;
+mod check;
 mod copy;
 mod demo;
 mod error;
@@ -14,6 +16,7 @@ mod mail_flags;
 mod member;
 mod org;
 mod output;
+mod progress;
 mod serve;
 mod table;
 mod team;
@@ -25,6 +28,7 @@ use serde_json::json;
 
 pub use error::CliError;
 
+use self::progress::{Progress, Unit};
 use crate::{
     domain::{OrganizationId, OrganizationRef, Slug},
     service::{Admin, Directory},
@@ -78,6 +82,16 @@ enum Command {
     /// Stop the servers of both first. What a copy that was cut off has copied stays: the same command goes on from there.
     /// In the end both are read and compared. Until then the new database is not opened by any other command.
     Copy(copy::Copy),
+    /// Write a backup: all of the database, as it is now, into one file. Servers go on meanwhile.
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database, and check it. Stop the servers first.
+    ///
+    /// Into PostgreSQL it goes into a new database; if it is cut off, the same command goes on.
+    Restore(backup::Restore),
+    /// Look whether all that is stored fits together. Servers go on meanwhile.
+    ///
+    /// Each finding is a line; exit code 1 if there is any.
+    Check,
     /// Ask a running server whether it serves.
     Health(health::Health),
 }
@@ -141,11 +155,17 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Serve(command) => command.run(&global).await,
         Command::OnDatabase(command) => {
-            let session = Session::open(&global, command.migrates()).await?;
+            let migrating = Progress::new(global.json, "migrate", Unit::Nothing);
+            let session = migrating
+                .during(Session::open(&global, command.migrates()))
+                .await?;
             let result = command.run(&session).await;
             session.close(result).await
         }
         Command::Copy(command) => command.run(&global).await,
+        Command::Backup(command) => command.run(&global).await,
+        Command::Restore(command) => command.run(&global).await,
+        Command::Check => check::check(&global, &global.database_url()?).await,
         Command::Health(command) => command.run(&global).await,
     }
 }
@@ -172,7 +192,9 @@ impl OnDatabase {
                 output::say(session.json, &json!({ "migrated": true }), line)
             }
             Self::Compact => {
-                session.storage.compact().await.map_err(OpenError::from)?;
+                let progress = Progress::new(session.json, "compact", Unit::Nothing);
+                let compacted = progress.during(session.storage.compact()).await;
+                compacted.map_err(OpenError::from)?;
                 let line = format_args!("{} is compacted", storage::name(&session.url));
                 output::say(session.json, &json!({ "compacted": true }), line)
             }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, builder::FalseyValueParser};
 use tokio::sync::mpsc;
 use userbridge_gateway::{
+    listen::Sockets,
     observe::ObserveFlags,
     program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
 };
@@ -102,7 +103,7 @@ impl Serve {
         }
         let tls = self.tls.files(self.tls_client_ca);
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let start = Server::start(Config {
+        let config = Config {
             database_url,
             replica_url: self.database_replica_url,
             migrate: if self.no_migrate {
@@ -120,8 +121,10 @@ impl Serve {
             mail,
             public_url,
             observer: observing.observer.clone(),
+            lame_duck: self.http.lame_duck(),
             drain_timeout: self.http.drain_timeout(),
-        });
+        };
+        let start = Server::start_on(Sockets::inherited()?, config);
         let server = tokio::select! {
             server = start => server?,
             // Nothing was accepted yet, and a migration that is cut has not happened.

@@ -6,27 +6,33 @@ use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::{sync::watch, time::sleep};
 use tonic::{Request, Response, Status};
 use tonic_health::{
-    pb::{HealthCheckRequest, HealthCheckResponse, health_server},
-    server::{HealthReporter, HealthService},
+    pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server},
+    server::HealthService,
 };
 
-use super::drained;
+use super::{Services, drained};
 
 /// How long a watch goes on after the drain has begun, so that it still tells of it.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// tonic's health service. A watch of it would go on as long as its caller, and keep the server from stopping.
+/// The name of the server as a whole.
+const WHOLE: &str = "";
+
+/// tonic's health service. A watch of it would go on as long as its caller, and keep the server from stopping. Of the server as
+/// a whole it says what it knows only after it has tried.
 pub(super) struct Health {
     inner: HealthService,
+    services: Services,
     draining: watch::Receiver<bool>,
 }
 
 impl Health {
-    /// Watches end soon after `draining` turns true.
-    pub(super) fn new(reporter: &HealthReporter, draining: watch::Receiver<bool>) -> Self {
+    /// Of these services. Watches end soon after they drain.
+    pub(super) fn new(services: &Services) -> Self {
         Self {
-            inner: HealthService::from_health_reporter(reporter.clone()),
-            draining,
+            inner: HealthService::from_health_reporter(services.health.clone()),
+            services: services.clone(),
+            draining: services.draining.subscribe(),
         }
     }
 }
@@ -39,7 +45,12 @@ impl health_server::Health for Health {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        self.inner.check(request).await
+        let is_whole = request.get_ref().service == WHOLE;
+        let mut response = self.inner.check(request).await?;
+        if is_whole && !self.services.is_ready().await {
+            response.get_mut().set_status(ServingStatus::NotServing);
+        }
+        Ok(response)
     }
 
     async fn watch(

@@ -86,6 +86,8 @@ const SERVICES: [(&str, bool); 9] = [
 pub struct Services {
     directory: DirectoryCell,
     health: HealthReporter,
+    /// Somebody else is to serve: health says so.
+    leaving: watch::Sender<bool>,
     draining: watch::Sender<bool>,
     /// Held while health is reported, so that what is reported last is true.
     reporting: Arc<Mutex<()>>,
@@ -97,6 +99,7 @@ impl Services {
         let services = Self {
             directory: DirectoryCell::default(),
             health: HealthReporter::new(),
+            leaving: watch::Sender::new(false),
             draining: watch::Sender::new(false),
             reporting: Arc::default(),
         };
@@ -119,18 +122,35 @@ impl Services {
                 services.report(Some(now)).await;
             }
         };
-        let draining = self.draining.subscribe();
+        let leaving = self.leaving.subscribe();
         tokio::spawn(async move {
             tokio::select! {
                 () = follow => {}
-                () = drained(draining) => {}
+                () = drained(leaving) => {}
             }
         });
     }
 
-    /// Tells whoever watches our health to go elsewhere, then ends streams. Requests are still answered.
-    pub async fn drain(&self) {
+    /// Whether who asks for this server may be sent here: it does not stop, and its database can be read and written, which is
+    /// tried once a second at most.
+    pub async fn is_ready(&self) -> bool {
+        match self.directory.0.get() {
+            Some(directory) if !*self.leaving.borrow() => {
+                directory.condition().borrow().is_writable() && directory.is_ready().await
+            }
+            _ => false,
+        }
+    }
+
+    /// Tells whoever asks or watches our health to go elsewhere. All else goes on as before.
+    pub async fn leave(&self) {
+        self.leaving.send_replace(true);
         self.report(None).await;
+    }
+
+    /// The same, and ends streams. Requests are still answered.
+    pub async fn drain(&self) {
+        self.leave().await;
         self.draining.send_replace(true);
     }
 
@@ -147,8 +167,10 @@ impl Services {
         let events = EventServiceServer::new(Events::new(self.directory.clone(), self.draining.subscribe()));
         let credentials = CredentialServiceServer::new(self.directory.clone());
         let sessions = SessionServiceServer::new(self.directory.clone());
+        let health = HealthServer::new(Health::new(self)).max_decoding_message_size(MAX_HEALTH_REQUEST);
         let mut routes = RoutesBuilder::from(nowhere());
         routes
+            .add_service(Deadline::new(health))
             .add_service(self.gated(users, Judged::WithMessage))
             .add_service(self.gated(members, Judged::First(Area::Directory)))
             .add_service(self.gated(teams, Judged::First(Area::Directory)))
@@ -186,14 +208,11 @@ impl Services {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 .register_file_descriptor_set(details.clone())
         };
-        let health = HealthServer::new(Health::new(&self.health, self.draining.subscribe()))
-            .max_decoding_message_size(MAX_HEALTH_REQUEST);
         let v1 = reflection().build_v1()?;
         let v1alpha = reflection().build_v1alpha()?;
         Ok(self
             .directory()
             .routes()
-            .add_service(Deadline::new(health))
             .add_service(v1.max_decoding_message_size(MAX_REFLECTION_REQUEST))
             .add_service(v1alpha.max_decoding_message_size(MAX_REFLECTION_REQUEST))
             .prepare())

@@ -19,6 +19,7 @@ mod mails;
 mod maintenance;
 mod members;
 mod organizations;
+mod readiness;
 pub mod rules;
 mod sessions;
 mod teams;
@@ -43,6 +44,7 @@ pub use watches::WatchLimits;
 use self::{
     credentials::{Hasher, Throttle},
     last_used::LastUsed,
+    readiness::Readiness,
     watches::Watches,
 };
 use crate::{
@@ -62,6 +64,7 @@ pub struct Directory {
     mail_queued: Arc<Notify>,
     hasher: Arc<Hasher>,
     throttle: Arc<Throttle>,
+    readiness: Arc<Readiness>,
 }
 
 /// What waits in a directory, and who is there, at a moment.
@@ -96,6 +99,7 @@ impl Directory {
             mail_queued: Arc::default(),
             hasher: Arc::default(),
             throttle,
+            readiness: Arc::default(),
         }
     }
 

@@ -11,6 +11,8 @@
 //! in [`connect`], a line in the conformance suite. [`copy`] moves a directory from one to another.
 
 mod api_keys;
+pub mod backup;
+pub mod check;
 pub mod copy;
 mod credentials;
 mod error;
@@ -70,6 +72,13 @@ pub trait Storage:
     /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`], [`StoreError::Closed`]:
     /// it was not committed, or may not have been.
     async fn transact(&self, organization: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()>;
+
+    /// Commits a change that changes nothing: it shows that changes can be made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::transact`].
+    async fn touch(&self) -> Result<()>;
 
     /// Removes what the engine keeps of earlier values of rows that were erased. As far as it can now; it goes on by
     /// itself.
@@ -137,8 +146,8 @@ pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, Op
     connect_with(url, None, migrate).await
 }
 
-/// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. This and
-/// `open_end` name the engines.
+/// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. This,
+/// `open_end`, [`check`] and [`backup`] name the engines.
 ///
 /// # Errors
 ///

@@ -11,6 +11,7 @@
 
 mod admin;
 mod backup;
+mod check;
 mod cli;
 mod copy;
 mod crash;
@@ -26,14 +27,17 @@ mod layers;
 mod listeners;
 mod mail;
 mod model;
+mod operations;
 mod outages;
 mod overload;
 mod portal;
 mod postgres;
+mod probes;
 mod productbridge;
 mod programs;
 mod random;
 mod readme;
+mod restart;
 mod serve;
 mod sqlite;
 mod storage;

@@ -9,8 +9,10 @@ mod counts;
 mod forwarded;
 mod handshake;
 mod in_flight;
+mod leaving;
 mod malformed;
 mod respond;
+mod sockets;
 mod tls;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -20,13 +22,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::conn::auto::Builder,
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::either::Either;
 use tower::{BoxError, Service};
@@ -48,6 +51,8 @@ pub use self::{
     forwarded::{ClientAddr, ForwardedHeader, Network, TrustedProxies},
     handshake::PlainHttp,
     in_flight::{CountedBody, is_in_flight_limit},
+    leaving::Leaving,
+    sockets::Sockets,
     tls::{ClientIdentity, Tls, TlsError, TlsFiles},
 };
 
@@ -70,6 +75,10 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 /// The same for all requests of a connection.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
+/// How long a connection that was accepted just before the drain has for its first request, and how often to look for it.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(10);
+
 /// How long to wait after the machine has refused a connection for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -88,6 +97,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// What is counted of it.
     pub counts: Counts,
+    /// Set before the drain.
+    pub leaving: Leaving,
 }
 
 impl Limits {
@@ -101,6 +112,7 @@ impl Limits {
             kept_of_body: 64 * 1024,
             in_flight: 64 * 1024 * 1024,
             counts: Counts::default(),
+            leaving: Leaving::default(),
         }
     }
 }
@@ -171,7 +183,7 @@ pub async fn serve<S, B>(
     B::Error: Into<BoxError>,
 {
     let Listener { socket, tls, proxies } = listener.into();
-    let connections = GracefulShutdown::new();
+    let (drain, draining) = watch::channel(false);
     let mut handshakes = JoinSet::new();
     let mut tasks = JoinSet::new();
     let builder = protocol();
@@ -211,18 +223,30 @@ pub async fn serve<S, B>(
                 },
         } = opened;
         let connection = Arc::new(Connection::new(peer.ip(), proxies.clone(), security));
-        let requests = Requests::new(service.clone(), in_flight.clone(), Arc::clone(&connection));
+        let requests = Requests::new(
+            service.clone(),
+            in_flight.clone(),
+            Arc::clone(&connection),
+            limits.leaving.clone(),
+        );
         let serving = builder
             .serve_connection(
                 TokioIo::new(JsonErrors::new(stream)),
                 TowerToHyperService::new(requests),
             )
             .into_owned();
-        let serving = connections.watch(serving);
         let open = limits.counts.opened();
+        let drained = drained(draining.clone(), Arc::clone(&connection));
         tasks.spawn(async move {
             let _held = (permit, open);
-            let mut serving = pin!(serving);
+            let mut serving = pin!(async move {
+                let mut serving = pin!(serving);
+                tokio::select! {
+                    ended = serving.as_mut() => return ended,
+                    () = drained => serving.as_mut().graceful_shutdown(),
+                }
+                serving.await
+            });
             let ended = match timeout_at(deadline, serving.as_mut()).await {
                 Ok(ended) => ended,
                 Err(_) if connection.has_begun() => serving.await,
@@ -237,7 +261,21 @@ pub async fn serve<S, B>(
         });
     }
     drop((socket, handshakes));
-    connections.shutdown().await;
+    drain.send_replace(true);
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Waits until a connection is to end after the requests that it has: at once, unless it is new and its first one has not come.
+async fn drained(mut draining: watch::Receiver<bool>, connection: Arc<Connection>) {
+    // An error means that the listener is gone, and with it this task.
+    let _ = draining.wait_for(|draining| *draining).await;
+    let request = async {
+        while !connection.has_begun() {
+            sleep(LOOK).await;
+        }
+    };
+    // Without a request by then it is one that is kept for later.
+    let _ = timeout(LAST_CHANCE, request).await;
 }
 
 fn protocol() -> Builder<TokioExecutor> {

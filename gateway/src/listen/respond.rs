@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::body::{Bytes, HttpBody};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{Either, Full};
 use hyper::body::{Frame, SizeHint};
 use tower::Service;
@@ -18,6 +18,7 @@ use super::{
     connection::Connection,
     forwarded::Origin,
     in_flight::{CountedBody, InFlight, RequestPermit},
+    leaving::Leaving,
 };
 use crate::response;
 
@@ -35,14 +36,21 @@ pub(super) struct Requests<S> {
     inner: S,
     in_flight: InFlight,
     connection: Arc<Connection>,
+    leaving: Leaving,
 }
 
 impl<S> Requests<S> {
-    pub(super) const fn new(inner: S, in_flight: InFlight, connection: Arc<Connection>) -> Self {
+    pub(super) const fn new(
+        inner: S,
+        in_flight: InFlight,
+        connection: Arc<Connection>,
+        leaving: Leaving,
+    ) -> Self {
         Self {
             inner,
             in_flight,
             connection,
+            leaving,
         }
     }
 }
@@ -71,10 +79,15 @@ where
             return Box::pin(async move { Ok(if grpc { grpc_refusal() } else { refusal() }) });
         };
         self.connection.describe(&mut request);
+        let is_last = self.leaving.is_set() && request.version() <= Version::HTTP_11;
         let request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
         let answering = self.inner.call(request);
         Box::pin(async move {
-            let Ok(response) = answering.await;
+            let Ok(mut response) = answering.await;
+            if is_last {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             Ok(response.map(|body| CountedResponse {
                 inner: Either::Left(body),
                 _permit: Some(permit),

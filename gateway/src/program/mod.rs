@@ -38,6 +38,15 @@ pub struct ServeFlags {
         default_value_t = 20
     )]
     drain_seconds: u64,
+    /// Seconds after SIGTERM in which requests are accepted as before while readiness says that there is no more, so that
+    /// whoever balances the load goes elsewhere first.
+    #[arg(
+        long,
+        env = "USERBRIDGE_LAME_DUCK_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 0
+    )]
+    lame_duck_seconds: u64,
 }
 
 impl ServeFlags {
@@ -45,6 +54,12 @@ impl ServeFlags {
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits::new(ConnectionLimit::within_open_files(self.max_connections.get()))
+    }
+
+    /// How long requests are accepted after readiness has turned.
+    #[must_use]
+    pub const fn lame_duck(&self) -> Duration {
+        Duration::from_secs(self.lame_duck_seconds)
     }
 
     /// How long requests in flight have to finish.

@@ -6,6 +6,7 @@
 mod credentials;
 mod error;
 mod events;
+mod health;
 mod members;
 mod outage;
 mod password_links;

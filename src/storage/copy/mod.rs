@@ -75,6 +75,9 @@ pub(super) trait End: Send {
     /// Removes the mark.
     async fn unmark(&mut self) -> Result<()>;
 
+    /// From now on what is read is what is there at this moment, whoever writes.
+    async fn freeze(&mut self) -> Result<()>;
+
     /// Closes the connection.
     async fn close(self: Box<Self>);
 }
@@ -117,6 +120,28 @@ pub type Report = Vec<(&'static str, Sum)>;
 ///
 /// As [`CopyError`] says.
 pub async fn copy(from: &str, to: &str, tell: Tell<'_>) -> Result<Report, CopyError> {
+    run(from, to, Moment::Any, tell).await
+}
+
+/// As [`copy`], of one moment of a source that may be written meanwhile, and may be empty.
+///
+/// # Errors
+///
+/// As [`CopyError`] says.
+pub(super) async fn snapshot(from: &str, to: &str, tell: Tell<'_>) -> Result<Report, CopyError> {
+    run(from, to, Moment::Now, tell).await
+}
+
+/// Of when the rows are that are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// Of when they are read.
+    Any,
+    /// Of the beginning.
+    Now,
+}
+
+async fn run(from: &str, to: &str, moment: Moment, tell: Tell<'_>) -> Result<Report, CopyError> {
     let mut source = open_end(from, Side::Source).await.map_err(CopyError::Source)?;
     let mut target = match open_end(to, Side::Target).await {
         Ok(target) => target,
@@ -125,7 +150,18 @@ pub async fn copy(from: &str, to: &str, tell: Tell<'_>) -> Result<Report, CopyEr
             return Err(CopyError::Target(error));
         }
     };
-    let copied = transfer(&mut *source, &mut *target, tell).await;
+    let copied = async {
+        match moment {
+            Moment::Now => source.freeze().await.map_err(of_source)?,
+            // Also keeps a database from being copied into itself: one that is not empty is no target.
+            Moment::Any if is_empty(&mut *source).await.map_err(of_source)? => {
+                return Err(CopyError::NothingToCopy);
+            }
+            Moment::Any => {}
+        }
+        transfer(&mut *source, &mut *target, tell).await
+    };
+    let copied = copied.await;
     source.close().await;
     target.close().await;
     copied
@@ -156,10 +192,6 @@ pub async fn verify(from: &str, to: &str, tell: Tell<'_>) -> Result<Report, Copy
 }
 
 async fn transfer(source: &mut dyn End, target: &mut dyn End, tell: Tell<'_>) -> Result<Report, CopyError> {
-    // Also keeps a database from being copied into itself: one that is not empty is no target.
-    if is_empty(source).await.map_err(of_source)? {
-        return Err(CopyError::NothingToCopy);
-    }
     let before = counters(source).await?;
     match target.marked().await.map_err(of_target)? {
         Some(source) if source == before => {}

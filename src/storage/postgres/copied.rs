@@ -15,6 +15,9 @@ pub(super) use sqlx::PgConnection as Connection;
 /// Begins a transaction that writes.
 pub(super) const BEGIN: &str = "BEGIN";
 
+/// Begins a transaction that reads, and sees one moment from its first read on.
+pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// The links and addresses of members between two keys.
 const OF_MEMBERS: &[&str] = &[
     "INSERT INTO links (user_id, organization_id, member_id, email, role)

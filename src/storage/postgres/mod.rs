@@ -6,6 +6,9 @@
 
 #[path = "../sql/api_keys.rs"]
 mod api_keys;
+#[path = "../sql/check.rs"]
+mod check;
+mod checks;
 #[path = "../sql/columns.rs"]
 mod columns;
 mod commits;
@@ -53,8 +56,8 @@ use self::{
 use super::{Load, Migrate, OpenError, Result, Storage, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
 
-pub(super) use self::copied::open as open_end;
 pub use self::settings::Settings;
+pub(super) use self::{checks::open as check, copied::open as open_end};
 
 // What the files of `sql/` are about here.
 use self::{PostgresStorage as Engine, transaction::PostgresTransaction as EngineTransaction};
@@ -153,6 +156,10 @@ pub(super) fn name(url: &str) -> Option<String> {
 impl Storage for PostgresStorage {
     async fn transact(&self, organization: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()> {
         self.writer.transact(organization, work).await
+    }
+
+    async fn touch(&self) -> Result<()> {
+        self.writer.touch().await
     }
 
     async fn purge(&self) {

@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     connect::{connect, in_time, name},
     error::{concerns_all, outage},
+    writer::TOUCH,
 };
 use crate::{
     domain::{Condition, Outage},
@@ -182,7 +183,7 @@ impl Looks {
     }
 
     async fn attempt(&mut self) -> Result<(), sqlx::Error> {
-        let statement = sqlx::query("UPDATE address_locks SET slot = slot WHERE slot = 0");
+        let statement = sqlx::query(TOUCH);
         in_time(PATIENCE, statement.execute(self.connection().await?)).await?;
         Ok(())
     }

@@ -44,6 +44,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 pub(super) const LOOK_FOR: Duration = Duration::from_secs(5);
 pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
+/// A change that changes nothing, of a row that is held for a moment at most.
+pub(super) const TOUCH: &str = "UPDATE address_locks SET slot = slot WHERE slot = 0";
+
 /// Tables that have something of a person in them.
 const PERSONAL: [&str; 8] = [
     "members",
@@ -144,6 +147,22 @@ impl Writer {
             done
         });
         running.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Commits a change that changes nothing.
+    pub(super) async fn touch(&self) -> Result<()> {
+        let inner = &self.inner;
+        if *self.closed.read().await {
+            return Err(StoreError::Closed);
+        }
+        let mut connection = Unfinished(Some(inner.acquire().await?));
+        let Some(running) = connection.0.as_mut() else {
+            return Err(StoreError::Closed);
+        };
+        let touched = in_time(inner.patience, sqlx::query(TOUCH).execute(&mut **running)).await;
+        touched.map_err(|error| inner.failed(error))?;
+        connection.give_back();
+        Ok(())
     }
 
     /// Writes the tables in which members are anew, without earlier versions of rows. Changes of them wait.

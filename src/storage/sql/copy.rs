@@ -204,6 +204,12 @@ impl End for CopyEnd {
         Ok(())
     }
 
+    async fn freeze(&mut self) -> Result<()> {
+        let begin = sqlx::query(copied::SNAPSHOT);
+        in_time(PATIENCE, begin.execute(&mut self.connection)).await?;
+        Ok(())
+    }
+
     async fn close(self: Box<Self>) {
         if let Err(error) = in_time(PATIENCE, self.connection.close()).await {
             tracing::error!(%error, "closing the database failed");

@@ -13,6 +13,9 @@ pub(super) use sqlx::SqliteConnection as Connection;
 /// Begins a transaction that writes.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
+/// Begins a transaction that reads, and sees one moment from its first read on.
+pub(super) const SNAPSHOT: &str = "BEGIN";
+
 /// Opens the file of a `sqlite:` URL.
 pub(in crate::storage) async fn open(url: &str, side: Side) -> Result<Box<dyn End>, OpenError> {
     let (migrate, contents) = match side {

@@ -10,6 +10,7 @@ const LOCKED: i32 = 6;
 const NOMEM: i32 = 7;
 const READONLY: i32 = 8;
 const IOERR: i32 = 10;
+const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
 const PROTOCOL: i32 = 15;
@@ -53,6 +54,11 @@ pub(super) fn outage(error: &sqlx::Error) -> Option<Outage> {
 /// Whether the file is none of SQLite's.
 pub(super) fn is_no_database(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| code & 0xff == NOTADB)
+}
+
+/// Whether pages of the file are damaged.
+pub(super) fn is_corrupt(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code & 0xff == CORRUPT)
 }
 
 /// SQLite's extended result code.

@@ -56,7 +56,7 @@ pub(super) async fn prepare(
 }
 
 /// A URL that names a file to be written. SQLite would also take memory, and a temporary file where there is no name.
-fn parse(url: &str) -> Result<SqliteConnectOptions, OpenError> {
+pub(super) fn parse(url: &str) -> Result<SqliteConnectOptions, OpenError> {
     let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::NoFile)?;
     let name = options.get_filename().to_string_lossy().into_owned();
     let is_odd = url.split_once('?').is_some_and(|(_, query)| {
@@ -90,7 +90,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
 /// That this process may write the file and those beside it. SQLite would open them all the same, and make files beside the
 /// database that nobody may write, which keep it read-only also when it is writable again. They are not opened to find
 /// out: closing a file ends all the locks that this process has on it.
-fn require_access(path: &Path) -> Result<(), OpenError> {
+pub(super) fn require_access(path: &Path) -> Result<(), OpenError> {
     let beside = ["-wal", "-shm"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -107,7 +107,7 @@ fn require_access(path: &Path) -> Result<(), OpenError> {
 }
 
 /// That the file is ours, or empty. It is looked at without the settings that would write to it.
-async fn require_own(options: &SqliteConnectOptions) -> Result<(), OpenError> {
+pub(super) async fn require_own(options: &SqliteConnectOptions) -> Result<(), OpenError> {
     let options = options.clone().disable_statement_logging();
     let mut connection = SqliteConnection::connect_with(&options)
         .await

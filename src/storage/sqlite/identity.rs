@@ -10,7 +10,10 @@ use crate::domain::Outage;
 
 /// Which files the connections have open: the database, its write-ahead log and that log's index. While they are open,
 /// SQLite makes no others in their places.
-pub(super) struct Files(Vec<(PathBuf, (u64, u64))>);
+pub(super) struct Files(Vec<(PathBuf, Identity)>);
+
+/// Device and inode.
+pub(super) type Identity = (u64, u64);
 
 impl Files {
     /// Those that are there now. All connections must be open.
@@ -23,6 +26,11 @@ impl Files {
             Ok((path, identity))
         });
         Ok(Self(files.into_iter().collect::<std::io::Result<_>>()?))
+    }
+
+    /// Whether the database is the file that was there before the connections were opened: see [`identity`].
+    pub(super) fn begin_with(&self, database: Identity) -> bool {
+        self.0.first().is_some_and(|(_, found)| *found == database)
     }
 
     /// That each of them is still where it was: what is written to one that is not would be gone with its last user.
@@ -40,8 +48,8 @@ impl Files {
     }
 }
 
-/// Device and inode.
-fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+/// The file that is in the place of the database now.
+pub(super) fn identity(path: &Path) -> std::io::Result<Identity> {
     let metadata = fs::metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
 }

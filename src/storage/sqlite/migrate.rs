@@ -107,6 +107,18 @@ async fn up(connection: &mut SqliteConnection) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// That there is a whole directory, of this version or an earlier one.
+pub(super) async fn require_directory(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    if is_marked(connection).await.map_err(store_error)? {
+        return Err(OpenError::UnfinishedCopy);
+    }
+    match (applied(connection).await?, newest()) {
+        (0, _) => Err(OpenError::NoDatabase),
+        (found, known) if found > known => Err(OpenError::SchemaTooNew { found, known }),
+        _ => Ok(()),
+    }
+}
+
 /// The newest version in the database; 0 if it has none.
 async fn applied(connection: &mut SqliteConnection) -> Result<i64, OpenError> {
     let tables: i64 =

@@ -5,8 +5,12 @@
 
 #[path = "../sql/api_keys.rs"]
 mod api_keys;
+mod backup;
 mod batch;
+#[path = "../sql/check.rs"]
+mod check;
 mod checkpoint;
+mod checks;
 mod close;
 #[path = "../sql/columns.rs"]
 mod columns;
@@ -37,6 +41,7 @@ mod revoke;
 mod settings;
 #[path = "../sql/teams.rs"]
 mod teams;
+mod touch;
 mod transaction;
 mod writer;
 
@@ -54,8 +59,12 @@ use self::{
 use super::{Load, Migrate, OpenError, Result, Storage, StoreError, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
 
-pub(super) use self::copied::open as open_end;
 pub use self::settings::Settings;
+pub(super) use self::{
+    backup::{Place, back_up, fold, inspect},
+    checks::open as check,
+    copied::open as open_end,
+};
 
 // What the files of `sql/` are about here.
 use self::{SqliteStorage as Engine, transaction::SqliteTransaction as EngineTransaction};
@@ -134,6 +143,10 @@ async fn anchor(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx
 impl Storage for SqliteStorage {
     async fn transact(&self, _: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()> {
         self.writes.transact(work).await
+    }
+
+    async fn touch(&self) -> Result<()> {
+        self.writes.touch().await
     }
 
     async fn purge(&self) {

@@ -24,11 +24,11 @@ use super::{
     close::{close, close_well},
     error::{outage, store_error},
     files::temporary_folder,
-    identity::Files,
+    identity::{Files, identity},
     job::{Failure, Job, Pending, Ran},
-    migrate::APPLICATION_ID,
     revoke::{Revocation, Revocations},
     settings::Settings,
+    touch::{Touch, touch},
 };
 use crate::{
     domain::{Change, Condition, OrganizationId, Outage, UserId},
@@ -88,14 +88,20 @@ impl WriteQueue {
             // Without a queue: in one, a command for a thread that has died waits for ever.
             .command_buffer_size(0)
             .disable_statement_logging();
+        let path = options.get_filename();
+        let cannot_open = |source| OpenError::CannotOpen {
+            path: path.to_owned(),
+            source,
+        };
+        let database = identity(path).map_err(cannot_open)?;
         let connection = SqliteConnection::connect_with(&options)
             .await
             .map_err(store_error)?;
-        let path = options.get_filename();
-        let files = Files::of(path).map_err(|source| OpenError::CannotOpen {
-            path: path.to_owned(),
-            source,
-        })?;
+        let files = Files::of(path).map_err(cannot_open)?;
+        // A backup was restored in this moment, and the connection has the file that was there before.
+        if !files.begin_with(database) {
+            return Err(StoreError::Unavailable(Outage::FileReplaced).into());
+        }
         let (queue, messages) = mpsc::channel(settings.write_queue);
         let (count, commits) = watch::channel(0);
         let batches = WriteBatches::default();
@@ -138,6 +144,13 @@ impl WriteQueue {
             change,
             reply,
         }))?;
+        result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Commits a change that changes nothing.
+    pub(super) async fn touch(&self) -> Result<()> {
+        let (reply, result) = oneshot::channel();
+        self.send(Message::Change(Box::new(Touch { reply })))?;
         result.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -455,10 +468,7 @@ async fn attempt(
     let options = options.clone().busy_timeout(ATTEMPT_WAITS);
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    // It writes the file's first page, also where the id is in it already.
-    sqlx::query(AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}")))
-        .execute(&mut *transaction)
-        .await?;
+    touch(&mut transaction).await?;
     transaction.commit().await?;
     set_busy_timeout(&mut connection, busy_timeout).await?;
     Ok(connection)

@@ -2,7 +2,7 @@
 
 mod events;
 mod members;
-mod terminal;
+pub(crate) mod terminal;
 
 use std::fs;
 

@@ -13,14 +13,20 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use super::{SALLY, Shell};
 use crate::support::process::{USERBRIDGE, command};
 
-/// Standard output of the command as a terminal shows it, and standard error, which is none.
-fn on_a_terminal(shell: &Shell, arguments: &[&str]) -> (String, String) {
+/// Both ends of a terminal: what a person sees, and what a program writes to.
+pub(crate) fn pair() -> (OwnedFd, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
     let name = ptsname(&ours, Vec::new()).unwrap();
     let name = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
     let terminal = OwnedFd::from(File::options().read(true).write(true).open(name).unwrap());
+    (ours, terminal)
+}
+
+/// Standard output of the command as a terminal shows it, and standard error, which is none.
+fn on_a_terminal(shell: &Shell, arguments: &[&str]) -> (String, String) {
+    let (ours, terminal) = pair();
     let child = command(USERBRIDGE)
         .env("USERBRIDGE_DATABASE_URL", &shell.url)
         .args(arguments)

@@ -1,6 +1,6 @@
 //! Moving a directory from one engine to the other, by the real program.
 
-mod world;
+pub(crate) mod world;
 
 use std::{
     collections::BTreeSet,

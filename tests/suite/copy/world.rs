@@ -21,7 +21,7 @@ const MANY: usize = 1100;
 
 /// What is looked for in a directory.
 #[derive(Clone, Debug)]
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) acme: OrganizationId,
     pub(super) organizations: Vec<OrganizationId>,
     /// Everybody of the few whom the directory was filled with by hand, as they were linked.
@@ -43,7 +43,7 @@ const fn all<K>() -> PageRequest<K> {
     }
 }
 
-pub(super) async fn open(url: &str) -> Arc<dyn Storage> {
+pub(crate) async fn open(url: &str) -> Arc<dyn Storage> {
     storage::connect(url, Migrate::Never).await.unwrap()
 }
 
@@ -242,7 +242,7 @@ async fn link_many(directory: Directory, organization: OrganizationId) {
 }
 
 /// Fills a new database.
-pub(super) async fn fill(url: &str) -> World {
+pub(crate) async fn fill(url: &str) -> World {
     let storage = storage::connect(url, Migrate::Always).await.unwrap();
     let directory = Directory::new(storage.clone());
     let mut organizations = Vec::new();

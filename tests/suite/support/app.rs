@@ -130,6 +130,7 @@ impl TestApp {
             watches,
             public_url: mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap()),
             mail,
+            lame_duck: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
         })
         .await
