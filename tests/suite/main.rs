@@ -40,3 +40,4 @@ mod storage;
 mod support;
 mod thebridge;
 mod upgrade;
+mod watched;

@@ -9,7 +9,13 @@ mod in_flight;
 mod malformed;
 mod respond;
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
 
 use axum::body::{Bytes, HttpBody};
 use http::{Request, Response};
@@ -56,6 +62,10 @@ const CONNECTION_WINDOW: u32 = 256 * 1024;
 
 /// How long to wait after the machine has refused a connection for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Where a request comes from: an extension of each.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddr(pub IpAddr);
 
 /// What all clients of a listener can hold.
 #[derive(Clone, Debug)]
@@ -110,7 +120,7 @@ pub async fn serve<S, B>(
     let throttle = LogThrottle::default();
     let mut shutdown = pin!(shutdown);
     loop {
-        let (stream, permit) = tokio::select! {
+        let (stream, client, permit) = tokio::select! {
             accepted = accept(&listener, &limits, &throttle) => match accepted {
                 Some(accepted) => accepted,
                 None => continue,
@@ -118,7 +128,7 @@ pub async fn serve<S, B>(
             Some(_) = tasks.join_next() => continue,
             () = &mut shutdown => break,
         };
-        let requests = Requests::new(service.clone(), in_flight.clone());
+        let requests = Requests::new(service.clone(), in_flight.clone(), client);
         let begun = requests.begun();
         let connection = builder
             .serve_connection(
@@ -172,7 +182,7 @@ async fn accept(
     listener: &TcpListener,
     limits: &Limits,
     throttle: &LogThrottle,
-) -> Option<(TcpStream, ConnectionPermit)> {
+) -> Option<(TcpStream, ClientAddr, ConnectionPermit)> {
     let (stream, peer): (TcpStream, SocketAddr) = match listener.accept().await {
         Ok(accepted) => accepted,
         Err(error) => {
@@ -186,7 +196,7 @@ async fn accept(
     };
     // Without it an answer may wait for the client's acknowledgement of the one before.
     match stream.set_nodelay(true) {
-        Ok(()) => Some((stream, permit)),
+        Ok(()) => Some((stream, ClientAddr(peer.ip()), permit)),
         Err(error) => {
             tracing::debug!(%error, "a connection was gone before it began");
             None

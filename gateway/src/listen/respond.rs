@@ -17,7 +17,10 @@ use http_body_util::{Either, Full};
 use hyper::body::{Frame, SizeHint};
 use tower::Service;
 
-use super::in_flight::{CountedBody, InFlight, RequestPermit};
+use super::{
+    ClientAddr,
+    in_flight::{CountedBody, InFlight, RequestPermit},
+};
 use crate::response;
 
 /// The body of the 503 when too many requests are in flight. No dialect is asked, so there is the name under which
@@ -30,6 +33,7 @@ const FULL: &str = r#"{"detail":"Service Unavailable","message":"Service Unavail
 pub(super) struct Requests<S> {
     inner: S,
     in_flight: InFlight,
+    client: ClientAddr,
     begun: Begun,
 }
 
@@ -44,10 +48,11 @@ impl Begun {
 }
 
 impl<S> Requests<S> {
-    pub(super) fn new(inner: S, in_flight: InFlight) -> Self {
+    pub(super) fn new(inner: S, in_flight: InFlight, client: ClientAddr) -> Self {
         Self {
             inner,
             in_flight,
+            client,
             begun: Begun::default(),
         }
     }
@@ -76,7 +81,8 @@ where
             let grpc = is_grpc(request.headers());
             return Box::pin(async move { Ok(if grpc { grpc_refusal() } else { refusal() }) });
         };
-        let request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
+        let mut request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
+        request.extensions_mut().insert(self.client);
         let answering = self.inner.call(request);
         Box::pin(async move {
             let Ok(response) = answering.await;

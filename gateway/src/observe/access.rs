@@ -1,6 +1,6 @@
 //! The access log: a line for each request, by tracing, so as text or as JSON like all others.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -17,9 +17,6 @@ pub enum AccessLog {
     /// A line with the client's address.
     WithAddress,
 }
-
-/// Where a request came from, if it is known.
-pub type Client = Option<IpAddr>;
 
 impl AccessLog {
     pub(super) fn line(self, request: &Request, took: Duration, outcome: &Outcome<'_>) {

@@ -55,6 +55,7 @@ use super::{Load, Migrate, OpenError, Result, Storage, StoreError, Work, copy::C
 use crate::domain::{Condition, OrganizationId};
 
 pub(super) use self::copied::open as open_end;
+pub(super) use self::migrate::version;
 pub use self::settings::Settings;
 
 // What the files of `sql/` are about here.
