@@ -25,7 +25,7 @@ impl AccessLog {
         }
         let client = request.client.filter(|_| self == Self::WithAddress);
         tracing::info!(
-            target: "userbridge::access",
+            target: "userbridge_gateway::access",
             request_id = request.id.as_str(),
             protocol = outcome.protocol,
             method = outcome.method,

@@ -97,6 +97,13 @@ impl World {
             .body(body.to_string())
     }
 
+    fn delete(&self) -> RequestBuilder {
+        let body = json!({ "api_key": self.public_key, "user_id": self.user_id });
+        self.request(Method::POST, "/api/external/v1/users/delete")
+            .header("content-type", "application/json")
+            .body(body.to_string())
+    }
+
     fn feedier(&self, method: Method, path: &str) -> RequestBuilder {
         self.request(method, path).bearer_auth(&self.directory_key)
     }

@@ -79,7 +79,7 @@ async fn a_request_to_the_gateway_is_one_trace_down_to_the_storage() {
     assert_eq!(hex(&pings[0].parent_span_id), "00f067aa0ba902b8");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn of_all_requests_a_share_is_traced_and_the_last_spans_are_sent_at_the_end() {
     let mut collector = Collector::start().await;
     let mut world = World::start(|command| {
