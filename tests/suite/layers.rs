@@ -25,7 +25,10 @@ const UNKNOWN: [(&str, &[&str]); 14] = [
     ("src/rpc", &["sqlx", "clap", "storage", "cli"]),
     ("gateway/src", &["sqlx", "userbridge"]),
     ("gateway/src/upstream", &["dialects", "portal", "listen"]),
-    ("gateway/src/listen", &["dialects", "observe", "portal", "upstream"]),
+    (
+        "gateway/src/listen",
+        &["dialects", "observe", "portal", "upstream"],
+    ),
     ("gateway/src/observe", &["dialects", "portal", "upstream"]),
     ("gateway/src/portal", &["dialects"]),
     (

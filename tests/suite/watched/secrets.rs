@@ -150,10 +150,7 @@ async fn no_key_token_password_or_address_is_in_a_log_a_metric_or_a_span() {
         source: String::new(),
         by: Some(verify_request::By::Email(EMAIL.to_owned())),
     };
-    credentials
-        .verify(with_key(request, &directory))
-        .await
-        .unwrap();
+    credentials.verify(with_key(request, &directory)).await.unwrap();
 
     let metrics = world.scrape().await.0;
     let log = log.of(world);
