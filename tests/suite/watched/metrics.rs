@@ -169,7 +169,7 @@ async fn what_a_client_makes_up_is_one_label_value() {
 async fn the_state_of_queues_connections_and_the_process_is_told() {
     let world = World::start(|command| command);
     assert_eq!(world.delete().send().await.unwrap().status(), 200);
-    let form = "email=new@acme.example.com&role=editor&authentication_method=oidc";
+    let form = "email=new@acme.example.com&role=editor&auth_method=oidc";
     let created = world.feedier(Method::POST, "/v3/users").body(form);
     let created = created.header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(created.send().await.unwrap().status(), 201);

@@ -97,7 +97,7 @@ async fn no_key_token_password_or_address_is_in_a_log_a_metric_or_a_span() {
         }
     }
     let form = format!(
-        "email={STRANGER}&name={PASSWORD}&role=admin&authentication_method={TOKEN}&password={PASSWORD}"
+        "email={STRANGER}&name={PASSWORD}&role=admin&auth_method={TOKEN}&password={PASSWORD}"
     );
     for path in ["/v3/users", "/v3/users/1"] {
         for method in [Method::POST, Method::PUT] {
