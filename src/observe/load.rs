@@ -71,7 +71,7 @@ impl Collector for Loads {
             batches.histogram().encode(sizes.encode_family(&labels)?)?;
         }
         let condition = *server.condition.borrow();
-        let sides = [
+        let ups = [
             ("reads", condition.is_readable()),
             ("writes", condition.is_writable()),
         ];
@@ -79,7 +79,7 @@ impl Collector for Loads {
             &mut encoder,
             "database_up",
             "Whether the database can be read, and written",
-            sides.map(|(side, up)| ([("side", side)], usize::from(up))),
+            ups.map(|(side, up)| ([("side", side)], usize::from(up))),
         )?;
         let commits = ConstCounter::new(*server.commits.borrow());
         let metric = encoder.encode_descriptor(
