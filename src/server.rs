@@ -4,7 +4,6 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Uri;
-use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -14,16 +13,16 @@ use tokio::{
 };
 use userbridge_gateway::{
     Settings, Upstream,
-    listen::{self, Leaving, Limits, Listener, ListenerMetrics, PlainHttp, Sockets, Tls, TlsError, TlsFiles, TrustedProxies},
+    listen::{self, Leaving, Limits, Listener, PlainHttp, Sockets, Tls, TlsError, TlsFiles, TrustedProxies},
     observe::Observer,
 };
 
 use crate::{
     admin::AdminListener,
     domain::Email,
-    mail::{MailMetrics, Outbox, Stationery, Transport, warn_of_waiting},
+    mail::{Outbox, Stationery, Transport, warn_of_waiting},
     observe::ServerMetrics,
-    rpc::{CallMetrics, LARGEST_MESSAGE, Observed, Services},
+    rpc::{LARGEST_MESSAGE, Observed, Services},
     service::{Directory, Retries, WatchLimits},
     storage::{self, Migrate, OpenError, Storage},
 };
@@ -149,13 +148,7 @@ impl Server {
         let http_addr = http
             .local_addr()
             .map_err(|error| ServerError::Bind(config.http_addr, error))?;
-        let mut registry = Registry::default();
-        let server_metrics = ServerMetrics::new(&mut registry);
-        let ours = registry.sub_registry_with_prefix("userbridge");
-        let listeners = ListenerMetrics::new(ours);
-        let calls = CallMetrics::new(ours)?;
-        config.observer.register(ours);
-        let metrics = MailMetrics::new(ours);
+        let (metrics, registry) = ServerMetrics::new(&config.observer)?;
         let services = Services::new().await;
         let admin = match config.admin_addr {
             Some(addr) => {
@@ -169,24 +162,22 @@ impl Server {
             return Err(ServerError::Unwanted(addr));
         }
         let (stop, stopped) = watch::channel(false);
-        let observer = config.observer;
-        let observed = |services| Observed::new(services, observer.clone(), calls.clone());
-        let routes = observed(services.routes()?);
+        let watched = |services| Observed::new(services, config.observer.clone(), metrics.calls.clone());
+        let routes = watched(services.routes()?);
         let public_url = config.public_url.as_ref().map_or_else(
             || format!("{scheme}://{http_addr}"),
             |url| url.to_string().trim_end_matches('/').to_owned(),
         );
         let settings = Settings {
             public_url: config.public_url,
-            observer: observer.clone(),
+            observer: config.observer.clone(),
             leaving: config.limits.leaving.clone(),
         };
         let leaving = config.limits.leaving.clone();
-        let upstream = Upstream::in_process(observed(services.published()));
+        let upstream = Upstream::in_process(watched(services.published()));
         let gateway = userbridge_gateway::router(upstream, &settings);
-        let grpc_limits = Limits {
-            kept_of_body: LARGEST_MESSAGE,
-            counts: listeners.of("grpc"),
+        let limits = |listener| Limits {
+            counts: metrics.listeners.of(listener),
             ..config.limits.clone()
         };
         let grpc = Listener::from(grpc)
@@ -195,9 +186,9 @@ impl Server {
         let http = Listener::from(http)
             .with_tls(tls, PlainHttp::Redirected)
             .behind(config.proxies);
-        let http_limits = Limits {
-            counts: listeners.of("http"),
-            ..config.limits
+        let grpc_limits = Limits {
+            kept_of_body: LARGEST_MESSAGE,
+            ..limits("grpc")
         };
         let grpc = tokio::spawn(listen::serve(
             grpc,
@@ -208,7 +199,7 @@ impl Server {
         let http = tokio::spawn(listen::serve(
             http,
             gateway,
-            http_limits,
+            limits("http"),
             until_stopped(stopped.clone()),
         ));
         let replica_url = config.replica_url.as_deref();
@@ -220,9 +211,9 @@ impl Server {
                 return Err(ServerError::Store(storage::name(&config.database_url), error));
             }
         };
-        let storage = server_metrics.storage(storage);
+        let storage = metrics.storage(storage);
         let directory = Directory::new(storage.clone()).with_watch_limits(config.watches);
-        server_metrics.watch(storage.clone(), directory.clone());
+        metrics.watch(storage.clone(), directory.clone());
         services.ready(directory.clone()).await;
         let maintenance = tokio::spawn(directory.clone().maintenance(until_stopped(stopped.clone())));
         let mail = match config.mail {
@@ -235,7 +226,7 @@ impl Server {
                     },
                     retries: mail.retries,
                     timeout: mail.timeout,
-                    metrics,
+                    metrics: metrics.mails,
                     links: mail.links,
                 };
                 tokio::spawn(outbox.run(directory.clone(), until_stopped(stopped)))

@@ -14,7 +14,7 @@ use super::{CliError, Global, demo, mail_flags::MailFlags, output};
 use crate::{
     server::{Config, Server},
     service::WatchLimits,
-    storage::Migrate,
+    storage::{self, Migrate, schema_version},
 };
 
 #[derive(Args, Debug)]
@@ -101,6 +101,7 @@ impl Serve {
         if let Some(mail) = mail.as_mut().filter(|_| self.demo) {
             mail.links = Some(links);
         }
+        let database = storage::name(&database_url);
         let tls = self.tls.files(self.tls_client_ca);
         let scheme = if tls.is_some() { "https" } else { "http" };
         let config = Config {
@@ -130,6 +131,15 @@ impl Serve {
             // Nothing was accepted yet, and a migration that is cut has not happened.
             () = signals.recv() => return Ok(()),
         };
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            database,
+            schema = schema_version(),
+            grpc_addr = %server.grpc_addr,
+            http_addr = %server.http_addr,
+            admin_addr = server.admin_addr.map(tracing::field::display),
+            "serving"
+        );
         let demo = if self.demo {
             Some(demo::prepare(&server.directory).await?)
         } else {

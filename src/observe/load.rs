@@ -54,11 +54,11 @@ struct Loads(Arc<OnceLock<LoadMetrics>>);
 impl Collector for Loads {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         // Nothing before the database is open.
-        let Some(metrics) = self.0.get() else {
+        let Some(server) = self.0.get() else {
             return Ok(());
         };
-        let load = metrics.storage.load();
-        queues(&mut encoder, &load, metrics)?;
+        let load = server.storage.load();
+        queues(&mut encoder, &load, server)?;
         connections(&mut encoder, &load)?;
         let mut sizes = encoder.encode_descriptor(
             "batch_size",
@@ -70,8 +70,8 @@ impl Collector for Loads {
             let labels = [("queue", *queue)];
             batches.histogram().encode(sizes.encode_family(&labels)?)?;
         }
-        let condition = *metrics.condition.borrow();
-        let sides = [
+        let condition = *server.condition.borrow();
+        let ups = [
             ("reads", condition.is_readable()),
             ("writes", condition.is_writable()),
         ];
@@ -79,9 +79,9 @@ impl Collector for Loads {
             &mut encoder,
             "database_up",
             "Whether the database can be read, and written",
-            sides.map(|(side, up)| ([("side", side)], usize::from(up))),
+            ups.map(|(side, up)| ([("side", side)], usize::from(up))),
         )?;
-        let commits = ConstCounter::new(*metrics.commits.borrow());
+        let commits = ConstCounter::new(*server.commits.borrow());
         let metric = encoder.encode_descriptor(
             "event_log_commits",
             "Commits that may have written events; with PostgreSQL those of other servers that were heard of, too",
@@ -92,8 +92,8 @@ impl Collector for Loads {
     }
 }
 
-fn queues(encoder: &mut DescriptorEncoder<'_>, load: &Load, metrics: &LoadMetrics) -> fmt::Result {
-    let service = metrics.directory.load();
+fn queues(encoder: &mut DescriptorEncoder<'_>, load: &Load, server: &LoadMetrics) -> fmt::Result {
+    let service = server.directory.load();
     let waiting = load.queues.iter().map(|queue| (queue.name, queue.waiting));
     let others = [
         ("password_hashes", service.hashes_waiting),

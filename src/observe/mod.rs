@@ -9,28 +9,42 @@ mod storage;
 use std::sync::{Arc, OnceLock};
 
 use prometheus_client::registry::Registry;
+use prost::DecodeError;
+use userbridge_gateway::{listen::ListenerMetrics, observe::Observer};
 
 use self::{load::LoadMetrics, storage::StorageMetrics};
-use crate::{service::Directory, storage::Storage};
+use crate::{mail::MailMetrics, rpc::CallMetrics, service::Directory, storage::Storage};
 
-/// What is counted of one server, from its start on. Clones count the same.
-#[derive(Clone, Debug)]
+/// What is counted of one server, from its start on.
 pub(crate) struct ServerMetrics {
+    pub(crate) calls: CallMetrics,
+    pub(crate) listeners: ListenerMetrics,
+    pub(crate) mails: MailMetrics,
     storage: Arc<StorageMetrics>,
     load: Arc<OnceLock<LoadMetrics>>,
 }
 
 impl ServerMetrics {
-    /// Counters that stand at zero and are shown with the rest of the registry.
-    pub(crate) fn new(registry: &mut Registry) -> Self {
-        process::register(registry);
+    /// Counters that stand at zero, and what counts them, those of the gateway's observer included.
+    ///
+    /// # Errors
+    ///
+    /// The descriptors that were compiled into this program are not readable.
+    pub(crate) fn new(observer: &Observer) -> Result<(Self, Registry), DecodeError> {
+        let mut registry = Registry::default();
+        process::register(&mut registry);
         let ours = registry.sub_registry_with_prefix("userbridge");
         let load = Arc::default();
         load::register(ours, &load);
-        Self {
+        observer.register(ours);
+        let metrics = Self {
+            calls: CallMetrics::new(ours)?,
+            listeners: ListenerMetrics::new(ours),
+            mails: MailMetrics::new(ours),
             storage: Arc::new(StorageMetrics::new(ours)),
             load,
-        }
+        };
+        Ok((metrics, registry))
     }
 
     /// The storage, with what is asked of it counted, and shown as a span where the request is traced.

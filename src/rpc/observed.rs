@@ -29,7 +29,7 @@ use super::proto;
 /// The method of a call that no method is for.
 const OTHER: &str = "other";
 
-/// Names of the codes, by their numbers (grpc.github.io/grpc/core/md_doc_statuscodes.html).
+/// Names of the codes, by their numbers (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>).
 const CODES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -182,7 +182,7 @@ where
         let mut call = Call {
             method: Arc::clone(method.unwrap_or(&metrics.other)),
             metrics: self.metrics.clone(),
-            request: self.observer.begin(request.headers(), None),
+            request: self.observer.begin(&request),
             ended: false,
         };
         let inner = self.inner.call(request);

@@ -126,6 +126,12 @@ pub fn name(url: &str) -> String {
     name.unwrap_or_else(|| "the database".to_owned())
 }
 
+/// The version of the schema that an open database has, the same on all engines.
+#[must_use]
+pub fn schema_version() -> i64 {
+    sqlite::version()
+}
+
 /// A URL with the password of its user. None: it is none of an engine that has passwords.
 #[must_use]
 pub fn with_password(url: &str, password: &str) -> Option<String> {

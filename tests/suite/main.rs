@@ -44,3 +44,4 @@ mod storage;
 mod support;
 mod thebridge;
 mod upgrade;
+mod watched;

@@ -1,6 +1,6 @@
 //! The access log: a line for each request, by tracing, so as text or as JSON like all others.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -18,9 +18,6 @@ pub enum AccessLog {
     WithAddress,
 }
 
-/// Where a request came from, if it is known.
-pub type Client = Option<IpAddr>;
-
 impl AccessLog {
     pub(super) fn line(self, request: &Request, took: Duration, outcome: &Outcome<'_>) {
         if self == Self::Off {
@@ -28,7 +25,7 @@ impl AccessLog {
         }
         let client = request.client.filter(|_| self == Self::WithAddress);
         tracing::info!(
-            target: "userbridge::access",
+            target: "userbridge_gateway::access",
             request_id = request.id.as_str(),
             protocol = outcome.protocol,
             method = outcome.method,

@@ -13,13 +13,15 @@ mod http;
 mod request_id;
 mod traces;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
-use ::http::HeaderMap;
 use prometheus_client::registry::Registry;
 
 pub use self::{
-    access::{AccessLog, Client},
+    access::AccessLog,
     current::{ChildSpan, child, request_id},
     flags::{ObserveFlags, Observing},
     request_id::{REQUEST_ID, RequestId},
@@ -30,6 +32,8 @@ pub(crate) use self::{
     current::{name_route, propagate},
     http::Dialect,
 };
+
+use crate::listen::ClientAddr;
 
 /// Upper bounds of the durations that are told apart, in seconds. A look-up takes less than a millisecond, and no call more
 /// than half a minute.
@@ -52,7 +56,7 @@ pub struct Request {
     span: Option<Span>,
     started: Instant,
     access_log: AccessLog,
-    client: Client,
+    client: Option<IpAddr>,
 }
 
 /// What a request was, and what became of it: words of ours.
@@ -88,15 +92,17 @@ impl Observer {
         self.http.register(registry);
     }
 
-    /// Begins a request with these headers. A span is a child of the caller's, if it has one.
+    /// Begins a request, by its headers. A span is a child of the caller's, if it has one.
     #[must_use]
-    pub fn begin(&self, headers: &HeaderMap, client: Client) -> Request {
+    pub fn begin<B>(&self, request: &::http::Request<B>) -> Request {
+        let headers = request.headers();
+        let client = request.extensions().get::<ClientAddr>();
         Request {
             id: RequestId::of(headers),
             span: self.traces.as_ref().map(|traces| traces.begin(headers)),
             started: Instant::now(),
             access_log: self.access_log,
-            client,
+            client: client.map(|client| client.0),
         }
     }
 

@@ -33,6 +33,12 @@ pub(super) static FIRST_MIGRATION: LazyLock<Vec<u8>> = LazyLock::new(|| {
         .unwrap_or_default()
 });
 
+/// The version of the schema that this program works on: the number of its last migration.
+pub(in crate::storage) fn version() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.version);
+    versions.max().unwrap_or_default()
+}
+
 /// How long to wait for another program that migrates the same file.
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -25,6 +25,7 @@ use userbridge::{
 use userbridge_gateway::{
     Settings, Upstream,
     listen::{self, ConnectionLimit, Limits, TrustedProxies},
+    observe::Observer,
     router,
 };
 
@@ -131,6 +132,7 @@ impl TestApp {
             public_url: mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap()),
             mail,
             lame_duck: Duration::ZERO,
+            observer: Observer::default(),
             drain_timeout: Duration::from_secs(10),
         })
         .await
@@ -405,12 +407,12 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// The headers but for the time of day, sorted: what could tell one answer from another.
+    /// The headers but for the time of day and the request's id, sorted: what could tell one answer from another.
     pub(crate) fn telling_headers(&self) -> Vec<(String, String)> {
         let mut headers: Vec<_> = self
             .headers
             .iter()
-            .filter(|(name, _)| name.as_str() != "date")
+            .filter(|(name, _)| !matches!(name.as_str(), "date" | "x-request-id"))
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .collect();
         headers.sort();
