@@ -39,4 +39,5 @@ mod sqlite;
 mod storage;
 mod support;
 mod thebridge;
+mod tls;
 mod upgrade;

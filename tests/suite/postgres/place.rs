@@ -65,7 +65,7 @@ impl Place {
         let directory = Directory::new(storage.clone());
         let grant = Admin::OPERATOR;
         let (slug, name) = (slug.parse().unwrap(), slug.parse().unwrap());
-        let created = directory.create_organization(grant, slug, name, Idempotency::never());
+        let created = directory.create_organization(grant.clone(), slug, name, Idempotency::never());
         let organization = first(created.await.unwrap()).id;
         let key = async |scope| {
             let scopes = [scope].into_iter().collect();

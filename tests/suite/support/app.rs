@@ -255,6 +255,7 @@ impl TestApp {
         let change = Change {
             actor: Actor::Operator,
             at,
+            client: None,
             source: None,
         };
         let storage = self.storage().await;
