@@ -189,7 +189,7 @@ async fn change(directory: &Directory, acme: OrganizationId, people: &[(Organiza
     }
     directory.restore_member(write.clone(), back.1.id).await.unwrap();
     for member in [erased, shown] {
-        directory.erase_member(write, member.1.id).await.unwrap();
+        directory.erase_member(write.clone(), member.1.id).await.unwrap();
     }
     for slug in ["blue", "red", "removed"] {
         let (slug, name) = (slug.parse().unwrap(), format!("Team {slug}").parse().unwrap());

@@ -254,7 +254,7 @@ async fn the_gateway_program_speaks_tls_to_its_clients_and_to_its_upstream() {
     localhost.put(folder.path());
     place.serve.process.signal("HUP");
     let upstream = format!("https://localhost:{}", place.serve.grpc_addr.port());
-    let mut start = |arguments: &[&str]| {
+    let start = |arguments: &[&str]| {
         let mut command = command(&program);
         command.args(["--http-addr", "127.0.0.1:0", "--upstream", &upstream]);
         let mut process = Process::start(command.args(flags(folder.path())).args(arguments));
