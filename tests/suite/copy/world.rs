@@ -201,7 +201,7 @@ async fn change(directory: &Directory, acme: OrganizationId, people: &[(Organiza
             .await
             .unwrap();
         if team.slug.as_str() == "removed" {
-            directory.delete_team(write, team.number).await.unwrap();
+            directory.delete_team(write.clone(), team.number).await.unwrap();
         }
     }
 }
