@@ -287,15 +287,23 @@ async fn the_gateway_program_speaks_tls_to_its_clients_and_to_its_upstream() {
     );
     assert_eq!(health(&["--tls-ca", &ca]), 1);
     assert_eq!(health(&[]), 1);
-    for (arguments, status) in [
-        (&certified[..], 200),
-        (&certified[..2], 503),
-        (&certified[2..], 503),
+    for (arguments, answers) in [
+        (&certified[..], &["200 OK"][..]),
+        // The directory refuses it, or it the directory. In TLS 1.3 a client may hear of that in the middle of its call.
+        (
+            &certified[..2],
+            &["503 Service Unavailable", "504 Gateway Timeout"],
+        ),
+        (&certified[2..], &["503 Service Unavailable"]),
     ] {
         let (_process, addr) = start(arguments);
         let stream = authority.connect(addr, "http/1.1").await;
         let answer = ping(stream, &place.public_key).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let answers = answers.iter().map(|status| format!("HTTP/1.1 {status}\r\n"));
+        assert!(
+            answers.into_iter().any(|status| answer.starts_with(&status)),
+            "{answer}"
+        );
     }
 }
 
