@@ -50,7 +50,7 @@ pub(super) async fn measure(database: &Path, members: i64) -> Result<Vec<Row>> {
             for number in 0..i64::from(SEEN) {
                 let number = 1 + number * members / i64::from(SEEN);
                 let id = MemberId::from_uuid(Uuid::from_u128(number.unsigned_abs().into()));
-                directory.record_seen(grant, id).await?;
+                directory.record_seen(grant.clone(), id).await?;
             }
             let start = Instant::now();
             directory.write_last_used().await?;

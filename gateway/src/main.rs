@@ -55,6 +55,7 @@ struct Arguments {
 
 /// What an upstream with `https` needs. These files are read at the start.
 #[derive(Args)]
+#[expect(clippy::struct_field_names, reason = "clap names the flags by them")]
 struct UpstreamFlags {
     /// File with the authorities in PEM that certify the upstream; those of the machine otherwise.
     #[arg(long, env = "USERBRIDGE_UPSTREAM_CA", value_name = "FILE")]

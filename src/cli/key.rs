@@ -138,7 +138,7 @@ impl Key {
             Self::Revoke { org, id } => {
                 let organization = owner(session, org).await?;
                 let dying = match id {
-                    Some(id) => vec![directory.api_key(grant, organization, id).await?],
+                    Some(id) => vec![directory.api_key(grant.clone(), organization, id).await?],
                     None => live_public(session, organization).await?,
                 };
                 if dying.is_empty() {
@@ -146,7 +146,9 @@ impl Key {
                 }
                 let mut list = session.list();
                 for key in dying {
-                    directory.revoke_api_key(grant, organization, key.id).await?;
+                    directory
+                        .revoke_api_key(grant.clone(), organization, key.id)
+                        .await?;
                     list.push(&KeyView::new(&key, "revoked"))?;
                 }
                 list.end()

@@ -113,7 +113,7 @@ impl Org {
                 let mut after = None;
                 loop {
                     let page = directory
-                        .organizations(grant, PageRequest { after, limit: PAGE })
+                        .organizations(grant.clone(), PageRequest { after, limit: PAGE })
                         .await?;
                     let Some(end) = page.items.last() else { break };
                     after = Some(end.slug.clone());
@@ -145,7 +145,9 @@ impl Org {
                 session.show(&OrganizationView::from(organization))
             }
             Self::Delete { slug } => {
-                let organization = directory.organization(grant, OrganizationRef::Slug(slug)).await?;
+                let organization = directory
+                    .organization(grant.clone(), OrganizationRef::Slug(slug))
+                    .await?;
                 directory.delete_organization(grant, organization.id).await?;
                 session.show(&OrganizationView::from(organization))
             }

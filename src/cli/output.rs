@@ -246,6 +246,7 @@ view! {
         api_key_id: Option<String> = event.api_key_id.map(|id| id.to_string()),
         team: Option<i64> = event.team.map(|team| team.0),
         actor: String = event.actor.to_string(),
+        client_identity: Option<String> = event.client.map(Into::into),
         source: Option<String> = event.source.map(Into::into),
         at: String = event.at.to_string(),
         fields: Vec<String> = event.fields,

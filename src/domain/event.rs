@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{ApiKeyId, MemberId, OrganizationId, Source, TeamNumber, Timestamp, UserId, names::names};
+use super::{
+    ApiKeyId, MemberId, OrganizationId, Source, TeamNumber, Timestamp, UserId, names::names, text::text,
+};
 
 /// What stands before the id of a member who made a change.
 const MEMBER: &str = "member:";
@@ -49,6 +51,11 @@ impl FromStr for Actor {
             },
         }
     }
+}
+
+text! {
+    /// Whom the certificate names that a caller has beside its key.
+    ClientIdentity, max 255
 }
 
 names! {
@@ -113,6 +120,8 @@ pub struct Event {
     /// The team it happened to, if it did to one.
     pub team: Option<TeamNumber>,
     pub actor: Actor,
+    /// Whom the actor's certificate names, if it has shown one.
+    pub client: Option<ClientIdentity>,
     /// What the change came from, if that was said.
     pub source: Option<Source>,
     pub at: Timestamp,
@@ -128,10 +137,26 @@ pub(super) fn changed<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<
         .collect()
 }
 
+/// Who does something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    pub actor: Actor,
+    /// Whom its certificate names, if it has shown one.
+    pub client: Option<ClientIdentity>,
+}
+
+impl From<Actor> for Author {
+    fn from(actor: Actor) -> Self {
+        Self { actor, client: None }
+    }
+}
+
 /// Who does something, when, and what for: what the event log says of every change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub actor: Actor,
+    /// Whom the actor's certificate names, if it has shown one.
+    pub client: Option<ClientIdentity>,
     /// When. It is also the time that the changed row gets.
     pub at: Timestamp,
     /// What it came from, if that was said.

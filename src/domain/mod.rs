@@ -30,7 +30,7 @@ pub use api_key::{ApiKey, ApiKeySecret, KeyDigest, Scope, Scopes};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use condition::{Condition, Outage};
 pub use error::{Conflict, Precondition, Resource};
-pub use event::{Actor, Change, Event, EventKind, EventQuery, Subject};
+pub use event::{Actor, Author, Change, ClientIdentity, Event, EventKind, EventQuery, Subject};
 pub use idempotency::{Idempotency, IdempotencyKey, Idempotent, KeptResponse, RESPONSE_KEPT};
 pub use ids::{ApiKeyId, MailId, MemberId, OrganizationId, UserId};
 pub use link::{Association, Erasure, LinkOutcome, LinkRequest, Linked};

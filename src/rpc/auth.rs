@@ -1,11 +1,12 @@
 //! Who calls: what the metadata says.
 
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 use tonic::{Request, Status, metadata::MetadataMap};
+use userbridge_gateway::listen;
 
 use super::DirectoryCell;
 use crate::{
-    domain::{KeyDigest, OrganizationId, Presented, Resource},
+    domain::{ClientIdentity, KeyDigest, OrganizationId, Presented, Resource},
     service::{Access, Admin, Caller, Credential, Directory, Read, ServiceError, Write},
 };
 
@@ -28,6 +29,12 @@ pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, Status> {
 pub(super) fn unjudged<T>(request: &Request<T>) -> Result<KeyDigest, Status> {
     let key = request.extensions().get().copied();
     key.ok_or_else(|| ServiceError::InvalidApiKey.into())
+}
+
+/// Whom the certificate of the caller's connection names, if it has shown one.
+pub(super) fn client(extensions: &Extensions) -> Option<ClientIdentity> {
+    let identity: &listen::ClientIdentity = extensions.get()?;
+    ClientIdentity::new(identity.as_str()).ok()
 }
 
 /// Who makes a call that the gate let through.

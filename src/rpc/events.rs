@@ -112,6 +112,7 @@ pub(super) fn event(event: Event) -> pb::Event {
         api_key_id: event.api_key_id.map(|id| id.to_string()).unwrap_or_default(),
         team: event.team.map(|team| team.0).unwrap_or_default(),
         actor: event.actor.to_string(),
+        client_identity: event.client.map(Into::into).unwrap_or_default(),
         source: event.source.map(Into::into).unwrap_or_default(),
         at: Some(timestamp(event.at)),
         fields: event.fields,

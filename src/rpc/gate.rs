@@ -140,7 +140,8 @@ where
             caller = directory.caller(presented, area).await?;
             message
         };
-        parts.extensions.insert(caller);
+        let client = auth::client(&parts.extensions);
+        parts.extensions.insert(caller.certified(client));
         let Ok(response) = self.inner.call(Request::from_parts(parts, message)).await;
         Ok(response)
     }

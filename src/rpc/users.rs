@@ -32,9 +32,10 @@ impl UserService for DirectoryCell {
     async fn delete(&self, request: Request<DeleteRequest>) -> Reply<DeleteResponse> {
         let directory = self.get()?;
         let key = auth::unjudged(&request)?;
+        let client = auth::client(request.extensions());
         let id = request.into_inner().user_id;
         let user = read(directory, key, |violations| violations.id("user_id", &id)).await?;
-        directory.delete_user(key, user).await?;
+        directory.delete_user(key, user, client).await?;
         Ok(Response::new(DeleteResponse {}))
     }
 

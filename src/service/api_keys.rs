@@ -51,8 +51,8 @@ impl Directory {
         expires_at: Option<Timestamp>,
         idempotency: Idempotency<ApiKey>,
     ) -> Result<Idempotent<CreatedApiKey>> {
-        self.manages_keys(grant, organization).await?;
-        let change = self.change(grant.actor);
+        self.manages_keys(&grant, organization).await?;
+        let change = self.change(grant.author);
         let secret = ApiKeySecret::generate(&*self.random)?;
         let key = ApiKey {
             id: ApiKeyId::new(change.at, &*self.random)?,
@@ -93,8 +93,8 @@ impl Directory {
         expiry: Expiry,
         idempotency: Idempotency<ApiKey>,
     ) -> Result<Idempotent<CreatedApiKey>> {
-        self.manages_keys(grant, organization).await?;
-        let change = self.change(grant.actor);
+        self.manages_keys(&grant, organization).await?;
+        let change = self.change(grant.author);
         let secret = ApiKeySecret::generate(&*self.random)?;
         let successor = Successor {
             id: ApiKeyId::new(change.at, &*self.random)?,
@@ -128,8 +128,8 @@ impl Directory {
         organization: Option<OrganizationId>,
         key: ApiKeyId,
     ) -> Result<()> {
-        self.manages_keys(grant, organization).await?;
-        let input = (organization, key, self.change(grant.actor));
+        self.manages_keys(&grant, organization).await?;
+        let input = (organization, key, self.change(grant.author));
         self.storage
             .write(organization, input, |tx, (organization, key, change)| {
                 Box::pin(revoke_api_key(tx, *organization, *key, change))
@@ -148,7 +148,7 @@ impl Directory {
         organization: Option<OrganizationId>,
         key: ApiKeyId,
     ) -> Result<ApiKey> {
-        self.manages_keys(grant, organization).await?;
+        self.manages_keys(&grant, organization).await?;
         let found = self.storage.api_key(organization, key).await?;
         found.ok_or(Resource::ApiKey.into())
     }
@@ -164,13 +164,13 @@ impl Directory {
         organization: Option<OrganizationId>,
         page: PageRequest<ApiKeyId>,
     ) -> Result<Page<ApiKey>> {
-        self.manages_keys(grant, organization).await?;
+        self.manages_keys(&grant, organization).await?;
         let limit = page.limit;
         let keys = self.storage.api_keys(organization, page.and_one_more());
         Ok(Page::of(keys.await?, limit))
     }
 
-    async fn manages_keys(&self, grant: Admin, organization: Option<OrganizationId>) -> Result<()> {
+    async fn manages_keys(&self, grant: &Admin, organization: Option<OrganizationId>) -> Result<()> {
         let Some(organization) = organization else {
             return grant.covers_all();
         };

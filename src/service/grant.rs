@@ -3,7 +3,8 @@
 use super::{Directory, Result, ServiceError};
 use crate::{
     domain::{
-        Actor, ApiKey, KeyDigest, OrganizationId, Presented, Resource, Scope, Scopes, Timestamp, TokenKind,
+        Actor, ApiKey, Author, ClientIdentity, KeyDigest, OrganizationId, Presented, Resource, Scope, Scopes,
+        Timestamp, TokenKind,
     },
     storage::TokenHolder,
 };
@@ -53,6 +54,7 @@ impl Area {
 pub struct Caller {
     presented: Presented,
     who: Who,
+    client: Option<ClientIdentity>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +64,12 @@ enum Who {
 }
 
 impl Caller {
+    /// The same with a certificate that names somebody.
+    #[must_use]
+    pub fn certified(self, client: Option<ClientIdentity>) -> Self {
+        Self { client, ..self }
+    }
+
     #[must_use]
     pub const fn presented(&self) -> Presented {
         self.presented
@@ -75,10 +83,14 @@ impl Caller {
         }
     }
 
-    fn actor(&self) -> Actor {
-        match &self.who {
+    fn author(&self) -> Author {
+        let actor = match &self.who {
             Who::Key(key) => Actor::ApiKey(key.id),
             Who::Member(holder) => Actor::Member(holder.member.id),
+        };
+        Author {
+            actor,
+            client: self.client.clone(),
         }
     }
 
@@ -133,6 +145,11 @@ pub struct Access {
     pub may_write: bool,
 }
 
+const OPERATOR: Author = Author {
+    actor: Actor::Operator,
+    client: None,
+};
+
 /// Permission to read one organization's directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Read {
@@ -140,18 +157,18 @@ pub struct Read {
 }
 
 /// Permission to change one organization's directory.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Write {
     pub(super) organization: OrganizationId,
-    pub(super) actor: Actor,
+    pub(super) author: Author,
 }
 
 /// Permission to manage organizations and keys.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Admin {
     /// The one organization that it is about. None: all.
     pub(super) organization: Option<OrganizationId>,
-    pub(super) actor: Actor,
+    pub(super) author: Author,
 }
 
 impl Read {
@@ -174,14 +191,14 @@ impl Write {
     pub const fn operator(organization: OrganizationId) -> Self {
         Self {
             organization,
-            actor: Actor::Operator,
+            author: OPERATOR,
         }
     }
 
     /// Who acts. Tokens of repeated requests belong to a key.
     #[must_use]
     pub const fn actor(&self) -> Actor {
-        self.actor
+        self.author.actor
     }
 }
 
@@ -195,13 +212,13 @@ impl Admin {
     /// The operator's, who manages everything.
     pub const OPERATOR: Self = Self {
         organization: None,
-        actor: Actor::Operator,
+        author: OPERATOR,
     };
 
     /// Who acts. Tokens of repeated requests belong to a key.
     #[must_use]
     pub const fn actor(&self) -> Actor {
-        self.actor
+        self.author.actor
     }
 
     /// That it is about this organization, or about all; otherwise there is no such organization for it.
@@ -244,7 +261,11 @@ impl Directory {
             None if area == Area::Tokens => return Err(ServiceError::InvalidToken),
             None => Who::Key(self.live_key(presented.digest, now).await?),
         };
-        let caller = Caller { presented, who };
+        let caller = Caller {
+            presented,
+            who,
+            client: None,
+        };
         caller.check(area)?;
         if let Who::Key(key) = &caller.who {
             self.last_used.key_used(key, now);
@@ -329,7 +350,7 @@ impl Directory {
         }
         Ok(Write {
             organization: self.organization_of(caller, organization).await?,
-            actor: caller.actor(),
+            author: caller.author(),
         })
     }
 
@@ -342,7 +363,7 @@ impl Directory {
         caller.check(Area::Admin)?;
         Ok(Admin {
             organization: caller.organization(),
-            actor: caller.actor(),
+            author: caller.author(),
         })
     }
 

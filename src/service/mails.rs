@@ -249,7 +249,7 @@ impl Directory {
     /// [`Resource::Member`] and [`Precondition::NoEmail`], if the member is not named by its address.
     /// [`ServiceError::RoleRequired`].
     pub async fn request_password_reset(&self, grant: Write, member: MemberRef) -> Result<()> {
-        let change = self.change(grant.actor);
+        let change = self.change(grant.author);
         let mail = MailId::new(change.at, &*self.random)?;
         let input = (grant.organization, member, mail, change);
         self.storage

@@ -48,7 +48,7 @@ use self::{
     watches::Watches,
 };
 use crate::{
-    domain::{Actor, Change, Clock, Condition, OsRandom, Random, Source, SystemClock, Timestamp},
+    domain::{Author, Change, Clock, Condition, OsRandom, Random, Source, SystemClock, Timestamp},
     storage::Storage,
 };
 
@@ -141,13 +141,15 @@ impl Directory {
         self.mail_queued.clone()
     }
 
-    fn change(&self, actor: Actor) -> Change {
-        self.change_from(actor, None)
+    fn change(&self, author: impl Into<Author>) -> Change {
+        self.change_from(author, None)
     }
 
-    fn change_from(&self, actor: Actor, source: Option<Source>) -> Change {
+    fn change_from(&self, author: impl Into<Author>, source: Option<Source>) -> Change {
+        let Author { actor, client } = author.into();
         Change {
             actor,
+            client,
             at: self.clock.now(),
             source,
         }

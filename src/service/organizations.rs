@@ -27,7 +27,7 @@ impl Directory {
         idempotency: Idempotency<Organization>,
     ) -> Result<Idempotent<Organization>> {
         grant.covers_all()?;
-        let change = self.change(grant.actor);
+        let change = self.change(grant.author);
         let organization = Organization {
             id: OrganizationId::new(change.at, &*self.random)?,
             slug,
@@ -92,7 +92,7 @@ impl Directory {
         patch: OrganizationPatch,
     ) -> Result<Organization> {
         grant.covers(organization)?;
-        let input = (organization, patch, self.change(grant.actor));
+        let input = (organization, patch, self.change(grant.author));
         self.storage
             .write(organization, input, |tx, (organization, patch, change)| {
                 Box::pin(update_organization(tx, *organization, patch, change))
@@ -107,7 +107,7 @@ impl Directory {
     /// [`Resource::Organization`].
     pub async fn delete_organization(&self, grant: Admin, organization: OrganizationId) -> Result<()> {
         grant.covers(organization)?;
-        let input = (organization, self.change(grant.actor));
+        let input = (organization, self.change(grant.author));
         self.storage
             .write(organization, input, |tx, (organization, change)| {
                 Box::pin(delete_organization(tx, *organization, change))

@@ -27,7 +27,7 @@ impl Directory {
         idempotency: Idempotency<Team>,
     ) -> Result<Idempotent<Team>> {
         let organization = grant.organization;
-        let change = self.change(grant.actor);
+        let change = self.change(grant.author);
         let (at, input) = (change.at, (organization, slug, name, change));
         write_once(
             &*self.storage,
@@ -48,7 +48,7 @@ impl Directory {
     ///
     /// [`Resource::Team`].
     pub async fn rename_team(&self, grant: Write, number: TeamNumber, name: TeamName) -> Result<Team> {
-        let input = (grant.organization, number, name, self.change(grant.actor));
+        let input = (grant.organization, number, name, self.change(grant.author));
         self.storage
             .write(
                 grant.organization,
@@ -68,7 +68,7 @@ impl Directory {
     ///
     /// [`Resource::Team`]. [`Precondition::RootTeam`].
     pub async fn delete_team(&self, grant: Write, number: TeamNumber) -> Result<()> {
-        let input = (grant.organization, number, self.change(grant.actor));
+        let input = (grant.organization, number, self.change(grant.author));
         self.storage
             .write(grant.organization, input, |tx, (organization, number, change)| {
                 Box::pin(delete_team(tx, *organization, *number, change))
@@ -116,7 +116,7 @@ impl Directory {
         members: Vec<MemberId>,
     ) -> Result<(usize, usize)> {
         let members: BTreeSet<_> = members.into_iter().collect();
-        let input = (grant.organization, number, members, self.change(grant.actor));
+        let input = (grant.organization, number, members, self.change(grant.author));
         self.storage
             .write(
                 grant.organization,

@@ -4,8 +4,8 @@
 use super::{Directory, Result, ServiceError};
 use crate::{
     domain::{
-        Actor, ApiKey, KeyDigest, MemberLookup, Organization, OrganizationId, PublicMember, Resource, Scope,
-        Timestamp, UserId,
+        Actor, ApiKey, Author, ClientIdentity, KeyDigest, MemberLookup, Organization, OrganizationId,
+        PublicMember, Resource, Scope, Timestamp, UserId,
     },
     storage::KeyAndMember,
 };
@@ -35,9 +35,15 @@ impl Directory {
     /// # Errors
     ///
     /// [`ServiceError::InvalidApiKey`], [`Resource::User`].
-    pub async fn delete_user(&self, key: KeyDigest, user: UserId) -> Result<()> {
+    pub async fn delete_user(
+        &self,
+        key: KeyDigest,
+        user: UserId,
+        client: Option<ClientIdentity>,
+    ) -> Result<()> {
         let (key, organization) = self.public_api_key(key).await?;
-        let change = self.change(Actor::ApiKey(key.id));
+        let actor = Actor::ApiKey(key.id);
+        let change = self.change(Author { actor, client });
         if self.storage.revoke_user(organization, user, change).await? {
             Ok(())
         } else {

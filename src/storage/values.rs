@@ -6,10 +6,10 @@ use sqlx::{Database, Decode, Encode, Type, encode::IsNull, error::BoxDynError};
 use uuid::Uuid;
 
 use crate::domain::{
-    Actor, ApiKeyId, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, EventKind,
-    ExternalId, FamilyName, GivenName, KeyDigest, Locale, LogoUrl, MailError, MailId, MailKind, MemberId,
-    MemberNumber, OrganizationId, OrganizationName, PasswordHash, PortalRole, Role, Scopes, Slug, Source,
-    TeamName, TeamNumber, TeamSlug, Timestamp, TokenKind, UserId,
+    Actor, ApiKeyId, AuthMethod, AvatarUrl, ClientIdentity, CompanyName, CustomerStatus, DisplayName, Email,
+    EventKind, ExternalId, FamilyName, GivenName, KeyDigest, Locale, LogoUrl, MailError, MailId, MailKind,
+    MemberId, MemberNumber, OrganizationId, OrganizationName, PasswordHash, PortalRole, Role, Scopes, Slug,
+    Source, TeamName, TeamNumber, TeamSlug, Timestamp, TokenKind, UserId,
 };
 
 /// Stores types as another: how they are written, and how they are read.
@@ -58,7 +58,7 @@ stored! {
     [KeyDigest] as Vec<u8>: |digest| digest.as_bytes().to_vec(), |bytes| Ok(Self::from_bytes(bytes.as_slice().try_into()?));
     [PasswordHash] as String: |hash| hash.as_str().to_owned(), |text| Ok(Self::new(text));
     [
-        AvatarUrl CompanyName CustomerStatus DisplayName Email ExternalId FamilyName GivenName Locale LogoUrl MailError OrganizationName PortalRole Slug Source
+        AvatarUrl ClientIdentity CompanyName CustomerStatus DisplayName Email ExternalId FamilyName GivenName Locale LogoUrl MailError OrganizationName PortalRole Slug Source
         TeamName TeamSlug
     ] as String: |text| text.as_str().to_owned(), |text| Ok(Self::new(text)?);
 }

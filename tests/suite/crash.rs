@@ -52,7 +52,7 @@ impl Beside {
         let directory = Directory::new(storage.clone());
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
         let grant = Admin::OPERATOR;
-        let created = directory.create_organization(grant, slug, name, Idempotency::never());
+        let created = directory.create_organization(grant.clone(), slug, name, Idempotency::never());
         let organization = first(created.await.unwrap()).id;
         let scopes = [Scope::PublicApi].into_iter().collect();
         let created = directory.create_api_key(grant, Some(organization), scopes, None, Idempotency::never());

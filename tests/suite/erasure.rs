@@ -129,6 +129,7 @@ fn change() -> Change {
     Change {
         actor: userbridge::domain::Actor::Operator,
         at: CLOCK.now(),
+        client: None,
         source: None,
     }
 }

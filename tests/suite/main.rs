@@ -43,5 +43,6 @@ mod sqlite;
 mod storage;
 mod support;
 mod thebridge;
+mod tls;
 mod upgrade;
 mod watched;

@@ -126,7 +126,7 @@ impl House {
 
     async fn delete(&self, member: &Member) -> Result<(), ServiceError> {
         let key = KeyDigest::of(&self.key);
-        self.directory.delete_user(key, member.user_id).await
+        self.directory.delete_user(key, member.user_id, None).await
     }
 
     async fn health(&self, service: &str) -> ServingStatus {

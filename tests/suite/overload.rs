@@ -55,6 +55,7 @@ async fn more_changes_than_may_wait_are_refused_and_the_others_are_made() {
     let change = userbridge::domain::Change {
         actor: userbridge::domain::Actor::Operator,
         at: house.directory.now(),
+        client: None,
         source: None,
     };
     let revoke = |index: usize| {

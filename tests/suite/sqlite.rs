@@ -398,7 +398,7 @@ async fn a_revocation_that_fails_leaves_nothing_behind_and_fails_alone() {
         .unwrap();
     let revoke = |tenant: &Tenant, member: &Member| {
         let (key, user, directory) = (KeyDigest::of(&tenant.key), member.user_id, app.directory());
-        async move { directory.delete_user(key, user).await }
+        async move { directory.delete_user(key, user, None).await }
     };
     let (first, second, third, fourth) = tokio::join!(
         revoke(&acme, &gone),
@@ -495,6 +495,7 @@ async fn who_is_deleted_twice_at_once_is_revoked_once_and_in_one_transaction() {
         let change = Change {
             actor: Actor::Operator,
             at: CLOCK.now(),
+            client: None,
             source: None,
         };
         storage.revoke_user(organization.id, member.user_id, change)

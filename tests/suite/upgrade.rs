@@ -201,6 +201,7 @@ async fn members_of_the_first_version_have_numbers_and_are_found_by_parts() {
     let change = userbridge::domain::Change {
         actor: userbridge::domain::Actor::Operator,
         at: userbridge::domain::Timestamp::from_millis(10_000),
+        client: None,
         source: None,
     };
     let restored = storage
@@ -563,7 +564,7 @@ async fn counters_go_on_from_what_any_earlier_schema_has() {
         }
         let grant = userbridge::service::Write::operator(organization(ACME));
         let team = directory.create_team(
-            grant,
+            grant.clone(),
             "new".parse().unwrap(),
             "New".parse().unwrap(),
             Idempotency::never(),

@@ -48,13 +48,29 @@ const MAX_KEY: usize = 256;
 /// The largest message that the directory may answer with, in bytes: 500 of the largest members.
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 
-/// Whom a gateway trusts as its upstream, and who it says it is. All in PEM.
+/// Whom a client of gRPC trusts, and who it says it is. All in PEM.
 #[derive(Default)]
 pub struct UpstreamTls {
-    /// The authorities that certify the upstream. None: those of the machine.
+    /// The authorities that certify the server. None: those of the machine.
     pub authorities: Option<Vec<u8>>,
-    /// The certificate that is shown to an upstream that asks for one, and its private key.
+    /// The certificate that is shown to a server that asks for one, and its private key.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl UpstreamTls {
+    /// What a client of it is made with.
+    #[must_use]
+    pub fn config(self) -> ClientTlsConfig {
+        let config = ClientTlsConfig::new();
+        let config = match self.authorities {
+            Some(authorities) => config.ca_certificate(Certificate::from_pem(authorities)),
+            None => config.with_native_roots(),
+        };
+        match self.identity {
+            Some((certificate, key)) => config.identity(Identity::from_pem(certificate, key)),
+            None => config,
+        }
+    }
 }
 
 type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, transport::Error>;
@@ -94,15 +110,8 @@ impl Upstream {
     /// What it is to trust or to show can't be used.
     pub fn connect_over_tls(uri: Uri, tls: UpstreamTls) -> Result<Self, transport::Error> {
         let name = uri.to_string();
-        let mut config = ClientTlsConfig::new();
-        config = match tls.authorities {
-            Some(authorities) => config.ca_certificate(Certificate::from_pem(authorities)),
-            None => config.with_native_roots(),
-        };
-        if let Some((certificate, key)) = tls.identity {
-            config = config.identity(Identity::from_pem(certificate, key));
-        }
-        Ok(Self::connect_to(Endpoint::from(uri).tls_config(config)?, name))
+        let endpoint = Endpoint::from(uri).tls_config(tls.config())?;
+        Ok(Self::connect_to(endpoint, name))
     }
 
     fn connect_to(endpoint: Endpoint, name: String) -> Self {

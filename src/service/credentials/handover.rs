@@ -24,7 +24,7 @@ impl Directory {
     ///
     /// [`Resource::Member`]. [`ServiceError::RoleRequired`]: it may not manage members.
     pub async fn issue_handover_code(&self, grant: Write, member: MemberId) -> Result<IssuedToken> {
-        let change = self.change(grant.actor);
+        let change = self.change(grant.author);
         self.issue_code(grant.organization, member, None, change).await
     }
 

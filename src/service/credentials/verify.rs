@@ -87,7 +87,7 @@ impl Directory {
             } else {
                 None
             };
-            if let Some(verified) = self.admit(grant, &member, hash, newer).await? {
+            if let Some(verified) = self.admit(&grant, &member, hash, newer).await? {
                 return Ok(verified);
             }
             found = self.whom(organization, &attempt).await?;
@@ -118,12 +118,12 @@ impl Directory {
 
     async fn admit(
         &self,
-        grant: Write,
+        grant: &Write,
         member: &Member,
         hash: PasswordHash,
         newer: Option<PasswordHash>,
     ) -> Result<Option<Verified>> {
-        let change = self.change(grant.actor);
+        let change = self.change(grant.author.clone());
         let access_token = TokenSecret::generate(TokenKind::AccessToken, &*self.random)?;
         let token = access_token.stored(member.number, change.at);
         let expires_at = token.expires_at;

@@ -32,7 +32,7 @@ impl Directory {
             member,
             patch,
             version,
-            self.change(grant.actor),
+            self.change(grant.author),
         );
         self.storage
             .write(
@@ -57,7 +57,7 @@ impl Directory {
         member: MemberId,
         version: Option<i64>,
     ) -> Result<Member> {
-        let input = (grant.organization, member, version, self.change(grant.actor));
+        let input = (grant.organization, member, version, self.change(grant.author));
         self.storage
             .write(
                 grant.organization,
@@ -76,7 +76,7 @@ impl Directory {
     /// [`Resource::Member`]. [`crate::domain::Conflict::Member`]. [`Precondition::MemberNotRevoked`],
     /// [`Precondition::MemberErased`], [`Precondition::RetentionPassed`].
     pub async fn restore_member(&self, grant: Write, member: MemberId) -> Result<Member> {
-        let input = (grant.organization, member, self.change(grant.actor));
+        let input = (grant.organization, member, self.change(grant.author));
         self.storage
             .write(grant.organization, input, |tx, (organization, member, change)| {
                 Box::pin(restore_member(tx, *organization, *member, change))

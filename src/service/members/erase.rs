@@ -3,8 +3,8 @@
 use super::change::{revoke, save};
 use crate::{
     domain::{
-        Access, Actor, Change, Erasure, EventKind, Member, MemberId, MemberRef, OrganizationId, PersonName,
-        Profile, Resource, TeamNumber, TokenKind,
+        Access, Actor, Author, Change, Erasure, EventKind, Member, MemberId, MemberRef, OrganizationId,
+        PersonName, Profile, Resource, TeamNumber, TokenKind,
     },
     service::{Directory, Result, ServiceError, Write, rules::Transaction},
 };
@@ -17,16 +17,16 @@ impl Directory {
     ///
     /// [`Resource::Member`]. [`crate::domain::Precondition::LastOwner`]. [`ServiceError::RoleRequired`]: a member acts.
     pub async fn erase_member(&self, grant: Write, member: MemberId) -> Result<Erasure> {
-        self.erase_as(grant.actor, grant.organization, member).await
+        self.erase_as(grant.author, grant.organization, member).await
     }
 
     pub(in crate::service) async fn erase_as(
         &self,
-        actor: Actor,
+        author: impl Into<Author>,
         organization: OrganizationId,
         member: MemberId,
     ) -> Result<Erasure> {
-        let input = (organization, member, self.change(actor));
+        let input = (organization, member, self.change(author));
         let erasure = self
             .storage
             .write(organization, input, |tx, (organization, member, change)| {

@@ -49,7 +49,7 @@ impl Directory {
         idempotency: Idempotency<Linked>,
     ) -> Result<Idempotent<Linked>> {
         let organization = grant.organization;
-        let change = self.change_from(grant.actor, Some(request.origin.source.clone()));
+        let change = self.change_from(grant.author, Some(request.origin.source.clone()));
         let new = NewIds {
             member: MemberId::new(change.at, &*self.random)?,
             user: UserId::new(&*self.random)?,

@@ -185,6 +185,7 @@ pub const TABLES: &[Table] = &[
             ("api_key_id", Kind::Uuid),
             ("team", Kind::Integer),
             ("actor", Kind::Text),
+            ("client", Kind::Text),
             ("source", Kind::Text),
             ("at", Kind::Integer),
             ("fields", Kind::Text),

@@ -27,8 +27,8 @@ pub(super) const INSERT_ORGANIZATION: &str =
 pub(super) const APPEND_EVENT: &str = "WITH counted AS (
          UPDATE organization_counters SET events = events + 1 WHERE organization_id = $1 RETURNING events
      )
-     INSERT INTO events (organization_id, sequence, kind, member_id, user_id, api_key_id, team, actor, source, at, fields)
-         SELECT $1, events, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM counted
+     INSERT INTO events (organization_id, sequence, kind, member_id, user_id, api_key_id, team, actor, source, at, fields, client)
+         SELECT $1, events, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM counted
          RETURNING sequence";
 
 /// Of each organization that has mails to be sent, the one that has waited longest: from after `$1`, at the time `$2`, without

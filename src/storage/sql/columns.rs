@@ -142,6 +142,7 @@ impl FromRow<'_, Row> for Event {
             api_key_id: row.try_get("api_key_id")?,
             team: row.try_get("team")?,
             actor: row.try_get("actor")?,
+            client: row.try_get("client")?,
             source: row.try_get("source")?,
             at: row.try_get("at")?,
             fields: fields.split_whitespace().map(str::to_owned).collect(),

@@ -30,7 +30,7 @@ fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'sta
         (">", "")
     };
     let sql = format!(
-        "SELECT sequence, organization_id, kind, member_id, user_id, api_key_id, team, actor, source, at, fields
+        "SELECT sequence, organization_id, kind, member_id, user_id, api_key_id, team, actor, client, source, at, fields
          FROM events
          WHERE organization_id = $1 AND sequence {beyond} $2 AND ($3 = '' OR {POSITION}($3, ' ' || kind || ' ') > 0){of_user}
          ORDER BY sequence{direction} LIMIT $4"
@@ -125,7 +125,8 @@ impl EventWrites for EngineTransaction<'_> {
             .bind(change.actor)
             .bind(&change.source)
             .bind(change.at)
-            .bind(fields.join(" "));
+            .bind(fields.join(" "))
+            .bind(&change.client);
         let sequence = self.value(query).await?;
         self.note_event(
             organization_column(organization),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 pub(super) const MAX_BATCH: usize = 64;
 
 /// The most parameters of one slot.
-const MAX_PARAMETERS: usize = 6;
+const MAX_PARAMETERS: usize = 7;
 
 /// The numbers of slots that statements come in.
 const SIZES: [usize; 4] = [1, 4, 16, MAX_BATCH];

@@ -27,8 +27,8 @@ pub(super) const INSERT_ORGANIZATION: &str =
 pub(super) const APPEND_EVENT: &str =
     "INSERT INTO organization_counters (organization_id, events) VALUES ($1, 1)
          ON CONFLICT (organization_id) DO UPDATE SET events = events + 1;
-     INSERT INTO events (organization_id, sequence, kind, member_id, user_id, api_key_id, team, actor, source, at, fields)
-         SELECT $1, events, $2, $3, $4, $5, $6, $7, $8, $9, $10
+     INSERT INTO events (organization_id, sequence, kind, member_id, user_id, api_key_id, team, actor, source, at, fields, client)
+         SELECT $1, events, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
          FROM organization_counters WHERE organization_id = $1
          RETURNING sequence";
 

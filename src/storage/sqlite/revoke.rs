@@ -35,7 +35,7 @@ static FIND: LazyLock<Batched> = LazyLock::new(|| {
 });
 
 /// The rows, then two times; their organizations; the organizations of those who were nothing but an end user; and
-/// organization, member, user, actor, kind and fields of each, then a time. A row is written once whatever changes in it, then
+/// organization, member, user, actor, client, kind and fields of each, then a time. A row is written once whatever changes in it, then
 /// come the counters, then the events that they have counted.
 static REVOKE: LazyLock<Batched> = LazyLock::new(|| {
     Batched::new(
@@ -53,13 +53,13 @@ static REVOKE: LazyLock<Batched> = LazyLock::new(|| {
          UPDATE OR FAIL member_counts SET live = live - r.count
          FROM (SELECT organization_id, count(*) AS count FROM revoked GROUP BY organization_id) AS r
          WHERE member_counts.organization_id = r.organization_id AND member_counts.role = '';
-         WITH revoked (slot, organization_id, member_id, user_id, actor, kind, fields) AS (VALUES {slots:6})
-         INSERT OR FAIL INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
+         WITH revoked (slot, organization_id, member_id, user_id, actor, client, kind, fields) AS (VALUES {slots:7})
+         INSERT OR FAIL INTO events (organization_id, sequence, kind, member_id, user_id, actor, client, at, fields)
          SELECT organization_id,
              (SELECT events FROM organization_counters AS c WHERE c.organization_id = r.organization_id)
                  - count(*) OVER (PARTITION BY organization_id)
                  + row_number() OVER (PARTITION BY organization_id ORDER BY slot),
-             kind, member_id, user_id, actor, ?, fields
+             kind, member_id, user_id, actor, client, ?, fields
          FROM revoked AS r WHERE organization_id IS NOT NULL",
     )
 });
@@ -165,6 +165,7 @@ impl Revocations {
                 .bind(link.map(|link| link.member))
                 .bind(revocation.map(|revocation| revocation.user))
                 .bind(revocation.map(|revocation| revocation.change.actor))
+                .bind(revocation.and_then(|revocation| revocation.change.client.as_ref()))
                 .bind(link.map(|link| link.event().0))
                 .bind(link.map(|link| link.event().1));
         }

@@ -155,7 +155,7 @@ async fn a_directory_goes_to_postgresql_and_back_with_everything() {
         }
         let directory = Directory::new(storage.clone());
         let write = Write::operator(world.acme);
-        let refused = directory.revoke_member(write, world.owner.id, None).await;
+        let refused = directory.revoke_member(write.clone(), world.owner.id, None).await;
         assert!(
             matches!(refused, Err(ServiceError::Precondition(Precondition::LastOwner))),
             "{refused:?}"

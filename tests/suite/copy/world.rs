@@ -178,27 +178,30 @@ async fn change(directory: &Directory, acme: OrganizationId, people: &[(Organiza
             email: Some(email.map(|email| email.parse().unwrap())),
             ..MemberPatch::default()
         };
-        let changed = directory.update_member(write, member.1.id, patch, None);
+        let changed = directory.update_member(write.clone(), member.1.id, patch, None);
         changed.await.unwrap();
     }
     for member in [revoked, back, erased] {
-        directory.revoke_member(write, member.1.id, None).await.unwrap();
+        directory
+            .revoke_member(write.clone(), member.1.id, None)
+            .await
+            .unwrap();
     }
-    directory.restore_member(write, back.1.id).await.unwrap();
+    directory.restore_member(write.clone(), back.1.id).await.unwrap();
     for member in [erased, shown] {
-        directory.erase_member(write, member.1.id).await.unwrap();
+        directory.erase_member(write.clone(), member.1.id).await.unwrap();
     }
     for slug in ["blue", "red", "removed"] {
         let (slug, name) = (slug.parse().unwrap(), format!("Team {slug}").parse().unwrap());
-        let team = directory.create_team(write, slug, name, Idempotency::never());
+        let team = directory.create_team(write.clone(), slug, name, Idempotency::never());
         let team = first(team.await.unwrap());
         let members = vec![juergen.1.id, owner.1.id];
         directory
-            .set_team_members(write, team.number, members)
+            .set_team_members(write.clone(), team.number, members)
             .await
             .unwrap();
         if team.slug.as_str() == "removed" {
-            directory.delete_team(write, team.number).await.unwrap();
+            directory.delete_team(write.clone(), team.number).await.unwrap();
         }
     }
 }

@@ -325,6 +325,7 @@ async fn retention_looks_again_before_it_erases() {
         let change = Change {
             actor: Actor::Retention,
             at: world.directory.now(),
+            client: None,
             source: None,
         };
         rules.erase_member(world.acme, sally.id, change)

@@ -278,7 +278,12 @@ fn endings() -> Vec<Named> {
         }),
         ("delete some at once", |w| Box::pin(delete_some(w))),
         ("a delete with a key", |w| {
-            Box::pin(async move { one(w.directory.delete_user(w.key("globex").1, w.user("ida")).await) })
+            Box::pin(async move {
+                one(w
+                    .directory
+                    .delete_user(w.key("globex").1, w.user("ida"), None)
+                    .await)
+            })
         }),
     ]
 }
@@ -392,6 +397,7 @@ async fn delete_some(w: &World) -> Vec<Part> {
         let change = Change {
             actor: Actor::ApiKey(w.key(key).0),
             at: w.directory.now(),
+            client: None,
             source: None,
         };
         let revoked = w.storage.revoke_user(organization, user, change).await;

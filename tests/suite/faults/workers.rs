@@ -128,9 +128,9 @@ impl World {
     }
 
     async fn link(&self) -> Result<(), ServiceError> {
-        let linked = self
-            .directory
-            .link_member(self.grant, LinkRequest::default(), Idempotency::never());
+        let linked =
+            self.directory
+                .link_member(self.grant.clone(), LinkRequest::default(), Idempotency::never());
         ends(linked).await.map(|_| ())
     }
 

@@ -496,7 +496,7 @@ async fn ids_of_teams_are_those_of_the_organization(app: TestApp) {
         let (key, name) = (TeamSlug::new(key).unwrap(), TeamName::new(key).unwrap());
         acme.app
             .directory()
-            .create_team(grant, key, name, Idempotency::never())
+            .create_team(grant.clone(), key, name, Idempotency::never())
             .await
             .unwrap();
     }

@@ -129,7 +129,10 @@ async fn nobody_is_written_to_who_was_erased_or_revoked_in_the_meantime() {
     let erased = welcome(&app, acme, address("erased@acme.example.com")).await;
     let revoked = welcome(&app, acme, address("revoked@acme.example.com")).await;
     let grant = Write::operator(acme);
-    app.directory().erase_member(grant, erased.id).await.unwrap();
+    app.directory()
+        .erase_member(grant.clone(), erased.id)
+        .await
+        .unwrap();
     app.directory()
         .revoke_member(grant, revoked.id, None)
         .await

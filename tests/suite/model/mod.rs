@@ -279,6 +279,7 @@ impl<E> Real<E> {
                 let change = Change {
                     actor: userbridge::domain::Actor::Operator,
                     at: self.directory.now(),
+                    client: None,
                     source: None,
                 };
                 let organization = self.organizations[*organization];

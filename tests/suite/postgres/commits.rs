@@ -104,7 +104,7 @@ impl Behind {
                 }
                 Call::Delete => {
                     let key = KeyDigest::of(&place.public_key);
-                    told(place.directory.delete_user(key, self.sally.user_id).await)
+                    told(place.directory.delete_user(key, self.sally.user_id, None).await)
                 }
             }
         };

@@ -230,7 +230,7 @@ async fn a_network_that_is_silent_is_waited_for_for_a_bounded_time() {
         proxy.stall(direction);
         let delete = place
             .directory
-            .delete_user(KeyDigest::of(&place.public_key), bob.user_id);
+            .delete_user(KeyDigest::of(&place.public_key), bob.user_id, None);
         let deleted = async { timeout(NEVER, delete).await.expect("a call is never answered") };
         let (deleted, ()) = tokio::join!(deleted, assert_all_is_answered(&place, round));
         assert!(deleted.is_err());
@@ -245,7 +245,7 @@ async fn a_network_that_is_silent_is_waited_for_for_a_bounded_time() {
             sleep(Duration::from_millis(20)).await;
         }
         // Not found: it was made before, and that could not be found out.
-        while let Err(error) = place.directory.delete_user(key, sally.user_id).await {
+        while let Err(error) = place.directory.delete_user(key, sally.user_id, None).await {
             if matches!(error, ServiceError::NotFound(_)) {
                 break;
             }

@@ -63,14 +63,18 @@ impl Place {
     pub(super) async fn on(storage: Arc<dyn Storage>, slug: &str) -> Self {
         log();
         let directory = Directory::new(storage.clone());
-        let grant = Admin::OPERATOR;
         let (slug, name) = (slug.parse().unwrap(), slug.parse().unwrap());
-        let created = directory.create_organization(grant, slug, name, Idempotency::never());
+        let created = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
         let organization = first(created.await.unwrap()).id;
         let key = async |scope| {
             let scopes = [scope].into_iter().collect();
-            let created =
-                directory.create_api_key(grant, Some(organization), scopes, None, Idempotency::never());
+            let created = directory.create_api_key(
+                Admin::OPERATOR,
+                Some(organization),
+                scopes,
+                None,
+                Idempotency::never(),
+            );
             let created = first(created.await.unwrap());
             (created.key.id, created.secret.reveal().to_owned())
         };

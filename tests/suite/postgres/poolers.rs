@@ -116,7 +116,11 @@ async fn through_a_pooler_in_session_mode_everything_works() {
             .await;
         assert_eq!(found.unwrap().id, member.id);
     }
-    place.directory.delete_user(key, linked[0].user_id).await.unwrap();
+    place
+        .directory
+        .delete_user(key, linked[0].user_id, None)
+        .await
+        .unwrap();
     let query = MemberQuery {
         limit: 100,
         ..MemberQuery::default()

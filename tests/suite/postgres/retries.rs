@@ -80,7 +80,11 @@ async fn a_change_that_others_were_in_the_way_of_is_made_once() {
             .execute("SELECT setval('attempts', 1, false)")
             .await
             .unwrap();
-        place.directory.delete_user(key, sally.user_id).await.unwrap();
+        place
+            .directory
+            .delete_user(key, sally.user_id, None)
+            .await
+            .unwrap();
         assert_eq!(attempts(&mut connection).await, 4, "{code}");
         assert_consistent(&mut connection).await;
     }
@@ -99,7 +103,7 @@ async fn a_change_that_others_are_always_in_the_way_of_is_given_up() {
     assert!((2..50).contains(&attempted), "{attempted}");
     let delete = place
         .directory
-        .delete_user(KeyDigest::of(&place.public_key), sally.user_id);
+        .delete_user(KeyDigest::of(&place.public_key), sally.user_id, None);
     assert_is_locked(timeout(NEVER, delete).await.unwrap());
     assert!((2..50).contains(&(attempts(&mut connection).await - attempted)));
     assert!(
@@ -185,12 +189,12 @@ async fn a_row_that_is_never_let_go_of_is_not_waited_for_for_ever_and_stops_nobo
         let delete = || {
             place
                 .directory
-                .delete_user(KeyDigest::of(&place.public_key), sally.user_id)
+                .delete_user(KeyDigest::of(&place.public_key), sally.user_id, None)
         };
         let ann = async {
             let ann = other.link("ann@example.com").await.unwrap();
             let key = KeyDigest::of(&other.public_key);
-            other.directory.delete_user(key, ann.user_id).await.unwrap();
+            other.directory.delete_user(key, ann.user_id, None).await.unwrap();
         };
         let all = async { tokio::join!(delete(), delete(), ann) };
         let (one, two, ()) = timeout(NEVER, all).await.expect("a call is never answered");
@@ -204,7 +208,7 @@ async fn a_row_that_is_never_let_go_of_is_not_waited_for_for_ever_and_stops_nobo
     }
     place
         .directory
-        .delete_user(KeyDigest::of(&place.public_key), sally.user_id)
+        .delete_user(KeyDigest::of(&place.public_key), sally.user_id, None)
         .await
         .unwrap();
     assert_consistent(&mut holder).await;
@@ -231,7 +235,7 @@ async fn revocations_in_an_organization_that_somebody_changes_are_made_in_their_
     let key = KeyDigest::of(&place.public_key);
     let deletes = people
         .iter()
-        .map(|member| place.directory.delete_user(key, member.user_id));
+        .map(|member| place.directory.delete_user(key, member.user_id, None));
     let let_go = async {
         until_waiting(&mut observer, 1).await;
         held.rollback().await.unwrap();
@@ -247,5 +251,9 @@ async fn revocations_in_an_organization_that_somebody_changes_are_made_in_their_
     assert_consistent(&mut observer).await;
     // Nobody is in the way any more.
     let sally = place.link("sally@example.com").await.unwrap();
-    place.directory.delete_user(key, sally.user_id).await.unwrap();
+    place
+        .directory
+        .delete_user(key, sally.user_id, None)
+        .await
+        .unwrap();
 }

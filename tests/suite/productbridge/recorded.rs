@@ -119,6 +119,7 @@ async fn seed(app: &TestApp) {
     let change = Change {
         actor: Actor::Operator,
         at: Timestamp::from_millis(1_775_030_400_000),
+        client: None,
         source: None,
     };
     let linked = storage.link_member(organization.id, sally, Idempotency::never(), change);

@@ -2,15 +2,15 @@
 
 use tokio::task::JoinSet;
 use userbridge::domain::{
-    Actor, AvatarUrl, Change, CompanyName, CustomerStatus, Email, Event, EventKind, EventQuery, PageRequest,
-    PortalRole, Profile, Scope,
+    Actor, AvatarUrl, Change, ClientIdentity, CompanyName, CustomerStatus, Email, Event, EventKind,
+    EventQuery, Idempotency, PageRequest, PortalRole, Profile, Scope,
 };
 
 use super::{
     fixture::{Fixture, NewMember, all},
     people::{address, set, values},
 };
-use crate::support::rules::LinkMember;
+use crate::support::{first, rules::LinkMember};
 
 const SALLY: &str = "sally@acme.example.com";
 
@@ -75,6 +75,7 @@ pub(super) async fn every_change_is_one_event(fixture: Fixture) {
         user_id: None,
         api_key_id: None,
         team: None,
+        client: change.client.clone(),
         actor: change.actor,
         source: change.source,
         at: change.at,
@@ -198,23 +199,39 @@ pub(super) async fn an_event_says_who_did_it(fixture: Fixture) {
     let acme = fixture.organization("acme").await;
     let key = fixture.public_key(acme).await;
     let sally = fixture.link(acme, SALLY).await;
-    let change = Change {
+    let team = async |slug: &str, change: Change| {
+        let (slug, name) = (slug.parse().unwrap(), slug.parse().unwrap());
+        let made = fixture.create_team(acme, slug, name, Idempotency::never(), change);
+        first(made.await.unwrap()).number
+    };
+    let sales = team("sales", fixture.change()).await;
+    let by = |client: &str| Change {
         actor: Actor::ApiKey(key.key.id),
         at: fixture.tick(),
+        client: Some(ClientIdentity::new(client).unwrap()),
         source: None,
     };
+    let before = fixture.log_of(acme).await;
+    assert!(
+        before
+            .iter()
+            .all(|event| event.actor == Actor::Operator && event.client.is_none())
+    );
+    // Each of the ways in which an engine writes events: of members in a team, by an integrator, and all others.
+    let teamed = by("spiffe://example.com/teams");
+    let set = fixture.set_team_members(acme, sales, vec![sally.id], teamed.clone());
+    set.await.unwrap();
+    let revoked = by("revoking.example.com");
     fixture
-        .revoke_member(acme, sally.user_id, change.clone())
+        .revoke_member(acme, sally.user_id, revoked.clone())
         .await
         .unwrap();
-    let log = fixture.log_of(acme).await;
-    let last = log.last().unwrap();
-    assert_eq!((last.actor, last.at), (change.actor, change.at));
-    assert!(
-        log[..log.len() - 1]
-            .iter()
-            .all(|event| event.actor == Actor::Operator)
-    );
+    let made = by("Making");
+    team("support", made.clone()).await;
+    let log = fixture.log_of(acme).await.split_off(before.len());
+    let said = log.into_iter().map(|event| (event.actor, event.client, event.at));
+    let done = [teamed, revoked, made].map(|change| (change.actor, change.client, change.at));
+    assert!(said.eq(done));
 }
 
 pub(super) async fn events_come_in_order_and_only_ones_own(fixture: Fixture) {

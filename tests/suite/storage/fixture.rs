@@ -107,6 +107,7 @@ impl Fixture {
         Change {
             actor: Actor::Operator,
             at: self.tick(),
+            client: None,
             source: None,
         }
     }

@@ -258,6 +258,7 @@ impl TestApp {
         let change = Change {
             actor: Actor::Operator,
             at,
+            client: None,
             source: None,
         };
         let storage = self.storage().await;

@@ -92,9 +92,9 @@ impl MemberWrites for PostgresTransaction<'_> {
              ), counted AS (
                  UPDATE organization_counters SET events = events + $4 WHERE organization_id = $1 RETURNING events
              )
-             INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, source, at, fields)
+             INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, source, at, fields, client)
                  SELECT $1, c.events - $4 + row_number() OVER (ORDER BY t.number),
-                     $5, t.id, t.user_id, $6, $7, $3, $8
+                     $5, t.id, t.user_id, $6, $7, $3, $8, $9
                  FROM touched AS t CROSS JOIN counted AS c",
         )
         .bind(organization)
@@ -104,7 +104,8 @@ impl MemberWrites for PostgresTransaction<'_> {
         .bind(EventKind::MemberUpdated)
         .bind(change.actor)
         .bind(&change.source)
-        .bind(fields.join(" "));
+        .bind(fields.join(" "))
+        .bind(&change.client);
         self.execute(statement).await
     }
 

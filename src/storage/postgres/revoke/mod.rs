@@ -218,7 +218,12 @@ impl Together {
     async fn statement(&mut self, revocations: &[Revocation]) -> Result<Vec<(i64, bool)>, sqlx::Error> {
         let patience = self.patience;
         let wanted = revocations.iter().map(|revocation| &revocation.wanted);
-        let query = bind(sqlx::query_as(REVOKE), wanted).bind(LOCK_TIMEOUT);
+        let clients = wanted
+            .clone()
+            .map(|wanted| wanted.change.client.clone().map(String::from));
+        let query = bind(sqlx::query_as(REVOKE), wanted)
+            .bind(LOCK_TIMEOUT)
+            .bind(clients.collect::<Vec<_>>());
         in_time(patience, query.fetch_all(self.connected().await?)).await
     }
 

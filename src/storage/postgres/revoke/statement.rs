@@ -12,15 +12,15 @@ pub(super) struct Wanted {
 }
 
 /// Slots, organizations, users, actors and times; the kinds of the events; how long to wait for a row that somebody else has,
-/// as a setting of the transaction.
+/// as a setting of the transaction; and clients.
 ///
 /// First come the rows of the counters, as in every transaction that changes an organization. One that somebody else has is
 /// not waited for. The statement sees what was committed when it began: where an event was counted since, nothing is done
 /// either. Such revocations come back, to be made in a transaction of their organization.
 pub(super) const REVOKE: &str = "
     WITH wanted AS (
-        SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[])
-            AS w (slot, organization_id, user_id, actor, at)
+        SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $9::text[])
+            AS w (slot, organization_id, user_id, actor, at, client)
     ), locked AS MATERIALIZED (
         SELECT organization_id, events FROM organization_counters WHERE organization_id = ANY ($2)
         ORDER BY organization_id FOR UPDATE SKIP LOCKED
@@ -39,7 +39,7 @@ pub(super) const REVOKE: &str = "
         FROM current AS c JOIN wanted AS w ON w.organization_id = c.organization_id
         WHERE m.organization_id = w.organization_id AND m.user_id = w.user_id AND m.revoked_at IS NULL
             AND m.portal_role IS NOT NULL
-        RETURNING w.slot, w.actor, w.at, m.organization_id, m.id, m.user_id, m.number, m.email, m.role
+        RETURNING w.slot, w.actor, w.client, w.at, m.organization_id, m.id, m.user_id, m.number, m.email, m.role
     ), counted AS (
         UPDATE organization_counters AS c SET events = c.events + r.count
         FROM (SELECT organization_id, count(*) AS count FROM revoked GROUP BY organization_id) AS r
@@ -59,10 +59,10 @@ pub(super) const REVOKE: &str = "
         WHERE r.role IS NULL AND a.email = r.email AND a.organization_id = r.organization_id AND a.member = r.number
             AND a.version = 0
     ), logged AS (
-        INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)
+        INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, client, at, fields)
         SELECT r.organization_id,
             c.before + row_number() OVER (PARTITION BY r.organization_id ORDER BY r.slot),
-            CASE WHEN r.role IS NULL THEN $6 ELSE $7 END, r.id, r.user_id, r.actor, r.at,
+            CASE WHEN r.role IS NULL THEN $6 ELSE $7 END, r.id, r.user_id, r.actor, r.client, r.at,
             CASE WHEN r.role IS NULL THEN 'revoked_at' ELSE 'portal_role' END
         FROM revoked AS r JOIN counted AS c ON c.organization_id = r.organization_id
     )

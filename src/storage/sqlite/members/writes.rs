@@ -123,11 +123,11 @@ impl MemberWrites for SqliteTransaction<'_> {
             "UPDATE members SET version = version + 1, updated_at = $3
                  WHERE organization_id = $1 AND number IN (SELECT value FROM json_each($2));
              UPDATE organization_counters SET events = events + $4 WHERE organization_id = $1;
-             INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, source, at, fields)
+             INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, source, at, fields, client)
                  SELECT $1,
                      (SELECT events FROM organization_counters WHERE organization_id = $1) - $4
                          + row_number() OVER (ORDER BY m.number),
-                     $5, m.id, m.user_id, $6, $7, $3, $8
+                     $5, m.id, m.user_id, $6, $7, $3, $8, $9
                  FROM members AS m
                  WHERE m.organization_id = $1 AND m.number IN (SELECT value FROM json_each($2))",
         )
@@ -138,7 +138,8 @@ impl MemberWrites for SqliteTransaction<'_> {
         .bind(EventKind::MemberUpdated)
         .bind(change.actor)
         .bind(&change.source)
-        .bind(fields.join(" "));
+        .bind(fields.join(" "))
+        .bind(&change.client);
         self.execute(statement).await
     }
 
