@@ -31,6 +31,11 @@ impl Sockets {
         Ok(Self(sockets))
     }
 
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Listens on an address: by the socket that was handed over for it, or else by a new one.
     ///
     /// # Errors
