@@ -1,4 +1,4 @@
-//! Sockets that listen already when the program starts: a service manager has opened them (`LISTEN_FDS`, sd_listen_fds(3)), and
+//! Sockets that listen already when the program starts: a service manager has opened them (`LISTEN_FDS`, `sd_listen_fds(3)`), and
 //! they stay when the program is replaced, with whoever waits to be accepted.
 
 use std::{
