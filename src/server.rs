@@ -3,6 +3,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use http::Uri;
 use thiserror::Error;
 use tokio::{
@@ -132,7 +133,8 @@ impl Server {
         Self::start_on(Sockets::default(), config).await
     }
 
-    /// The same, with sockets that were handed over.
+    /// The same, with sockets that were handed over. Whoever connects there waits until requests are answered, or is
+    /// answered by another process that has them as well.
     ///
     /// # Errors
     ///
@@ -140,6 +142,7 @@ impl Server {
     pub async fn start_on(mut sockets: Sockets, config: Config) -> Result<Self, ServerError> {
         let tls = config.tls.map(Tls::start).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
+        let (open, opened) = watch::channel(sockets.is_empty());
         let grpc = bind(&mut sockets, config.grpc_addr).await?;
         let http = bind(&mut sockets, config.http_addr).await?;
         let grpc_addr = grpc
@@ -190,18 +193,10 @@ impl Server {
             kept_of_body: LARGEST_MESSAGE,
             ..limits("grpc")
         };
-        let grpc = tokio::spawn(listen::serve(
-            grpc,
-            routes,
-            grpc_limits,
-            until_stopped(stopped.clone()),
-        ));
-        let http = tokio::spawn(listen::serve(
-            http,
-            gateway,
-            limits("http"),
-            until_stopped(stopped.clone()),
-        ));
+        let serving = listen::serve(grpc, routes, grpc_limits, until(stopped.clone()));
+        let grpc = tokio::spawn(until(opened.clone()).then(|()| serving));
+        let serving = listen::serve(http, gateway, limits("http"), until(stopped.clone()));
+        let http = tokio::spawn(until(opened).then(|()| serving));
         let replica_url = config.replica_url.as_deref();
         let storage = match storage::connect_with(&config.database_url, replica_url, config.migrate).await {
             Ok(storage) => storage,
@@ -215,7 +210,8 @@ impl Server {
         let directory = Directory::new(storage.clone()).with_watch_limits(config.watches);
         metrics.watch(storage.clone(), directory.clone());
         services.ready(directory.clone()).await;
-        let maintenance = tokio::spawn(directory.clone().maintenance(until_stopped(stopped.clone())));
+        open.send_replace(true);
+        let maintenance = tokio::spawn(directory.clone().maintenance(until(stopped.clone())));
         let mail = match config.mail {
             Some(mail) => {
                 let outbox = Outbox {
@@ -229,9 +225,9 @@ impl Server {
                     metrics: metrics.mails,
                     links: mail.links,
                 };
-                tokio::spawn(outbox.run(directory.clone(), until_stopped(stopped)))
+                tokio::spawn(outbox.run(directory.clone(), until(stopped)))
             }
-            None => tokio::spawn(warn_of_waiting(directory.clone(), until_stopped(stopped))),
+            None => tokio::spawn(warn_of_waiting(directory.clone(), until(stopped))),
         };
         let (lame_duck, drain_timeout) = (config.lame_duck, config.drain_timeout);
         Ok(Self {
@@ -291,7 +287,8 @@ async fn bind(sockets: &mut Sockets, addr: SocketAddr) -> Result<TcpListener, Se
     listening.map_err(|error| ServerError::Bind(addr, error))
 }
 
-async fn until_stopped(mut stopped: watch::Receiver<bool>) {
+/// Waits until it is time.
+async fn until(mut time: watch::Receiver<bool>) {
     // An error means that the server is gone, which is a reason to stop as well.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+    let _ = time.wait_for(|is_time| *is_time).await;
 }

@@ -1,4 +1,4 @@
-//! Sockets that listen already when the program starts: a service manager has opened them (`LISTEN_FDS`, sd_listen_fds(3)), and
+//! Sockets that listen already when the program starts: a service manager has opened them (`LISTEN_FDS`, `sd_listen_fds(3)`), and
 //! they stay when the program is replaced, with whoever waits to be accepted.
 
 use std::{
@@ -29,6 +29,11 @@ impl Sockets {
             }
         }
         Ok(Self(sockets))
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Listens on an address: by the socket that was handed over for it, or else by a new one.

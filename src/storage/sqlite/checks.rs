@@ -1,6 +1,6 @@
 //! What only a file of SQLite can have wrong: pages, keys between its tables, and the search index.
 
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{
     check,
@@ -10,15 +10,21 @@ use super::{
     settings::Settings,
 };
 use crate::storage::{
-    Migrate, OpenError, Result,
+    Migrate, OpenError, Result, StoreError,
     check::{Finding, MOST, Rule, Tell},
     copy::Contents,
 };
 
 /// Opens the file of a `sqlite:` URL and checks it.
 pub(in crate::storage) async fn open(url: &str, tell: Tell<'_>) -> Result<Vec<Finding>, OpenError> {
-    let options = files::prepare(url, Migrate::Never, &Settings::default()).await?;
-    migrate::run(&options, Migrate::Never, Contents::Whole).await?;
+    let options = match prepare(url).await {
+        Err(OpenError::Store(StoreError::Engine(error)))
+            if error.downcast_ref::<sqlx::Error>().is_some_and(is_corrupt) =>
+        {
+            return Ok(vec![of("integrity", error.to_string())]);
+        }
+        prepared => prepared?,
+    };
     // One that may only read leaves the files behind that it has made beside the database.
     let mut connection = SqliteConnection::connect_with(&options)
         .await
@@ -30,6 +36,12 @@ pub(in crate::storage) async fn open(url: &str, tell: Tell<'_>) -> Result<Vec<Fi
     let findings = check::run(&mut connection, tell).await;
     connection.close().await.map_err(store_error)?;
     Ok(findings?)
+}
+
+async fn prepare(url: &str) -> Result<SqliteConnectOptions, OpenError> {
+    let options = files::prepare(url, Migrate::Never, &Settings::default()).await?;
+    migrate::run(&options, Migrate::Never, Contents::Whole).await?;
+    Ok(options)
 }
 
 /// What is wrong with the file: a line for each thing that SQLite finds. It also compares indexes, that of the search too, with
