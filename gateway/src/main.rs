@@ -7,7 +7,9 @@ use clap::Parser;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use userbridge_gateway::{
-    Settings, Upstream, listen, log,
+    Settings, Upstream,
+    config_file::{self, ConfigFile, Parsed},
+    listen, log,
     program::{ServeFlags, StopSignals},
     router,
 };
@@ -32,6 +34,8 @@ struct Arguments {
     public_url: Option<Uri>,
     #[command(flatten)]
     serve: ServeFlags,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 /// Why it does not serve.
@@ -53,7 +57,13 @@ async fn main() -> ExitCode {
         eprintln!("error: {error}");
         return ExitCode::from(2);
     }
-    let arguments = Arguments::parse();
+    let Parsed { arguments, .. } = match config_file::parse(None) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,6 +3,7 @@
 //! Commands other than `serve` and `health` open the database themselves, and `copy` two. They work beside a running server,
 //! which sees what they change with its next request.
 
+mod config;
 mod copy;
 mod demo;
 mod error;
@@ -24,6 +25,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 
 pub use error::CliError;
+use userbridge_gateway::config_file::{self, ConfigFile, Parsed};
 
 use crate::{
     domain::{OrganizationId, OrganizationRef, Slug},
@@ -39,7 +41,15 @@ pub struct Cli {
     command: Command,
     #[command(flatten)]
     global: Global,
+    #[command(flatten)]
+    config: ConfigFile,
 }
+
+/// The subcommand whose flags are the settings of the file.
+const SERVE: &str = "serve";
+
+/// The database where none is named.
+const DATABASE_URL: &str = "sqlite:userbridge.db";
 
 #[derive(Args, Debug)]
 struct Global {
@@ -80,6 +90,8 @@ enum Command {
     Copy(copy::Copy),
     /// Ask a running server whether it serves.
     Health(health::Health),
+    /// Show the settings that `serve` would have with the same flags, and where each is from. Passwords are left out.
+    Config(config::Config),
 }
 
 /// Commands that open the database.
@@ -112,7 +124,7 @@ enum OnDatabase {
 impl Global {
     /// With the password, if that is in a file.
     fn database_url(&self) -> Result<String, CliError> {
-        let url = self.database_url.as_deref().unwrap_or("sqlite:userbridge.db");
+        let url = self.database_url.as_deref().unwrap_or(DATABASE_URL);
         let Some(password) = self.password()? else {
             return Ok(url.to_owned());
         };
@@ -131,14 +143,24 @@ impl Global {
     }
 }
 
+/// The command line, with the settings of the file that it or the environment names. Ends the process if it is not understood,
+/// or asks for help.
+///
+/// # Errors
+///
+/// The file has something that is no setting.
+pub fn parse() -> Result<Parsed<Cli>, CliError> {
+    Ok(config_file::parse(Some(SERVE))?)
+}
+
 /// Runs one command and prints what it has to say.
 ///
 /// # Errors
 ///
 /// A message of one line and an exit code.
-pub async fn run(cli: Cli) -> Result<(), CliError> {
-    let global = cli.global;
-    match cli.command {
+pub async fn run(parsed: Parsed<Cli>) -> Result<(), CliError> {
+    let global = parsed.arguments.global;
+    match parsed.arguments.command {
         Command::Serve(command) => command.run(&global).await,
         Command::OnDatabase(command) => {
             let session = Session::open(&global, command.migrates()).await?;
@@ -147,6 +169,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         }
         Command::Copy(command) => command.run(&global).await,
         Command::Health(command) => command.run(&global).await,
+        Command::Config(_) => config::show(&global, parsed.given.settings()),
     }
 }
 

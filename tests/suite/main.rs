@@ -14,6 +14,7 @@ mod backup;
 mod cli;
 mod copy;
 mod crash;
+mod deploy;
 mod directory;
 mod erasure;
 mod faults;
