@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::assert_one_line;
 use crate::support::{
     process::{Finished, Process, USERBRIDGE, command, gateway_program},
-    skip::skip,
+    skip,
 };
 
 /// A folder with a file of settings.
