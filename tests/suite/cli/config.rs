@@ -140,7 +140,7 @@ fn a_server_has_the_settings_of_its_file() {
     assert!(server.wait().success());
     assert!(database.exists());
 
-    let finished = settings.run(&["org", "create", "acme", "--name", "-- Acme"]);
+    let finished = settings.run(&["org", "create", "--name", "Acme Inc", "--", "acme"]);
     assert_eq!(finished.code, 0, "{finished:?}");
     let listed = settings.run(&["org", "list", "--json"]).json();
     assert_eq!(listed[0]["slug"], "acme", "other commands have its database");
