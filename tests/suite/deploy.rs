@@ -1,6 +1,10 @@
 //! The files of `deploy/` say what the program takes: their own linters know their form, and nothing of that.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     programs::tools::root,
@@ -15,7 +19,7 @@ fn variables(text: &str) -> BTreeSet<&str> {
 }
 
 /// Every file of a folder and those in it, as text.
-fn files(folder: &Path) -> Vec<(String, String)> {
+fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
         .flat_map(|path| {
@@ -23,7 +27,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
                 return files(&path);
             }
             let text = fs::read_to_string(&path).unwrap();
-            vec![(path.display().to_string(), text)]
+            vec![(path, text)]
         })
         .collect()
 }
@@ -39,7 +43,7 @@ fn the_variables_in_deploy_are_those_of_the_program() {
     let mut seen = 0;
     for (path, text) in files(&root().join("deploy")) {
         for name in variables(&text) {
-            assert!(known.contains(name), "{path}: {name}");
+            assert!(known.contains(name), "{}: {name}", path.display());
             seen += 1;
         }
     }
@@ -53,15 +57,22 @@ fn the_settings_in_deploy_are_those_of_the_program() {
     let settings = folder.path().join("settings.toml");
     let files = files(&root().join("deploy"));
     let mut tried = 0;
-    for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
+    for (path, text) in files
+        .iter()
+        .filter(|(path, _)| path.extension() == Some("toml".as_ref()))
+    {
         let lines = text.lines().map(|line| match line.strip_prefix("# ") {
             Some(example) if example.contains(" = ") => example,
             _ => line,
         });
         fs::write(&settings, lines.collect::<Vec<_>>().join("\n")).unwrap();
         let shown = userbridge(&["--config", &settings.display().to_string(), "config"]);
-        assert_eq!(shown.code, 0, "{path}: {}", shown.stderr);
-        assert!(shown.stdout.contains("\tfile "), "{path} sets something");
+        assert_eq!(shown.code, 0, "{}: {}", path.display(), shown.stderr);
+        assert!(
+            shown.stdout.contains("\tfile "),
+            "{} sets something",
+            path.display()
+        );
         tried += 1;
     }
     assert!(tried > 0);
