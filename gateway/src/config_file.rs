@@ -54,7 +54,6 @@ pub enum ConfigError {
 }
 
 /// A program's command line, with what the file adds to it.
-#[derive(Debug)]
 pub struct Parsed<P> {
     /// What the program is to do.
     pub arguments: P,
@@ -62,8 +61,7 @@ pub struct Parsed<P> {
     pub given: Given,
 }
 
-/// What was set, and by whom.
-#[derive(Debug)]
+/// What was set, and by whom. Passwords may be in it: it is never printed as a whole.
 pub struct Given {
     command: Command,
     matches: ArgMatches,
@@ -71,7 +69,6 @@ pub struct Given {
 }
 
 /// A setting, and where its value is from.
-#[derive(Debug)]
 pub struct Setting {
     /// That of its flag, without dashes.
     pub name: String,
@@ -97,17 +94,15 @@ pub enum Source {
 }
 
 /// The settings of a file, by name: all, then those that nothing else says.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct File(BTreeMap<String, Entry>);
 
-#[derive(Debug)]
 struct Entry {
     /// The file and the line.
     at: String,
     value: Value,
 }
 
-#[derive(Debug)]
 enum Value {
     Switch(bool),
     Texts(Vec<String>),
@@ -214,13 +209,17 @@ impl File {
             path: path.to_owned(),
             error,
         })?;
+        Self::parse(path, &text, settings)
+    }
+
+    fn parse(path: &Path, text: &str, settings: &[Arg]) -> Result<Self, ConfigError> {
         let at = |span: Range<usize>| {
             let before = text.bytes().take(span.start);
             let line = before.filter(|byte| *byte == b'\n').count() + 1;
             format!("{}:{line}", path.display())
         };
         let wrong = |span, what| ConfigError::Line { at: at(span), what };
-        let table = DeTable::parse(&text)
+        let table = DeTable::parse(text)
             .map_err(|error| wrong(error.span().unwrap_or_default(), error.message().to_owned()))?;
         let mut entries = BTreeMap::new();
         for (key, value) in table.get_ref() {
@@ -329,4 +328,42 @@ fn text(value: &DeValue<'_>) -> Option<String> {
 
 fn unknown(name: &str) -> String {
     format!("no setting is named {name}: names are those of the flags, such as http-addr")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(text: &str, argv: &[&str]) -> Result<Vec<OsString>, ConfigError> {
+        let net = Arg::new("net").long("net").env("A_NET").action(ArgAction::Append);
+        let command = Command::new("program").arg(net);
+        let settings: Vec<Arg> = command.get_arguments().cloned().collect();
+        let mut file = File::parse(Path::new("a.toml"), text, &settings)?;
+        let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        let given = command.clone().get_matches_from(&argv);
+        Ok(file.add_to(argv, &command, &given))
+    }
+
+    #[test]
+    fn a_flag_that_may_be_given_often_takes_a_list() {
+        let list = "net = ['10.0.0.0/8', '::1']";
+        let both = ["program", "--net=10.0.0.0/8", "--net=::1"];
+        assert_eq!(added(list, &["program"]).unwrap(), both);
+        let given = ["program", "--net", "a"];
+        assert_eq!(
+            added(list, &given).unwrap(),
+            given,
+            "the command line has the last word"
+        );
+        assert_eq!(added("net = 'a'", &["program"]).unwrap(), ["program", "--net=a"]);
+    }
+
+    #[test]
+    fn a_list_of_something_else_is_refused() {
+        let refused = added("\nnet = [['a']]", &["program"]).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "a.toml:2: net must be a text, or a list of texts"
+        );
+    }
 }
