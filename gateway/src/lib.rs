@@ -5,6 +5,7 @@
 //! `UpstreamError`, which the dialect puts into its vendor's words.
 
 mod body;
+pub mod config_file;
 mod dialects;
 pub mod listen;
 pub mod log;

@@ -17,6 +17,7 @@ use tokio::{
 use tonic::transport;
 use userbridge_gateway::{
     Settings, Upstream, UpstreamTls,
+    config_file::{self, ConfigFile, Parsed},
     listen::{self, Listener, PlainHttp, Sockets, Tls, TlsError},
     observe::{ObserveFlags, TracesError},
     program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
@@ -51,6 +52,8 @@ struct Arguments {
     proxies: ProxyFlags,
     #[command(flatten)]
     observe: ObserveFlags,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 /// What an upstream with `https` needs. These files are read at the start.
@@ -101,7 +104,13 @@ enum GatewayError {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let Parsed::<Arguments> { arguments, .. } = match config_file::parse(None) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     if let Err(error) = arguments.observe.log() {
         eprintln!("error: {error}");
         return ExitCode::from(2);

@@ -3,6 +3,7 @@
 use std::{io, process::ExitCode};
 
 use thiserror::Error;
+use userbridge_gateway::config_file::ConfigError;
 
 use crate::{
     server::ServerError,
@@ -22,6 +23,9 @@ pub enum CliError {
     /// Options that don't go together. Exit code 2.
     #[error("{0}")]
     Usage(String),
+    /// The file with settings has something that is none. Exit code 2.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The server does not serve. Exit code 1.
     #[error("{0}")]
     NotServing(String),
@@ -125,7 +129,7 @@ impl CliError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::Config(_) => ExitCode::from(2),
             Self::NotFound(_) => ExitCode::from(3),
             Self::Conflict(_)
             | Self::Copy(CopyError::NothingToCopy | CopyError::NotEmpty | CopyError::OtherCopy)

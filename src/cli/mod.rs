@@ -5,6 +5,7 @@
 
 mod backup;
 mod check;
+mod config;
 mod copy;
 mod demo;
 mod error;
@@ -27,6 +28,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 
 pub use error::CliError;
+use userbridge_gateway::config_file::{self, ConfigFile, Parsed};
 
 use self::progress::{Progress, Unit};
 use crate::{
@@ -43,7 +45,15 @@ pub struct Cli {
     command: Command,
     #[command(flatten)]
     global: Global,
+    #[command(flatten)]
+    config: ConfigFile,
 }
+
+/// The subcommand whose flags are the settings of the file.
+const SERVE: &str = "serve";
+
+/// The database where none is named.
+const DATABASE_URL: &str = "sqlite:userbridge.db";
 
 #[derive(Args, Debug)]
 struct Global {
@@ -94,6 +104,8 @@ enum Command {
     Check,
     /// Ask a running server whether it serves.
     Health(health::Health),
+    /// Show the settings that `serve` would have with the same flags, and where each is from. Passwords are left out.
+    Config(config::Config),
 }
 
 /// Commands that open the database.
@@ -126,7 +138,7 @@ enum OnDatabase {
 impl Global {
     /// With the password, if that is in a file.
     fn database_url(&self) -> Result<String, CliError> {
-        let url = self.database_url.as_deref().unwrap_or("sqlite:userbridge.db");
+        let url = self.database_url.as_deref().unwrap_or(DATABASE_URL);
         let Some(password) = self.password()? else {
             return Ok(url.to_owned());
         };
@@ -145,14 +157,24 @@ impl Global {
     }
 }
 
+/// The command line, with the settings of the file that it or the environment names. Ends the process if it is not understood,
+/// or asks for help.
+///
+/// # Errors
+///
+/// The file has something that is no setting.
+pub fn parse() -> Result<Parsed<Cli>, CliError> {
+    Ok(config_file::parse(Some(SERVE))?)
+}
+
 /// Runs one command and prints what it has to say.
 ///
 /// # Errors
 ///
 /// A message of one line and an exit code.
-pub async fn run(cli: Cli) -> Result<(), CliError> {
-    let global = cli.global;
-    match cli.command {
+pub async fn run(parsed: Parsed<Cli>) -> Result<(), CliError> {
+    let global = parsed.arguments.global;
+    match parsed.arguments.command {
         Command::Serve(command) => command.run(&global).await,
         Command::OnDatabase(command) => {
             let migrating = Progress::new(global.json, "migrate", Unit::Nothing);
@@ -167,6 +189,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Restore(command) => command.run(&global).await,
         Command::Check => check::check(&global, &global.database_url()?).await,
         Command::Health(command) => command.run(&global).await,
+        Command::Config(_) => config::show(&global, parsed.given.settings()),
     }
 }
 

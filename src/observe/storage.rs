@@ -61,6 +61,7 @@ enum Operation {
     DueMails,
     OldestSettledMail,
     Transact,
+    Touch,
     Compact,
 }
 
@@ -256,6 +257,10 @@ impl Storage for Observed {
         });
         self.observe(Operation::Transact, self.inner.transact(organization, work))
             .await
+    }
+
+    async fn touch(&self) -> Result<()> {
+        self.observe(Operation::Touch, self.inner.touch()).await
     }
 
     async fn purge(&self) {

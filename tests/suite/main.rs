@@ -15,6 +15,7 @@ mod check;
 mod cli;
 mod copy;
 mod crash;
+mod deploy;
 mod directory;
 mod erasure;
 mod faults;

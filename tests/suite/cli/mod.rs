@@ -1,5 +1,6 @@
 //! The command line, as a process.
 
+mod config;
 mod events;
 mod members;
 pub(crate) mod terminal;
