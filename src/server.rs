@@ -13,6 +13,7 @@ use tokio::{
 };
 use userbridge_gateway::{
     Settings, Upstream,
+    cors::Cors,
     listen::{self, Limits},
 };
 
@@ -20,7 +21,7 @@ use crate::{
     admin::AdminListener,
     domain::Email,
     mail::{MailMetrics, Outbox, Stationery, Transport, warn_of_waiting},
-    rpc::{LARGEST_MESSAGE, Services},
+    rpc::{self, LARGEST_MESSAGE, Services},
     service::{Directory, Retries, WatchLimits},
     storage::{self, Migrate, OpenError, Storage},
 };
@@ -42,6 +43,8 @@ pub struct Config {
     pub admin_addr: Option<SocketAddr>,
     /// What clients can hold of each listener. Both share the places for connections.
     pub limits: Limits,
+    /// Which pages of other origins may call, gRPC-Web and JSON.
+    pub cors: Cors,
     /// How many may follow events, and how often they hear that there are none.
     pub watches: WatchLimits,
     /// How mails leave. None: they wait in the database, for another server.
@@ -127,13 +130,14 @@ impl Server {
         };
         let services = Services::new().await;
         let (stop, stopped) = watch::channel(false);
-        let routes = services.routes()?;
+        let routes = rpc::with_web(services.routes()?, &config.cors);
         let public_url = config.public_url.as_ref().map_or_else(
             || format!("http://{http_addr}"),
             |url| url.to_string().trim_end_matches('/').to_owned(),
         );
         let settings = Settings {
             public_url: config.public_url,
+            cors: config.cors,
         };
         let gateway = userbridge_gateway::router(Upstream::in_process(services.published()), &settings);
         let grpc_limits = Limits {

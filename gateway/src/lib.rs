@@ -5,11 +5,14 @@
 //! `UpstreamError`, which the dialect puts into its vendor's words.
 
 mod body;
+pub mod cors;
 mod dialects;
+mod docs;
 pub mod listen;
 pub mod log;
 mod log_throttle;
 mod member_locks;
+mod openapi;
 mod portal;
 pub mod program;
 mod proto;
@@ -18,6 +21,8 @@ mod upstream;
 
 use axum::{Router, http::Uri};
 
+use self::cors::Cors;
+
 pub use upstream::Upstream;
 
 /// What the gateway has to be told.
@@ -25,13 +30,20 @@ pub use upstream::Upstream;
 pub struct Settings {
     /// Where browsers reach it. If that is by `https`, the cookie of the pages goes by nothing else.
     pub public_url: Option<Uri>,
+    /// Which pages of other origins may call.
+    pub cors: Cors,
 }
 
 /// Every route of the gateway. ProductBridge answers for paths that are nobody's.
 pub fn router(upstream: Upstream, settings: &Settings) -> Router {
-    Router::new()
+    let router = Router::new()
         .merge(dialects::feedier::routes(upstream.clone()))
         .merge(dialects::thebridge::routes(upstream.clone()))
         .merge(portal::routes(upstream.clone(), settings))
-        .merge(dialects::productbridge::routes(upstream))
+        .merge(docs::routes(dialects::all, dialects::productbridge::nowhere))
+        .merge(dialects::productbridge::routes(upstream));
+    match settings.cors.layer() {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
 }

@@ -7,7 +7,9 @@ use clap::Parser;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use userbridge_gateway::{
-    Settings, Upstream, listen, log,
+    Settings, Upstream,
+    cors::Cors,
+    listen, log,
     program::{ServeFlags, StopSignals},
     router,
 };
@@ -30,6 +32,8 @@ struct Arguments {
     /// Where browsers reach this gateway. If that is by https, the cookie of the hosted pages goes by nothing else.
     #[arg(long, env = "USERBRIDGE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<Uri>,
+    #[command(flatten)]
+    cors: Cors,
     #[command(flatten)]
     serve: ServeFlags,
 }
@@ -74,6 +78,7 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let limits = arguments.serve.limits();
     let settings = Settings {
         public_url: arguments.public_url,
+        cors: arguments.cors,
     };
     let routes = router(upstream, &settings);
     let mut serving = tokio::spawn(listen::serve(listener, routes, limits, async {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::{Args, builder::FalseyValueParser};
 use tokio::sync::mpsc;
 use userbridge_gateway::{
+    cors::Cors,
     log,
     program::{ServeFlags, StopSignals},
 };
@@ -43,6 +44,8 @@ pub(super) struct Serve {
     no_migrate: bool,
     #[command(flatten)]
     http: ServeFlags,
+    #[command(flatten)]
+    cors: Cors,
     #[command(flatten)]
     mail: MailFlags,
     /// Add a sample organization with users and a key, and print requests to paste. The data is in a temporary file,
@@ -91,6 +94,7 @@ impl Serve {
             http_addr: self.http.http_addr,
             admin_addr: self.admin_addr,
             limits: self.http.limits(),
+            cors: self.cors,
             watches: WatchLimits::default(),
             mail,
             public_url,

@@ -22,6 +22,7 @@ mod teams;
 mod time;
 mod users;
 mod violations;
+mod web;
 
 use std::sync::{Arc, OnceLock};
 
@@ -34,7 +35,6 @@ use tonic::{
 use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthReporter};
 use tower::util::MapResponseLayer;
 
-pub use self::gate::LARGEST_MESSAGE;
 use self::{
     deadline::Deadline,
     events::Events,
@@ -53,6 +53,7 @@ use self::{
         users::v1::user_service_server::UserServiceServer,
     },
 };
+pub use self::{gate::LARGEST_MESSAGE, web::with_web};
 use crate::{
     domain::Condition,
     service::{Area, Directory, ServiceError},

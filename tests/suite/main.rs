@@ -21,6 +21,7 @@ mod feedier;
 mod files;
 mod gate;
 mod grpc;
+mod grpc_reference;
 mod health;
 mod layers;
 mod listeners;

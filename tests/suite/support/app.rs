@@ -24,6 +24,7 @@ use userbridge::{
 };
 use userbridge_gateway::{
     Settings, Upstream,
+    cors::Cors,
     listen::{self, ConnectionLimit, Limits},
     router,
 };
@@ -126,6 +127,7 @@ impl TestApp {
             admin_addr: Some(free),
             limits,
             watches,
+            cors: Cors::default(),
             public_url: mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap()),
             mail,
             drain_timeout: Duration::from_secs(10),

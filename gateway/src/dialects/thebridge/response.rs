@@ -10,6 +10,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use serde::Serialize;
 use sha1::{Digest as _, Sha1};
+use utoipa::ToSchema;
 
 use super::{input::BodyRefusal, rules::Messages};
 use crate::{
@@ -136,28 +137,32 @@ impl From<Reason> for Refusal {
 }
 
 /// An error that the vendor has a code for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Coded<'a> {
+#[schema(as = thebridge::Error)]
+pub(super) struct Coded<'a> {
     message: &'a str,
+    /// The same as `nblocksCode`.
     error: &'a str,
     status_code: u16,
     nblocks_code: &'a str,
 }
 
 /// An error of Nest.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Framework<'a, M> {
+#[schema(as = thebridge::NestError)]
+pub(super) struct Framework<'a, M> {
     message: M,
     error: &'a str,
     status_code: u16,
 }
 
 /// An error of Express that Nest passes on.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Unknown<'a> {
+#[schema(as = thebridge::ExpressError)]
+pub(super) struct Unknown<'a> {
     status_code: u16,
     message: &'a str,
 }
