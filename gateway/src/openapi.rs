@@ -55,6 +55,8 @@ pub(crate) struct Operation {
     pub(crate) parameters: Vec<Value>,
     /// Media types with their content. Empty: it takes no body.
     pub(crate) body: Vec<(&'static str, Value)>,
+    /// Whether no body is less than it takes.
+    pub(crate) body_required: bool,
     /// Security schemes, all of which it takes.
     pub(crate) security: &'static [&'static str],
     pub(crate) answers: Vec<Answer>,
@@ -169,6 +171,7 @@ impl Operation {
             description: "",
             parameters: Vec::new(),
             body: Vec::new(),
+            body_required: true,
             security: &[],
             answers: Vec::new(),
         }
@@ -207,7 +210,7 @@ impl Operation {
                 .into_iter()
                 .map(|(kind, content)| (kind.to_owned(), content))
                 .collect();
-            operation["requestBody"] = json!({ "required": true, "content": content });
+            operation["requestBody"] = json!({ "required": self.body_required, "content": content });
         }
         operation
     }
@@ -273,6 +276,11 @@ pub(crate) fn written(schema: &impl serde::Serialize) -> Value {
 /// A body of a request in this form.
 pub(crate) fn content(schema: &Value, example: &Value) -> Value {
     json!({ "schema": schema, "example": example })
+}
+
+/// What keeps to this schema, or is of one of these types, which then say nothing.
+pub(crate) fn any_of(schema: &Value, types: &[&str]) -> Value {
+    json!({ "anyOf": [schema, { "description": "Says nothing.", "type": types }] })
 }
 
 /// An object with these properties and maybe others.

@@ -122,13 +122,10 @@ impl<'f> Page<'f> {
 
     fn write(&self, known: &[String], out: &mut String) {
         let file = self.file;
-        let _ = write!(
-            out,
-            "\n## {}\n\n`{}`: {}\n",
-            title(file),
-            file.name(),
-            self.comment(&[tag::PACKAGE])
-        );
+        let about = self.comment(&[tag::PACKAGE]);
+        let _ = write!(out, "\n## {}\n\n`{}` {about}", title(file), file.name());
+        out.truncate(out.trim_end().len());
+        out.push('\n');
         for (index, service) in (0..).zip(&file.service) {
             self.service(index, service, known, out);
         }

@@ -11,10 +11,12 @@
 
 mod admin;
 mod backup;
+mod browsers;
 mod cli;
 mod copy;
 mod crash;
 mod directory;
+mod docs;
 mod erasure;
 mod faults;
 mod feedier;

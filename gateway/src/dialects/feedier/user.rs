@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::{
     ToSchema,
-    openapi::{Object, ObjectBuilder},
+    openapi::{Object, ObjectBuilder, Type},
 };
 
 use crate::{
@@ -97,6 +97,7 @@ pub(super) fn auth_method(name: &str) -> Option<AuthMethod> {
 /// The words for roles, as a schema.
 pub(super) fn role_schema() -> Object {
     ObjectBuilder::new()
+        .schema_type(Type::String)
         .enum_values(Some(given_roles().map(|(name, _)| name)))
         .build()
 }

@@ -12,6 +12,9 @@ pub struct Item<'v> {
     pub context: Context<'v>,
 }
 
+/// Where all items are.
+pub const BODY: &str = "body";
+
 /// What is wrong, as Pydantic calls it.
 #[derive(Clone, Copy)]
 pub enum Kind {
@@ -82,7 +85,8 @@ impl Items {
         self.count += 1;
         out.push_str("{\"type\":");
         echo::text(item.kind.name(), out);
-        out.push_str(",\"loc\":[\"body\"");
+        out.push_str(",\"loc\":[");
+        echo::text(BODY, out);
         match item.at {
             At::Body => {}
             At::Field(name) => {

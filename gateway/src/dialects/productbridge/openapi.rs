@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     DELETE, PING, RETRIEVE, Refusal, Rejection,
     body::{self, API_KEY, EMAIL, USER_ID},
-    items::Kind,
+    items::{BODY, Kind},
     response::{self, Pong, UserObject},
 };
 use crate::{
@@ -146,18 +146,13 @@ fn refused(refusal: impl Into<Refusal>, when: &'static str) -> Answer {
 
 /// The body of a 422: Pydantic's items.
 fn invalid() -> Value {
-    let fields = [API_KEY, USER_ID, EMAIL];
+    let fields = [BODY, API_KEY, USER_ID, EMAIL];
     let properties = json!({
         "type": { "enum": Kind::ALL.map(Kind::name) },
         "loc": {
+            "description": "`body`, and the field in it or the place, in characters, where the JSON is broken.",
             "type": "array",
-            "prefixItems": [
-                { "const": "body" },
-                {
-                    "description": "The field, or the place in characters where the JSON is broken.",
-                    "anyOf": [{ "enum": fields }, { "type": "integer", "minimum": 0 }],
-                },
-            ],
+            "items": { "anyOf": [{ "enum": fields }, { "type": "integer", "minimum": 0 }] },
             "minItems": 1,
             "maxItems": 2,
         },

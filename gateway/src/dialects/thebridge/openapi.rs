@@ -15,7 +15,9 @@ use super::{
     users::{MAX_EMAIL, MAX_NAME},
 };
 use crate::{
-    openapi::{Answer, DIRECTORY_KEY, Dialect, Operation, SHELL_VARIABLE, Schemas, content, object, written},
+    openapi::{
+        Answer, DIRECTORY_KEY, Dialect, Operation, SHELL_VARIABLE, Schemas, any_of, content, object, written,
+    },
     proto::directory_v1::{Association, Member, Role},
     upstream::UpstreamError,
 };
@@ -47,7 +49,6 @@ const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 /// Schemas of errors.
 struct Errors {
     coded: Value,
-    messages: Value,
     framework: Value,
     unknown: Value,
 }
@@ -60,7 +61,6 @@ pub(crate) fn dialect() -> Dialect {
     let code = schemas.add::<Code>();
     let errors = Errors {
         coded: schemas.add::<Coded<'_>>(),
-        messages: schemas.add::<Framework<'_, Vec<String>>>(),
         framework: schemas.add::<Framework<'_, String>>(),
         unknown: schemas.add::<Unknown<'_>>(),
     };
@@ -126,8 +126,12 @@ pub(crate) fn dialect() -> Dialect {
             description: "Only what is given changes. `teams` replaces the set, and a team that is not there is made.",
             body: vec![(
                 JSON,
-                content(&change, &json!({ "role": "EDITOR", "teams": ["support"] })),
+                content(
+                    &any_of(&change, &["array"]),
+                    &json!({ "role": "EDITOR", "teams": ["support"] }),
+                ),
             )],
+            body_required: false,
             answers: all(&[
                 &[
                     shown(StatusCode::OK, "the user"),
@@ -275,7 +279,7 @@ impl Errors {
 
     fn invalid(&self, messages: Option<rules::Messages>) -> Answer {
         let refusal = Refusal::Invalid(messages.unwrap_or_default());
-        Answer::of(response::refused(refusal), "fields are not valid").with_schema(&self.messages)
+        Answer::of(response::refused(refusal), "fields are not valid").with_schema(&self.framework)
     }
 
     fn unknown(&self, refusal: BodyRefusal, when: &'static str) -> Answer {

@@ -10,7 +10,10 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use serde::Serialize;
 use sha1::{Digest as _, Sha1};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Array, ObjectBuilder, OneOfBuilder, Schema, Type},
+};
 
 use super::{input::BodyRefusal, rules::Messages};
 use crate::{
@@ -153,9 +156,20 @@ pub(super) struct Coded<'a> {
 #[serde(rename_all = "camelCase")]
 #[schema(as = thebridge::NestError)]
 pub(super) struct Framework<'a, M> {
+    #[schema(schema_with = message_schema)]
     message: M,
     error: &'a str,
     status_code: u16,
+}
+
+/// One message, or those of all fields.
+fn message_schema() -> Schema {
+    let one = ObjectBuilder::new().schema_type(Type::String).build();
+    OneOfBuilder::new()
+        .item(Array::new(one.clone()))
+        .item(one)
+        .build()
+        .into()
 }
 
 /// An error of Express that Nest passes on.

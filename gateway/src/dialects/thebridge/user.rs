@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::{
     ToSchema,
-    openapi::{Object, ObjectBuilder},
+    openapi::{Object, ObjectBuilder, Type},
 };
 
 use crate::{
@@ -114,6 +114,7 @@ impl TenantAssociation {
 /// The words for roles, as a schema.
 pub(super) fn role_schema() -> Object {
     ObjectBuilder::new()
+        .schema_type(Type::String)
         .enum_values(Some(ROLES.into_iter().filter_map(role_name)))
         .build()
 }
