@@ -97,7 +97,7 @@ fn section(document: &Value, tag: &Value) -> Section {
     let prefix = format!("{name}.");
     Section {
         title: text(&tag["x-title"]).to_owned(),
-        description: text(&tag["description"]).to_owned(),
+        description: prose(&tag["description"]),
         operations: operations.collect(),
         schemas: schemas
             .filter(|(name, _)| name.starts_with(&prefix))
@@ -118,13 +118,13 @@ fn operation_view(method: &str, path: &str, operation: &Value, security: &Value)
         id: text(&operation["operationId"]).to_owned(),
         path: path.to_owned(),
         summary: text(&operation["summary"]).to_owned(),
-        description: text(&operation["description"]).to_owned(),
+        description: prose(&operation["description"]),
         parameters: items(&operation["parameters"])
             .map(|parameter| Property {
                 name: format!("{} ({})", text(&parameter["name"]), text(&parameter["in"])),
                 kind: kind(&parameter["schema"]),
                 required: parameter["required"] == true,
-                description: text(&parameter["description"]).to_owned(),
+                description: prose(&parameter["description"]),
             })
             .collect(),
         bodies: bodies
@@ -142,7 +142,7 @@ fn operation_view(method: &str, path: &str, operation: &Value, security: &Value)
                     .chain(content.get("example"));
                 Answered {
                     status: status.clone(),
-                    description: text(&response["description"]).to_owned(),
+                    description: prose(&response["description"]),
                     schema: kind(&content["schema"]),
                     examples: examples.map(indented).collect(),
                 }
@@ -157,7 +157,7 @@ fn schema_view(name: &str, schema: &Value) -> SchemaView {
     let forms: Vec<_> = items(&schema["oneOf"]).collect();
     SchemaView {
         name: name.to_owned(),
-        description: text(&schema["description"]).to_owned(),
+        description: prose(&schema["description"]),
         forms: if forms.is_empty() {
             vec![form(&[schema])]
         } else {
@@ -174,7 +174,7 @@ fn form(schemas: &[&Value]) -> Form {
         properties.into_iter().map(move |(name, property)| Property {
             required: required.contains(&name),
             kind: kind(&property),
-            description: text(&property["description"]).to_owned(),
+            description: prose(&property["description"]),
             name,
         })
     };
@@ -237,6 +237,11 @@ fn either(words: impl Iterator<Item = String>) -> String {
         .filter(|words| !words.is_empty())
         .collect::<Vec<_>>()
         .join(" or ")
+}
+
+/// Markdown without the marks of code, the only ones that it has.
+fn prose(markdown: &Value) -> String {
+    text(markdown).replace('`', "")
 }
 
 fn indented(value: &Value) -> String {
