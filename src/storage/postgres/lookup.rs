@@ -6,14 +6,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt::Write as _,
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
-use sqlx::{
-    AssertSqlSafe, Connection as _, FromRow as _, PgConnection, Row as _, postgres::PgConnectOptions,
-};
+use sqlx::{Connection as _, FromRow as _, PgConnection, Row as _, postgres::PgConnectOptions};
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
     task::JoinHandle,
@@ -21,7 +18,7 @@ use tokio::{
 
 use super::{
     Row,
-    columns::{API_KEY, Columns as _},
+    columns::{API_KEY, Columns as _, Statement},
     connect::{connect, in_time},
     error::{outage, store_error},
     monitor::Failures,
@@ -63,12 +60,14 @@ impl LookupQueue {
         settings: &Settings,
         condition: &watch::Receiver<Condition>,
         failures: &Failures,
+        is_sharded: bool,
     ) -> Self {
         let (queue, messages) = mpsc::channel(settings.lookup_queue);
         let messages = Arc::new(Mutex::new(messages));
         let tasks = (0..CONNECTIONS).map(|_| {
             let reader = Reader {
                 options: options.clone(),
+                statements: if is_sharded { &MANY_ON_SHARDS } else { &MANY },
                 connection: None,
                 failures: failures.clone(),
                 patience: settings.patience,
@@ -114,54 +113,84 @@ impl LookupQueue {
     }
 }
 
-/// Digests of keys; then slots with digests and users; then slots with digests and addresses: what there is none of is left
-/// out, because one look-up alone should not wait for more. First come the keys, then the members, each with its slot. Only an
-/// end user is found. A key of a deleted organization is revoked, so this need not look at organizations.
-static LOOKUP: LazyLock<[String; 4]> = LazyLock::new(|| {
-    [
-        statement(&[]),
-        statement(&[USERS]),
-        statement(&[ADDRESSES]),
-        statement(&[USERS, ADDRESSES]),
-    ]
+/// For one look-up: of a key alone, with a user, with an address. Bound are the digest, then the user or the address.
+static ONE: LazyLock<[String; 3]> = LazyLock::new(|| {
+    let key = || keys("api_keys AS k WHERE k.digest = $1");
+    let member = |column| {
+        let source = format!("api_keys AS k, members AS m WHERE k.digest = $1 AND m.{column} = $2");
+        members("0::bigint", &source)
+    };
+    [key(), key() + &member("user_id"), key() + &member("email")]
 });
 
-/// A column that members are looked up by, and its type.
-const USERS: (&str, &str) = ("user_id", "uuid");
-const ADDRESSES: (&str, &str) = ("email", "text");
+/// For many. PostgreSQL is not shown how long the arrays are: it would take a plan for just these for cheaper each time, and
+/// making one takes several times as long as the look-ups.
+static MANY: LazyLock<[String; 4]> = LazyLock::new(|| many(|array| format!("(SELECT {array})")));
 
-fn statement(wanted: &[(&str, &str)]) -> String {
-    let columns: Vec<_> = Profile::NAMES.iter().map(|name| format!("m.{name}")).collect();
+/// For many on a sharded database, where each execution is planned anew anyway and subqueries may do less.
+static MANY_ON_SHARDS: LazyLock<[String; 4]> = LazyLock::new(|| many(str::to_owned));
+
+/// Bound are the digests of the keys; then slots with digests and users; then slots with digests and addresses. Of the latter
+/// two, what there is none of is left out. The keys are found once for all: a join with all keys is what costs most.
+fn many(shown: impl Fn(&str) -> String) -> [String; 4] {
+    let array = |number, kind| shown(&format!("${number}::{kind}[]"));
+    let wanted = |column, kind, first| {
+        let (slots, digests) = (array(first, "bigint"), array(first + 1, "bytea"));
+        let source = format!(
+            "unnest({slots}, {digests}, {}) AS w (slot, digest, value), k, members AS m
+             WHERE k.digest = w.digest AND m.{column} = w.value",
+            array(first + 2, kind)
+        );
+        members("w.slot", &source)
+    };
+    let keys = format!(
+        "WITH k AS MATERIALIZED (
+             SELECT k.* FROM unnest({}) AS w (digest) JOIN api_keys AS k ON k.digest = w.digest
+         )
+         {}",
+        array(1, "bytea"),
+        keys("k")
+    );
+    let users = |first| wanted("user_id", "uuid", first);
+    let addresses = |first| wanted("email", "text", first);
+    [
+        keys.clone(),
+        keys.clone() + &users(2),
+        keys.clone() + &addresses(2),
+        keys + &users(2) + &addresses(5),
+    ]
+}
+
+/// The keys, which every statement begins with. Their rows have no slot. A key of a deleted organization is revoked, so this
+/// need not look at organizations.
+fn keys(source: &str) -> String {
     let nothing: Vec<_> = Profile::NAMES
         .iter()
         .map(|name| format!("NULL::text AS {name}"))
         .collect();
-    let mut sql = format!(
+    format!(
         "SELECT NULL::bigint AS slot, k.digest, {API_KEY}, NULL::uuid AS user_id, {}
-         FROM api_keys AS k WHERE k.digest = ANY ($1)",
+         FROM {source}",
         nothing.join(", ")
-    );
-    for ((column, kind), slots) in wanted.iter().zip((2..).step_by(3)) {
-        // Writing to a string can't fail.
-        let _ = write!(
-            sql,
-            " UNION ALL
-             SELECT w.slot, w.digest, m.id, m.organization_id, NULL, NULL, m.created_at, NULL, NULL, NULL, NULL,
-                 m.user_id, {}
-             FROM unnest(${slots}::bigint[], ${}::bytea[], ${}::{kind}[]) AS w (slot, digest, {column})
-             JOIN api_keys AS k ON k.digest = w.digest
-             JOIN members AS m ON m.organization_id = k.organization_id AND m.{column} = w.{column}
-             WHERE m.revoked_at IS NULL AND m.portal_role IS NOT NULL",
-            columns.join(", "),
-            slots + 1,
-            slots + 2,
-        );
-    }
-    sql
+    )
+}
+
+/// Members, each with its slot, from a key `k` and a member `m`. Only an end user is found.
+fn members(slot: &str, source: &str) -> String {
+    let columns: Vec<_> = Profile::NAMES.iter().map(|name| format!("m.{name}")).collect();
+    format!(
+        " UNION ALL
+         SELECT {slot}, k.digest, m.id, m.organization_id, NULL, NULL, m.created_at, NULL, NULL, NULL, NULL, m.user_id, {}
+         FROM {source}
+             AND m.organization_id = k.organization_id AND m.revoked_at IS NULL AND m.portal_role IS NOT NULL",
+        columns.join(", ")
+    )
 }
 
 struct Reader {
     options: PgConnectOptions,
+    /// For look-ups that wait together.
+    statements: &'static [String; 4],
     /// None after a failure, until the next look-ups.
     connection: Option<PgConnection>,
     failures: Failures,
@@ -242,40 +271,61 @@ impl Reader {
             None => connect(&self.options, self.patience).await?,
         };
         let connection = self.connection.insert(connection);
-        let mut by_user = Wanted::default();
-        let mut by_email = Wanted::default();
-        for (slot, lookup) in (0..).zip(lookups) {
-            match &lookup.member {
-                Some(MemberLookup::UserId(user)) => by_user.push(slot, lookup, *user.as_uuid()),
-                // No member has a NUL in its address, and PostgreSQL takes none in a text.
-                Some(MemberLookup::Email(email)) if !email.contains('\0') => {
-                    by_email.push(slot, lookup, email.as_str());
-                }
-                Some(MemberLookup::Email(_)) | None => {}
-            }
-        }
-        let keys: HashSet<_> = lookups
-            .iter()
-            .map(|lookup| &lookup.digest.as_bytes()[..])
-            .collect();
-        let (users, addresses) = (!by_user.slots.is_empty(), !by_email.slots.is_empty());
-        let sql = LOOKUP[usize::from(users) + 2 * usize::from(addresses)].as_str();
-        // Safe: it is put together from constants.
-        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(keys.into_iter().collect::<Vec<_>>());
-        if users {
-            query = query
-                .bind(by_user.slots)
-                .bind(by_user.digests)
-                .bind(by_user.values);
-        }
-        if addresses {
-            query = query
-                .bind(by_email.slots)
-                .bind(by_email.digests)
-                .bind(by_email.values);
-        }
+        let query = match lookups {
+            [one] => alone(one),
+            many => together(many, self.statements),
+        };
         in_time(self.patience, query.fetch_all(connection)).await
     }
+}
+
+fn alone(lookup: &Lookup) -> Statement<'_> {
+    let [key, by_user, by_email] = &*ONE;
+    let digest = &lookup.digest.as_bytes()[..];
+    match searched(lookup) {
+        Some(MemberLookup::UserId(user)) => sqlx::query(by_user.as_str()).bind(digest).bind(*user.as_uuid()),
+        Some(MemberLookup::Email(email)) => sqlx::query(by_email.as_str()).bind(digest).bind(email),
+        None => sqlx::query(key.as_str()).bind(digest),
+    }
+}
+
+fn together<'l>(lookups: &'l [Lookup], statements: &'static [String; 4]) -> Statement<'l> {
+    let mut by_user = Wanted::default();
+    let mut by_email = Wanted::default();
+    for (slot, lookup) in (0..).zip(lookups) {
+        match searched(lookup) {
+            Some(MemberLookup::UserId(user)) => by_user.push(slot, lookup, *user.as_uuid()),
+            Some(MemberLookup::Email(email)) => by_email.push(slot, lookup, email.as_str()),
+            None => {}
+        }
+    }
+    let keys: HashSet<_> = lookups
+        .iter()
+        .map(|lookup| &lookup.digest.as_bytes()[..])
+        .collect();
+    let (users, addresses) = (!by_user.slots.is_empty(), !by_email.slots.is_empty());
+    let sql = statements[usize::from(users) + 2 * usize::from(addresses)].as_str();
+    let mut query = sqlx::query(sql).bind(keys.into_iter().collect::<Vec<_>>());
+    if users {
+        query = query
+            .bind(by_user.slots)
+            .bind(by_user.digests)
+            .bind(by_user.values);
+    }
+    if addresses {
+        query = query
+            .bind(by_email.slots)
+            .bind(by_email.digests)
+            .bind(by_email.values);
+    }
+    query
+}
+
+/// The member that is asked for, if there can be one: none has a NUL in its address, and PostgreSQL takes none in a text.
+fn searched(lookup: &Lookup) -> Option<&MemberLookup> {
+    let nowhere =
+        |wanted: &&MemberLookup| matches!(wanted, MemberLookup::Email(email) if email.contains('\0'));
+    lookup.member.as_ref().filter(|wanted| !nowhere(wanted))
 }
 
 /// Members that are looked up in one way, as columns.

@@ -103,7 +103,7 @@ impl PostgresStorage {
         let (telling, commits) = Telling::start(&options, settings);
         let writer = Writer::new(&options, settings, &condition, &failures, &commits);
         Ok(Self {
-            lookups: LookupQueue::start(&options, settings, &condition, &failures),
+            lookups: LookupQueue::start(&options, settings, &condition, &failures, is_sharded),
             revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits, &writer),
             writer,
             is_sharded,

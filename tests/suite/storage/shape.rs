@@ -25,8 +25,8 @@ const ACROSS: [(&str, &str); 8] = [
         "revocations of many organizations; one by one where the tables are sharded",
     ),
     (
-        "unnest($2::bigint[], $3::bytea[]",
-        "look-ups with keys of many organizations",
+        "AND m.organization_id = k.organization_id AND m.revoked_at IS NULL",
+        "look-ups: whose a key is, is known when it is found",
     ),
     (
         "SELECT c.organization_id, c.events FROM",
