@@ -14,6 +14,7 @@ use tokio::{
 };
 use userbridge_gateway::{
     Settings, Upstream,
+    cors::Cors,
     listen::{self, Leaving, Limits, Listener, PlainHttp, Sockets, Tls, TlsError, TlsFiles, TrustedProxies},
     observe::Observer,
 };
@@ -23,7 +24,7 @@ use crate::{
     domain::Email,
     mail::{Outbox, Stationery, Transport, warn_of_waiting},
     observe::ServerMetrics,
-    rpc::{LARGEST_MESSAGE, Observed, Services},
+    rpc::{self, LARGEST_MESSAGE, Observed, Services},
     service::{Directory, Retries, WatchLimits},
     storage::{self, Migrate, OpenError, Storage},
 };
@@ -49,6 +50,8 @@ pub struct Config {
     pub proxies: TrustedProxies,
     /// What clients can hold of each listener. Both share the places for connections.
     pub limits: Limits,
+    /// Which pages of other origins may call, gRPC-Web and JSON.
+    pub cors: Cors,
     /// How many may follow events, and how often they hear that there are none.
     pub watches: WatchLimits,
     /// How mails leave. None: they wait in the database, for another server.
@@ -166,7 +169,7 @@ impl Server {
         }
         let (stop, stopped) = watch::channel(false);
         let watched = |services| Observed::new(services, config.observer.clone(), metrics.calls.clone());
-        let routes = watched(services.routes()?);
+        let routes = rpc::with_web(watched(services.routes()?), &config.cors);
         let public_url = config.public_url.as_ref().map_or_else(
             || format!("{scheme}://{http_addr}"),
             |url| url.to_string().trim_end_matches('/').to_owned(),
@@ -175,6 +178,7 @@ impl Server {
             public_url: config.public_url,
             observer: config.observer.clone(),
             leaving: config.limits.leaving.clone(),
+            cors: config.cors,
         };
         let leaving = config.limits.leaving.clone();
         let upstream = Upstream::in_process(watched(services.published()));

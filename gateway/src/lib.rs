@@ -6,12 +6,15 @@
 
 mod body;
 pub mod config_file;
+pub mod cors;
 mod dialects;
+mod docs;
 pub mod listen;
 pub mod log;
 mod log_throttle;
 mod member_locks;
 pub mod observe;
+mod openapi;
 mod portal;
 pub mod probes;
 pub mod program;
@@ -21,7 +24,7 @@ mod upstream;
 
 use axum::{Router, http::Uri};
 
-use self::{listen::Leaving, observe::Observer};
+use self::{cors::Cors, listen::Leaving, observe::Observer};
 
 pub use upstream::{Upstream, UpstreamTls};
 
@@ -34,6 +37,8 @@ pub struct Settings {
     pub observer: Observer,
     /// Set when the program is about to stop.
     pub leaving: Leaving,
+    /// Which pages of other origins may call.
+    pub cors: Cors,
 }
 
 /// Every route of the gateway. ProductBridge answers for paths that are nobody's.
@@ -44,7 +49,7 @@ pub fn router(upstream: Upstream, settings: &Settings) -> Router {
         let (leaving, asked) = (leaving.clone(), asked.clone());
         async move { !leaving.is_set() && asked.is_ready().await }
     };
-    Router::new()
+    let router = Router::new()
         .merge(probes::routes(is_ready))
         .merge(observed("feedier", dialects::feedier::routes(upstream.clone())))
         .merge(observed(
@@ -53,7 +58,15 @@ pub fn router(upstream: Upstream, settings: &Settings) -> Router {
         ))
         .merge(observed("portal", portal::routes(upstream.clone(), settings)))
         .merge(observed(
+            "docs",
+            docs::routes(dialects::all, dialects::productbridge::nowhere),
+        ))
+        .merge(observed(
             "productbridge",
             dialects::productbridge::routes(upstream),
-        ))
+        ));
+    match settings.cors.layer() {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
 }

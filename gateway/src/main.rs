@@ -18,6 +18,7 @@ use tonic::transport;
 use userbridge_gateway::{
     Settings, Upstream, UpstreamTls,
     config_file::{self, ConfigFile, Parsed},
+    cors::Cors,
     listen::{self, Listener, PlainHttp, Sockets, Tls, TlsError},
     observe::{ObserveFlags, TracesError},
     program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
@@ -44,6 +45,8 @@ struct Arguments {
     /// Where browsers reach this gateway. If that is by https, the cookie of the hosted pages goes by nothing else.
     #[arg(long, env = "USERBRIDGE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<Uri>,
+    #[command(flatten)]
+    cors: Cors,
     #[command(flatten)]
     serve: ServeFlags,
     #[command(flatten)]
@@ -147,6 +150,7 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
         public_url: arguments.public_url,
         observer: observing.observer.clone(),
         leaving: limits.leaving.clone(),
+        cors: arguments.cors,
     };
     let leaving = limits.leaving.clone();
     let routes = router(upstream, &settings);

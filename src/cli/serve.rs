@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, builder::FalseyValueParser};
 use tokio::sync::mpsc;
 use userbridge_gateway::{
+    cors::Cors,
     listen::Sockets,
     observe::ObserveFlags,
     program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
@@ -57,6 +58,8 @@ pub(super) struct Serve {
     tls_client_ca: Option<PathBuf>,
     #[command(flatten)]
     proxies: ProxyFlags,
+    #[command(flatten)]
+    cors: Cors,
     #[command(flatten)]
     mail: MailFlags,
     #[command(flatten)]
@@ -118,6 +121,7 @@ impl Serve {
             tls,
             proxies: self.proxies.proxies(),
             limits: self.http.limits(),
+            cors: self.cors,
             watches: WatchLimits::default(),
             mail,
             public_url,

@@ -94,6 +94,7 @@ const NAMES: [&str; Operation::Compact as usize + 1] = [
     "due_mails",
     "oldest_settled_mail",
     "transact",
+    "touch",
     "compact",
 ];
 

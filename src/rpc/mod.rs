@@ -23,6 +23,7 @@ mod teams;
 mod time;
 mod users;
 mod violations;
+mod web;
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,7 +36,6 @@ use tonic::{
 use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthReporter};
 use tower::util::MapResponseLayer;
 
-pub use self::gate::LARGEST_MESSAGE;
 pub(crate) use self::observed::{CallMetrics, Observed};
 use self::{
     deadline::Deadline,
@@ -55,6 +55,7 @@ use self::{
         users::v1::user_service_server::UserServiceServer,
     },
 };
+pub use self::{gate::LARGEST_MESSAGE, web::with_web};
 use crate::{
     domain::Condition,
     service::{Area, Directory, ServiceError},

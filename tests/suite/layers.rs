@@ -31,6 +31,7 @@ const UNKNOWN: [(&str, &[&str]); 14] = [
     ),
     ("gateway/src/observe", &["dialects", "portal", "upstream"]),
     ("gateway/src/portal", &["dialects"]),
+    ("gateway/src/docs", &["dialects", "portal", "listen", "upstream"]),
     (
         "gateway/src/dialects/feedier",
         &["portal", "productbridge", "thebridge"],

@@ -11,18 +11,21 @@
 
 mod admin;
 mod backup;
+mod browsers;
 mod check;
 mod cli;
 mod copy;
 mod crash;
 mod deploy;
 mod directory;
+mod docs;
 mod erasure;
 mod faults;
 mod feedier;
 mod files;
 mod gate;
 mod grpc;
+mod grpc_reference;
 mod health;
 mod layers;
 mod listeners;

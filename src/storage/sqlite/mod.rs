@@ -59,13 +59,12 @@ use self::{
 use super::{Load, Migrate, OpenError, Result, Storage, StoreError, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
 
-pub(super) use self::copied::open as open_end;
-pub(super) use self::migrate::version;
 pub use self::settings::Settings;
 pub(super) use self::{
     backup::{Place, back_up, fold, inspect},
     checks::open as check,
     copied::open as open_end,
+    migrate::version,
 };
 
 // What the files of `sql/` are about here.

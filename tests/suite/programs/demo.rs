@@ -19,12 +19,18 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With these flags as well.
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
         let mut process = Process::start(
             command(USERBRIDGE)
                 .env("USERBRIDGE_LOG", "error")
                 .env("USERBRIDGE_GRPC_ADDR", "127.0.0.1:0")
                 .env("USERBRIDGE_HTTP_ADDR", "127.0.0.1:0")
-                .args(["serve", "--demo"]),
+                .args(["serve", "--demo"])
+                .args(flags),
         );
         let grpc_addr = after(&process.line(), "gRPC on ");
         let http_addr = after(&process.line(), "JSON on http://");

@@ -10,4 +10,5 @@ pub(crate) mod demo;
 mod grpcio;
 pub(crate) mod pasted;
 mod samples;
+mod schemathesis;
 pub(crate) mod tools;

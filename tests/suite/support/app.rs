@@ -24,6 +24,7 @@ use userbridge::{
 };
 use userbridge_gateway::{
     Settings, Upstream,
+    cors::Cors,
     listen::{self, ConnectionLimit, Limits, TrustedProxies},
     observe::Observer,
     router,
@@ -129,6 +130,7 @@ impl TestApp {
             proxies: TrustedProxies::default(),
             limits,
             watches,
+            cors: Cors::default(),
             public_url: mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap()),
             mail,
             lame_duck: Duration::ZERO,

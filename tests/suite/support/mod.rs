@@ -8,7 +8,7 @@ mod daemon;
 pub(crate) mod engine;
 mod gateway;
 pub(crate) mod pgbouncer;
-mod port;
+pub(crate) mod port;
 pub(crate) mod postgres;
 pub(crate) mod process;
 mod programs;

@@ -3,6 +3,9 @@
 
 pub(crate) use userbridge::{admin::v1 as admin_v1, directory::v1 as directory_v1, users::v1 as users_v1};
 
+/// Every file of `proto/`, with its comments.
+pub(crate) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 #[expect(
     clippy::pedantic,
     clippy::allow_attributes_without_reason,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Users of a page, where the client does not say.
-const PER_PAGE: u32 = 15;
+pub(super) const PER_PAGE: u32 = 15;
 
 /// The most alternatives of one filter.
 const MAX_PARTS: usize = 100;

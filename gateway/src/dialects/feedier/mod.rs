@@ -9,6 +9,7 @@
 mod email;
 mod input;
 mod list;
+mod openapi;
 mod page;
 mod page_cursors;
 mod response;
@@ -26,6 +27,8 @@ use axum::{
     routing::any,
 };
 use percent_encoding::percent_decode_str;
+
+pub(crate) use self::openapi::dialect;
 
 use self::{page_cursors::PageCursors, response::Refusal};
 use crate::{Upstream, member_locks::MemberLocks, observe, response::private, upstream::Key};

@@ -1,33 +1,43 @@
 //! The envelope of a page (Laravel's `LengthAwarePaginator`).
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::user::User;
 use crate::listen::Origin;
 
 /// A page, its keys in this order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = feedier::Page)]
 pub(super) struct Page {
     data: Vec<User>,
     links: Links,
     meta: Meta,
 }
 
-#[derive(Debug, Serialize)]
+/// URLs of other pages, with the page and nothing else in their query.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = feedier::Links)]
 struct Links {
     first: String,
     last: String,
+    #[schema(required)]
     prev: Option<String>,
+    #[schema(required)]
     next: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = feedier::Meta)]
 struct Meta {
     current_page: u64,
+    /// The place of the first user of this page among all, from 1; null if the page is empty.
+    #[schema(required)]
     from: Option<u64>,
     last_page: u64,
     path: String,
     per_page: u32,
+    #[schema(required)]
     to: Option<u64>,
     total: u64,
 }

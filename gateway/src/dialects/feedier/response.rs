@@ -5,6 +5,7 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::rules::Errors;
 use crate::{
@@ -56,14 +57,19 @@ impl From<Errors> for Refusal {
     }
 }
 
-#[derive(Serialize)]
-struct Message<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = feedier::Message)]
+pub(super) struct Message<'a> {
     message: &'a str,
 }
 
-#[derive(Serialize)]
-struct Invalid<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = feedier::Invalid)]
+pub(super) struct Invalid<'a> {
+    /// The first message, and how many more there are.
     message: &'a str,
+    /// Messages by field.
+    #[schema(value_type = HashMap<String, Vec<String>>)]
     errors: &'a Errors,
 }
 

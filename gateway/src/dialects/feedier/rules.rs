@@ -11,13 +11,16 @@ use super::{
 use crate::proto::directory_v1::{AuthMethod, Role};
 
 /// The longest name and the longest address, in characters.
-const MAX_CHARS: usize = 255;
+pub(super) const MAX_CHARS: usize = 255;
+
+/// The most users of a page.
+pub(super) const MAX_PER_PAGE: u32 = 100;
 
 /// Fields of a new user, in the order in which their errors are told.
-const CREATE: &[&str] = &["email", "role", "auth_method", "name", "team_id"];
+pub(super) const CREATE: &[&str] = &["email", "role", "auth_method", "name", "team_id"];
 
 /// Fields of a change, in that order.
-const UPDATE: &[&str] = &["email", "name", "role", "auth_method"];
+pub(super) const UPDATE: &[&str] = &["email", "name", "role", "auth_method"];
 
 /// Error messages by field.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -64,6 +67,11 @@ impl Errors {
     /// Whether there are none.
     pub(super) const fn is_empty(&self) -> bool {
         self.fields.is_empty()
+    }
+
+    /// The fields that have errors.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.fields.iter().map(|(field, _)| *field)
     }
 
     /// The first, and how many more there are.
@@ -134,7 +142,6 @@ pub(super) fn update(input: &Input) -> (Fields, Errors) {
 
 /// A field that says how many users a page has: `integer|min:1|max:100`. None: it is not given, or not good.
 pub(super) fn page_size(errors: &mut Errors, field: &'static str, input: &Input) -> Option<u32> {
-    const MAX: u32 = 100;
     let value = input.given(field)?;
     let number = integer(value);
     if number.is_none() {
@@ -144,15 +151,18 @@ pub(super) fn page_size(errors: &mut Errors, field: &'static str, input: &Input)
     if size < 1.0 {
         errors.add(field, format!("The {} field must be at least 1.", words(field)));
     }
-    if size > f64::from(MAX) {
+    if size > f64::from(MAX_PER_PAGE) {
         errors.add(
             field,
-            format!("The {} field must not be greater than {MAX}.", words(field)),
+            format!(
+                "The {} field must not be greater than {MAX_PER_PAGE}.",
+                words(field)
+            ),
         );
     }
     number
         .and_then(|number| u32::try_from(number).ok())
-        .filter(|number| (1..=MAX).contains(number))
+        .filter(|number| (1..=MAX_PER_PAGE).contains(number))
 }
 
 /// An integer as PHP's `FILTER_VALIDATE_INT` reads it.

@@ -1,6 +1,10 @@
 //! The user object, and the words for roles and ways to sign in.
 
 use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use crate::{
     proto::directory_v1::{AuthMethod, Member, Role},
@@ -16,16 +20,31 @@ pub(super) const ROLES: [Role; 5] = [
     Role::RestrictedViewer,
 ];
 
-/// All eight keys, always, in this order.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+/// Ways to sign in, and their words.
+pub(super) const AUTH_METHODS: [(&str, AuthMethod); 2] =
+    [("password", AuthMethod::Password), ("oidc", AuthMethod::Oidc)];
+
+/// Somebody of the organization's staff. All eight keys are always there, in this order.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = feedier::User)]
 pub(super) struct User {
+    /// Their number in the organization, never used again.
     id: i64,
+    /// The address for somebody without a name.
     name: String,
+    #[schema(required)]
     email: Option<String>,
+    /// An owner reads as an admin.
+    #[schema(schema_with = role_schema)]
     role: &'static str,
     primary_team_id: i64,
+    /// The same as `primary_team_id`.
     team_id: i64,
+    /// UTC in whole seconds.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// UTC in whole seconds.
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 
@@ -57,21 +76,30 @@ pub(super) const fn role_name(role: Role) -> Option<&'static str> {
     }
 }
 
+/// The roles that can be given, and their words.
+pub(super) fn given_roles() -> impl Iterator<Item = (&'static str, Role)> {
+    let roles = ROLES.into_iter().filter(|role| *role != Role::Owner);
+    roles.filter_map(|role| Some((role_name(role)?, role)))
+}
+
 /// The role to give to someone who is to have the role of this name.
 pub(super) fn role(name: &str) -> Option<Role> {
-    ROLES
-        .into_iter()
-        .filter(|role| *role != Role::Owner)
-        .find(|role| role_name(*role) == Some(name))
+    given_roles().find_map(|(known, role)| (known == name).then_some(role))
 }
 
 /// The way to sign in that has this name.
 pub(super) fn auth_method(name: &str) -> Option<AuthMethod> {
-    match name {
-        "password" => Some(AuthMethod::Password),
-        "oidc" => Some(AuthMethod::Oidc),
-        _ => None,
-    }
+    AUTH_METHODS
+        .into_iter()
+        .find_map(|(known, method)| (known == name).then_some(method))
+}
+
+/// The words for roles, as a schema.
+pub(super) fn role_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(given_roles().map(|(name, _)| name)))
+        .build()
 }
 
 /// UTC in whole seconds, such as `2021-06-15T09:30:10+00:00`.

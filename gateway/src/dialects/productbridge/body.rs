@@ -8,9 +8,14 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use super::items::{At, Context, Item, Items};
+use super::items::{At, Context, Item, Items, Kind};
 use super::python_json::{self, JsonError, Text, Value};
 use super::uuid_text;
+
+/// The fields of requests.
+pub const API_KEY: &str = "api_key";
+pub const USER_ID: &str = "user_id";
+pub const EMAIL: &str = "email";
 
 /// Why a body is no request.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,12 +63,8 @@ pub fn retrieve(body: &[u8], is_json: bool) -> Result<Retrieve<'_>, Rejection> {
     let object = object(body, is_json)?;
     let mut violations = Violations::of(&object);
     let api_key = violations.api_key();
-    let user_id = object
-        .given("user_id")
-        .map(|value| violations.uuid("user_id", value));
-    let email = object
-        .given("email")
-        .map(|value| violations.string("email", value));
+    let user_id = object.given(USER_ID).map(|value| violations.uuid(USER_ID, value));
+    let email = object.given(EMAIL).map(|value| violations.string(EMAIL, value));
     // This is told only where no field failed by itself. An address or id that did is Some(None) here.
     let by = match (user_id, email) {
         (Some(Some(_)), Some(Some(_))) | (None, None) => {
@@ -85,9 +86,9 @@ pub fn delete(body: &[u8], is_json: bool) -> Result<Delete<'_>, Rejection> {
     let object = object(body, is_json)?;
     let mut violations = Violations::of(&object);
     let api_key = violations.api_key();
-    let user_id = match object.get("user_id") {
-        Some(value) => violations.uuid("user_id", value),
-        None => violations.missing("user_id"),
+    let user_id = match object.get(USER_ID) {
+        Some(value) => violations.uuid(USER_ID, value),
+        None => violations.missing(USER_ID),
     };
     violations.finish(
         api_key
@@ -142,7 +143,7 @@ fn object(body: &[u8], is_json: bool) -> Result<Object<'_>, Rejection> {
         Ok(value) => Err(no_object(&value)),
         Err(JsonError::Unreadable) => Err(Rejection::Unparsable),
         Err(JsonError::Syntax { message, position }) => Err(only(&Item {
-            kind: "json_invalid",
+            kind: Kind::JsonInvalid,
             at: At::Position(position),
             message: "JSON decode error",
             input: &Value::Object(Vec::new()),
@@ -153,7 +154,7 @@ fn object(body: &[u8], is_json: bool) -> Result<Object<'_>, Rejection> {
 
 fn no_body() -> Rejection {
     only(&Item {
-        kind: "missing",
+        kind: Kind::Missing,
         at: At::Body,
         message: "Field required",
         input: &Value::Null,
@@ -163,7 +164,7 @@ fn no_body() -> Rejection {
 
 fn no_object(input: &Value<'_>) -> Rejection {
     only(&Item {
-        kind: "model_attributes_type",
+        kind: Kind::ModelAttributesType,
         at: At::Body,
         message: "Input should be a valid dictionary or object to extract fields from",
         input,
@@ -196,16 +197,16 @@ impl<'o, 'a> Violations<'o, 'a> {
     /// The key. A null one is told as missing, too: the contract counts null as not given, although the
     /// framework on its own would call it a wrong type.
     fn api_key(&mut self) -> Option<LookupText<'a>> {
-        if let Some(value) = self.object.given("api_key") {
-            return self.string("api_key", value);
+        if let Some(value) = self.object.given(API_KEY) {
+            return self.string(API_KEY, value);
         }
         self.no_key = true;
-        self.missing("api_key")
+        self.missing(API_KEY)
     }
 
     fn string(&mut self, name: &'static str, value: &'o Value<'a>) -> Option<LookupText<'a>> {
         let Value::Text(Text { text, lone_surrogate }) = value else {
-            return self.wrong(name, "string_type", "Input should be a valid string", value);
+            return self.wrong(name, Kind::StringType, "Input should be a valid string", value);
         };
         Some(if *lone_surrogate || text.contains('\0') {
             None
@@ -218,21 +219,21 @@ impl<'o, 'a> Violations<'o, 'a> {
         let Value::Text(Text { text, lone_surrogate }) = value else {
             return self.wrong(
                 name,
-                "uuid_type",
+                Kind::UuidType,
                 "UUID input should be a string, bytes or UUID object",
                 value,
             );
         };
         if *lone_surrogate {
             let message = "Input should be a valid string, unable to parse raw data as a unicode string";
-            return self.wrong(name, "string_unicode", message, value);
+            return self.wrong(name, Kind::StringUnicode, message, value);
         }
         let error = match uuid_text::parse(text) {
             Ok(uuid) => return Some(uuid),
             Err(error) => error,
         };
         self.items.push(&Item {
-            kind: "uuid_parsing",
+            kind: Kind::UuidParsing,
             at: At::Field(name),
             message: &format!("Input should be a valid UUID, {error}"),
             input: value,
@@ -242,16 +243,10 @@ impl<'o, 'a> Violations<'o, 'a> {
     }
 
     fn missing<T>(&mut self, name: &'static str) -> Option<T> {
-        self.wrong(name, "missing", "Field required", &self.object.0)
+        self.wrong(name, Kind::Missing, "Field required", &self.object.0)
     }
 
-    fn wrong<T>(
-        &mut self,
-        name: &'static str,
-        kind: &'static str,
-        message: &str,
-        input: &Value<'_>,
-    ) -> Option<T> {
+    fn wrong<T>(&mut self, name: &'static str, kind: Kind, message: &str, input: &Value<'_>) -> Option<T> {
         self.items.push(&Item {
             kind,
             at: At::Field(name),
@@ -264,7 +259,7 @@ impl<'o, 'a> Violations<'o, 'a> {
 
     fn not_exactly_one(&mut self) {
         self.items.push(&Item {
-            kind: "value_error",
+            kind: Kind::ValueError,
             at: At::Body,
             message: "Value error, Exactly one of user_id or email is required",
             input: &self.object.0,

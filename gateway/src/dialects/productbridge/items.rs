@@ -5,11 +5,53 @@ use super::python_json::Value;
 
 /// One item. Its parts stand in the order they are written in.
 pub struct Item<'v> {
-    pub kind: &'static str,
+    pub kind: Kind,
     pub at: At,
     pub message: &'v str,
     pub input: &'v Value<'v>,
     pub context: Context<'v>,
+}
+
+/// Where all items are.
+pub const BODY: &str = "body";
+
+/// What is wrong, as Pydantic calls it.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Missing,
+    ModelAttributesType,
+    JsonInvalid,
+    StringType,
+    StringUnicode,
+    UuidType,
+    UuidParsing,
+    ValueError,
+}
+
+impl Kind {
+    pub const ALL: [Self; 8] = [
+        Self::Missing,
+        Self::ModelAttributesType,
+        Self::JsonInvalid,
+        Self::StringType,
+        Self::StringUnicode,
+        Self::UuidType,
+        Self::UuidParsing,
+        Self::ValueError,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::ModelAttributesType => "model_attributes_type",
+            Self::JsonInvalid => "json_invalid",
+            Self::StringType => "string_type",
+            Self::StringUnicode => "string_unicode",
+            Self::UuidType => "uuid_type",
+            Self::UuidParsing => "uuid_parsing",
+            Self::ValueError => "value_error",
+        }
+    }
 }
 
 /// What an item is about.
@@ -42,8 +84,9 @@ impl Items {
         out.push(if self.count == 0 { '[' } else { ',' });
         self.count += 1;
         out.push_str("{\"type\":");
-        echo::text(item.kind, out);
-        out.push_str(",\"loc\":[\"body\"");
+        echo::text(item.kind.name(), out);
+        out.push_str(",\"loc\":[");
+        echo::text(BODY, out);
         match item.at {
             At::Body => {}
             At::Field(name) => {

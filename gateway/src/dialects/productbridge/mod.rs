@@ -9,6 +9,7 @@ mod body;
 mod content_type;
 mod echo;
 mod items;
+mod openapi;
 mod python_json;
 mod response;
 mod uuid_text;
@@ -23,6 +24,8 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt as _;
+
+pub(crate) use self::openapi::dialect;
 
 use self::body::{LookupText, Rejection};
 use crate::{
@@ -86,6 +89,11 @@ impl From<UpstreamError> for Refusal {
     fn from(error: UpstreamError) -> Self {
         Self::Failed(error)
     }
+}
+
+/// What is at a path that is nobody's.
+pub(crate) async fn nowhere() -> Response {
+    response::not_found()
 }
 
 async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {

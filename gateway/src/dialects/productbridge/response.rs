@@ -5,6 +5,7 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Refusal, Rejection};
 use crate::{
@@ -14,24 +15,42 @@ use crate::{
     upstream::UpstreamError,
 };
 
-/// The user object: all nine keys, always, in this order.
-#[derive(Serialize)]
-struct UserObject<'a> {
+/// An end user. All nine keys are always there, in this order; what is not known is null.
+#[derive(Serialize, ToSchema)]
+#[schema(as = productbridge::User)]
+pub(super) struct UserObject<'a> {
+    /// The link to this organization. Somebody who is removed and linked again has a new one.
+    #[schema(format = Uuid)]
     id: &'a str,
+    /// The person, the same in every organization.
+    #[schema(format = Uuid)]
     user_id: &'a str,
+    #[schema(required)]
     email: Option<&'a str>,
+    #[schema(required)]
     name: Option<&'a str>,
+    #[schema(required)]
     avatar_url: Option<&'a str>,
+    /// `end_user` unless set.
     portal_role: &'a str,
+    #[schema(required)]
     company_name: Option<&'a str>,
+    #[schema(required)]
     customer_status: Option<&'a str>,
+    /// When they were linked: UTC with milliseconds.
+    #[schema(format = DateTime)]
     created_at: String,
 }
 
-#[derive(Serialize)]
-struct Pong<'a> {
+/// Whose key it is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = productbridge::Pong)]
+pub(super) struct Pong<'a> {
+    #[schema(format = Uuid)]
     organization_id: &'a str,
     organization_slug: &'a str,
+    /// The server's time.
+    #[schema(format = DateTime)]
     timestamp: String,
 }
 

@@ -2,6 +2,7 @@
 
 use axum::{http::StatusCode, response::Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     TheBridge,
@@ -11,9 +12,11 @@ use super::{
 };
 use crate::upstream::{Key, Resource, UpstreamError};
 
-#[derive(Serialize)]
-struct Code {
-    code: String,
+/// For the hosted pages: good once, within 60 seconds.
+#[derive(Serialize, ToSchema)]
+#[schema(as = thebridge::Code)]
+pub(super) struct Code {
+    pub(super) code: String,
 }
 
 pub(super) async fn issue(bridge: &TheBridge, input: &Input) -> Result<Response, Refusal> {

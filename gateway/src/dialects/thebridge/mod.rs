@@ -10,6 +10,7 @@
 mod handover;
 mod input;
 mod list;
+mod openapi;
 mod response;
 mod rules;
 mod teams;
@@ -26,6 +27,8 @@ use axum::{
     routing::any,
 };
 use percent_encoding::percent_decode_str;
+
+pub(crate) use self::openapi::dialect;
 
 use self::{
     input::Input,

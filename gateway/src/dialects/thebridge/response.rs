@@ -10,6 +10,10 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use serde::Serialize;
 use sha1::{Digest as _, Sha1};
+use utoipa::{
+    ToSchema,
+    openapi::{Array, ObjectBuilder, OneOfBuilder, Schema, Type},
+};
 
 use super::{input::BodyRefusal, rules::Messages};
 use crate::{
@@ -136,28 +140,43 @@ impl From<Reason> for Refusal {
 }
 
 /// An error that the vendor has a code for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Coded<'a> {
+#[schema(as = thebridge::Error)]
+pub(super) struct Coded<'a> {
     message: &'a str,
+    /// The same as `nblocksCode`.
     error: &'a str,
     status_code: u16,
     nblocks_code: &'a str,
 }
 
 /// An error of Nest.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Framework<'a, M> {
+#[schema(as = thebridge::NestError)]
+pub(super) struct Framework<'a, M> {
+    #[schema(schema_with = message_schema)]
     message: M,
     error: &'a str,
     status_code: u16,
 }
 
+/// One message, or those of all fields.
+fn message_schema() -> Schema {
+    let one = ObjectBuilder::new().schema_type(Type::String).build();
+    OneOfBuilder::new()
+        .item(Array::new(one.clone()))
+        .item(one)
+        .build()
+        .into()
+}
+
 /// An error of Express that Nest passes on.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Unknown<'a> {
+#[schema(as = thebridge::ExpressError)]
+pub(super) struct Unknown<'a> {
     status_code: u16,
     message: &'a str,
 }

@@ -12,8 +12,8 @@ use crate::{
 const MAX_KNOWN: usize = 10_000;
 
 /// Most teams of one user, and the longest key, in characters: those of the directory. What is beyond is not asked for.
-const MAX_TEAMS: usize = 100;
-const MAX_KEY: usize = 64;
+pub(super) const MAX_TEAMS: usize = 100;
+pub(super) const MAX_KEY: usize = 64;
 
 /// How often to try to find or create teams that others create and remove at the same time.
 const ATTEMPTS: usize = 5;

@@ -1,6 +1,10 @@
 //! The user object, and the words for roles.
 
 use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use crate::{
     proto::directory_v1::{Association, Member, Role},
@@ -16,27 +20,43 @@ pub(super) const ROLES: [Role; 5] = [
     Role::RestrictedViewer,
 ];
 
-/// In the documented order. What is not known is left out.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+/// Somebody of the tenant's staff, keys in this order. What is not known is left out.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = thebridge::User)]
 pub(super) struct User {
+    /// The same in every tenant.
+    #[schema(format = Uuid)]
     id: String,
+    #[schema(schema_with = role_schema)]
     role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     email: Option<String>,
+    /// The same as `email`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     first_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     full_name: Option<String>,
+    /// Has set a password or signed in, or was said to have.
     onboarded: bool,
     enabled: bool,
+    /// Keys.
     teams: Vec<String>,
+    /// UTC in milliseconds; left out until first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
     last_seen: Option<String>,
+    /// UTC in milliseconds.
+    #[schema(format = DateTime)]
     created_at: String,
 }
 
@@ -69,11 +89,14 @@ impl User {
 }
 
 /// That a user belongs to a tenant.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = thebridge::Association)]
 pub(super) struct TenantAssociation {
+    #[schema(format = Uuid)]
     tenant_id: String,
     tenant_name: String,
+    #[schema(schema_with = role_schema)]
     role: &'static str,
 }
 
@@ -86,6 +109,14 @@ impl TenantAssociation {
             tenant_name: association.organization_name,
         })
     }
+}
+
+/// The words for roles, as a schema.
+pub(super) fn role_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(ROLES.into_iter().filter_map(role_name)))
+        .build()
 }
 
 /// The role of this name.

@@ -24,8 +24,8 @@ use crate::{
 const SOURCE: &str = "thebridge";
 
 /// The longest address and the longest first or last name that the directory has, in characters. A longer one is not sent.
-const MAX_EMAIL: usize = 320;
-const MAX_NAME: usize = 127;
+pub(super) const MAX_EMAIL: usize = 320;
+pub(super) const MAX_NAME: usize = 127;
 
 pub(super) async fn create(bridge: &TheBridge, key: &Key, input: &Input) -> Result<Response, Refusal> {
     let upstream = &bridge.upstream;

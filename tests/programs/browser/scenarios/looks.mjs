@@ -23,6 +23,8 @@ async function everyPage(visitor, ask, look) {
     "the invitation": `${PEOPLE}/invite`,
     "the activity": "/cloud-views/user-management-portal/activity",
     "nothing": "/cloud-views/nothing",
+    "the port itself": "/",
+    "the reference": "/docs",
     "a link for a password": `/set-password?token=${await ask("password-link", GRACE)}`,
     "a link that is over": "/set-password?token=ubp_unknown",
   };
