@@ -27,21 +27,23 @@ const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 /// Long enough for anything that ends at all.
 const NEVER: Duration = Duration::from_secs(25);
 
-/// All that a caller sees of an error, but for the time of day.
-fn seen(status: &Status) -> (Code, String, Vec<u8>, Vec<String>) {
+/// All that a caller sees of an error, but for the time of day and the id of the request.
+fn seen(status: &Status) -> (Code, String, String, Vec<String>) {
+    let mut details = status.get_error_details();
+    details.set_request_info("", "");
     let mut metadata: Vec<String> = status
         .metadata()
         .clone()
         .into_headers()
         .iter()
-        .filter(|(name, _)| *name != "date")
+        .filter(|(name, _)| *name != "date" && *name != "x-request-id")
         .map(|(name, value)| format!("{name}: {value:?}"))
         .collect();
     metadata.sort();
     (
         status.code(),
         status.message().to_owned(),
-        status.details().to_vec(),
+        format!("{details:?}"),
         metadata,
     )
 }
