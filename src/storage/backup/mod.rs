@@ -99,12 +99,12 @@ impl Backup {
 /// As [`BackupError`] says.
 pub async fn backup(url: &str, folder: &Path, tell: Tell<'_>) -> Result<Backup, BackupError> {
     let backup = Backup::prepare(folder)?;
-    match url.split_once(':') {
-        Some(("sqlite", _)) => sqlite::back_up(url, &backup.path(), tell).await?,
-        _ => {
-            copy::snapshot(url, &backup.url(), &mut counting(tell)).await?;
-            sqlite::fold(&backup.path()).await.map_err(OpenError::from)?;
-        }
+    if is_of_sqlite(url) {
+        sqlite::back_up(url, &backup.path(), tell).await?;
+    } else {
+        // Boxed, because it is large and waits for the network anyway.
+        Box::pin(copy::snapshot(url, &backup.url(), &mut counting(tell))).await?;
+        sqlite::fold(&backup.path()).await.map_err(OpenError::from)?;
     }
     Ok(backup)
 }
@@ -138,7 +138,7 @@ pub async fn restore(
     bytes: Option<u64>,
     tell: Tell<'_>,
 ) -> Result<(), BackupError> {
-    if matches!(url.split_once(':'), Some(("sqlite", _))) {
+    if is_of_sqlite(url) {
         let place = sqlite::Place::hold(url).await?;
         let backup = receive(place.folder(), from, bytes, tell).await?;
         sqlite::inspect(&backup.path(), &backup.url()).await?;
@@ -147,10 +147,14 @@ pub async fn restore(
     let backup = receive(&env::temp_dir(), from, bytes, tell).await?;
     sqlite::inspect(&backup.path(), &backup.url()).await?;
     // It may be of an earlier version.
-    let migrated = connect(&backup.url(), Migrate::Always).await;
+    let migrated = Box::pin(connect(&backup.url(), Migrate::Always)).await;
     migrated.map_err(BackupError::Backup)?.close().await;
-    copy::copy(&backup.url(), url, &mut counting(tell)).await?;
+    Box::pin(copy::copy(&backup.url(), url, &mut counting(tell))).await?;
     Ok(())
+}
+
+fn is_of_sqlite(url: &str) -> bool {
+    matches!(url.split_once(':'), Some(("sqlite", _)))
 }
 
 /// Takes a backup from elsewhere.

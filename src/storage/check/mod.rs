@@ -59,7 +59,10 @@ pub type Tell<'t> = &'t (dyn Fn(u64, u64) + Send + Sync);
 pub async fn check(url: &str, tell: Tell<'_>) -> Result<Vec<Finding>, OpenError> {
     match url.split_once(':') {
         Some(("sqlite", _)) => sqlite::check(url, tell).await,
-        Some(("postgres" | "postgresql", _)) => postgres::check(url, tell).await,
+        Some(("postgres" | "postgresql", _)) => {
+            // Boxed, because it is large and waits for the network anyway.
+            Box::pin(postgres::check(url, tell)).await
+        }
         _ => Err(OpenError::UnknownEngine),
     }
 }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(60);
 
 /// What breaks a rule.
 #[derive(FromRow)]
-struct Found {
+struct Breach {
     organization_id: Option<OrganizationId>,
     number: Option<i64>,
     found: Option<i64>,
@@ -56,7 +56,7 @@ pub(super) async fn run(connection: &mut Connection, tell: Tell<'_>) -> Result<V
 }
 
 /// One more than are told of, at most.
-async fn broken(connection: &mut Connection, rule: &Rule) -> Result<Vec<Found>> {
+async fn broken(connection: &mut Connection, rule: &Rule) -> Result<Vec<Breach>> {
     // The numbers have other types in sums and where there is none.
     let sql = format!(
         "SELECT f.organization_id, CAST(f.number AS BIGINT) AS number, CAST(f.found AS BIGINT) AS found,
@@ -78,7 +78,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     answer.unwrap_or(Err(StoreError::Unavailable(Outage::Unreachable)))
 }
 
-impl Found {
+impl Breach {
     fn by(&self, rule: &Rule) -> Finding {
         let text =
             |number: Option<i64>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
