@@ -22,6 +22,7 @@ use axum::{
 };
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
+use tracing::subscriber::NoSubscriber;
 
 use self::view::Section;
 use crate::{
@@ -50,17 +51,24 @@ struct Made {
 impl Docs {
     fn made(&self) -> &Made {
         self.made.get_or_init(|| {
-            let text = |document: Value| Bytes::from(document.to_string());
-            let dialects = || (self.dialects)().into_iter();
-            let joint = openapi::document(dialects());
-            Made {
-                sections: view::sections(&joint),
-                joint: text(joint),
-                single: dialects()
-                    .map(|dialect| (format!("{}.json", dialect.name), text(dialect.document())))
-                    .collect(),
-            }
+            // The answers of dialects are described by being made, which those to faults log.
+            tracing::subscriber::with_default(NoSubscriber::new(), || Made::of(self.dialects))
         })
+    }
+}
+
+impl Made {
+    fn of(dialects: fn() -> [Dialect; 3]) -> Self {
+        let text = |document: Value| Bytes::from(document.to_string());
+        let joint = openapi::document(dialects());
+        Self {
+            sections: view::sections(&joint),
+            joint: text(joint),
+            single: dialects()
+                .into_iter()
+                .map(|dialect| (format!("{}.json", dialect.name), text(dialect.document())))
+                .collect(),
+        }
     }
 }
 

@@ -45,6 +45,7 @@ const NO_OBJECT: &[&str] = &["array", "string", "number", "boolean", "null"];
 const VISIBLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$";
 
 /// The description of this dialect.
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 pub(crate) fn dialect() -> Dialect {
     let mut schemas = Schemas::default();
     let user = schemas.add::<User>();

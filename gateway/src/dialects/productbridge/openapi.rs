@@ -62,7 +62,7 @@ pub(crate) fn dialect() -> Dialect {
         "productbridge.Delete",
         object(&json!({ API_KEY: key, USER_ID: uuid }), &[API_KEY, USER_ID]),
     );
-    let ping = schemas.add_json("productbridge.Ping", object(&json!({ API_KEY: key }), &[API_KEY]));
+    let ping_body = schemas.add_json("productbridge.Ping", object(&json!({ API_KEY: key }), &[API_KEY]));
     let by_id = json!({ API_KEY: SAMPLE_KEY, USER_ID: SAMPLE_ID });
     let by_email = json!({ API_KEY: SAMPLE_KEY, EMAIL: SAMPLE_EMAIL });
     let empty = b"{}";
@@ -98,7 +98,7 @@ pub(crate) fn dialect() -> Dialect {
             summary: "Say whose key it is",
             body: vec![(
                 "application/json",
-                content(&ping, &json!({ API_KEY: SAMPLE_KEY })),
+                content(&ping_body, &json!({ API_KEY: SAMPLE_KEY })),
             )],
             answers: [
                 vec![Answer::of(response::pong(&sample_pong()), "whose key it is").with_schema(&pong)],

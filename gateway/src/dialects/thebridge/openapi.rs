@@ -54,6 +54,7 @@ struct Errors {
 }
 
 /// The description of this dialect.
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 pub(crate) fn dialect() -> Dialect {
     let mut schemas = Schemas::default();
     let user = schemas.add::<User>();
