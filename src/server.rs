@@ -22,7 +22,7 @@ use userbridge_gateway::{
 use crate::{
     admin::AdminListener,
     domain::Email,
-    mail::{Outbox, Stationery, Transport, warn_of_waiting},
+    mail::{MailMetrics, Outbox, Stationery, Transport, warn_of_waiting},
     observe::ServerMetrics,
     rpc::{self, LARGEST_MESSAGE, Observed, Services},
     service::{Directory, Retries, WatchLimits},
@@ -216,23 +216,13 @@ impl Server {
         services.ready(directory.clone()).await;
         open.send_replace(true);
         let maintenance = tokio::spawn(directory.clone().maintenance(until(stopped.clone())));
-        let mail = match config.mail {
-            Some(mail) => {
-                let outbox = Outbox {
-                    transport: mail.transport,
-                    stationery: Stationery {
-                        from: mail.from,
-                        public_url,
-                    },
-                    retries: mail.retries,
-                    timeout: mail.timeout,
-                    metrics: metrics.mails,
-                    links: mail.links,
-                };
-                tokio::spawn(outbox.run(directory.clone(), until(stopped)))
-            }
-            None => tokio::spawn(warn_of_waiting(directory.clone(), until(stopped))),
-        };
+        let mail = tokio::spawn(deliver(
+            config.mail,
+            public_url,
+            metrics.mails,
+            directory.clone(),
+            until(stopped),
+        ));
         let (lame_duck, drain_timeout) = (config.lame_duck, config.drain_timeout);
         Ok(Self {
             grpc_addr,
@@ -284,6 +274,31 @@ impl Server {
         self.storage.close().await;
         drop(self.admin);
     }
+}
+
+/// Sends mails until it is told to stop; where there is no way to send them, it says so while some wait.
+async fn deliver(
+    mail: Option<MailConfig>,
+    public_url: String,
+    metrics: MailMetrics,
+    directory: Directory,
+    stopped: impl Future<Output = ()>,
+) {
+    let Some(mail) = mail else {
+        return warn_of_waiting(directory, stopped).await;
+    };
+    let outbox = Outbox {
+        transport: mail.transport,
+        stationery: Stationery {
+            from: mail.from,
+            public_url,
+        },
+        retries: mail.retries,
+        timeout: mail.timeout,
+        metrics,
+        links: mail.links,
+    };
+    outbox.run(directory, stopped).await;
 }
 
 async fn bind(sockets: &mut Sockets, addr: SocketAddr) -> Result<TcpListener, ServerError> {
