@@ -18,7 +18,7 @@ use super::{
         writer::{Job, LOOK_FOR, LOOK_PAUSE, Writer},
     },
     MAX_BATCH, Revocation, refuse,
-    statement::{LOGGED, REVOKE, Wanted, bind},
+    statement::{LOGGED, Wanted, bind, revoke},
 };
 use crate::{
     domain::{OrganizationId, Outage},
@@ -37,8 +37,8 @@ struct OfOne {
 #[async_trait]
 impl Job for OfOne {
     async fn run(&self, transaction: &mut PostgresTransaction<'_>) -> Verdict {
-        let query = bind(sqlx::query_as(REVOKE), self.wanted.iter()).bind(&self.lock_timeout);
-        let rows: Vec<(i64, bool)> = match transaction.rows(query).await {
+        let query = revoke(self.wanted.iter(), &self.lock_timeout);
+        let rows = match transaction.rows(query).await {
             Ok(rows) => rows,
             // The writer knows it, too.
             Err(_) => return Verdict::Undo,

@@ -18,7 +18,7 @@ use tokio::{
 
 use self::{
     later::Later,
-    statement::{REVOKE, Wanted, bind},
+    statement::{Wanted, revoke},
 };
 use super::{
     commits::Commits,
@@ -218,12 +218,7 @@ impl Together {
     async fn statement(&mut self, revocations: &[Revocation]) -> Result<Vec<(i64, bool)>, sqlx::Error> {
         let patience = self.patience;
         let wanted = revocations.iter().map(|revocation| &revocation.wanted);
-        let clients = wanted
-            .clone()
-            .map(|wanted| wanted.change.client.clone().map(String::from));
-        let query = bind(sqlx::query_as(REVOKE), wanted)
-            .bind(LOCK_TIMEOUT)
-            .bind(clients.collect::<Vec<_>>());
+        let query = revoke(wanted, LOCK_TIMEOUT);
         in_time(patience, query.fetch_all(self.connected().await?)).await
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Wanted {
 /// First come the rows of the counters, as in every transaction that changes an organization. One that somebody else has is
 /// not waited for. The statement sees what was committed when it began: where an event was counted since, nothing is done
 /// either. Such revocations come back, to be made in a transaction of their organization.
-pub(super) const REVOKE: &str = "
+const REVOKE: &str = "
     WITH wanted AS (
         SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $9::text[])
             AS w (slot, organization_id, user_id, actor, at, client)
@@ -70,6 +70,25 @@ pub(super) const REVOKE: &str = "
     UNION ALL
     SELECT w.slot, FALSE FROM wanted AS w
     WHERE NOT EXISTS (SELECT 1 FROM current AS c WHERE c.organization_id = w.organization_id)";
+
+/// The slots of those that are made, and with `false` of those that are left. For how long it waits for a row that somebody else
+/// has, is a setting of the transaction.
+pub(super) fn revoke<'q, 'w>(
+    wanted: impl Iterator<Item = &'w Wanted> + Clone,
+    lock_timeout: &'q str,
+) -> Select<'q, (i64, bool)> {
+    let clients = wanted.clone().map(|wanted| {
+        wanted
+            .change
+            .client
+            .as_ref()
+            .map(|client| client.as_str().to_owned())
+    });
+    let clients: Vec<_> = clients.collect();
+    bind(sqlx::query_as(REVOKE), wanted)
+        .bind(lock_timeout)
+        .bind(clients)
+}
 
 /// Organizations, users, actors and times: the slots of those of whom the log has such an event.
 pub(super) const LOGGED: &str = "
