@@ -38,10 +38,9 @@ struct OfOne {
 impl Job for OfOne {
     async fn run(&self, transaction: &mut PostgresTransaction<'_>) -> Verdict {
         let query = revoke(self.wanted.iter(), &self.lock_timeout);
-        let rows = match transaction.rows(query).await {
-            Ok(rows) => rows,
-            // The writer knows it, too.
-            Err(_) => return Verdict::Undo,
+        let Ok(rows) = transaction.rows(query).await else {
+            // The writer knows why.
+            return Verdict::Undo;
         };
         let made = rows.into_iter().filter_map(|(slot, made)| made.then_some(slot));
         *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made.collect();
