@@ -1,5 +1,7 @@
 //! `GET /metrics`, of a server that is used.
 
+#![expect(clippy::float_cmp, reason = "counts are whole numbers")]
+
 use reqwest::Method;
 use tonic::Code;
 

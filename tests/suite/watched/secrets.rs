@@ -40,8 +40,38 @@ async fn no_key_token_password_or_address_is_in_a_log_a_metric_or_a_span() {
         STRANGER,
     ];
 
-    // In paths, queries and headers of every dialect, and of none.
+    plant_in_heads(&world, &secrets).await;
+    plant_in_bodies(&world).await;
+    plant_in_messages(&world, &secrets).await;
+
+    let metrics = world.scrape().await.0;
+    let log = log.of(world);
+    assert!(
+        log.contains("answered") && log.contains("TRACE"),
+        "the log says something"
+    );
+    let spans = collector.spans(|spans| spans.len() > 100).await;
+    let spans = format!("{spans:?} {:?}", collector.all());
     for secret in secrets {
+        // As it is, its end, and as it is written in a URL.
+        let half = &secret[secret.len() / 2..];
+        for text in [secret, half, &secret.replace('@', "%40")] {
+            for (place, told) in [("metrics", &metrics), ("log", &log), ("spans", &spans)] {
+                let at = told.find(text);
+                let near = at.map(|at| &told[at.saturating_sub(300)..(at + 100).min(told.len())]);
+                assert!(
+                    near.is_none(),
+                    "{text} in the {place}: {}",
+                    near.unwrap_or_default()
+                );
+            }
+        }
+    }
+}
+
+/// In paths, queries and headers, of every dialect and of none.
+async fn plant_in_heads(world: &World, secrets: &[&str]) {
+    for secret in secrets.iter().copied() {
         for base in [
             "/",
             "/v3/users/",
@@ -86,7 +116,11 @@ async fn no_key_token_password_or_address_is_in_a_log_a_metric_or_a_span() {
             }
         }
     }
-    // In bodies, good and bad.
+}
+
+/// In bodies, good and bad.
+async fn plant_in_bodies(world: &World) {
+    let public = &world.public_key;
     assert_eq!(world.retrieve().send().await.unwrap().status(), 200);
     for body in [
         json!({ "api_key": public, "email": STRANGER }),
@@ -125,10 +159,13 @@ async fn no_key_token_password_or_address_is_in_a_log_a_metric_or_a_span() {
         let form = format!("token={TOKEN}&password={PASSWORD}&email={STRANGER}");
         request.body(form).send().await.unwrap();
     }
-    // In messages and metadata of gRPC.
+}
+
+/// In messages and metadata of gRPC.
+async fn plant_in_messages(world: &World, secrets: &[&str]) {
     let mut users = world.users().await;
-    for secret in secrets {
-        for key in [secret, public.as_str()] {
+    for secret in secrets.iter().copied() {
+        for key in [secret, world.public_key.as_str()] {
             for by in [By::Email(secret.to_owned()), By::UserId(secret.to_owned())] {
                 let mut request = with_key(RetrieveRequest { by: Some(by) }, key);
                 if secret != PASSWORD {
@@ -156,29 +193,8 @@ async fn no_key_token_password_or_address_is_in_a_log_a_metric_or_a_span() {
         source: String::new(),
         by: Some(verify_request::By::Email(EMAIL.to_owned())),
     };
-    credentials.verify(with_key(request, &directory)).await.unwrap();
-
-    let metrics = world.scrape().await.0;
-    let log = log.of(world);
-    assert!(
-        log.contains("answered") && log.contains("TRACE"),
-        "the log says something"
-    );
-    let spans = collector.spans(|spans| spans.len() > 100).await;
-    let spans = format!("{spans:?} {:?}", collector.all());
-    for secret in secrets {
-        // As it is, its end, and as it is written in a URL.
-        let half = &secret[secret.len() / 2..];
-        for text in [secret, half, &secret.replace('@', "%40")] {
-            for (place, told) in [("metrics", &metrics), ("log", &log), ("spans", &spans)] {
-                let at = told.find(text);
-                let near = at.map(|at| &told[at.saturating_sub(300)..(at + 100).min(told.len())]);
-                assert!(
-                    near.is_none(),
-                    "{text} in the {place}: {}",
-                    near.unwrap_or_default()
-                );
-            }
-        }
-    }
+    credentials
+        .verify(with_key(request, &world.directory_key))
+        .await
+        .unwrap();
 }

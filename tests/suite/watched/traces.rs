@@ -1,6 +1,6 @@
 //! Spans: what a collector receives, and what becomes of requests when it does not.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
@@ -15,7 +15,10 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 fn named<'s>(spans: &'s [Span], name: &str) -> Option<&'s Span> {
