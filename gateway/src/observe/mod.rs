@@ -3,7 +3,7 @@
 //! route or the method that they found.
 //!
 //! An [`Observer`] begins a request and ends it ([`Request`]); `http` does that around each route of the gateway, and
-//! whoever serves gRPC around its methods. In between the request is [`current`](self::current), so that what it asks of
+//! whoever serves gRPC around its methods. In between the request is the current one (`current`), so that what it asks of
 //! others can pass its id and its span on.
 
 mod access;
