@@ -1,6 +1,7 @@
 //! Client certificates.
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tonic::{Code, Request};
 
 use super::{
@@ -20,9 +21,8 @@ use crate::support::{
     with_key,
 };
 
-#[tokio::test]
-async fn grpc_takes_only_certified_clients_with_a_key_and_the_event_log_names_them() {
-    let authority = Authority::new();
+/// A server whose gRPC asks for a certificate of this authority.
+fn asking(authority: &Authority) -> (TempDir, Place) {
     let folder = authority.folder();
     let place = Place::start(|serve| {
         serve
@@ -30,8 +30,13 @@ async fn grpc_takes_only_certified_clients_with_a_key_and_the_event_log_names_th
             .arg("--tls-client-ca")
             .arg(folder.path().join("ca.pem"));
     });
-    let key = key(&place.url, "directory.write");
-    let grpc = place.serve.grpc_addr;
+    (folder, place)
+}
+
+#[tokio::test]
+async fn grpc_takes_only_clients_of_the_authority_and_json_asks_nobody() {
+    let authority = Authority::new();
+    let (_folder, place) = asking(&authority);
     // In TLS 1.3 a client hears of its refusal with its first call, if not before.
     for own in [
         None,
@@ -41,16 +46,27 @@ async fn grpc_takes_only_certified_clients_with_a_key_and_the_event_log_names_th
         })),
     ] {
         let refused = async {
-            let mut users = UserServiceClient::new(authority.channel(grpc, own.as_ref()).await.ok()?);
+            let mut users = UserServiceClient::new(
+                authority
+                    .channel(place.serve.grpc_addr, own.as_ref())
+                    .await
+                    .ok()?,
+            );
             users.ping(with_key(PingRequest {}, &place.public_key)).await.ok()
         };
         assert!(refused.await.is_none());
     }
-    // JSON asks nobody.
     let stream = authority.connect(place.serve.http_addr, "http/1.1").await;
     let answer = ping(stream, &place.public_key).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}
 
+#[tokio::test]
+async fn a_certified_client_needs_a_key_and_the_event_log_names_it() {
+    let authority = Authority::new();
+    let (_folder, place) = asking(&authority);
+    let key = key(&place.url, "directory.write");
+    let grpc = place.serve.grpc_addr;
     let long = "x".repeat(300);
     let all = Names {
         uri: "spiffe://example.com/billing",
