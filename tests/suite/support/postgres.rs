@@ -45,9 +45,15 @@ impl Database {
         PgConnection::connect(self.url()).await.unwrap()
     }
 
-    /// A copy of it as it is now. Nobody may be connected to it.
+    /// A copy of it as it is now. Whoever is still connected to it is cut off.
     pub(crate) fn copied(&self) -> Option<Self> {
-        Some(Self::on(shared()?, &self.name))
+        let server = shared()?;
+        let connected = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        );
+        execute(&server.url, connected).unwrap();
+        Some(Self::on(server, &self.name))
     }
 
     /// A copy of another database of the server, which nobody may be connected to.
