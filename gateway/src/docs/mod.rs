@@ -26,6 +26,7 @@ use tracing::subscriber::NoSubscriber;
 
 use self::view::Section;
 use crate::{
+    listen::Origin,
     openapi::{self, Dialect},
     response::{json_text, with},
 };
@@ -106,8 +107,9 @@ async fn joint(State(docs): State<Docs>) -> Response {
     json(&docs.made().joint)
 }
 
-async fn reference(State(docs): State<Docs>, headers: HeaderMap) -> Response {
-    page::reference(&docs.made().sections, &headers)
+async fn reference(State(docs): State<Docs>, request: Request) -> Response {
+    let origin = Origin::of(request.uri(), request.headers(), request.extensions());
+    page::reference(&docs.made().sections, origin)
 }
 
 async fn style() -> Response {

@@ -2,10 +2,13 @@
 
 use askama::Template;
 use axum::{body::Body, response::Response};
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 
 use super::{STYLE, view::Section};
-use crate::response::{empty, with};
+use crate::{
+    listen::Origin,
+    response::{empty, with},
+};
 
 /// No script, no picture, no form, no frame; the one style file.
 const HEADERS: [(HeaderName, &str); 5] = [
@@ -41,16 +44,15 @@ pub(super) fn home() -> Response {
     with(page(&Home { style: STYLE }), header::VARY, "accept")
 }
 
-pub(super) fn reference(sections: &[Section], headers: &HeaderMap) -> Response {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
+pub(super) fn reference(sections: &[Section], origin: Origin<'_>) -> Response {
+    let host = origin
+        .host
         .filter(|host| is_host(host))
         .unwrap_or("127.0.0.1:8080");
     page(&Reference {
         style: STYLE,
         sections,
-        base: format!("http://{host}"),
+        base: format!("{}://{host}", origin.scheme),
     })
 }
 
