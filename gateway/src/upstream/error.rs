@@ -1,6 +1,6 @@
 //! Why a call failed: the one place that reads a [`Status`].
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -128,6 +128,8 @@ impl From<Status> for UpstreamError {
             Code::Unavailable => Self::Unavailable(retry_after()),
             // CANCELLED is what tonic's own timer says.
             Code::DeadlineExceeded | Code::Cancelled => Self::DeadlineExceeded,
+            // Not the directory has said that: the connection to it broke in the middle of the call.
+            Code::Unknown if status.source().is_some() => Self::Unavailable(RETRY_AFTER),
             code => {
                 tracing::error!(
                     ?code,
@@ -142,7 +144,7 @@ impl From<Status> for UpstreamError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::{collections::HashMap, io};
 
     use tonic_types::ErrorDetails;
 
@@ -152,6 +154,14 @@ mod tests {
         let mut details = ErrorDetails::with_error_info(reason, "userbridge", HashMap::new());
         details.set_retry_info(retry_delay);
         Status::with_error_details(code, "message", details).into()
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_an_outage_and_an_unknown_error_is_not() {
+        let broken = io::Error::from(io::ErrorKind::BrokenPipe);
+        let error = UpstreamError::from(Status::from_error(Box::new(broken)));
+        assert_eq!(error, UpstreamError::Unavailable(RETRY_AFTER));
+        assert_eq!(UpstreamError::from(Status::unknown("")), UpstreamError::Internal);
     }
 
     #[test]
