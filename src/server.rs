@@ -243,8 +243,8 @@ impl Server {
         })
     }
 
-    /// Stops: health says `NOT_SERVING`, and once the lame-duck time is over nobody new is accepted, requests in flight are answered, accepted writes are
-    /// put on disk, and mails that are being sent are sent. A connection that takes longer than the drain timeout is cut; a
+    /// Stops: health says `NOT_SERVING`, and once the lame-duck time is over nobody new is accepted, requests in flight are
+    /// answered, accepted writes are put on disk, and mails that are being sent are sent. A connection that takes longer than the drain timeout is cut; a
     /// mail that takes longer is sent by the next server. Those who watch it are answered until the end.
     pub async fn shutdown(mut self) {
         self.leaving.set();

@@ -1,7 +1,8 @@
 //! Listeners of HTTP/1.1 and HTTP/2: the gateway's own, and the one for gRPC of whoever embeds it.
 //!
 //! What a client can hold before anybody knows who asks is bounded here: connections (`connections`), the time until a
-//! request begins (a TLS handshake included), streams and unread bytes of a connection, requests and bytes of their bodies (`in_flight`).
+//! request begins (a TLS handshake included), streams and unread bytes of a connection, requests and bytes of their bodies
+//! (`in_flight`).
 
 mod connection;
 mod connections;
