@@ -31,7 +31,7 @@ const UNKNOWN: [(&str, &[&str]); 15] = [
     ),
     ("gateway/src/observe", &["dialects", "portal", "upstream"]),
     ("gateway/src/portal", &["dialects"]),
-    ("gateway/src/docs", &["dialects", "portal", "listen", "upstream"]),
+    ("gateway/src/docs", &["dialects", "portal", "upstream"]),
     (
         "gateway/src/dialects/feedier",
         &["portal", "productbridge", "thebridge"],
