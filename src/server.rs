@@ -181,7 +181,8 @@ impl Server {
             cors: config.cors,
         };
         let leaving = config.limits.leaving.clone();
-        let upstream = Upstream::in_process(watched(services.published()));
+        let users = services.users(config.observer.clone(), metrics.calls.clone());
+        let upstream = Upstream::in_process(watched(services.published())).with_users(users);
         let gateway = userbridge_gateway::router(upstream, &settings);
         let limits = |listener| Limits {
             counts: metrics.listeners.of(listener),

@@ -12,6 +12,7 @@ mod events;
 mod gate;
 mod health;
 mod idempotency;
+mod in_process;
 mod members;
 mod observed;
 mod organizations;
@@ -37,6 +38,7 @@ use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::Healt
 use tower::util::MapResponseLayer;
 
 pub(crate) use self::observed::{CallMetrics, Observed};
+use self::in_process::InProcess;
 use self::{
     deadline::Deadline,
     events::Events,
@@ -52,10 +54,12 @@ use self::{
             member_service_server::MemberServiceServer, session_service_server::SessionServiceServer,
             team_service_server::TeamServiceServer,
         },
-        users::v1::user_service_server::UserServiceServer,
     },
 };
 pub use self::{gate::LARGEST_MESSAGE, web::with_web};
+use userbridge_gateway::observe::Observer;
+use userbridge_wire::users_v1::user_service_server::{UserService, UserServiceServer};
+
 use crate::{
     domain::Condition,
     service::{Area, Directory, ServiceError},
@@ -159,6 +163,11 @@ impl Services {
     #[must_use]
     pub fn published(&self) -> Routes {
         self.for_gateway().routes().prepare()
+    }
+
+    /// `UserService`, which the gateway calls without them.
+    pub(crate) fn users(&self, observer: Observer, metrics: CallMetrics) -> Arc<dyn UserService> {
+        Arc::new(InProcess::new(self.directory.clone(), observer, metrics))
     }
 
     fn for_gateway(&self) -> RoutesBuilder {

@@ -18,16 +18,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ::http::{Extensions, HeaderMap};
 use prometheus_client::registry::Registry;
 
 pub use self::{
     access::AccessLog,
-    current::{ChildSpan, child, request_id},
+    current::{ChildSpan, Scope, child, request_id},
     flags::{ObserveFlags, Observing},
     request_id::{REQUEST_ID, RequestId},
     traces::{Traces, TracesError},
 };
-use self::{current::Scope, http::HttpMetrics, traces::Span};
+use self::{http::HttpMetrics, traces::Span};
 pub(crate) use self::{
     current::{name_route, propagate},
     http::Dialect,
@@ -94,9 +95,8 @@ impl Observer {
 
     /// Begins a request, by its headers. A span is a child of the caller's, if it has one.
     #[must_use]
-    pub fn begin<B>(&self, request: &::http::Request<B>) -> Request {
-        let headers = request.headers();
-        let client = request.extensions().get::<ClientAddr>();
+    pub fn begin(&self, headers: &HeaderMap, extensions: &Extensions) -> Request {
+        let client = extensions.get::<ClientAddr>();
         Request {
             id: RequestId::of(headers),
             span: self.traces.as_ref().map(|traces| traces.begin(headers)),

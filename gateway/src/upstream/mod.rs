@@ -23,6 +23,7 @@ use tonic::{
     transport::{self, Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
+use userbridge_wire::users_v1::user_service_server::UserService;
 use uuid::Uuid;
 
 pub(crate) use self::error::{Precondition, Resource, UpstreamError};
@@ -79,6 +80,8 @@ type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>,
 #[derive(Clone)]
 pub struct Upstream {
     connection: Connection,
+    /// `UserService` in this process, whose messages need not be encoded.
+    users: Option<Arc<dyn UserService>>,
 }
 
 impl Upstream {
@@ -92,6 +95,17 @@ impl Upstream {
         let service = service.map_err(|never: Infallible| -> transport::Error { match never {} });
         Self {
             connection: BoxCloneSyncService::new(service),
+            users: None,
+        }
+    }
+
+    /// The same, with the `UserService` of this process called as it is: what integrators ask most is neither encoded nor
+    /// decoded. It is given the same metadata, and does what is done around other services.
+    #[must_use]
+    pub fn with_users(self, users: Arc<dyn UserService>) -> Self {
+        Self {
+            users: Some(users),
+            ..self
         }
     }
 
@@ -129,6 +143,7 @@ impl Upstream {
         });
         Self {
             connection: BoxCloneSyncService::new(watched),
+            users: None,
         }
     }
 }
