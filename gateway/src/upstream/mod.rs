@@ -79,7 +79,7 @@ type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>,
 /// The directory, in this process or behind a socket. Cheap to clone.
 #[derive(Clone)]
 pub struct Upstream {
-    connection: Connection,
+    connection: Arc<Connection>,
     /// `UserService` in this process, whose messages need not be encoded.
     users: Option<Arc<dyn UserService>>,
 }
@@ -94,7 +94,7 @@ impl Upstream {
     {
         let service = service.map_err(|never: Infallible| -> transport::Error { match never {} });
         Self {
-            connection: BoxCloneSyncService::new(service),
+            connection: Arc::new(BoxCloneSyncService::new(service)),
             users: None,
         }
     }
@@ -128,6 +128,10 @@ impl Upstream {
         Ok(Self::connect_to(endpoint, name))
     }
 
+    fn connection(&self) -> Connection {
+        Connection::clone(&self.connection)
+    }
+
     fn connect_to(endpoint: Endpoint, name: String) -> Self {
         let outage = Arc::new(Outage::new(name));
         let channel = endpoint
@@ -142,7 +146,7 @@ impl Upstream {
             result
         });
         Self {
-            connection: BoxCloneSyncService::new(watched),
+            connection: Arc::new(BoxCloneSyncService::new(watched)),
             users: None,
         }
     }

@@ -42,6 +42,6 @@ impl Upstream {
     }
 
     fn users_client(&self) -> UserServiceClient<Connection> {
-        UserServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
+        UserServiceClient::new(self.connection()).max_decoding_message_size(MAX_RESPONSE)
     }
 }

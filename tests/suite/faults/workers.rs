@@ -212,23 +212,6 @@ async fn changes_go_on_after_the_thread_of_the_writer_has_died_at_any_of_its_com
 }
 
 #[tokio::test]
-async fn lookups_go_on_after_the_thread_of_the_reader_has_died() {
-    let world = World::new().await;
-    let reader = world.thread_of(|| world.look_up()).await;
-    world.reaper.kill(reader, 0);
-    let many = futures_util::future::join_all((0..5).map(|_| world.look_up())).await;
-    assert!(world.reaper.is_done());
-    for refused in many.into_iter().filter_map(Result::err) {
-        assert!(
-            matches!(refused, ServiceError::Unavailable(_) | ServiceError::Internal(_)),
-            "{refused:?}"
-        );
-    }
-    again(|| world.look_up()).await;
-    world.storage.close().await;
-}
-
-#[tokio::test]
 async fn lists_go_on_after_the_thread_of_their_connection_has_died() {
     let world = World::new().await;
     let lister = world.thread_of(|| world.list()).await;

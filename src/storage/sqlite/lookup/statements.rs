@@ -173,6 +173,8 @@ fn unreadable<E>(_: E) -> rusqlite::Error {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::types::Null;
+
     use super::*;
     use crate::storage::{Migrate, connect};
 
@@ -202,7 +204,8 @@ mod tests {
             ),
         ] {
             let mut explain = statements.0.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let plan = explain.query_map([], |row| row.get("detail")).unwrap();
+            let anything = rusqlite::params_from_iter(vec![Null; explain.parameter_count()]);
+            let plan = explain.query_map(anything, |row| row.get("detail")).unwrap();
             let plan: Vec<String> = plan.map(Result::unwrap).collect();
             assert_eq!(plan, searches);
         }
