@@ -37,6 +37,7 @@ mod migrate;
 mod organizations;
 mod reads;
 mod revoke;
+mod rows;
 mod settings;
 #[path = "../sql/teams.rs"]
 mod teams;

@@ -220,9 +220,6 @@ async fn lists_go_on_after_the_thread_of_their_connection_has_died() {
         // By one of several connections. It may be refused; or the pool notices before.
         let _ = world.list().await;
     }
-    // What is asked of a thread in the moment in which it dies is answered by nobody: sqlx keeps it (`sqlite/close.rs`), and
-    // only its caller's deadline ends it.
-    tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(again(|| world.list()).await, 0);
     // Perhaps by the connection whose thread has died.
     let counted = again(|| {
