@@ -1,5 +1,5 @@
-//! The contract: client stubs for the load and server stubs for the baselines, which `build.rs` makes of `proto/`, and
-//! the path of the JSON form.
+//! The contract: client stubs for the load, which `build.rs` makes of `proto/`, server stubs for the baselines, and the path
+//! of the JSON form.
 
 /// Path of ProductBridge's contract that retrieves a user.
 pub(crate) const RETRIEVE: &str = "/api/external/v1/users/retrieve";
@@ -15,12 +15,4 @@ pub(crate) mod client {
 }
 
 /// `userbridge.users.v1` as its servers see it.
-#[expect(
-    clippy::pedantic,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
-pub(crate) mod server {
-    tonic::include_proto!("userbridge.users.v1");
-}
+pub(crate) use userbridge_wire::users_v1 as server;
