@@ -1,8 +1,11 @@
-//! The contract: client stubs for the load, which `build.rs` makes of `proto/`, server stubs for the baselines, and the path
+//! The contract: client stubs for the load, which `build.rs` makes of `proto/`, server stubs for the baselines, and the paths
 //! of the JSON form.
 
 /// Path of ProductBridge's contract that retrieves a user.
 pub(crate) const RETRIEVE: &str = "/api/external/v1/users/retrieve";
+
+/// And the one that ends a user's link.
+pub(crate) const DELETE: &str = "/api/external/v1/users/delete";
 
 /// `userbridge.users.v1` as its callers see it.
 #[expect(
