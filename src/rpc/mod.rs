@@ -37,8 +37,8 @@ use tonic::{
 use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthReporter};
 use tower::util::MapResponseLayer;
 
-pub(crate) use self::observed::{CallMetrics, Observed};
 use self::in_process::InProcess;
+pub(crate) use self::observed::{CallMetrics, Observed};
 use self::{
     deadline::Deadline,
     events::Events,

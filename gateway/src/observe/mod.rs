@@ -28,11 +28,11 @@ pub use self::{
     request_id::{REQUEST_ID, RequestId},
     traces::{Traces, TracesError},
 };
-use self::{http::HttpMetrics, traces::Span};
 pub(crate) use self::{
     current::{name_route, propagate},
     http::Dialect,
 };
+use self::{http::HttpMetrics, traces::Span};
 
 use crate::listen::ClientAddr;
 

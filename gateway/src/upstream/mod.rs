@@ -33,6 +33,9 @@ use crate::observe;
 /// How long the directory has for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// The same, as gRPC writes it.
+const DEADLINE_HEADER: &str = "10S";
+
 /// How long to wait beyond that for an upstream behind a socket that does not even say that it is late. One in this
 /// process can't fail to.
 const GRACE: Duration = Duration::from_millis(500);
@@ -188,8 +191,8 @@ impl Key {
 
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        request.set_timeout(DEADLINE);
         let metadata = request.metadata_mut();
+        metadata.insert("grpc-timeout", MetadataValue::from_static(DEADLINE_HEADER));
         metadata.insert("authorization", self.secret.clone());
         if let Some(organization) = &self.organization {
             metadata.insert("x-organization-id", organization.clone());
