@@ -1,21 +1,15 @@
 //! The hot path: one connection answers every look-up of a key, with or without a member.
 //!
-//! Waking a thread costs several times what a look-up costs, and so may a task. So who asks while nobody else does runs the
-//! statement itself, on whichever of the runtime's threads it is. All others wait for a task that answers those that wait
-//! together. There is one connection, so one thread at most waits for the disk, whatever that does, and the others go on. What
-//! must be waited for otherwise, such as another process's lock, or goes wrong, is left to the task. Each statement begins after its look-up
-//! was asked for, so it sees every change acknowledged before.
+//! Waking a thread costs several times what a look-up costs. So the task that owns the connection runs the statements itself, on
+//! whichever of the runtime's threads it is, one batch of waiting look-ups after the other and never two at once: whatever the
+//! disk does, the others go on. Whatever must be waited for otherwise, such as another process's lock, it waits for as tasks do.
+//! Each statement begins after its look-up was asked for, so it sees every change acknowledged before.
 //!
 //! A connection that fails is given up, and the next look-ups are answered by a new one.
 
 mod statements;
 
-use std::{
-    path::{Path, PathBuf},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, pin::pin, time::Duration};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::{
@@ -43,14 +37,10 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// The way to the reader.
 pub(super) struct LookupQueue {
-    connection: Arc<Connection>,
     queue: mpsc::Sender<Message>,
     batches: Batches,
     task: Mutex<Option<JoinHandle<()>>>,
 }
-
-/// None after a failure, until the next attempt, and at the end.
-type Connection = Mutex<Option<Statements>>;
 
 enum Message {
     Lookup(Lookup),
@@ -74,17 +64,15 @@ impl LookupQueue {
         let statements = Statements::open(&path).map_err(of_lookup)?;
         let (queue, messages) = mpsc::channel(settings.lookup_queue);
         let batches = Batches::default();
-        let connection = Arc::new(Mutex::new(Some(statements)));
         let reader = Reader {
-            connection: Arc::clone(&connection),
             batches: batches.clone(),
             outages: Outages::new(Side::Reads, path.display().to_string(), condition),
             path,
             busy_timeout: settings.busy_timeout,
+            statements: Some(statements),
         };
         let task = tokio::spawn(reader.run(messages));
         Ok(Self {
-            connection,
             queue,
             batches,
             task: Mutex::new(Some(task)),
@@ -93,9 +81,6 @@ impl LookupQueue {
 
     /// The key with the digest and, in its organization, the live end user.
     pub(super) async fn find(&self, digest: KeyDigest, member: Option<MemberLookup>) -> Result<KeyAndMember> {
-        if let Some(found) = self.find_alone(&digest, member.as_ref()) {
-            return Ok(found);
-        }
         let (reply, result) = oneshot::channel();
         self.queue
             .try_send(Message::Lookup(Lookup {
@@ -108,14 +93,6 @@ impl LookupQueue {
                 mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
             })?;
         result.await.unwrap_or(Err(StoreError::Closed))
-    }
-
-    /// None: others are at it, or it does not work.
-    fn find_alone(&self, digest: &KeyDigest, member: Option<&MemberLookup>) -> Option<KeyAndMember> {
-        let connection = self.connection.try_lock().ok()?;
-        let found = connection.as_ref()?.find(digest, member).ok()?;
-        self.batches.taken(1);
-        Some(found)
     }
 
     /// What waits.
@@ -135,9 +112,10 @@ impl LookupQueue {
 }
 
 struct Reader {
-    connection: Arc<Connection>,
     path: PathBuf,
     busy_timeout: Duration,
+    /// None after a failure, until the next attempt.
+    statements: Option<Statements>,
     batches: Batches,
     outages: Outages,
 }
@@ -168,7 +146,7 @@ impl Reader {
                         self.answer(&mut lookups).await;
                     }
                 }
-                () = &mut attempt, if is_ill => self.attempt().await,
+                () = &mut attempt, if is_ill => self.attempt(),
             }
             if self.outages.current().is_some() && attempt.is_elapsed() {
                 attempt.as_mut().reset(Instant::now() + self.outages.pause());
@@ -176,23 +154,13 @@ impl Reader {
             // Others, who may want to look something up as well.
             yield_now().await;
         }
-        self.connection.lock().await.take();
     }
 
     /// Answers all of them, however that ends, and leaves none.
     async fn answer(&mut self, lookups: &mut Vec<Lookup>) {
         let begun = Instant::now();
         loop {
-            let answered = {
-                let mut connection = self.connection.lock().await;
-                let answered = answer(connected(&mut connection, &self.path), lookups);
-                if answered.is_err() {
-                    // It may have a transaction, in which nobody else is to read.
-                    *connection = None;
-                }
-                answered
-            };
-            match answered {
+            match self.query(lookups) {
                 Ok(()) => {
                     self.outages.worked();
                     self.outages.end();
@@ -200,7 +168,7 @@ impl Reader {
                 }
                 Err((Outage::Locked, _)) if begun.elapsed() < self.busy_timeout => sleep(LOCK_PAUSE).await,
                 Err((outage, error)) => {
-                    self.outages.begin(outage, &error);
+                    self.fail(outage, &error);
                     for lookup in lookups.drain(..) {
                         lookup.answer(Err(StoreError::Unavailable(outage)));
                     }
@@ -211,57 +179,57 @@ impl Reader {
     }
 
     /// Looks up a key that nobody has: whether look-ups can be answered again.
-    async fn attempt(&mut self) {
-        let mut connection = self.connection.lock().await;
-        match connected(&mut connection, &self.path).and_then(Statements::probe) {
+    fn attempt(&mut self) {
+        match self.statements().and_then(|statements| statements.probe()) {
             Ok(()) => self.outages.end(),
             Err(error) => {
-                *connection = None;
                 let (outage, error) = failed(error);
-                self.outages.begin(outage, &error);
+                self.fail(outage, &error);
             }
         }
     }
-}
 
-fn connected<'c>(connection: &'c mut Option<Statements>, path: &Path) -> rusqlite::Result<&'c Statements> {
-    let statements = match connection.take() {
-        Some(statements) => statements,
-        None => Statements::open(path)?,
-    };
-    Ok(connection.insert(statements))
-}
-
-/// Answers look-ups until all have their answer, or nothing can be read.
-fn answer(
-    statements: rusqlite::Result<&Statements>,
-    lookups: &mut Vec<Lookup>,
-) -> Result<(), (Outage, rusqlite::Error)> {
-    let statements = statements.map_err(failed)?;
-    let several = lookups.len() > 1;
-    if several {
-        statements.begin().map_err(failed)?;
+    fn fail(&mut self, outage: Outage, error: &rusqlite::Error) {
+        self.outages.begin(outage, error);
+        self.statements = None;
     }
-    while let Some(lookup) = lookups.pop() {
-        match statements.find(&lookup.digest, lookup.member.as_ref()) {
-            Ok(found) => lookup.answer(Ok(found)),
-            Err(error) => match outage_of_lookup(&error) {
-                Some(outage) => {
-                    lookups.push(lookup);
-                    return Err((outage, error));
-                }
-                // Of this one: the others are to be answered.
-                None => {
-                    tracing::error!(%error, "a look-up failed");
-                    lookup.answer(Err(of_lookup(error)));
-                }
-            },
+
+    fn statements(&mut self) -> rusqlite::Result<&Statements> {
+        let statements = match self.statements.take() {
+            Some(statements) => statements,
+            None => Statements::open(&self.path)?,
+        };
+        Ok(self.statements.insert(statements))
+    }
+
+    /// Answers look-ups until all have their answer, or nothing can be read.
+    fn query(&mut self, lookups: &mut Vec<Lookup>) -> Result<(), (Outage, rusqlite::Error)> {
+        let several = lookups.len() > 1;
+        let statements = self.statements().map_err(failed)?;
+        if several {
+            statements.begin().map_err(failed)?;
         }
+        while let Some(lookup) = lookups.pop() {
+            match statements.find(&lookup.digest, lookup.member.as_ref()) {
+                Ok(found) => lookup.answer(Ok(found)),
+                Err(error) => match outage_of_lookup(&error) {
+                    Some(outage) => {
+                        lookups.push(lookup);
+                        return Err((outage, error));
+                    }
+                    // Of this one: the others are to be answered.
+                    None => {
+                        tracing::error!(%error, "a look-up failed");
+                        lookup.answer(Err(of_lookup(error)));
+                    }
+                },
+            }
+        }
+        if several {
+            statements.end().map_err(failed)?;
+        }
+        Ok(())
     }
-    if several {
-        statements.end().map_err(failed)?;
-    }
-    Ok(())
 }
 
 /// An error without which there would be an answer.

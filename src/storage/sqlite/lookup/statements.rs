@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ApiKey, ApiKeyId, InvalidText, KeyDigest, MemberId, MemberLookup, OrganizationId, Profile,
-        PublicMember, Timestamp, UserId,
+        ApiKey, ApiKeyId, InvalidText, KeyDigest, MemberId, MemberLookup, OrganizationId, Profile, PublicMember,
+        Timestamp, UserId,
     },
     storage::{KeyAndMember, values::organization_of},
 };
@@ -69,9 +69,12 @@ impl Statements {
         Ok(Self(connection))
     }
 
-    /// All look-ups from here to [`Self::end`] are of the same moment, which is cheaper for several. Should one fail, there is no
-    /// end, and the connection is of no use.
+    /// All look-ups from here to [`Self::end`] are of the same moment, which is cheaper for several.
     pub(super) fn begin(&self) -> rusqlite::Result<()> {
+        // Otherwise it has begun, and failed since.
+        if !self.0.is_autocommit() {
+            return Ok(());
+        }
         self.0.prepare_cached("BEGIN")?.execute([]).map(|_| ())
     }
 
@@ -200,10 +203,7 @@ mod tests {
                 ],
             ),
         ] {
-            let mut explain = statements
-                .0
-                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-                .unwrap();
+            let mut explain = statements.0.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let anything = rusqlite::params_from_iter(vec![Null; explain.parameter_count()]);
             let plan = explain.query_map(anything, |row| row.get("detail")).unwrap();
             let plan: Vec<String> = plan.map(Result::unwrap).collect();
