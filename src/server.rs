@@ -25,7 +25,7 @@ use crate::{
     mail::{MailMetrics, Outbox, Stationery, Transport, warn_of_waiting},
     observe::ServerMetrics,
     rpc::{self, LARGEST_MESSAGE, Observed, Services},
-    service::{Directory, Retries, WatchLimits},
+    service::{CallLimits, Directory, Retries, WatchLimits},
     storage::{self, Migrate, OpenError, Storage},
 };
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which pages of other origins may call, gRPC-Web and JSON.
     pub cors: Cors,
+    /// How often keys may call, and be wrong.
+    pub calls: CallLimits,
     /// How many may follow events, and how often they hear that there are none.
     pub watches: WatchLimits,
     /// How mails leave. None: they wait in the database, for another server.
@@ -211,7 +213,9 @@ impl Server {
             }
         };
         let storage = metrics.storage(storage);
-        let directory = Directory::new(storage.clone()).with_watch_limits(config.watches);
+        let directory = Directory::new(storage.clone())
+            .with_watch_limits(config.watches)
+            .with_call_limits(config.calls);
         metrics.watch(storage.clone(), directory.clone());
         services.ready(directory.clone()).await;
         open.send_replace(true);

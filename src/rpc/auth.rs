@@ -1,8 +1,13 @@
 //! Who calls: what the metadata says.
 
+use std::net::IpAddr;
+
 use http::{Extensions, HeaderMap};
 use tonic::{Request, Status, metadata::MetadataMap};
-use userbridge_gateway::listen;
+use userbridge_gateway::{
+    SameRequest,
+    listen::{self, ClientAddr},
+};
 
 use super::DirectoryCell;
 use crate::{
@@ -35,6 +40,16 @@ pub(super) fn unjudged<T>(request: &Request<T>) -> Result<KeyDigest, Status> {
 pub(super) fn client(extensions: &Extensions) -> Option<ClientIdentity> {
     let identity: &listen::ClientIdentity = extensions.get()?;
     ClientIdentity::new(identity.as_str()).ok()
+}
+
+/// The host that a call comes from. None: nobody has said.
+pub(super) fn host(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ClientAddr>().map(|client| client.host())
+}
+
+/// Whether an earlier call was made for the same request. Only the gateway in this process can say so.
+pub(super) fn is_counted(extensions: &Extensions) -> bool {
+    extensions.get::<SameRequest>().is_some()
 }
 
 /// Who makes a call that the gate let through.

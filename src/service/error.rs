@@ -24,6 +24,16 @@ pub enum ServiceError {
     /// Too many passwords were tried; the next one may be after this time.
     #[error("too many attempts")]
     TooManyAttempts(Duration),
+    /// The key has called as often as it may; the next call may be after this time.
+    #[error("the key has called too often")]
+    RateLimited {
+        wait: Duration,
+        /// How many calls it may make at once.
+        limit: u32,
+    },
+    /// The caller's address has shown too many keys that open nothing; the next one may be after this time.
+    #[error("too many keys from this address have opened nothing")]
+    TooManyFailedKeys(Duration),
     /// The key may read here, but not change.
     #[error("the key lacks the scope directory.write")]
     ScopeRequired,

@@ -35,7 +35,7 @@ use tokio::{
 use tokio_util::either::Either;
 use tower::{BoxError, Service};
 
-pub(crate) use self::forwarded::Origin;
+pub(crate) use self::forwarded::{Origin, X_FORWARDED_FOR};
 use self::{
     connection::{Connection, Security},
     connections::ConnectionPermit,

@@ -3,6 +3,7 @@
 //! To add a call: its method in the file of its service. To add a service: its proto in `build.rs`, a file here, and the
 //! service among those that the server gives to the gateway of its own process.
 
+mod allowance;
 mod credentials;
 mod error;
 mod events;
@@ -14,7 +15,15 @@ mod sessions;
 mod teams;
 mod users;
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tonic::{
     Request, Response, Status,
@@ -25,7 +34,10 @@ use tonic::{
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 use uuid::Uuid;
 
-pub(crate) use self::error::{Precondition, Resource, UpstreamError};
+pub(crate) use self::{
+    allowance::{Allowance, noticed},
+    error::{Precondition, Resource, UpstreamError},
+};
 use self::outage::Outage;
 use crate::observe;
 
@@ -127,6 +139,7 @@ impl Upstream {
             outage.note(&result);
             result
         });
+        let watched = watched.map_request(observe::forwarded);
         Self {
             connection: BoxCloneSyncService::new(watched),
         }
@@ -144,7 +157,14 @@ pub(crate) struct Key {
     secret: MetadataValue<Ascii>,
     /// What a key that is bound to no organization is used for.
     organization: Option<MetadataValue<Ascii>>,
+    /// A call was made with it. Each request has a key of its own.
+    used: AtomicBool,
 }
+
+/// An extension of calls that are made for a request for which one was made already, which the directory has counted. It does
+/// not go over a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct SameRequest;
 
 impl Key {
     /// None: no key looks like this, so there is nothing to ask.
@@ -158,6 +178,7 @@ impl Key {
         Some(Self {
             secret: value,
             organization: None,
+            used: AtomicBool::new(false),
         })
     }
 
@@ -175,11 +196,19 @@ impl Key {
         if let Some(organization) = &self.organization {
             metadata.insert("x-organization-id", organization.clone());
         }
-        observe::propagate(metadata);
+        observe::propagate(&mut request);
+        if self.used.swap(true, Ordering::Relaxed) {
+            request.extensions_mut().insert(SameRequest);
+        }
         request
     }
 }
 
 async fn call<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, UpstreamError> {
-    Ok(call.await?.into_inner())
+    let answer = call.await;
+    allowance::note(match &answer {
+        Ok(response) => response.metadata(),
+        Err(status) => status.metadata(),
+    });
+    Ok(answer?.into_inner())
 }

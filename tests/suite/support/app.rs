@@ -129,6 +129,7 @@ impl TestApp {
             tls: None,
             proxies: TrustedProxies::default(),
             limits,
+            calls: CallLimits::default(),
             watches,
             cors: Cors::default(),
             public_url: mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap()),

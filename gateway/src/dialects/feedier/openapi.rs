@@ -9,7 +9,7 @@ use super::{
     input::Input,
     list::PER_PAGE,
     page::{Page, Position},
-    response::{self, Invalid, Message, Refusal},
+    response::{self, ALLOWANCE, Invalid, Message, Refusal},
     rules::{self, CREATE, MAX_CHARS, MAX_PER_PAGE, UPDATE},
     user::{AUTH_METHODS, User, given_roles, role_schema},
 };
@@ -76,7 +76,7 @@ pub(crate) fn dialect() -> Dialect {
         "auth_method": "password",
         "name": "Ada King",
     });
-    let operations = vec![
+    let mut operations = vec![
         Operation {
             id: "feedier_list",
             summary: "List users",
@@ -149,6 +149,9 @@ pub(crate) fn dialect() -> Dialect {
             ..one("delete")
         },
     ];
+    for answer in operations.iter_mut().flat_map(|operation| &mut operation.answers) {
+        answer.add_headers(ALLOWANCE);
+    }
     let key = json!({
         "type": "http",
         "scheme": "bearer",
