@@ -19,7 +19,7 @@ use userbridge_wire::{RATE_LIMIT, RATE_LIMIT_REMAINING};
 use super::{DirectoryCell, auth, status};
 use crate::{
     domain::Presented,
-    service::{Allowance, Area, Directory, ServiceError, Shown},
+    service::{Allowance, Area, Directory, Judgement, Shown},
 };
 
 /// The largest message of a method that [`LARGER`] does not name, in bytes. The largest valid one has 1,400, an address.
@@ -133,24 +133,11 @@ where
                         judged_by_method(&mut self.inner, directory, shown.presented, request).await
                     }
                 };
-                let first = match judgement {
-                    Judgement::Good => directory.opened(shown),
-                    Judgement::Bad => {
-                        directory.opened_nothing(shown);
-                        None
-                    }
-                    Judgement::None => None,
-                };
+                let first = directory.judged(shown, judgement);
                 (answer, allowance.or(first))
             }
             Err(error) => {
-                let allowance = match &error {
-                    ServiceError::RateLimited { limit, .. } => Some(Allowance {
-                        limit: *limit,
-                        remaining: 0,
-                    }),
-                    _ => None,
-                };
+                let allowance = error.allowance();
                 (Err(error.into()), allowance)
             }
         };
@@ -160,25 +147,6 @@ where
         let mut answer = answer.unwrap_or_else(Status::into_http);
         tell(allowance, answer.headers_mut());
         Ok(answer)
-    }
-}
-
-/// What a key or a token turned out to be.
-#[derive(Clone, Copy)]
-enum Judgement {
-    Good,
-    Bad,
-    /// Nobody could say.
-    None,
-}
-
-impl Judgement {
-    fn of<T>(judged: &Result<T, ServiceError>) -> Self {
-        match judged {
-            Ok(_) => Self::Good,
-            Err(ServiceError::InvalidApiKey) => Self::Bad,
-            Err(_) => Self::None,
-        }
     }
 }
 
@@ -202,7 +170,7 @@ where
     };
     let largest = largest(path);
     let judged = directory.caller(presented, area).await;
-    let judgement = Judgement::of(&judged);
+    let judgement = Judgement::from(&judged);
     let answer = async {
         let mut caller = judged?;
         let reading = read(body, largest);
@@ -263,9 +231,12 @@ where
         Err(status) => status.code(),
     };
     let judgement = match code {
-        Code::Ok | Code::NotFound => Judgement::Good,
+        // It is judged before anything else is said of the call.
+        Code::Ok | Code::NotFound | Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented => {
+            Judgement::Good
+        }
         Code::Unauthenticated => Judgement::Bad,
-        _ => Judgement::None,
+        _ => Judgement::Unknown,
     };
     (answer, judgement)
 }

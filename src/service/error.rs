@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::Allowance;
 use crate::{
     domain::{Conflict, Precondition, Resource},
     storage::StoreError,
@@ -76,6 +77,18 @@ pub enum ServiceError {
 pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
 
 impl ServiceError {
+    /// What is left to a key that has called too often.
+    #[must_use]
+    pub const fn allowance(&self) -> Option<Allowance> {
+        match self {
+            Self::RateLimited { limit, .. } => Some(Allowance {
+                limit: *limit,
+                remaining: 0,
+            }),
+            _ => None,
+        }
+    }
+
     /// Whether the change may have been made nevertheless.
     #[must_use]
     pub const fn may_have_happened(&self) -> bool {

@@ -36,7 +36,7 @@ pub use credentials::{Attempt, IssuedToken, PasswordLink, Verified};
 pub use error::{Result, ServiceError};
 pub use events::Watched;
 pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
-pub use limits::{Allowance, CallLimits, CallRate, Refused, Shown};
+pub use limits::{Allowance, CallLimits, CallRate, Judgement, Refused, Shown};
 pub use mails::{Claim, Letter, Retries};
 pub use members::{Batch, ExportPlace, Exported, MemberPage};
 pub use sessions::{OpenedSession, Session};

@@ -34,11 +34,11 @@ use tonic::{
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 use uuid::Uuid;
 
+use self::outage::Outage;
 pub(crate) use self::{
     allowance::{Allowance, noticed},
     error::{Precondition, Resource, UpstreamError},
 };
-use self::outage::Outage;
 use crate::observe;
 
 /// How long the directory has for one call.

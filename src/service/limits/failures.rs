@@ -11,9 +11,7 @@ use std::{
     time::Duration,
 };
 
-use governor::{
-    Quota, RateLimiter, middleware::StateInformationMiddleware, state::keyed::HashMapStateStore,
-};
+use governor::{Quota, RateLimiter, middleware::StateInformationMiddleware, state::keyed::HashMapStateStore};
 
 use super::Time;
 

@@ -1,7 +1,7 @@
 //! How often a key may call, and how many keys that open nothing one address may show. In memory, of this process.
 //!
 //! A call is let in before its key is looked up ([`Directory::let_in`]), and what the key turned out to be is noted afterwards
-//! ([`Directory::opened`], [`Directory::opened_nothing`]). So who calls too often, or guesses, costs no look-up.
+//! ([`Directory::judged`]). So who calls too often, or guesses, costs no look-up.
 
 mod failures;
 mod time;
@@ -55,6 +55,26 @@ pub struct Shown {
     pub from: Option<IpAddr>,
     /// An earlier call of the same request has been counted.
     pub counted: bool,
+}
+
+/// What a key turned out to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Judgement {
+    Good,
+    /// It opens nothing.
+    Bad,
+    /// Nobody could say.
+    Unknown,
+}
+
+impl<T> From<&Result<T>> for Judgement {
+    fn from(judged: &Result<T>) -> Self {
+        match judged {
+            Ok(_) => Self::Good,
+            Err(ServiceError::InvalidApiKey) => Self::Bad,
+            Err(_) => Self::Unknown,
+        }
+    }
 }
 
 /// What a key may call.
@@ -165,9 +185,9 @@ impl KeyLimits {
         drop(good);
         let mut good = self.good.write().unwrap_or_else(PoisonError::into_inner);
         let known = good.entry(key).or_insert_with(|| Good {
-            calls: self.calls.map(|quota| {
-                RateLimiter::direct_with_clock(quota, self.time.clone()).with_middleware()
-            }),
+            calls: self
+                .calls
+                .map(|quota| RateLimiter::direct_with_clock(quota, self.time.clone()).with_middleware()),
             idle: AtomicU16::new(0),
         });
         // One of several first calls that came at once may be beyond the rate: it is done already.
@@ -228,18 +248,15 @@ impl Directory {
         }
     }
 
-    /// Notes that the key of a call was good. The first time, it tells what is left to it.
-    pub fn opened(&self, shown: Shown) -> Option<Allowance> {
-        match shown.presented.token {
-            None => self.limits.opened(shown.presented.digest),
-            Some(_) => None,
-        }
-    }
-
-    /// Notes that the key of a call opens nothing.
-    pub fn opened_nothing(&self, shown: Shown) {
-        if shown.presented.token.is_none() {
-            self.limits.opened_nothing(shown);
+    /// Notes what the key of a call turned out to be. When it is good for the first time, what is left to it is told.
+    pub fn judged(&self, shown: Shown, judgement: Judgement) -> Option<Allowance> {
+        match (shown.presented.token, judgement) {
+            (None, Judgement::Good) => self.limits.opened(shown.presented.digest),
+            (None, Judgement::Bad) => {
+                self.limits.opened_nothing(shown);
+                None
+            }
+            (Some(_), _) | (None, Judgement::Unknown) => None,
         }
     }
 }

@@ -59,7 +59,10 @@ fn a_key_has_its_calls_at_once_and_then_one_after_the_other() {
     };
     assert_eq!(wait, Duration::from_millis(100));
     // What belongs to a request that was counted goes on, and so does everybody else.
-    let counted = Shown { counted: true, ..acme };
+    let counted = Shown {
+        counted: true,
+        ..acme
+    };
     assert_eq!(limits.admit(counted).unwrap(), None);
     assert_eq!(limits.admit(globex).unwrap(), None);
     hand.pass(100);

@@ -172,7 +172,10 @@ pub(crate) fn dialect() -> Dialect {
 fn failures() -> Vec<Answer> {
     vec![
         refused(Refusal::Unauthenticated, "the key is missing or not good"),
-        refused(UpstreamError::OVERLOADED, "too much is waiting"),
+        refused(
+            UpstreamError::OVERLOADED,
+            "the key has called too often, or too much is waiting",
+        ),
         refused(UpstreamError::Internal, "a fault of the directory"),
         refused(
             UpstreamError::Unavailable(Duration::from_secs(1)),
