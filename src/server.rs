@@ -150,12 +150,8 @@ impl Server {
         let (open, opened) = watch::channel(sockets.is_empty());
         let grpc = bind(&mut sockets, config.grpc_addr).await?;
         let http = bind(&mut sockets, config.http_addr).await?;
-        let grpc_addr = grpc
-            .local_addr()
-            .map_err(|error| ServerError::Bind(config.grpc_addr, error))?;
-        let http_addr = http
-            .local_addr()
-            .map_err(|error| ServerError::Bind(config.http_addr, error))?;
+        let grpc_addr = address(&grpc, config.grpc_addr)?;
+        let http_addr = address(&http, config.http_addr)?;
         let (metrics, registry) = ServerMetrics::new(&config.observer)?;
         let services = Services::new().await;
         let admin = match config.admin_addr {
@@ -308,6 +304,12 @@ async fn deliver(
 async fn bind(sockets: &mut Sockets, addr: SocketAddr) -> Result<TcpListener, ServerError> {
     let listening = sockets.listen(addr).await;
     listening.map_err(|error| ServerError::Bind(addr, error))
+}
+
+/// The real one, also where a free port was asked for.
+fn address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, ServerError> {
+    let address = listener.local_addr();
+    address.map_err(|error| ServerError::Bind(asked, error))
 }
 
 /// Waits until it is time.

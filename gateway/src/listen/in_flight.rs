@@ -207,7 +207,9 @@ where
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{BodyExt as _, Full};
+    use futures_util::stream::poll_fn;
+    use http_body_util::{BodyExt as _, Full, StreamBody};
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::listen::ConnectionLimit;
@@ -250,8 +252,9 @@ mod tests {
         });
         let permit = in_flight.acquire(false).unwrap();
         assert!(in_flight.acquire(false).is_none());
-        let (sender, body) = http_body_util::channel::Channel::<Bytes, BoxError>::new(1);
-        let mut body = CountedBody::new(body, Arc::clone(&permit));
+        let (sender, mut frames) = mpsc::channel::<Result<Frame<Bytes>, BoxError>>(1);
+        let frames = poll_fn(move |context| frames.poll_recv(context));
+        let mut body = CountedBody::new(StreamBody::new(frames), Arc::clone(&permit));
         let mut context = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut body).poll_frame(&mut context).is_pending());
         let other = in_flight.acquire(false);

@@ -249,6 +249,7 @@ impl Directory {
     }
 
     /// Notes what the key of a call turned out to be. When it is good for the first time, what is left to it is told.
+    #[must_use]
     pub fn judged(&self, shown: Shown, judgement: Judgement) -> Option<Allowance> {
         match (shown.presented.token, judgement) {
             (None, Judgement::Good) => self.limits.opened(shown.presented.digest),

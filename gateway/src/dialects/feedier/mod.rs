@@ -99,7 +99,7 @@ pub(crate) fn routes(upstream: Upstream) -> Router {
 }
 
 async fn endpoint(State(feedier): State<Feedier>, request: Request) -> Response {
-    let (answer, allowance) = noticed(handle(&feedier, request)).await;
+    let (answer, allowance) = noticed(Box::pin(handle(&feedier, request))).await;
     let answer = private(answer.unwrap_or_else(response::refused));
     match allowance {
         Some(allowance) => response::with_allowance(answer, allowance),
