@@ -28,6 +28,7 @@ mod grpc;
 mod grpc_reference;
 mod health;
 mod layers;
+mod limits;
 mod listeners;
 mod mail;
 mod model;
