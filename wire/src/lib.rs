@@ -7,6 +7,7 @@ mod reason;
 /// `userbridge.users.v1`.
 #[expect(
     clippy::pedantic,
+    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated"
 )]
