@@ -180,7 +180,7 @@ struct Caller {
 }
 
 impl Caller {
-    /// False: it was refused because of load.
+    /// False: it was refused, or given up, because of load.
     ///
     /// # Errors
     ///
@@ -348,20 +348,22 @@ fn is_ok(answer: &Answer) -> Result<bool> {
     is(answer, StatusCode::OK)
 }
 
-/// False: refused because of load.
+/// False: refused, or given up, because of load.
 fn is(answer: &Answer, expected: StatusCode) -> Result<bool> {
     match answer.status {
         status if status == expected => Ok(true),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Ok(false),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Ok(false)
+        }
         status => Err(format!("{status}: {}", String::from_utf8_lossy(&answer.body)).into()),
     }
 }
 
-/// False: refused because of load.
+/// False: refused, or given up, because of load.
 fn accepted<T>(answer: std::result::Result<T, Status>) -> Result<bool> {
     match answer {
         Ok(_) => Ok(true),
-        Err(status) if status.code() == Code::ResourceExhausted => Ok(false),
+        Err(status) if matches!(status.code(), Code::ResourceExhausted | Code::DeadlineExceeded) => Ok(false),
         Err(status) => Err(status.into()),
     }
 }

@@ -27,8 +27,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// How long `--quick` takes.
 const QUICK: Duration = Duration::from_secs(8);
 
-/// What part of the time is not looked at: in it the server gets what it then has.
-const WARM_UP: u32 = 10;
+/// What part of the time is not looked at: in it caches fill.
+const WARM_UP: u32 = 4;
 
 /// Calls a server in all ways for a long time, and says whether its memory, files and threads stayed as they were.
 #[derive(Parser)]
