@@ -27,6 +27,7 @@ mod gate;
 mod grpc;
 mod grpc_reference;
 mod health;
+mod histories;
 mod layers;
 mod limits;
 mod listeners;
