@@ -67,7 +67,7 @@ impl Directory {
             keys.push(organization(&service, slug).await?);
         }
         storage.close().await;
-        let server = Server::start(&url)?;
+        let server = Server::start(Path::new(env!("CARGO_BIN_EXE_userbridge")), &url, [""; 0])?;
         let mut tenants = Vec::new();
         for (keys, members) in keys.into_iter().zip([members, FEW, FEW]) {
             tenants.push(fill(&server, keys, members).await?);

@@ -2,8 +2,10 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -13,7 +15,7 @@ use crate::Result;
 
 /// A running server. It is killed, by its own id, when this is dropped.
 pub(crate) struct Server {
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) addresses: Addresses,
 }
 
@@ -25,9 +27,13 @@ pub(crate) struct Addresses {
 }
 
 impl Server {
-    /// `userbridge serve` on a database.
-    pub(crate) fn start(database_url: &str) -> Result<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_userbridge"));
+    /// `userbridge serve` on a database, with these flags more.
+    pub(crate) fn start<A: AsRef<OsStr>>(
+        program: &Path,
+        database_url: &str,
+        flags: impl IntoIterator<Item = A>,
+    ) -> Result<Self> {
+        let mut command = Command::new(program);
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("USERBRIDGE_") {
                 command.env_remove(name);
@@ -37,6 +43,7 @@ impl Server {
         command
             .args(["serve", "--json", "--grpc-addr", free, "--http-addr", free])
             .args(["--database-url", database_url])
+            .args(flags)
             .env("USERBRIDGE_LOG", "error")
             .stdin(Stdio::null())
             .stdout(Stdio::piped());

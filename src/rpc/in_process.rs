@@ -1,5 +1,5 @@
 //! `UserService` for the gateway of this process, called message by message. What the layers around services do for a call of
-//! HTTP is done here by the same functions: it is observed, has a deadline, and its key is read from its metadata.
+//! HTTP is done here by the same functions: it is observed, has a deadline, and its key is read from its metadata and limited.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -14,6 +14,7 @@ use userbridge_wire::users_v1::{
 use super::{
     DirectoryCell, Reply, auth,
     deadline::time_for,
+    gate::{judgement, limited, tell},
     observed::{Call, CallMetrics, Method},
     status,
 };
@@ -46,23 +47,41 @@ impl InProcess {
     async fn call<'a, Q, A>(
         &'a self,
         method: &Arc<Method>,
-        mut request: Request<Q>,
+        request: Request<Q>,
         answer: impl FnOnce(&'a DirectoryCell, Request<Q>) -> Answering<'a, A>,
     ) -> Reply<A> {
         let headers = request.metadata().as_ref();
         let seen = self.observer.begin(headers, request.extensions());
         let mut call = Call::begin(Arc::clone(method), self.metrics.clone(), seen);
-        let time = time_for(headers);
-        let answered = match auth::presented(headers) {
-            Ok(presented) => {
-                request.extensions_mut().insert(presented.digest);
-                let answering = answer(&self.directory, request);
-                let late = |_| Err(status::deadline_exceeded());
-                call.scope(timeout(time, answering)).await.unwrap_or_else(late)
-            }
-            Err(status) => Err(status),
-        };
+        let answered = call.scope(self.answer(request, answer)).await;
         call.end(answered.as_ref().err().map_or(Code::Ok, Status::code), None);
+        answered
+    }
+
+    async fn answer<'a, Q, A>(
+        &'a self,
+        mut request: Request<Q>,
+        answer: impl FnOnce(&'a DirectoryCell, Request<Q>) -> Answering<'a, A>,
+    ) -> Reply<A> {
+        let directory = self.directory.get()?;
+        let headers = request.metadata().as_ref();
+        let time = time_for(headers);
+        let shown = auth::shown(headers, request.extensions())?;
+        request.extensions_mut().insert(shown.presented.digest);
+        let answering = async {
+            let answered = timeout(time, answer(&self.directory, request)).await;
+            let answered = answered.unwrap_or_else(|_| Err(status::deadline_exceeded()));
+            let code = answered.as_ref().err().map_or(Code::Ok, Status::code);
+            (answered, judgement(code))
+        };
+        let (mut answered, allowance) = limited(directory, shown, answering).await;
+        if let Some(allowance) = allowance {
+            let metadata = match &mut answered {
+                Ok(response) => response.metadata_mut(),
+                Err(status) => status.metadata_mut(),
+            };
+            tell(allowance, metadata.as_mut());
+        }
         answered
     }
 }

@@ -26,8 +26,12 @@ mod users;
 mod violations;
 mod web;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
+use futures_util::Stream;
 use tokio::sync::{Mutex, watch};
 use tonic::{
     Response, Status,
@@ -36,9 +40,10 @@ use tonic::{
 };
 use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthReporter};
 use tower::util::MapResponseLayer;
+use userbridge_gateway::listen::Endless;
 
-pub(crate) use self::observed::{CallMetrics, Observed};
 use self::in_process::InProcess;
+pub(crate) use self::observed::{CallMetrics, Observed};
 use self::{
     deadline::Deadline,
     events::Events,
@@ -254,6 +259,15 @@ fn nowhere() -> Routes {
 async fn drained(mut draining: watch::Receiver<bool>) {
     // An error means that the server is gone.
     let _ = draining.wait_for(|draining| *draining).await;
+}
+
+/// An answer that goes on for as long as its caller likes.
+fn endless<S: Stream<Item = T> + Send + 'static, T>(
+    items: S,
+) -> Response<Pin<Box<dyn Stream<Item = T> + Send>>> {
+    let mut response: Response<Pin<Box<dyn Stream<Item = T> + Send>>> = Response::new(Box::pin(items));
+    response.extensions_mut().insert(Endless);
+    response
 }
 
 /// What a method answers.

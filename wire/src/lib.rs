@@ -1,5 +1,5 @@
-//! What both ends of the gRPC contract have in common: how messages are encoded, how the reason of an error is written, and
-//! the stubs of `UserService`, whose trait a gateway in the same process calls as it is.
+//! What both ends of the gRPC contract have in common: how messages are encoded, how the reason of an error is written, names
+//! of metadata, and the stubs of `UserService`, whose trait a gateway in the same process calls as it is.
 
 mod codec;
 mod reason;
@@ -7,6 +7,7 @@ mod reason;
 /// `userbridge.users.v1`.
 #[expect(
     clippy::pedantic,
+    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated"
 )]
@@ -16,3 +17,9 @@ pub mod users_v1 {
 
 pub use codec::SmallCodec;
 pub use reason::ErrorReason;
+
+/// Metadata of an answer: how many calls the key may make at once.
+pub const RATE_LIMIT: &str = "x-ratelimit-limit";
+
+/// Metadata of an answer: how many calls the key may make now.
+pub const RATE_LIMIT_REMAINING: &str = "x-ratelimit-remaining";

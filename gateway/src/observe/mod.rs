@@ -13,10 +13,7 @@ mod http;
 mod request_id;
 mod traces;
 
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use ::http::{Extensions, HeaderMap};
 use prometheus_client::registry::Registry;
@@ -28,11 +25,11 @@ pub use self::{
     request_id::{REQUEST_ID, RequestId},
     traces::{Traces, TracesError},
 };
-use self::{http::HttpMetrics, traces::Span};
 pub(crate) use self::{
-    current::{name_route, propagate},
+    current::{forwarded, name_route, propagate},
     http::Dialect,
 };
+use self::{http::HttpMetrics, traces::Span};
 
 use crate::listen::ClientAddr;
 
@@ -57,7 +54,7 @@ pub struct Request {
     span: Option<Span>,
     started: Instant,
     access_log: AccessLog,
-    client: Option<IpAddr>,
+    client: Option<ClientAddr>,
 }
 
 /// What a request was, and what became of it: words of ours.
@@ -102,7 +99,7 @@ impl Observer {
             span: self.traces.as_ref().map(|traces| traces.begin(headers)),
             started: Instant::now(),
             access_log: self.access_log,
-            client: client.map(|client| client.0),
+            client: client.copied(),
         }
     }
 
@@ -115,7 +112,7 @@ impl Observer {
 impl Request {
     /// The future, in which this request is the current one.
     pub fn scope<F: Future>(&self, answering: F) -> Scope<F> {
-        current::scope(self.id.clone(), self.span.clone(), answering)
+        current::scope(self.id.clone(), self.span.clone(), self.client, answering)
     }
 
     /// Its id.

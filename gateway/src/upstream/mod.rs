@@ -3,6 +3,7 @@
 //! To add a call: its method in the file of its service. To add a service: its proto in `build.rs`, a file here, and the
 //! service among those that the server gives to the gateway of its own process.
 
+mod allowance;
 mod credentials;
 mod error;
 mod events;
@@ -14,7 +15,15 @@ mod sessions;
 mod teams;
 mod users;
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tonic::{
     Request, Response, Status,
@@ -26,12 +35,18 @@ use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 use userbridge_wire::users_v1::user_service_server::UserService;
 use uuid::Uuid;
 
-pub(crate) use self::error::{Precondition, Resource, UpstreamError};
 use self::outage::Outage;
+pub(crate) use self::{
+    allowance::{Allowance, noticed},
+    error::{Precondition, Resource, UpstreamError},
+};
 use crate::observe;
 
 /// How long the directory has for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The same, as gRPC writes it.
+const DEADLINE_HEADER: &str = "10S";
 
 /// How long to wait beyond that for an upstream behind a socket that does not even say that it is late. One in this
 /// process can't fail to.
@@ -145,6 +160,7 @@ impl Upstream {
             outage.note(&result);
             result
         });
+        let watched = watched.map_request(observe::forwarded);
         Self {
             connection: Arc::new(BoxCloneSyncService::new(watched)),
             users: None,
@@ -163,7 +179,14 @@ pub(crate) struct Key {
     secret: MetadataValue<Ascii>,
     /// What a key that is bound to no organization is used for.
     organization: Option<MetadataValue<Ascii>>,
+    /// A call was made with it. Each request has a key of its own.
+    used: AtomicBool,
 }
+
+/// An extension of calls that are made for a request for which one was made already, which the directory has counted. It does
+/// not go over a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct SameRequest;
 
 impl Key {
     /// None: no key looks like this, so there is nothing to ask.
@@ -177,6 +200,7 @@ impl Key {
         Some(Self {
             secret: value,
             organization: None,
+            used: AtomicBool::new(false),
         })
     }
 
@@ -188,17 +212,25 @@ impl Key {
 
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        request.set_timeout(DEADLINE);
         let metadata = request.metadata_mut();
+        metadata.insert("grpc-timeout", MetadataValue::from_static(DEADLINE_HEADER));
         metadata.insert("authorization", self.secret.clone());
         if let Some(organization) = &self.organization {
             metadata.insert("x-organization-id", organization.clone());
         }
-        observe::propagate(metadata);
+        observe::propagate(&mut request);
+        if self.used.swap(true, Ordering::Relaxed) {
+            request.extensions_mut().insert(SameRequest);
+        }
         request
     }
 }
 
 async fn call<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, UpstreamError> {
-    Ok(call.await?.into_inner())
+    let answer = call.await;
+    allowance::note(match &answer {
+        Ok(response) => response.metadata(),
+        Err(status) => status.metadata(),
+    });
+    Ok(answer?.into_inner())
 }

@@ -20,7 +20,7 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt as _},
 };
 use userbridge::{
-    domain::{Idempotency, KeyDigest, LinkRequest, MemberLookup, MemberQuery, Scope},
+    domain::{Idempotency, LinkRequest, MemberQuery},
     service::{Admin, Directory, Read, ServiceError, Write},
     storage::{self, Migrate, Storage},
 };
@@ -93,7 +93,6 @@ struct World {
     storage: Arc<dyn Storage>,
     grant: Write,
     read: Read,
-    key: KeyDigest,
     _folder: TempDir,
     // The test has one thread, which sends all commands, and is in this span all the time.
     _span: EnteredSpan,
@@ -111,16 +110,12 @@ impl World {
         let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
         let made = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
         let acme = first(made.await.unwrap()).id;
-        let scopes = [Scope::PublicApi].into_iter().collect();
-        let made = directory.create_api_key(Admin::OPERATOR, Some(acme), scopes, None, Idempotency::never());
-        let key = first(made.await.unwrap()).secret.digest();
         Self {
             reaper,
             directory,
             storage,
             grant: Write::operator(acme),
             read: Read::operator(acme),
-            key,
             _folder: folder,
             _span: span,
             _reaping: reaping,
@@ -132,15 +127,6 @@ impl World {
             self.directory
                 .link_member(self.grant.clone(), LinkRequest::default(), Idempotency::never());
         ends(linked).await.map(|_| ())
-    }
-
-    async fn look_up(&self) -> Result<(), ServiceError> {
-        let nobody = MemberLookup::Email("nobody@example.com".to_owned());
-        match ends(self.directory.retrieve_user(self.key, nobody)).await {
-            Err(ServiceError::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
-            Ok(member) => panic!("{member:?}"),
-        }
     }
 
     async fn list(&self) -> Result<usize, ServiceError> {

@@ -4,6 +4,7 @@ mod http;
 mod keys;
 mod organizations;
 mod program;
+mod python;
 mod random;
 mod recorded;
 mod staff;

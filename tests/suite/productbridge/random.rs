@@ -115,22 +115,26 @@ fn damaged(valid: Vec<String>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// A path, a content type and a body.
-fn requests(valid: Vec<String>) -> impl Strategy<Value = (&'static str, String, Vec<u8>)> {
-    let bodies = prop_oneof![
+/// Bodies, of which most are no JSON.
+pub(super) fn bodies(valid: Vec<String>) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
         1 => vec(any::<u8>(), 0..200),
         1 => vec(select(&PIECES[..]), 0..30).prop_map(|pieces| pieces.concat().into_bytes()),
         2 => json().prop_map(String::into_bytes),
         1 => json().prop_map(|text| text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
         4 => damaged(valid),
-    ];
+    ]
+}
+
+/// A path, a content type and a body.
+fn requests(valid: Vec<String>) -> impl Strategy<Value = (&'static str, String, Vec<u8>)> {
     (
         select(&[RETRIEVE, DELETE, PING][..]),
         prop_oneof![
             9 => Just("application/json".to_owned()),
             1 => "[ -~]{0,30}",
         ],
-        bodies,
+        bodies(valid),
     )
 }
 

@@ -180,7 +180,10 @@ impl Reader {
 
     /// Looks up a key that nobody has: whether look-ups can be answered again.
     fn attempt(&mut self) {
-        match self.statements().and_then(|statements| statements.probe()) {
+        match self
+            .statements()
+            .and_then(|statements: &Statements| statements.probe())
+        {
             Ok(()) => self.outages.end(),
             Err(error) => {
                 let (outage, error) = failed(error);
@@ -212,17 +215,15 @@ impl Reader {
         while let Some(lookup) = lookups.pop() {
             match statements.find(&lookup.digest, lookup.member.as_ref()) {
                 Ok(found) => lookup.answer(Ok(found)),
-                Err(error) => match outage_of_lookup(&error) {
-                    Some(outage) => {
+                Err(error) => {
+                    if let Some(outage) = outage_of_lookup(&error) {
                         lookups.push(lookup);
                         return Err((outage, error));
                     }
                     // Of this one: the others are to be answered.
-                    None => {
-                        tracing::error!(%error, "a look-up failed");
-                        lookup.answer(Err(of_lookup(error)));
-                    }
-                },
+                    tracing::error!(%error, "a look-up failed");
+                    lookup.answer(Err(of_lookup(error)));
+                }
             }
         }
         if several {

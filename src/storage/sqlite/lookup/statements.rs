@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ApiKey, ApiKeyId, InvalidText, KeyDigest, MemberId, MemberLookup, OrganizationId, Profile, PublicMember,
-        Timestamp, UserId,
+        ApiKey, ApiKeyId, InvalidText, KeyDigest, MemberId, MemberLookup, OrganizationId, Profile,
+        PublicMember, Timestamp, UserId,
     },
     storage::{KeyAndMember, values::organization_of},
 };
@@ -203,7 +203,10 @@ mod tests {
                 ],
             ),
         ] {
-            let mut explain = statements.0.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let mut explain = statements
+                .0
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
             let anything = rusqlite::params_from_iter(vec![Null; explain.parameter_count()]);
             let plan = explain.query_map(anything, |row| row.get("detail")).unwrap();
             let plan: Vec<String> = plan.map(Result::unwrap).collect();

@@ -1,0 +1,30 @@
+//! What the fuzzer tries: a function for each target, which takes an input and panics if an answer is not as documented.
+//!
+//! All go through the router of the gateway or the gRPC services, on a directory of their own in a file, so that the
+//! parsers stay private to their crates. `targets/` has the programs, which are built with the feature `libfuzzer`; `corpus/` has
+//! inputs that reach different code. What an input is, each function says.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "an answer that can't be read is a finding, and a panic is how libFuzzer is told"
+)]
+
+mod json_bodies;
+mod messages;
+mod page_tokens;
+mod proto;
+mod requests;
+mod uuids;
+mod world;
+
+pub use self::{
+    json_bodies::json_bodies, messages::messages, page_tokens::page_tokens, requests::requests, uuids::uuids,
+};
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    Yes,
+    /// It is none for this target.
+    NoInput,
+}
