@@ -1,4 +1,5 @@
-//! What users might write instead of this, asked the same: Fastify with better-sqlite3, and FastAPI with SQLAlchemy.
+//! What users might write instead of this, asked the same: Fastify with better-sqlite3, and FastAPI with
+//! `SQLAlchemy`.
 //!
 //! The peers keep the same people in tables of their own, get the same bodies over as many connections, and are served
 //! generously: `fastify/server.js` and `fastapi/app.py` say what they leave out. [`Comparison`] is what comes of it.
