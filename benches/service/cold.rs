@@ -11,7 +11,7 @@ use crate::{
     load::Phase,
     people::People,
     plan::Plan,
-    report::{Report, Workload},
+    report::{Report, Sample, Workload},
     retrieval::Retrieval,
     seed,
     servers::Program,
@@ -50,7 +50,8 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) -> Result<()> {
         let one = load(&all, 1, round);
         let (others, one) = tokio::try_join!(others.closed(plan.phase()), one.closed(plan.phase()))?;
         disturbed.push(others);
-        cold.push(one);
+        // The server's CPU is that of the others.
+        cold.push(Sample { cpu: None, ..one });
     }
     for (name, callers, server, samples) in [
         (WARM, OTHERS, UNDISTURBED, undisturbed),

@@ -8,8 +8,7 @@ use std::{
 use crate::{Result, servers::Program};
 
 /// What installs them, in the repository's folder.
-const INSTALL: &str = "\
-    npm ci --prefix benches/service/peers/fastify
+const INSTALL: &str = "    npm ci --prefix benches/service/peers/fastify
     python3 -m venv benches/service/peers/fastapi/.venv
     benches/service/peers/fastapi/.venv/bin/pip install -r benches/service/peers/fastapi/requirements.txt";
 
