@@ -118,7 +118,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Report> {
     run.deletes().await?;
     run.sizes().await?;
     if run.plan.names("peers") {
-        peers::run(&run.plan, &run.people, &run.ours, &mut run.report).await?;
+        peers::run(&run.plan, &run.people, &mut run.report).await?;
     }
     if run.plan.names("cold") {
         cold::run(&run.plan, &mut run.report).await?;

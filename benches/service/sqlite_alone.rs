@@ -83,13 +83,12 @@ fn delete(transaction: &Transaction<'_>, victims: &Victims) -> Result<bool> {
     for sql in APPEND.split(';') {
         let mut statement = transaction.prepare_cached(sql)?;
         // The counters are of an organization, the event has everything.
-        match statement.parameter_count() {
-            1 => statement.execute(named_params! { "$1": organization })?,
-            _ => {
-                let named = named_params! { "$1": organization, "$2": member, "$3": user, "$4": at };
-                statement.execute(named)?
-            }
-        };
+        if statement.parameter_count() == 1 {
+            statement.execute(named_params! { "$1": organization })?;
+        } else {
+            let named = named_params! { "$1": organization, "$2": member, "$3": user, "$4": at };
+            statement.execute(named)?;
+        }
     }
     Ok(true)
 }

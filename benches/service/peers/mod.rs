@@ -1,4 +1,5 @@
-//! What users might write instead of this, asked the same: Fastify with better-sqlite3, and FastAPI with SQLAlchemy.
+//! What users might write instead of this, asked the same: Fastify with better-sqlite3, and FastAPI with
+//! `SQLAlchemy`.
 //!
 //! The peers keep the same people in tables of their own, get the same bodies over as many connections, and are served
 //! generously: `fastify/server.js` and `fastapi/app.py` say what they leave out. [`Comparison`] is what comes of it.
@@ -27,14 +28,15 @@ use crate::{
     workloads::{BESIDE_PEERS, CONNECTIONS, DELETE_BESIDE_PEERS, DELETERS, OURS, Protocol},
 };
 
-/// Asks ours, which has these people, and the peers in turn.
-pub(crate) async fn run(plan: &Plan, people: &People, ours: &Program, report: &mut Report) -> Result<()> {
+/// Asks ours and the peers in turn.
+pub(crate) async fn run(plan: &Plan, people: &People, report: &mut Report) -> Result<()> {
     let people = people.clone().half_by_address();
-    retrieves(plan, &people, ours, report).await?;
+    retrieves(plan, &people, report).await?;
     deletes(plan, &people, report).await
 }
 
-async fn retrieves(plan: &Plan, people: &People, ours: &Program, report: &mut Report) -> Result<()> {
+async fn retrieves(plan: &Plan, people: &People, report: &mut Report) -> Result<()> {
+    let ours = Program::userbridge(&ours_seed::location(&ours_seed::database(people).await?))?;
     let database = seed::database(people)?;
     let mut peers = Vec::new();
     for peer in Peer::ALL {
@@ -62,7 +64,7 @@ async fn retrieves(plan: &Plan, people: &People, ours: &Program, report: &mut Re
             .map(|(peer, program)| (peer.label(), program))
             .collect();
         servers.swap(0, first.unwrap_or_default());
-        servers.insert(1, (OURS, ours));
+        servers.insert(1, (OURS, &ours));
         let mut samples = vec![Vec::new(); servers.len()];
         for _ in 0..plan.rounds {
             // The same for all.

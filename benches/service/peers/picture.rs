@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use indicatif::HumanFloatCount;
+
 use super::comparison::{Comparison, Row};
 use crate::workloads::OURS;
 
@@ -10,7 +12,7 @@ use crate::workloads::OURS;
 const WIDTH: usize = 860;
 const MARGIN: usize = 24;
 /// Where bars begin.
-const BARS: usize = 290;
+const BARS: f64 = 290.0;
 /// How long the longest is.
 const LONGEST: f64 = 340.0;
 const BAR: usize = 16;
@@ -109,7 +111,7 @@ fn draw(f: &mut fmt::Formatter<'_>, row: &Row, y: usize) -> Result<usize, fmt::E
     for (label, class, side, times) in [ours].into_iter().chain(peers) {
         let width = LONGEST * side.per_second / longest;
         let text = y + BAR - 4;
-        let numbers = BARS as f64 + width + 8.0;
+        let numbers = BARS + width + 8.0;
         writeln!(f, r#"  <text x="{MARGIN}" y="{text}">{label}</text>"#)?;
         writeln!(
             f,
@@ -117,8 +119,8 @@ fn draw(f: &mut fmt::Formatter<'_>, row: &Row, y: usize) -> Result<usize, fmt::E
         )?;
         write!(
             f,
-            r#"  <text x="{numbers:.1}" y="{text}">{:.0} a second"#,
-            side.per_second
+            r#"  <text x="{numbers:.1}" y="{text}">{} a second"#,
+            HumanFloatCount(side.per_second.round())
         )?;
         if let Some(times) = times {
             write!(f, ", ours {times:.2} times")?;

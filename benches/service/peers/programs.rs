@@ -46,7 +46,7 @@ impl Peer {
         let (program, file, workers) = match self {
             Self::Fastify1 => (PathBuf::from("node"), "fastify/server.js", "1"),
             Self::Fastify2 => (PathBuf::from("node"), "fastify/server.js", "2"),
-            Self::FastApi2 => (python(), "fastapi/app.py", "2"),
+            Self::FastApi2 => (python(), "fastapi/serve.py", "2"),
         };
         let mut command = Command::new(program);
         command

@@ -4,18 +4,14 @@ and the bodies of errors that the contract has.
 It is served generously, by what it leaves out: keys are read once, at the start, so that a revoked one still opens; it deletes
 nothing; one gigabyte of the file is mapped into memory, so a disk that fails ends the process.
 
-DB names the database, PORT where to listen on the loopback, WORKERS how many processes do.
+DB names the database.
 """
 
 import datetime
 import os
-import signal
 import sqlite3
-import sys
-import threading
 import uuid
 
-import uvicorn
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 from sqlalchemy import ForeignKey, event, select
@@ -120,23 +116,4 @@ async def retrieve(wanted: Wanted):
         company_name=link.company_name,
         customer_status=link.customer_status,
         created_at=created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    )
-
-
-def end_with_whoever_started_it():
-    """With all workers: they are processes of the same group, which this one leads."""
-    sys.stdin.buffer.read()
-    os.killpg(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    threading.Thread(target=end_with_whoever_started_it, daemon=True).start()
-    uvicorn.run(
-        "app:app",
-        port=int(os.environ.get("PORT", "8301")),
-        workers=int(os.environ.get("WORKERS", "1")),
-        access_log=False,
-        log_level="warning",
-        # On a busy machine a worker takes longer than the usual 5 seconds to import all this.
-        timeout_worker_healthcheck=60,
     )
