@@ -5,6 +5,8 @@
 //! inputs that reach different code. What an input is, each function says.
 
 #![expect(
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
     clippy::unwrap_used,
     reason = "an answer that can't be read is a finding, and a panic is how libFuzzer is told"
 )]

@@ -33,7 +33,7 @@ pub fn requests(input: &[u8]) -> Tried {
         || answer.body.is_empty()
         || path.starts_with("/docs")
         || path == "/"
-        || path.ends_with("z"))
+        || path.ends_with('z'))
     {
         answer.assert_is_json();
     }
