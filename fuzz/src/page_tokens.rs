@@ -85,7 +85,6 @@ async fn page(world: &World, which: u8, page_token: String) -> Option<Result<Str
             let request = ListTeamsRequest {
                 page_size,
                 page_token,
-                ..ListTeamsRequest::default()
             };
             let mut client = TeamServiceClient::new(routes);
             let page = client.list_teams(request_of(world, request)).await;

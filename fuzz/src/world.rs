@@ -174,7 +174,7 @@ impl World {
             .unwrap();
         let opened = self.send(get(&format!("{PEOPLE}?code={}", code.secret.reveal())));
         let cookie = opened.header("set-cookie").split(';').next().unwrap();
-        self.session = cookie.split_once('=').unwrap().1.to_owned();
+        cookie.split_once('=').unwrap().1.clone_into(&mut self.session);
         let mut invite = get(&format!("{PEOPLE}/invite"));
         invite.headers_mut().insert("cookie", cookie.parse().unwrap());
         let page = String::from_utf8(self.send(invite).body).unwrap();
