@@ -5,10 +5,9 @@
 //! inputs that reach different code. What an input is, each function says.
 
 #![expect(
-    clippy::missing_panics_doc,
-    clippy::must_use_candidate,
     clippy::unwrap_used,
-    reason = "an answer that can't be read is a finding, and a panic is how libFuzzer is told"
+    clippy::missing_panics_doc,
+    reason = "a finding is a panic, which is how libFuzzer is told"
 )]
 
 mod json_bodies;
@@ -24,6 +23,7 @@ pub use self::{
 };
 
 /// What became of an input.
+#[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tried {
     Yes,
