@@ -17,22 +17,26 @@ const PROTOS: &[&str] = &[
     "userbridge/users/v1/users.proto",
 ];
 
+/// The package whose stubs `userbridge-wire` has.
+const COMMON: &str = "userbridge.users.v1";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=migrations");
-    let descriptors = protox::compile(PROTOS, ["proto"])?;
+    let mut descriptors = protox::compile(PROTOS, ["proto"])?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure()
-        .build_client(false)
-        .codec_path("userbridge_wire::SmallCodec")
-        .compile_fds(descriptors.clone())?;
     // For tests and benchmarks, in a folder of their own: the program does not contain them.
     let clients = out.join("clients");
     fs::create_dir_all(&clients)?;
     tonic_prost_build::configure()
         .build_server(false)
         .out_dir(clients)
+        .compile_fds(descriptors.clone())?;
+    descriptors.file.retain(|file| file.package() != COMMON);
+    tonic_prost_build::configure()
+        .build_client(false)
+        .codec_path("userbridge_wire::SmallCodec")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -2,13 +2,12 @@
 
 use std::error::Error;
 
-/// The gateway calls these and no others.
+/// The gateway calls these, and `UserService`, whose stubs are `userbridge-wire`'s.
 const PROTOS: &[&str] = &[
     "userbridge/directory/v1/credentials.proto",
     "userbridge/directory/v1/events.proto",
     "userbridge/directory/v1/members.proto",
     "userbridge/directory/v1/teams.proto",
-    "userbridge/users/v1/users.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -25,7 +25,7 @@ use crate::{
     mail::{MailMetrics, Outbox, Stationery, Transport, warn_of_waiting},
     observe::ServerMetrics,
     rpc::{self, LARGEST_MESSAGE, Observed, Services},
-    service::{Directory, Retries, WatchLimits},
+    service::{CallLimits, Directory, Retries, WatchLimits},
     storage::{self, Migrate, OpenError, Storage},
 };
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which pages of other origins may call, gRPC-Web and JSON.
     pub cors: Cors,
+    /// How often keys may call, and be wrong.
+    pub calls: CallLimits,
     /// How many may follow events, and how often they hear that there are none.
     pub watches: WatchLimits,
     /// How mails leave. None: they wait in the database, for another server.
@@ -148,12 +150,8 @@ impl Server {
         let (open, opened) = watch::channel(sockets.is_empty());
         let grpc = bind(&mut sockets, config.grpc_addr).await?;
         let http = bind(&mut sockets, config.http_addr).await?;
-        let grpc_addr = grpc
-            .local_addr()
-            .map_err(|error| ServerError::Bind(config.grpc_addr, error))?;
-        let http_addr = http
-            .local_addr()
-            .map_err(|error| ServerError::Bind(config.http_addr, error))?;
+        let grpc_addr = address(&grpc, config.grpc_addr)?;
+        let http_addr = address(&http, config.http_addr)?;
         let (metrics, registry) = ServerMetrics::new(&config.observer)?;
         let services = Services::new().await;
         let admin = match config.admin_addr {
@@ -181,7 +179,8 @@ impl Server {
             cors: config.cors,
         };
         let leaving = config.limits.leaving.clone();
-        let upstream = Upstream::in_process(watched(services.published()));
+        let users = services.users(config.observer.clone(), metrics.calls.clone());
+        let upstream = Upstream::in_process(watched(services.published())).with_users(users);
         let gateway = userbridge_gateway::router(upstream, &settings);
         let limits = |listener| Limits {
             counts: metrics.listeners.of(listener),
@@ -211,7 +210,9 @@ impl Server {
             }
         };
         let storage = metrics.storage(storage);
-        let directory = Directory::new(storage.clone()).with_watch_limits(config.watches);
+        let directory = Directory::new(storage.clone())
+            .with_watch_limits(config.watches)
+            .with_call_limits(config.calls);
         metrics.watch(storage.clone(), directory.clone());
         services.ready(directory.clone()).await;
         open.send_replace(true);
@@ -304,6 +305,12 @@ async fn deliver(
 async fn bind(sockets: &mut Sockets, addr: SocketAddr) -> Result<TcpListener, ServerError> {
     let listening = sockets.listen(addr).await;
     listening.map_err(|error| ServerError::Bind(addr, error))
+}
+
+/// The real one, also where a free port was asked for.
+fn address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, ServerError> {
+    let address = listener.local_addr();
+    address.map_err(|error| ServerError::Bind(asked, error))
 }
 
 /// Waits until it is time.

@@ -40,10 +40,47 @@ pub(crate) enum Check {
     OnlySuccess,
 }
 
-/// Lookups for users over JSON.
-pub(crate) struct JsonCaller {
+/// A connection for JSON over HTTP/1.1.
+pub(crate) struct JsonConnection {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
+}
+
+impl JsonConnection {
+    pub(crate) async fn open(addr: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // It ends with its sender. What goes wrong shows there.
+        tokio::spawn(connection);
+        Ok(Self {
+            sender,
+            host: HeaderValue::try_from(addr.to_string())?,
+        })
+    }
+
+    pub(crate) async fn post(&mut self, path: &'static str, body: String) -> Result<(StatusCode, Bytes)> {
+        let mut request = Request::new(Full::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = http::Uri::from_static(path);
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, self.host.clone());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+}
+
+/// What to say of an answer that is not the right one.
+pub(crate) fn wrong(status: StatusCode, body: &Bytes) -> Box<dyn std::error::Error + Send + Sync> {
+    format!("a wrong answer: {status} {}", String::from_utf8_lossy(body)).into()
+}
+
+/// Lookups for users over JSON.
+pub(crate) struct JsonCaller {
+    connection: JsonConnection,
     lookups: Lookups,
     check: Check,
 }
@@ -55,17 +92,10 @@ pub(crate) async fn json(
     check: Check,
     lookups: impl Fn(u64) -> Lookups,
 ) -> Result<Vec<JsonCaller>> {
-    let host = HeaderValue::try_from(addr.to_string())?;
     let mut all = Vec::with_capacity(callers);
     for seed in (0..).take(callers) {
-        let stream = TcpStream::connect(addr).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // It ends with its sender. What goes wrong shows there.
-        tokio::spawn(connection);
         all.push(JsonCaller {
-            sender,
-            host: host.clone(),
+            connection: JsonConnection::open(addr).await?,
             lookups: lookups(seed),
             check,
         });
@@ -82,16 +112,7 @@ impl Caller for JsonCaller {
             By::UserId(id) => write!(body, r#"{{"api_key":"{key}","user_id":"{id}"}}"#)?,
             By::Email(email) => write!(body, r#"{{"api_key":"{key}","email":"{email}"}}"#)?,
         }
-        let mut request = Request::new(Full::from(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = http::Uri::from_static(RETRIEVE);
-        let headers = request.headers_mut();
-        headers.insert(header::HOST, self.host.clone());
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.sender.ready().await?;
-        let response = self.sender.send_request(request).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
+        let (status, body) = self.connection.post(RETRIEVE, body).await?;
         let right = match (self.check, lookup.expected) {
             (Check::OnlySuccess, _) => status == StatusCode::OK,
             (Check::Answers, None) => status == StatusCode::NOT_FOUND,
@@ -104,7 +125,7 @@ impl Caller for JsonCaller {
         if right {
             Ok(true)
         } else {
-            Err(format!("a wrong answer: {status} {}", String::from_utf8_lossy(&body)).into())
+            Err(wrong(status, &body))
         }
     }
 }

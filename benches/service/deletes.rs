@@ -1,17 +1,19 @@
-//! Durable deletes over gRPC.
+//! Durable deletes, over gRPC and over JSON.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
+use http::StatusCode;
 use tonic::transport::Channel;
 
 use crate::{
-    Result, clients,
+    Result,
+    clients::{self, JsonConnection},
     load::{Caller, Phase, closed},
     people::{People, Person, person},
-    proto::client::user_service_client::UserServiceClient,
+    proto::{self, client::user_service_client::UserServiceClient},
     report::Sample,
     servers::Program,
     workloads::DELETERS,
@@ -35,12 +37,14 @@ impl Victims {
         }
     }
 
-    fn take(&self) -> Option<Person> {
+    /// None: all are.
+    pub(crate) fn take(&self) -> Option<Person> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         (number < self.people.members).then(|| person(number * STRIDE % self.people.members))
     }
 }
 
+/// Over gRPC.
 pub(crate) async fn run(server: &Program, victims: &Victims, phase: Phase) -> Result<Sample> {
     let callers = clients::stubs(server.grpc_addr()?, DELETERS)
         .await?
@@ -68,5 +72,38 @@ impl Caller for Deleter {
             .delete(clients::deletion(victim.user_id, key)?)
             .await?;
         Ok(true)
+    }
+}
+
+/// Over JSON.
+pub(crate) async fn json(server: &Program, victims: &Victims, phase: Phase) -> Result<Sample> {
+    let mut callers = Vec::with_capacity(DELETERS);
+    for _ in 0..DELETERS {
+        callers.push(JsonDeleter {
+            connection: JsonConnection::open(server.http_addr()?).await?,
+            victims: victims.clone(),
+        });
+    }
+    closed(callers, phase, Some(server)).await
+}
+
+struct JsonDeleter {
+    connection: JsonConnection,
+    victims: Victims,
+}
+
+impl Caller for JsonDeleter {
+    async fn call(&mut self) -> Result<bool> {
+        let Some(victim) = self.victims.take() else {
+            return Ok(false);
+        };
+        let key = self.victims.people.key(victim.organization);
+        let body = format!(r#"{{"api_key":"{key}","user_id":"{}"}}"#, victim.user_id);
+        let (status, body) = self.connection.post(proto::DELETE, body).await?;
+        if status == StatusCode::OK {
+            Ok(true)
+        } else {
+            Err(clients::wrong(status, &body))
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::{
     baselines::Baseline,
+    peers::Peer,
     report::{Report, Sample, Target, quotient},
     workloads::{
-        ALONE, AT_LARGE, AT_SMALL, DELETE, DELETERS, GRPC_BY_SIZE, IMPORT, JSON_BY_SIZE, MANY, ONE_BY_ONE,
-        OURS, PGBENCH, Protocol,
+        ALONE, AT_LARGE, AT_SMALL, BESIDE_PEERS, DELETE, DELETE_BESIDE_PEERS, DELETERS, GRPC_BY_SIZE, IMPORT,
+        IN_GROUPS, JSON_BY_SIZE, MANY, ONE_BY_ONE, OTHERS, OURS, PGBENCH, Protocol, UNDISTURBED, WARM,
     },
 };
 
@@ -16,6 +17,7 @@ type Number = fn(&Sample) -> Option<f64>;
 
 const THROUGHPUT: Number = |sample| Some(sample.per_second);
 const LATENCY: Number = |sample| sample.p50;
+const TAIL: Number = |sample| sample.p99;
 const CPU: Number = |sample| sample.cpu;
 
 /// Holds what was measured against the targets.
@@ -28,14 +30,14 @@ pub(crate) fn judge(report: &mut Report) {
         "JSON retrieve, 128 clients, against the bare axum echo",
         THROUGHPUT,
         [json(MANY, OURS), json(MANY, Baseline::Axum.label())],
-        Target::AtLeast(0.55),
+        Target::AtLeast(0.5),
     );
     compare(
         report,
         "gRPC retrieve, 128 clients, against the bare tonic echo",
         THROUGHPUT,
         [grpc(MANY, OURS), grpc(MANY, Baseline::Tonic.label())],
-        Target::AtLeast(0.75),
+        Target::AtLeast(0.7),
     );
     compare(
         report,
@@ -57,6 +59,13 @@ pub(crate) fn judge(report: &mut Report) {
         THROUGHPUT,
         [delete(OURS), delete(ONE_BY_ONE)],
         Target::AtLeast(6.0),
+    );
+    compare(
+        report,
+        "durable delete, 64 clients, against SQLite alone in groups of 64",
+        THROUGHPUT,
+        [delete(OURS), delete(IN_GROUPS)],
+        Target::AtLeast(0.8),
     );
     compare(
         report,
@@ -94,6 +103,65 @@ pub(crate) fn judge(report: &mut Report) {
         "peak resident memory under load, 10,000,000 members, MiB",
         peak,
         Target::Under(200.0),
+    );
+    judge_peers(report);
+    compare(
+        report,
+        "JSON retrieve, p99 beside one who reads from the disk, against undisturbed",
+        TAIL,
+        [(WARM, OTHERS, OURS), (WARM, OTHERS, UNDISTURBED)],
+        Target::AtMost(2.0),
+    );
+}
+
+fn judge_peers(report: &mut Report) {
+    for (what, connections, target) in [
+        (
+            "JSON retrieve, 1 connection, against Fastify with one worker",
+            1,
+            1.2,
+        ),
+        (
+            "JSON retrieve, 8 connections, against Fastify with two workers",
+            8,
+            1.4,
+        ),
+        (
+            "JSON retrieve, 32 connections, against Fastify with two workers",
+            32,
+            2.0,
+        ),
+        (
+            "JSON retrieve, 128 connections, against Fastify with two workers",
+            MANY,
+            2.0,
+        ),
+    ] {
+        let server = |server| (BESIDE_PEERS, connections, server);
+        let peer = Peer::to_beat(connections).label();
+        compare(
+            report,
+            what,
+            THROUGHPUT,
+            [server(OURS), server(peer)],
+            Target::AtLeast(target),
+        );
+    }
+    let delete = |server| (DELETE_BESIDE_PEERS, DELETERS, server);
+    let sides = [delete(OURS), delete(Peer::Fastify1.label())];
+    compare(
+        report,
+        "durable delete, 64 connections, against Fastify",
+        THROUGHPUT,
+        sides,
+        Target::AtLeast(2.5),
+    );
+    compare(
+        report,
+        "durable delete, 64 connections, p99 against Fastify's",
+        TAIL,
+        sides,
+        Target::AtMost(1.0),
     );
 }
 

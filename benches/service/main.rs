@@ -4,31 +4,38 @@
 //! machine does hits both. Everything listens on loopback, every phase ends in time, and missing a target is told, not
 //! punished. `-- --help` lists what can be changed.
 //!
-//! `plan` has `people` looked up or deleted by `clients` under `load`, of servers (`servers`, `baselines`), and fills a
-//! `report`, which `goals` then judges. No module uses one that uses it.
+//! `run` does what a `plan` says: it has `people` looked up or deleted by `clients` under `load`, of servers (`servers`,
+//! `baselines`, `peers`), and fills a `report`, which `goals` then judges. No module uses one that uses it.
 
 mod baselines;
 mod clients;
+mod cold;
 mod deletes;
 mod goals;
 mod import;
 mod load;
+mod peers;
 mod people;
 mod plain_pool;
 mod plan;
+#[path = "../../tests/suite/support/port.rs"]
+mod port;
 mod postgres;
 mod proto;
 mod report;
+mod retrieval;
+mod run;
 mod seed;
 mod servers;
+mod sqlite_alone;
 mod workloads;
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{error::Error, fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::{baselines::Baseline, plan::Plan};
+use self::{baselines::Baseline, peers::Comparison, plan::Plan};
 
 /// The same as ours, so that the comparison is of nothing else.
 #[global_allocator]
@@ -55,12 +62,16 @@ struct Flags {
     /// One round of one second on 10000 members: shows that it works, and no more.
     #[arg(long)]
     quick: bool,
-    /// Only these: json-128, json-32, json-1, grpc-128, grpc-32, grpc-1, open, import, delete, sizes.
+    /// Only these: json-128, json-32, json-1, grpc-128, grpc-32, grpc-1, open, import, delete, sizes. And, only if
+    /// they are named: peers, which must be installed, and cold.
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     only: Vec<String>,
     /// Print all rounds as JSON instead of the tables.
     #[arg(long)]
     json: bool,
+    /// Where to write a picture of the comparison with the peers.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Cargo gives it to a benchmark, and not to a test.
     #[arg(long, hide = true)]
     bench: bool,
@@ -116,10 +127,13 @@ async fn run(flags: Flags) -> Result<()> {
         println!("nothing is measured without `cargo bench`");
         return Ok(());
     }
-    let (json, engine) = (flags.json, flags.database);
+    if flags.svg.is_some() && !flags.only.iter().any(|only| only == "peers") {
+        return Err("--svg is a picture of what --only peers measures".into());
+    }
+    let (json, engine, svg) = (flags.json, flags.database, flags.svg.clone());
     let measure = async {
         match engine {
-            Engine::Sqlite => plan::run(flags.plan()).await,
+            Engine::Sqlite => run::run(flags.plan()).await,
             Engine::Postgres => postgres::run(flags.plan()).await,
         }
     };
@@ -134,10 +148,17 @@ async fn run(flags: Flags) -> Result<()> {
         Engine::Sqlite => goals::judge(&mut report),
         Engine::Postgres => goals::judge_postgres(&mut report),
     }
+    let comparison = Comparison::of(&report);
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
+        if let Some(comparison) = &comparison {
+            print!("\n{comparison}");
+        }
+    }
+    if let (Some(path), Some(comparison)) = (svg, comparison) {
+        fs::write(path, comparison.picture())?;
     }
     Ok(())
 }

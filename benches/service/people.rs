@@ -15,8 +15,11 @@ pub(crate) const ORGANIZATIONS: u64 = 1000;
 /// One request in so many is a miss.
 const MISS_EVERY: u64 = 10;
 
-/// One request in so many names the user by address.
+/// One request in so many names the user by address, unless it is half of them.
 const EMAIL_EVERY: u64 = 5;
+
+/// What all members are.
+pub(crate) const PORTAL_ROLE: &str = "end_user";
 
 /// When the first member was linked, in milliseconds since 1970. The others follow, one each second.
 const FIRST_MILLIS: u64 = 1_735_689_600_000;
@@ -27,6 +30,8 @@ pub(crate) struct People {
     /// How many there are; they are numbered from 0.
     pub(crate) members: u64,
     keys: Arc<[String]>,
+    /// One request in so many names the user by address.
+    email_every: u64,
 }
 
 pub(crate) struct Person {
@@ -44,6 +49,22 @@ impl Person {
         self.number.cast_signed() + 1
     }
 
+    pub(crate) fn name(&self) -> String {
+        format!("Given Family {}", self.created_at)
+    }
+
+    pub(crate) fn avatar_url(&self) -> String {
+        format!("https://cdn.example.com/avatars/{}.png", self.user_id)
+    }
+
+    pub(crate) fn company_name(&self) -> String {
+        format!("Company {}", self.organization)
+    }
+
+    pub(crate) fn customer_status(&self) -> Option<&'static str> {
+        (!self.created_at.is_multiple_of(3000)).then_some("paying")
+    }
+
     /// In its organization, from 1.
     pub(crate) fn member_number(&self) -> i64 {
         (self.number / ORGANIZATIONS).cast_signed() + 1
@@ -55,6 +76,15 @@ impl People {
         Self {
             members,
             keys: (0..ORGANIZATIONS).map(key).collect(),
+            email_every: EMAIL_EVERY,
+        }
+    }
+
+    /// The same people, asked about by address as often as by id.
+    pub(crate) fn half_by_address(self) -> Self {
+        Self {
+            email_every: 2,
+            ..self
         }
     }
 
@@ -133,7 +163,7 @@ impl Lookups {
     pub(crate) fn next(&mut self) -> Lookup {
         let person = person(self.random.below(self.people.members));
         let kind = self.random.below(MISS_EVERY * 2);
-        let by_email = self.random.below(EMAIL_EVERY) == 0;
+        let by_email = self.random.below(self.people.email_every) == 0;
         let by = |person: &Person| {
             if by_email {
                 By::Email(person.email.clone())
@@ -144,7 +174,11 @@ impl Lookups {
         match kind {
             0 => Lookup {
                 organization: person.organization,
-                by: By::UserId(id(FIRST_MILLIS, self.random.next(), 5)),
+                by: if by_email {
+                    By::Email(format!("nobody.{}", person.email))
+                } else {
+                    By::UserId(id(FIRST_MILLIS, self.random.next(), 5))
+                },
                 expected: None,
             },
             1 => Lookup {

@@ -43,12 +43,13 @@ const KEY: &str = "
     SELECT organization_id FROM api_keys
     WHERE digest = $1 AND instr(scopes, 'public_api') AND revoked_at IS NULL AND expires_at IS NULL";
 
-const REVOKE: &str = "
+pub(crate) const REVOKE: &str = "
     UPDATE members SET revoked_at = $3, updated_at = $3, version = version + 1
     WHERE organization_id = $1 AND user_id = $2 AND revoked_at IS NULL
     RETURNING id";
 
-const APPEND: &str = "
+/// Three statements.
+pub(crate) const APPEND: &str = "
     UPDATE member_counts SET live = live - 1 WHERE organization_id = $1 AND role = '';
     UPDATE organization_counters SET events = events + 1 WHERE organization_id = $1;
     INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, at, fields)

@@ -141,6 +141,19 @@ impl Report {
         }
     }
 
+    /// On what it was measured, and how.
+    pub(crate) fn circumstances(&self) -> String {
+        let members: Vec<String> = self.members.iter().map(u64::to_string).collect();
+        format!(
+            "{} members, {} organizations, {} cores for servers and load together; medians of {} rounds of {} s.",
+            members.join(", "),
+            self.organizations,
+            self.cores,
+            self.rounds,
+            self.seconds
+        )
+    }
+
     /// Adds the rounds of a workload. Workloads to compare differ in the server only.
     pub(crate) fn add(&mut self, workload: Workload, rounds: Vec<Sample>) {
         let Some(median) = Sample::median(&rounds) else {
@@ -185,16 +198,7 @@ impl Report {
 /// As tables of Markdown.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let members: Vec<String> = self.members.iter().map(u64::to_string).collect();
-        writeln!(
-            f,
-            "{} members, {} organizations, {} cores for servers and load together; medians of {} rounds of {} s.\n",
-            members.join(", "),
-            self.organizations,
-            self.cores,
-            self.rounds,
-            self.seconds
-        )?;
+        writeln!(f, "{}\n", self.circumstances())?;
         table(
             f,
             &[

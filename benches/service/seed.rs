@@ -16,7 +16,7 @@ use sqlx::{
 
 use crate::{
     Result,
-    people::{self, ORGANIZATIONS, People, Person, person},
+    people::{self, ORGANIZATIONS, PORTAL_ROLE, People, Person, person},
     servers::Location,
 };
 
@@ -185,16 +185,15 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, batch: &[Person]) 
          customer_status, created_at, row, number, updated_at) ",
     );
     members.push_values(batch, |mut row, person| {
-        let user = person.user_id;
         row.push_bind(people::organization_id(person.organization).as_bytes().to_vec())
             .push_bind(&person.member_id.as_bytes()[..])
-            .push_bind(&user.as_bytes()[..])
+            .push_bind(&person.user_id.as_bytes()[..])
             .push_bind(&person.email)
-            .push_bind(format!("Given Family {}", person.created_at))
-            .push_bind(format!("https://cdn.example.com/avatars/{user}.png"))
-            .push_bind("end_user")
-            .push_bind(format!("Company {}", person.organization))
-            .push_bind((person.created_at % 3000 != 0).then_some("paying"))
+            .push_bind(person.name())
+            .push_bind(person.avatar_url())
+            .push_bind(PORTAL_ROLE)
+            .push_bind(person.company_name())
+            .push_bind(person.customer_status())
             .push_bind(person.created_at.cast_signed())
             .push_bind(person.row())
             .push_bind(person.member_number())

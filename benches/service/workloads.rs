@@ -10,7 +10,9 @@ pub(crate) const OURS: &str = "userbridge";
 pub(crate) const ALONE: &str = "userbridge, no import";
 /// Rows a second, without a server in front.
 pub(crate) const PGBENCH: &str = "pgbench, one row each";
+pub(crate) const UNDISTURBED: &str = "userbridge, undisturbed";
 pub(crate) const ONE_BY_ONE: &str = "one transaction each";
+pub(crate) const IN_GROUPS: &str = "SQLite alone, 64 each";
 pub(crate) const AT_SMALL: &str = "userbridge, 10,000";
 pub(crate) const AT_LARGE: &str = "userbridge, 10,000,000";
 
@@ -19,6 +21,20 @@ pub(crate) const IMPORT: &str = "JSON retrieve beside an import";
 pub(crate) const DELETE: &str = "durable delete";
 pub(crate) const JSON_BY_SIZE: &str = "JSON retrieve by size";
 pub(crate) const GRPC_BY_SIZE: &str = "gRPC retrieve by size";
+
+/// Half by address, as the peers are asked.
+pub(crate) const BESIDE_PEERS: &str = "JSON retrieve beside peers";
+pub(crate) const DELETE_BESIDE_PEERS: &str = "JSON durable delete";
+/// Of people whose pages are in memory.
+pub(crate) const WARM: &str = "JSON retrieve, in memory";
+/// Of people whose pages are not.
+pub(crate) const COLD: &str = "JSON retrieve, not in memory";
+
+/// Connections that the peers are asked over.
+pub(crate) const CONNECTIONS: [usize; 4] = [1, 8, 32, MANY];
+
+/// Callers who find everything in memory, beside one who does not.
+pub(crate) const OTHERS: usize = 32;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Protocol {

@@ -26,7 +26,7 @@ use axum::{Router, http::Uri};
 
 use self::{cors::Cors, listen::Leaving, observe::Observer};
 
-pub use upstream::{Upstream, UpstreamTls};
+pub use upstream::{SameRequest, Upstream, UpstreamTls};
 
 /// What the gateway has to be told.
 #[derive(Clone, Debug, Default)]

@@ -112,6 +112,11 @@ impl Answer {
         }
     }
 
+    /// With these headers besides, where there is something to say.
+    pub(crate) fn add_headers(&mut self, names: impl IntoIterator<Item = HeaderName>) {
+        self.headers.extend(names);
+    }
+
     /// With bodies that keep to this schema; that of the response is an example.
     pub(crate) fn with_schema(mut self, schema: &Value) -> Self {
         self.schema.clone_from(schema);

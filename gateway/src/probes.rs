@@ -2,6 +2,17 @@
 
 use axum::{Router, http::StatusCode, routing::get};
 
+const HEALTHZ: &str = "/healthz";
+const READYZ: &str = "/readyz";
+
+/// The same question in gRPC (grpc.health.v1).
+const CHECK: &str = "/grpc.health.v1.Health/Check";
+
+/// Whether who asks for this path wants to know how the server is. That is answered also when there is no room for more.
+pub(crate) fn is_probe(path: &str) -> bool {
+    [HEALTHZ, READYZ, CHECK].contains(&path)
+}
+
 /// Routes that say `ok`, or 503 if `is_ready` ends with false. It must end, and must not be a load however often it is
 /// asked.
 pub fn routes<F>(is_ready: impl Fn() -> F + Clone + Send + Sync + 'static) -> Router
@@ -16,6 +27,6 @@ where
         }
     };
     Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
+        .route(HEALTHZ, get(async || "ok\n"))
+        .route(READYZ, get(readyz))
 }

@@ -44,12 +44,17 @@ pub(crate) fn with<B>(
     response
 }
 
-/// `retry-after`, in whole seconds, at least one (RFC 9110 §10.2.3).
+/// `retry-after`, in whole seconds (RFC 9110 §10.2.3), none too early, at least one.
 pub(crate) fn retry_after<B>(mut response: http::Response<B>, wait: Duration) -> http::Response<B> {
     response
         .headers_mut()
-        .insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+        .insert(header::RETRY_AFTER, seconds(wait).into());
     response
+}
+
+fn seconds(wait: Duration) -> u64 {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(begun).max(1)
 }
 
 /// Responses are about people, and some repeat what was sent, so no cache may show them to anybody else (RFC 9111

@@ -152,7 +152,7 @@ async fn every_call_says_how_long_the_directory_has_and_that_its_key_is_a_secret
             // What prints a request, as a log may, prints no sensitive value.
             assert!(key.is_sensitive(), "{method} {path}");
             assert!(!format!("{head:?}").contains(KEY), "{method} {path}: {head:?}");
-            assert_eq!(head["grpc-timeout"], "10000000u", "{method} {path}");
+            assert_eq!(head["grpc-timeout"], "10S", "{method} {path}");
         }
     }
 }

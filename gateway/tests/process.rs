@@ -166,7 +166,7 @@ fn what_it_can_not_use_is_one_line() {
     let taken = taken.local_addr().map(|addr| (addr.to_string(), taken)).unwrap();
     for arguments in [
         ["--upstream", "somewhere", "--http-addr", "127.0.0.1:0"],
-        ["--upstream", "https://127.0.0.1:1", "--http-addr", "127.0.0.1:0"],
+        ["--upstream", "ftp://127.0.0.1:1", "--http-addr", "127.0.0.1:0"],
         ["--upstream", "http://127.0.0.1:1", "--http-addr", &taken.0],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_userbridge-gateway"))

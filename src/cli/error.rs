@@ -97,6 +97,8 @@ impl From<ServiceError> for CliError {
             | ServiceError::InvalidToken
             | ServiceError::RoleRequired
             | ServiceError::TooManyAttempts(_)
+            | ServiceError::RateLimited { .. }
+            | ServiceError::TooManyFailedKeys(_)
             | ServiceError::ScopeRequired
             | ServiceError::DeploymentKeyRequired
             | ServiceError::ExpiresInThePast

@@ -4,6 +4,7 @@
 //! which sees what they change with its next request.
 
 mod backup;
+mod call_flags;
 mod check;
 mod config;
 mod copy;

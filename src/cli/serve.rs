@@ -11,7 +11,7 @@ use userbridge_gateway::{
     program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
 };
 
-use super::{CliError, Global, demo, mail_flags::MailFlags, output};
+use super::{CliError, Global, call_flags::CallFlags, demo, mail_flags::MailFlags, output};
 use crate::{
     server::{Config, Server},
     service::WatchLimits,
@@ -60,6 +60,8 @@ pub(super) struct Serve {
     proxies: ProxyFlags,
     #[command(flatten)]
     cors: Cors,
+    #[command(flatten)]
+    calls: CallFlags,
     #[command(flatten)]
     mail: MailFlags,
     #[command(flatten)]
@@ -122,6 +124,7 @@ impl Serve {
             proxies: self.proxies.proxies(),
             limits: self.http.limits(),
             cors: self.cors,
+            calls: self.calls.limits(),
             watches: WatchLimits::default(),
             mail,
             public_url,

@@ -1,6 +1,10 @@
 //! Time, passed in so that tests set it.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use serde::Deserialize;
 
@@ -23,7 +27,7 @@ impl Timestamp {
 
     /// This moment, moved later; the last one that can be told if there is none so late.
     #[must_use]
-    pub fn saturating_add(self, by: std::time::Duration) -> Self {
+    pub fn saturating_add(self, by: Duration) -> Self {
         Self(
             self.0
                 .saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
@@ -42,6 +46,11 @@ impl fmt::Display for Timestamp {
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// The time since some moment, which no correction of the machine's clock moves: to tell how much has passed.
+    fn steady(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.now().as_millis()).unwrap_or_default())
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +63,11 @@ impl Clock for SystemClock {
     )]
     fn now(&self) -> Timestamp {
         Timestamp(jiff::Timestamp::now().as_millisecond())
+    }
+
+    fn steady(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
     }
 }
 
@@ -75,7 +89,7 @@ mod tests {
 
     #[test]
     fn adding_too_much_stops_at_the_last_moment() {
-        let end = Timestamp::from_millis(0).saturating_add(std::time::Duration::MAX);
+        let end = Timestamp::from_millis(0).saturating_add(Duration::MAX);
         assert_eq!(end.as_millis(), i64::MAX);
         assert!(!end.to_string().is_empty());
     }

@@ -1,7 +1,6 @@
 //! Profiles: what one organization knows of a user, and what it shows of it.
 
 use oxilangtag::LanguageTag;
-use serde::Deserialize;
 
 use super::{InvalidText, MemberId, Timestamp, UserId, text::text};
 
@@ -46,7 +45,7 @@ impl Default for PortalRole {
 }
 
 /// What an organization knows of a user. Its own copy: no other organization sees or changes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// Unique among the organization's live members.
     pub email: Option<Email>,
@@ -61,7 +60,7 @@ pub struct Profile {
 }
 
 /// A live link of a user to one organization.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicMember {
     pub id: MemberId,
     pub user_id: UserId,

@@ -36,7 +36,7 @@ pub(super) fn check(text: &str, max: usize) -> Result<(), InvalidText> {
     if text.is_empty() {
         return Err(InvalidText::Empty);
     }
-    if text.chars().nth(max).is_some() {
+    if text.len() > max && text.chars().nth(max).is_some() {
         return Err(InvalidText::TooLong(max));
     }
     if text.chars().any(char::is_control) {

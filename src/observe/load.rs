@@ -133,6 +133,19 @@ fn queues(encoder: &mut DescriptorEncoder<'_>, load: &Load, server: &LoadMetrics
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         value.encode(metric)?;
     }
+    let refused = service.refused;
+    let mut metric = encoder.encode_descriptor(
+        "calls_refused",
+        "Calls that were refused before their key was looked up, because it called too often, or too many from its address opened nothing",
+        None,
+        MetricType::Counter,
+    )?;
+    for (reason, count) in [
+        ("rate_limit", refused.call_rate),
+        ("failed_keys", refused.failed_keys),
+    ] {
+        ConstCounter::new(count).encode(metric.encode_family(&[("reason", reason)])?)?;
+    }
     Ok(())
 }
 

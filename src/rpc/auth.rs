@@ -2,12 +2,15 @@
 
 use http::{Extensions, HeaderMap};
 use tonic::{Request, Status, metadata::MetadataMap};
-use userbridge_gateway::listen;
+use userbridge_gateway::{
+    SameRequest,
+    listen::{self, ClientAddr},
+};
 
 use super::DirectoryCell;
 use crate::{
     domain::{ClientIdentity, KeyDigest, OrganizationId, Presented, Resource},
-    service::{Access, Admin, Caller, Credential, Directory, Read, ServiceError, Write},
+    service::{Access, Admin, Caller, Credential, Directory, Read, ServiceError, Shown, Write},
 };
 
 /// What is in `authorization: Bearer ...`: a key or a token (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
@@ -35,6 +38,19 @@ pub(super) fn unjudged<T>(request: &Request<T>) -> Result<KeyDigest, Status> {
 pub(super) fn client(extensions: &Extensions) -> Option<ClientIdentity> {
     let identity: &listen::ClientIdentity = extensions.get()?;
     ClientIdentity::new(identity.as_str()).ok()
+}
+
+/// What limits look at. Only the gateway in this process can say that an earlier call was made for the same request.
+///
+/// # Errors
+///
+/// As [`presented`].
+pub(super) fn shown(headers: &HeaderMap, extensions: &Extensions) -> Result<Shown, Status> {
+    Ok(Shown {
+        presented: presented(headers)?,
+        from: extensions.get::<ClientAddr>().map(|client| client.host()),
+        counted: extensions.get::<SameRequest>().is_some(),
+    })
 }
 
 /// Who makes a call that the gate let through.

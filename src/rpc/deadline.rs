@@ -55,9 +55,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let limit =
-            requested(request.headers()).map_or(LONGEST, |asked| asked.saturating_sub(MARGIN).min(LONGEST));
-        timeout(limit, self.inner.call(request)).map(in_time)
+        timeout(time_for(request.headers()), self.inner.call(request)).map(in_time)
     }
 }
 
@@ -66,6 +64,11 @@ fn in_time(result: Result<Answer, Elapsed>) -> Answer {
         Ok(answer) => answer.map(status::complete),
         Err(_) => Ok(status::deadline_exceeded().into_http()),
     }
+}
+
+/// How long a call with these headers may take.
+pub(super) fn time_for(headers: &HeaderMap) -> Duration {
+    requested(headers).map_or(LONGEST, |asked| asked.saturating_sub(MARGIN).min(LONGEST))
 }
 
 /// The `grpc-timeout` header: at most eight digits and a unit. One that is not understood counts as absent.

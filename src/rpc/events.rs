@@ -97,7 +97,7 @@ impl pb::event_service_server::EventService for Events {
                 let before = std::mem::replace(ended, item.is_err());
                 future::ready((!before).then_some(item))
             });
-        Ok(Response::new(Box::pin(events)))
+        Ok(super::endless(events))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Before a method: the key or token is judged by the headers alone, and only then a message is read, no larger than the method
-//! has use for.
+//! Before a method: the call is let in as often as limits allow, its key or token is judged by the headers alone, and only then a
+//! message is read, no larger than the method has use for.
 
 use std::{
     convert::Infallible,
@@ -8,15 +8,19 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use tokio::{pin, time::timeout};
-use tonic::{Status, body::Body, server::NamedService};
+use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 use userbridge_gateway::listen::is_in_flight_limit;
+use userbridge_wire::{RATE_LIMIT, RATE_LIMIT_REMAINING};
 
 use super::{DirectoryCell, auth, status};
-use crate::service::Area;
+use crate::{
+    domain::Presented,
+    service::{Allowance, Area, Directory, Judgement, Shown},
+};
 
 /// The largest message of a method that [`LARGER`] does not name, in bytes. The largest valid one has 1,400, an address.
 const SMALL: usize = 8 * 1024;
@@ -104,13 +108,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         // The clone is as ready: no generated service ever waits.
         let mut gate = self.clone();
-        Box::pin(async move {
-            let answer = match gate.judged {
-                Judged::First(area) => gate.judged_first(area, request).await,
-                Judged::WithMessage => gate.judged_by_method(request).await,
-            };
-            Ok(answer.unwrap_or_else(Status::into_http))
-        })
+        Box::pin(async move { Ok(gate.answer(request).await.unwrap_or_else(Status::into_http)) })
     }
 }
 
@@ -118,19 +116,69 @@ impl<S> Gate<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    /// A call whose key is judged first.
-    async fn judged_first(&mut self, area: Area, request: Request<Body>) -> Result<Response<Body>, Status> {
+    async fn answer(&mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let directory = self.directory.get()?;
-        let (mut parts, body) = request.into_parts();
-        let presented = auth::presented(&parts.headers)?;
-        let path = parts.uri.path();
-        let area = if BY_TOKEN.contains(&path) {
-            Area::Tokens
-        } else {
-            area
+        let shown = auth::shown(request.headers(), request.extensions())?;
+        let (judged, inner) = (self.judged, &mut self.inner);
+        let answering = async {
+            match judged {
+                Judged::First(area) => judged_first(inner, directory, area, shown.presented, request).await,
+                Judged::WithMessage => judged_by_method(inner, directory, shown.presented, request).await,
+            }
         };
-        let mut caller = directory.caller(presented, area).await?;
-        let reading = read(body, largest(path));
+        let (answer, allowance) = limited(directory, shown, answering).await;
+        let Some(allowance) = allowance else {
+            return answer;
+        };
+        let mut answer = answer.unwrap_or_else(Status::into_http);
+        tell(allowance, answer.headers_mut());
+        Ok(answer)
+    }
+}
+
+/// The answer of a call that limits let in, and what is left to its key then, if it is limited.
+pub(super) async fn limited<A>(
+    directory: &Directory,
+    shown: Shown,
+    answering: impl Future<Output = (Result<A, Status>, Judgement)>,
+) -> (Result<A, Status>, Option<Allowance>) {
+    match directory.let_in(shown) {
+        Ok(allowance) => {
+            let (answer, judgement) = answering.await;
+            let first = directory.judged(shown, judgement);
+            (answer, allowance.or(first))
+        }
+        Err(error) => {
+            let allowance = error.allowance();
+            (Err(error.into()), allowance)
+        }
+    }
+}
+
+/// A call whose key is judged first.
+async fn judged_first<S>(
+    inner: &mut S,
+    directory: &Directory,
+    area: Area,
+    presented: Presented,
+    request: Request<Body>,
+) -> (Result<Response<Body>, Status>, Judgement)
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let area = if BY_TOKEN.contains(&path) {
+        Area::Tokens
+    } else {
+        area
+    };
+    let largest = largest(path);
+    let judged = directory.caller(presented, area).await;
+    let judgement = Judgement::from(&judged);
+    let answer = async {
+        let mut caller = judged?;
+        let reading = read(body, largest);
         pin!(reading);
         let message = if let Ok(message) = timeout(PROMPT, reading.as_mut()).await {
             message?
@@ -142,15 +190,25 @@ where
         };
         let client = auth::client(&parts.extensions);
         parts.extensions.insert(caller.certified(client));
-        let Ok(response) = self.inner.call(Request::from_parts(parts, message)).await;
+        let Ok(response) = inner.call(Request::from_parts(parts, message)).await;
         Ok(response)
-    }
+    };
+    (answer.await, judgement)
+}
 
-    /// A call whose key the method judges.
-    async fn judged_by_method(&mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
-        let directory = self.directory.get()?;
+/// A call whose key the method judges.
+async fn judged_by_method<S>(
+    inner: &mut S,
+    directory: &Directory,
+    presented: Presented,
+    request: Request<Body>,
+) -> (Result<Response<Body>, Status>, Judgement)
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let answer = async {
         let (mut parts, body) = request.into_parts();
-        let key = auth::presented(&parts.headers)?.digest;
+        let key = presented.digest;
         let reading = read(body, largest(parts.uri.path()));
         pin!(reading);
         let message = match timeout(PROMPT, reading.as_mut()).await {
@@ -165,13 +223,36 @@ where
             }
         };
         parts.extensions.insert(key);
-        let Ok(response) = self.inner.call(Request::from_parts(parts, message)).await;
+        let Ok(response) = inner.call(Request::from_parts(parts, message)).await;
         if status::is_bare(&response) {
             // No method of ours has seen it, so nobody has judged the key.
             directory.check_public_key(key).await?;
         }
         Ok(response)
+    };
+    let answer = answer.await;
+    let code = match &answer {
+        Ok(response) => status::code(response),
+        Err(status) => status.code(),
+    };
+    (answer, judgement(code))
+}
+
+/// Of a method that judges the key itself, before anything else is said of the call.
+pub(super) const fn judgement(code: Code) -> Judgement {
+    match code {
+        Code::Ok | Code::NotFound | Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented => {
+            Judgement::Good
+        }
+        Code::Unauthenticated => Judgement::Bad,
+        _ => Judgement::Unknown,
     }
+}
+
+/// Tells the caller how often it may call.
+pub(super) fn tell(allowance: Allowance, headers: &mut HeaderMap) {
+    headers.insert(RATE_LIMIT, allowance.limit.into());
+    headers.insert(RATE_LIMIT_REMAINING, allowance.remaining.into());
 }
 
 fn largest(path: &str) -> usize {

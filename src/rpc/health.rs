@@ -59,6 +59,6 @@ impl health_server::Health for Health {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let statuses = self.inner.watch(request).await?.into_inner();
         let drained = drained(self.draining.clone()).then(|()| sleep(LAST_WORDS));
-        Ok(Response::new(Box::pin(statuses.take_until(drained))))
+        Ok(super::endless(statuses.take_until(drained)))
     }
 }

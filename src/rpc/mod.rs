@@ -12,6 +12,7 @@ mod events;
 mod gate;
 mod health;
 mod idempotency;
+mod in_process;
 mod members;
 mod observed;
 mod organizations;
@@ -25,8 +26,12 @@ mod users;
 mod violations;
 mod web;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
+use futures_util::Stream;
 use tokio::sync::{Mutex, watch};
 use tonic::{
     Response, Status,
@@ -35,7 +40,9 @@ use tonic::{
 };
 use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthReporter};
 use tower::util::MapResponseLayer;
+use userbridge_gateway::listen::Endless;
 
+use self::in_process::InProcess;
 pub(crate) use self::observed::{CallMetrics, Observed};
 use self::{
     deadline::Deadline,
@@ -52,10 +59,12 @@ use self::{
             member_service_server::MemberServiceServer, session_service_server::SessionServiceServer,
             team_service_server::TeamServiceServer,
         },
-        users::v1::user_service_server::UserServiceServer,
     },
 };
 pub use self::{gate::LARGEST_MESSAGE, web::with_web};
+use userbridge_gateway::observe::Observer;
+use userbridge_wire::users_v1::user_service_server::{UserService, UserServiceServer};
+
 use crate::{
     domain::Condition,
     service::{Area, Directory, ServiceError},
@@ -161,6 +170,11 @@ impl Services {
         self.for_gateway().routes().prepare()
     }
 
+    /// `UserService`, which the gateway calls without them.
+    pub(crate) fn users(&self, observer: Observer, metrics: CallMetrics) -> Arc<dyn UserService> {
+        Arc::new(InProcess::new(self.directory.clone(), observer, metrics))
+    }
+
     fn for_gateway(&self) -> RoutesBuilder {
         let users = UserServiceServer::new(self.directory.clone());
         let members = MemberServiceServer::new(self.directory.clone());
@@ -245,6 +259,15 @@ fn nowhere() -> Routes {
 async fn drained(mut draining: watch::Receiver<bool>) {
     // An error means that the server is gone.
     let _ = draining.wait_for(|draining| *draining).await;
+}
+
+/// An answer that goes on for as long as its caller likes.
+fn endless<S: Stream<Item = T> + Send + 'static, T>(
+    items: S,
+) -> Response<Pin<Box<dyn Stream<Item = T> + Send>>> {
+    let mut response: Response<Pin<Box<dyn Stream<Item = T> + Send>>> = Response::new(Box::pin(items));
+    response.extensions_mut().insert(Endless);
+    response
 }
 
 /// What a method answers.

@@ -72,7 +72,7 @@ struct ByCode {
     code: &'static str,
 }
 
-struct Method {
+pub(super) struct Method {
     /// With its service, without the first slash.
     name: String,
     /// Whether it answers with a stream, whose end tells the code.
@@ -130,6 +130,11 @@ impl CallMetrics {
             other,
         })))
     }
+
+    /// By its path.
+    pub(super) fn method(&self, path: &str) -> Arc<Method> {
+        Arc::clone(self.0.methods.get(path).unwrap_or(&self.0.other))
+    }
 }
 
 impl Method {
@@ -177,14 +182,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let metrics = &self.metrics.0;
-        let method = metrics.methods.get(request.uri().path());
-        let mut call = Call {
-            method: Arc::clone(method.unwrap_or(&metrics.other)),
-            metrics: self.metrics.clone(),
-            request: self.observer.begin(&request),
-            ended: false,
-        };
+        let method = self.metrics.method(request.uri().path());
+        let seen = self.observer.begin(request.headers(), request.extensions());
+        let mut call = Call::begin(method, self.metrics.clone(), seen);
         let inner = self.inner.call(request);
         Box::pin(async move {
             let Ok(mut response) = call.request.scope(inner).await;
@@ -209,7 +209,7 @@ fn code(headers: &HeaderMap) -> Option<Code> {
 }
 
 /// A call until it is answered. Dropped before, its caller has gone away.
-struct Call {
+pub(super) struct Call {
     method: Arc<Method>,
     metrics: CallMetrics,
     request: observe::Request,
@@ -217,7 +217,22 @@ struct Call {
 }
 
 impl Call {
-    fn end(&mut self, code: Code, bytes: Option<u64>) {
+    pub(super) const fn begin(method: Arc<Method>, metrics: CallMetrics, request: observe::Request) -> Self {
+        Self {
+            method,
+            metrics,
+            request,
+            ended: false,
+        }
+    }
+
+    /// The future, in which this call is the current request.
+    pub(super) fn scope<F: Future>(&self, answering: F) -> observe::Scope<F> {
+        self.request.scope(answering)
+    }
+
+    /// Counts it. The size of its answer is in bytes, where that is known.
+    pub(super) fn end(&mut self, code: Code, bytes: Option<u64>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }

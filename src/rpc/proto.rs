@@ -37,10 +37,4 @@ pub(super) mod userbridge {
             tonic::include_proto!("userbridge.directory.v1");
         }
     }
-
-    pub mod users {
-        pub mod v1 {
-            tonic::include_proto!("userbridge.users.v1");
-        }
-    }
 }

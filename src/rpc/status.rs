@@ -32,6 +32,14 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
             let (code, reason) = (Code::ResourceExhausted, Reason::TooManyAttempts);
             return retry_after(*wait, code, reason, &error.to_string());
         }
+        ServiceError::RateLimited { wait, .. } => {
+            let (code, reason) = (Code::ResourceExhausted, Reason::RateLimited);
+            return retry_after(*wait, code, reason, &error.to_string());
+        }
+        ServiceError::TooManyFailedKeys(wait) => {
+            let (code, reason) = (Code::ResourceExhausted, Reason::TooManyFailedKeys);
+            return retry_after(*wait, code, reason, &error.to_string());
+        }
         ServiceError::ScopeRequired => (Code::PermissionDenied, Reason::ScopeRequired),
         ServiceError::DeploymentKeyRequired => (Code::PermissionDenied, Reason::DeploymentKeyRequired),
         ServiceError::NotFound(missing) => (Code::NotFound, missing_reason(*missing)),
@@ -143,13 +151,15 @@ pub(super) fn broken_off() -> Status {
     status(Code::Cancelled, Reason::Cancelled, "the message ended early")
 }
 
+/// The code of an answer by its head. One that has a message was OK.
+pub(super) fn code<B>(response: &Response<B>) -> Code {
+    let code = response.headers().get(Status::GRPC_STATUS);
+    code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
+}
+
 /// Whether this is an error that no method of ours has made, but the layers of tonic before it: it has no details.
 pub(super) fn is_bare<B>(response: &Response<B>) -> bool {
-    let headers = response.headers();
-    headers
-        .get(Status::GRPC_STATUS)
-        .is_some_and(|code| Code::from_bytes(code.as_bytes()) != Code::Ok)
-        && !headers.contains_key(Status::GRPC_STATUS_DETAILS)
+    code(response) != Code::Ok && !response.headers().contains_key(Status::GRPC_STATUS_DETAILS)
 }
 
 /// The answer, with the reason that a bare error lacks.
@@ -202,7 +212,7 @@ mod tests {
     use super::*;
 
     /// Errors of the service, their code, and their reason as clients read it.
-    fn errors() -> [(ServiceError, Code, &'static str); 31] {
+    fn errors() -> [(ServiceError, Code, &'static str); 33] {
         use Code::{
             Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, OutOfRange,
             PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
@@ -218,6 +228,19 @@ mod tests {
                 Error::TooManyAttempts(Duration::from_secs(7)),
                 ResourceExhausted,
                 "TOO_MANY_ATTEMPTS",
+            ),
+            (
+                Error::RateLimited {
+                    wait: Duration::from_secs(7),
+                    limit: 1,
+                },
+                ResourceExhausted,
+                "RATE_LIMITED",
+            ),
+            (
+                Error::TooManyFailedKeys(Duration::from_secs(7)),
+                ResourceExhausted,
+                "TOO_MANY_FAILED_KEYS",
             ),
             (
                 Precondition::PasswordTooCommon.into(),

@@ -1,13 +1,13 @@
 //! `userbridge.users.v1.UserService`.
 
 use tonic::{Request, Response, Status};
+use userbridge_wire::users_v1::{
+    DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse, User,
+    retrieve_request::By, user_service_server::UserService,
+};
 
 use super::{
     DirectoryCell, Reply, auth,
-    proto::userbridge::users::v1::{
-        DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse, User,
-        retrieve_request::By, user_service_server::UserService,
-    },
     time::timestamp,
     violations::{Violations, valid},
 };

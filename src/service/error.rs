@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::Allowance;
 use crate::{
     domain::{Conflict, Precondition, Resource},
     storage::StoreError,
@@ -24,6 +25,16 @@ pub enum ServiceError {
     /// Too many passwords were tried; the next one may be after this time.
     #[error("too many attempts")]
     TooManyAttempts(Duration),
+    /// The key has called as often as it may; the next call may be after this time.
+    #[error("the key has called too often")]
+    RateLimited {
+        wait: Duration,
+        /// How many calls it may make at once.
+        limit: u32,
+    },
+    /// The caller's address has shown too many keys that open nothing; the next one may be after this time.
+    #[error("too many keys from this address have opened nothing")]
+    TooManyFailedKeys(Duration),
     /// The key may read here, but not change.
     #[error("the key lacks the scope directory.write")]
     ScopeRequired,
@@ -66,6 +77,18 @@ pub enum ServiceError {
 pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
 
 impl ServiceError {
+    /// What is left to a key that has called too often.
+    #[must_use]
+    pub const fn allowance(&self) -> Option<Allowance> {
+        match self {
+            Self::RateLimited { limit, .. } => Some(Allowance {
+                limit: *limit,
+                remaining: 0,
+            }),
+            _ => None,
+        }
+    }
+
     /// Whether the change may have been made nevertheless.
     #[must_use]
     pub const fn may_have_happened(&self) -> bool {

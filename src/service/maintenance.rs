@@ -14,7 +14,7 @@ const RETENTION_EVERY: Duration = Duration::from_mins(10);
 /// How often to remove responses that are not given again any more.
 const RESPONSES_EVERY: Duration = Duration::from_mins(1);
 
-/// How often to remove tokens that are over, and to forget who tried passwords.
+/// How often to remove tokens that are over, and to forget who tried passwords or keys.
 const TOKENS_EVERY: Duration = Duration::from_mins(1);
 
 /// How often to remove mails that were sent or given up long ago.
@@ -61,6 +61,7 @@ impl Directory {
 
     async fn old_tokens(&self) {
         self.throttle.shrink();
+        self.limits.sweep();
         match self.remove_old_tokens().await {
             // In the second case the storage has told the log.
             Ok(_) | Err(ServiceError::Unavailable(_)) => {}

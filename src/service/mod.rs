@@ -15,6 +15,7 @@ mod events;
 mod grant;
 mod idempotency;
 mod last_used;
+mod limits;
 mod mails;
 mod maintenance;
 mod members;
@@ -35,6 +36,7 @@ pub use credentials::{Attempt, IssuedToken, PasswordLink, Verified};
 pub use error::{Result, ServiceError};
 pub use events::Watched;
 pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
+pub use limits::{Allowance, CallLimits, CallRate, Judgement, Refused, Shown};
 pub use mails::{Claim, Letter, Retries};
 pub use members::{Batch, ExportPlace, Exported, MemberPage};
 pub use sessions::{OpenedSession, Session};
@@ -44,6 +46,7 @@ pub use watches::WatchLimits;
 use self::{
     credentials::{Hasher, Throttle},
     last_used::LastUsed,
+    limits::KeyLimits,
     readiness::Readiness,
     watches::Watches,
 };
@@ -64,6 +67,7 @@ pub struct Directory {
     mail_queued: Arc<Notify>,
     hasher: Arc<Hasher>,
     throttle: Arc<Throttle>,
+    limits: Arc<KeyLimits>,
     readiness: Arc<Readiness>,
 }
 
@@ -77,6 +81,8 @@ pub struct Load {
     pub times_waiting: usize,
     /// Callers who follow an event log.
     pub watches: usize,
+    /// Calls that were refused because there were too many.
+    pub refused: Refused,
 }
 
 impl Directory {
@@ -90,6 +96,7 @@ impl Directory {
     #[must_use]
     pub fn with(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         let throttle = Arc::new(Throttle::new(&clock));
+        let limits = Arc::new(KeyLimits::new(CallLimits::default(), &clock));
         Self {
             storage,
             clock,
@@ -99,6 +106,7 @@ impl Directory {
             mail_queued: Arc::default(),
             hasher: Arc::default(),
             throttle,
+            limits,
             readiness: Arc::default(),
         }
     }
@@ -108,6 +116,15 @@ impl Directory {
     pub fn with_watch_limits(self, limits: WatchLimits) -> Self {
         Self {
             watches: Arc::new(Watches::new(limits)),
+            ..self
+        }
+    }
+
+    /// The same with these limits for those who call.
+    #[must_use]
+    pub fn with_call_limits(self, limits: CallLimits) -> Self {
+        Self {
+            limits: Arc::new(KeyLimits::new(limits, &self.clock)),
             ..self
         }
     }
@@ -132,6 +149,7 @@ impl Directory {
             hashes_waiting,
             times_waiting: self.last_used.waiting(),
             watches: self.watches.count(),
+            refused: self.limits.refused(),
         }
     }
 

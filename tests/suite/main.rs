@@ -29,6 +29,7 @@ mod grpc_reference;
 mod health;
 mod histories;
 mod layers;
+mod limits;
 mod listeners;
 mod mail;
 mod model;

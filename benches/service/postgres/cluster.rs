@@ -12,8 +12,8 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{port::Port, programs::programs};
-use crate::{Result, servers::Location};
+use super::programs::programs;
+use crate::{Result, port::Port, servers::Location};
 
 /// What differs from PostgreSQL's own settings, durability never: room for the callers of `pgbench`, and a cache and a log in
 /// which a run of a few minutes fits without a checkpoint.

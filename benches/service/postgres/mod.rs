@@ -3,8 +3,6 @@
 mod cluster;
 mod pgbench;
 mod plain_pool;
-#[path = "../../../tests/suite/support/port.rs"]
-mod port;
 #[path = "../../../tests/suite/support/programs.rs"]
 mod programs;
 mod seed;
@@ -21,8 +19,9 @@ use crate::{
     clients::Check,
     deletes::{self, Victims},
     people::{ORGANIZATIONS, People},
-    plan::{Plan, Retrieval},
+    plan::Plan,
     report::{Report, Sample, Workload},
+    retrieval::Retrieval,
     seed::migrate,
     servers::Program,
     workloads::{DELETE, DELETERS, MANY, ONE_BY_ONE, OURS, PGBENCH, Protocol},

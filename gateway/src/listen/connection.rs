@@ -9,6 +9,7 @@ use http::Request;
 
 use super::{
     forwarded::{ClientAddr, Seen, TrustedProxies},
+    open_requests::OpenRequests,
     tls::ClientIdentity,
 };
 
@@ -18,6 +19,7 @@ pub(super) struct Connection {
     proxies: TrustedProxies,
     security: Security,
     begun: AtomicBool,
+    pub(super) requests: OpenRequests,
 }
 
 /// What protects a connection.
@@ -32,12 +34,13 @@ pub(super) enum Security {
 }
 
 impl Connection {
-    pub(super) const fn new(peer: IpAddr, proxies: TrustedProxies, security: Security) -> Self {
+    pub(super) fn new(peer: IpAddr, proxies: TrustedProxies, security: Security) -> Self {
         Self {
             peer,
             proxies,
             security,
             begun: AtomicBool::new(false),
+            requests: OpenRequests::new(),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::forwarded::of_one_host;
 use crate::log_throttle::LogThrottle;
 
 /// File descriptors that a program needs for other things than connections.
@@ -105,17 +106,6 @@ impl Drop for ConnectionPermit {
                 of_one.remove();
             }
         }
-    }
-}
-
-/// One host of IPv6 has 64 bits of addresses to choose from.
-fn of_one_host(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from_bits(network))
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 

@@ -15,6 +15,7 @@ pub struct ListenerMetrics {
     refused: ByListener<Counter>,
     requests: ByListener<Gauge>,
     shed: ByListener<Counter>,
+    overdue: ByListener<Counter>,
 }
 
 /// What is counted of one listener. Clones count the same.
@@ -25,6 +26,7 @@ pub struct Counts {
     pub(super) refused: Counter,
     pub(super) requests: Gauge,
     pub(super) shed: Counter,
+    pub(super) overdue: Counter,
 }
 
 impl ListenerMetrics {
@@ -57,6 +59,11 @@ impl ListenerMetrics {
             "Requests that were refused, because there were too many at once, by listener",
             metrics.shed.clone(),
         );
+        registry.register(
+            "connections_overdue",
+            "Connections that were closed, because a request took too long or none came, by listener",
+            metrics.overdue.clone(),
+        );
         metrics
     }
 
@@ -70,6 +77,7 @@ impl ListenerMetrics {
             refused: self.refused.get_or_create_owned(&labels),
             requests: self.requests.get_or_create_owned(&labels),
             shed: self.shed.get_or_create_owned(&labels),
+            overdue: self.overdue.get_or_create_owned(&labels),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Who asks, and by what the client calls us: as the connection shows it, or as proxies say whom we trust.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+};
 
 use http::{Extensions, HeaderMap, HeaderName, Uri, header, uri::Authority};
 use ipnet::IpNet;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -14,6 +18,26 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 /// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddr(pub IpAddr);
+
+impl ClientAddr {
+    /// What stands for one host.
+    #[must_use]
+    pub fn host(self) -> IpAddr {
+        of_one_host(self.0)
+    }
+}
+
+/// One host of IPv6 has 64 bits of addresses to choose from: the first of them.
+pub(super) fn of_one_host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        // This machine is nobody's network.
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        address => address,
+    }
+}
 
 /// Which header the proxies write. The other one is what a client has sent, so it is not looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

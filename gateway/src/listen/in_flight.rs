@@ -5,9 +5,9 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use axum::body::{Bytes, HttpBody};
@@ -22,6 +22,9 @@ use crate::log_throttle::LogThrottle;
 /// The number of connections bounds these.
 const UNCOUNTED: usize = 4 * 1024;
 
+/// So many questions whether the server is well are answered beyond the most requests.
+const PROBES: usize = 64;
+
 /// The requests of a listener that are being answered.
 #[derive(Clone, Debug)]
 pub(super) struct InFlight(Arc<All>);
@@ -29,8 +32,10 @@ pub(super) struct InFlight(Arc<All>);
 #[derive(Debug)]
 struct All {
     requests: AtomicUsize,
+    working: AtomicUsize,
     bytes: AtomicUsize,
     max_requests: usize,
+    max_working: usize,
     max_bytes: usize,
     max_bytes_per_body: usize,
     counts: Counts,
@@ -42,6 +47,8 @@ struct All {
 pub(super) struct RequestPermit {
     all: Arc<All>,
     counted: AtomicUsize,
+    /// It is one of those that are worked on.
+    working: AtomicBool,
 }
 
 /// A body whose bytes are counted as they come.
@@ -73,8 +80,10 @@ impl InFlight {
     pub(super) fn new(limits: &Limits) -> Self {
         Self(Arc::new(All {
             requests: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             max_requests: limits.requests,
+            max_working: limits.working,
             max_bytes: limits.in_flight,
             max_bytes_per_body: limits.kept_of_body,
             counts: limits.counts.clone(),
@@ -82,14 +91,19 @@ impl InFlight {
         }))
     }
 
-    /// For one more request, of which no byte is read yet. None: there are as many as may be.
-    pub(super) fn acquire(&self) -> Option<Arc<RequestPermit>> {
+    /// For one more request, of which no byte of the body is read yet. None: there are as many as may be.
+    pub(super) fn acquire(&self, is_probe: bool) -> Option<Arc<RequestPermit>> {
         let all = &self.0;
-        if all.requests.fetch_add(1, Ordering::Relaxed) >= all.max_requests {
+        let beyond = if is_probe { PROBES } else { 0 };
+        let requests = all.requests.fetch_add(1, Ordering::Relaxed);
+        let working = all.working.fetch_add(1, Ordering::Relaxed);
+        let busy = !is_probe && working >= all.max_working;
+        if busy || requests >= all.max_requests + beyond {
             all.requests.fetch_sub(1, Ordering::Relaxed);
+            all.working.fetch_sub(1, Ordering::Relaxed);
             all.counts.shed.inc();
             if all.log_throttle.is_due() {
-                tracing::warn!(max = all.max_requests, "too many requests: some are refused");
+                tracing::warn!(requests, working, "too many requests: some are refused");
             }
             return None;
         }
@@ -97,11 +111,26 @@ impl InFlight {
         Some(Arc::new(RequestPermit {
             all: Arc::clone(all),
             counted: AtomicUsize::new(0),
+            working: AtomicBool::new(true),
         }))
     }
 }
 
 impl RequestPermit {
+    /// Whether it is worked on from now on, or somebody else has to do something first.
+    pub(super) fn work(&self, works: bool) {
+        if self.working.load(Ordering::Relaxed) == works {
+            return;
+        }
+        if self.working.swap(works, Ordering::Relaxed) != works {
+            if works {
+                self.all.working.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.all.working.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Counts a body of which so many bytes were read until now.
     fn count(&self, bytes: usize) -> Result<(), InFlightLimit> {
         let all = &self.all;
@@ -121,6 +150,7 @@ impl RequestPermit {
 
 impl Drop for RequestPermit {
     fn drop(&mut self) {
+        self.work(false);
         self.all
             .bytes
             .fetch_sub(*self.counted.get_mut(), Ordering::Relaxed);
@@ -151,8 +181,12 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(frame) = ready!(Pin::new(&mut self.inner).poll_frame(context)) else {
-            return Poll::Ready(None);
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        self.permit.work(polled.is_ready());
+        let frame = match polled {
+            Poll::Ready(Some(frame)) => frame,
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
         };
         let frame = frame.map_err(Into::into)?;
         if let Some(data) = frame.data_ref() {
@@ -173,7 +207,9 @@ where
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{BodyExt as _, Full};
+    use futures_util::stream::poll_fn;
+    use http_body_util::{BodyExt as _, Full, StreamBody};
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::listen::ConnectionLimit;
@@ -186,7 +222,7 @@ mod tests {
             ..Limits::new(ConnectionLimit::new(1))
         });
         let read = async |bytes: usize| {
-            let permit = in_flight.acquire().unwrap();
+            let permit = in_flight.acquire(false).unwrap();
             let body = Full::new(Bytes::from(vec![b'x'; bytes]));
             let read = CountedBody::new(body, Arc::clone(&permit)).collect().await;
             read.map(|_| permit)
@@ -198,11 +234,35 @@ mod tests {
         let small = read(UNCOUNTED).await.unwrap();
         drop(first);
         let second = read(64 * 1024).await.unwrap();
-        let third = in_flight.acquire();
+        let third = in_flight.acquire(false);
         assert!(third.is_some());
-        assert!(in_flight.acquire().is_none(), "there are three requests");
+        assert!(in_flight.acquire(false).is_none(), "there are three requests");
+        assert!(in_flight.acquire(true).is_some(), "and one that asks how it goes");
         drop((small, second, third));
         assert_eq!(in_flight.0.bytes.load(Ordering::Relaxed), 0);
         assert_eq!(in_flight.0.requests.load(Ordering::Relaxed), 0);
+        assert_eq!(in_flight.0.working.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_its_client_is_not_worked_on() {
+        let in_flight = InFlight::new(&Limits {
+            working: 1,
+            ..Limits::new(ConnectionLimit::new(1))
+        });
+        let permit = in_flight.acquire(false).unwrap();
+        assert!(in_flight.acquire(false).is_none());
+        let (sender, mut frames) = mpsc::channel::<Result<Frame<Bytes>, BoxError>>(1);
+        let frames = poll_fn(move |context| frames.poll_recv(context));
+        let mut body = CountedBody::new(StreamBody::new(frames), Arc::clone(&permit));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_pending());
+        let other = in_flight.acquire(false);
+        assert!(other.is_some(), "nothing of the body has come");
+        drop((other, sender));
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
+        assert!(in_flight.acquire(false).is_none(), "all of it has come");
+        permit.work(false);
+        assert!(in_flight.acquire(false).is_some(), "its answer has begun");
     }
 }

@@ -1,8 +1,8 @@
 //! Listeners of HTTP/1.1 and HTTP/2: the gateway's own, and the one for gRPC of whoever embeds it.
 //!
 //! What a client can hold before anybody knows who asks is bounded here: connections (`connections`), the time until a
-//! request begins (a TLS handshake included), streams and unread bytes of a connection, requests and bytes of their bodies
-//! (`in_flight`).
+//! request begins (a TLS handshake included) and until its answer is read (`open_requests`), streams and unread bytes of a
+//! connection, requests and bytes of their bodies (`in_flight`).
 
 mod connection;
 mod connections;
@@ -12,6 +12,7 @@ mod handshake;
 mod in_flight;
 mod leaving;
 mod malformed;
+mod open_requests;
 mod respond;
 mod sockets;
 mod tls;
@@ -35,13 +36,14 @@ use tokio::{
 use tokio_util::either::Either;
 use tower::{BoxError, Service};
 
-pub(crate) use self::forwarded::Origin;
+pub(crate) use self::forwarded::{Origin, X_FORWARDED_FOR};
 use self::{
     connection::{Connection, Security},
     connections::ConnectionPermit,
     handshake::{Stream, shake_hands},
     in_flight::InFlight,
     malformed::JsonErrors,
+    open_requests::Patience,
     respond::Requests,
 };
 use crate::log_throttle::LogThrottle;
@@ -53,6 +55,7 @@ pub use self::{
     handshake::PlainHttp,
     in_flight::{CountedBody, is_in_flight_limit},
     leaving::Leaving,
+    open_requests::Endless,
     sockets::Sockets,
     tls::{ClientIdentity, Tls, TlsError, TlsFiles},
 };
@@ -76,6 +79,10 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 /// The same for all requests of a connection.
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
+/// Most requests that are worked on at once. As many changes may wait for the disk as 1,024: a slow one leaves 512 places to what
+/// only reads.
+pub const WORKING: usize = 1536;
+
 /// How long a connection that was accepted just before the drain has for its first request, and how often to look for it.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
@@ -90,8 +97,17 @@ pub struct Limits {
     pub connections: ConnectionLimit,
     /// How long a new connection may take until the head of its first request is there, whatever the protocol.
     pub first_request: Duration,
-    /// Most requests at once, until their answers are sent. One more is answered with 503, in gRPC with UNAVAILABLE.
+    /// How long a request may take from its head to the end of its answer, unless that is [`Endless`]. Then the connection is
+    /// closed, within a quarter of that time: without an answer, because who has not sent its request by then was answered before.
+    pub request: Duration,
+    /// How long a connection may be without a request. HTTP/1.1 has a minute of its own.
+    pub idle: Duration,
+    /// Most requests at once, until their answers are sent. One more is answered with 503, in gRPC with UNAVAILABLE; a question
+    /// whether the server is well is answered all the same.
     pub requests: usize,
+    /// The same for those that are worked on: without those whose body has not come yet, and without those whose answer
+    /// has begun. It keeps the time short that each has to wait for the others.
+    pub working: usize,
     /// Most bytes of one request's body that the service keeps. What it reads beyond, it throws away.
     pub kept_of_body: usize,
     /// Most bytes of all bodies that are kept at once, without the first 4 KiB of each. See [`is_in_flight_limit`].
@@ -103,13 +119,17 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// This limit of connections, and what fits every service: 30 s, ten thousand requests, 64 KiB of a body, 64 MiB of all.
+    /// This limit of connections, and what fits every service: 30 s, 2 minutes, 5 minutes, ten thousand requests, 1,536 that are
+    /// worked on, 64 KiB of a body, 64 MiB of all.
     #[must_use]
     pub fn new(connections: ConnectionLimit) -> Self {
         Self {
             connections,
             first_request: Duration::from_secs(30),
+            request: Duration::from_mins(2),
+            idle: Duration::from_mins(5),
             requests: 10_000,
+            working: WORKING,
             kept_of_body: 64 * 1024,
             in_flight: 64 * 1024 * 1024,
             counts: Counts::default(),
@@ -189,6 +209,7 @@ pub async fn serve<S, B>(
     let mut tasks = JoinSet::new();
     let builder = protocol();
     let in_flight = InFlight::new(&limits);
+    let patience = Patience::new(&limits);
     let throttle = LogThrottle::default();
     let refused = Arc::new(LogThrottle::default());
     let mut shutdown = pin!(shutdown);
@@ -238,6 +259,7 @@ pub async fn serve<S, B>(
             .into_owned();
         let open = limits.counts.opened();
         let drained = drained(draining.clone(), Arc::clone(&connection));
+        let (asked, overdue) = (Arc::clone(&connection), limits.counts.overdue.clone());
         tasks.spawn(async move {
             let _held = (permit, open);
             let mut serving = pin!(async move {
@@ -245,6 +267,12 @@ pub async fn serve<S, B>(
                 tokio::select! {
                     ended = serving.as_mut() => return ended,
                     () = drained => serving.as_mut().graceful_shutdown(),
+                    () = asked.requests.overdue(patience) => {
+                        overdue.inc();
+                        serving.as_mut().graceful_shutdown();
+                        let ended = timeout(patience.farewell(), serving).await;
+                        return ended.unwrap_or_else(|_| Err("the client has had its time".into()));
+                    }
                 }
                 serving.await
             });

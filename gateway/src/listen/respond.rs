@@ -19,8 +19,9 @@ use super::{
     forwarded::Origin,
     in_flight::{CountedBody, InFlight, RequestPermit},
     leaving::Leaving,
+    open_requests::{Endless, OpenRequest},
 };
-use crate::response;
+use crate::{probes, response};
 
 /// The body of the 503 when too many requests are in flight. No dialect is asked, so there is the name under which
 /// each looks for a text.
@@ -74,23 +75,28 @@ where
             let location = with_tls(&request);
             return Box::pin(async move { Ok(needs_tls(location)) });
         }
-        let Some(permit) = self.in_flight.acquire() else {
+        let Some(permit) = self.in_flight.acquire(probes::is_probe(request.uri().path())) else {
             let grpc = is_grpc(request.headers());
             return Box::pin(async move { Ok(if grpc { grpc_refusal() } else { refusal() }) });
         };
+        let mut open = OpenRequest::begin(Arc::clone(&self.connection));
         self.connection.describe(&mut request);
         let is_last = self.leaving.is_set() && request.version() <= Version::HTTP_11;
         let request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
         let answering = self.inner.call(request);
         Box::pin(async move {
             let Ok(mut response) = answering.await;
+            permit.work(false);
+            if response.extensions().get::<Endless>().is_some() {
+                open.is_endless();
+            }
             if is_last {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
             Ok(response.map(|body| CountedResponse {
                 inner: Either::Left(body),
-                _permit: Some(permit),
+                _held: Some((permit, open)),
             }))
         })
     }
@@ -148,7 +154,7 @@ impl<R> From<&'static str> for CountedResponse<R> {
     fn from(text: &'static str) -> Self {
         Self {
             inner: Either::Right(Full::from(text)),
-            _permit: None,
+            _held: None,
         }
     }
 }
@@ -156,7 +162,7 @@ impl<R> From<&'static str> for CountedResponse<R> {
 /// The body of a response. Its request is in flight until all of it is sent.
 pub(super) struct CountedResponse<R> {
     inner: Either<R, Full<Bytes>>,
-    _permit: Option<Arc<RequestPermit>>,
+    _held: Option<(Arc<RequestPermit>, OpenRequest)>,
 }
 
 impl<R: HttpBody<Data = Bytes> + Unpin> HttpBody for CountedResponse<R> {

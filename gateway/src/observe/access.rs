@@ -33,7 +33,7 @@ impl AccessLog {
             status = outcome.status,
             seconds = took.as_secs_f64(),
             bytes = outcome.bytes,
-            client = client.map(tracing::field::display),
+            client = client.map(|client| tracing::field::display(client.0)),
             "answered"
         );
     }

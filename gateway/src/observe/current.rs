@@ -1,11 +1,14 @@
 //! The request that a task is answering. It is found where nobody hands it on: in calls to the directory, and in what the
 //! directory asks of its storage.
 
-use std::{cell::Cell, future::Future};
+use std::{cell::Cell, future::Future, net::IpAddr};
 
+use ::http::{HeaderValue, header};
 use opentelemetry::KeyValue;
 use tokio::task::futures::TaskLocalFuture;
-use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::metadata::MetadataValue;
+
+use crate::listen::{ClientAddr, X_FORWARDED_FOR};
 
 use super::{
     request_id::{NAME, RequestId},
@@ -24,6 +27,7 @@ pub type Scope<F> = TaskLocalFuture<Current, F>;
 pub struct Current {
     id: RequestId,
     span: Option<Span>,
+    client: Option<ClientAddr>,
     /// What it turned out to be for, where the router does not know.
     route: Cell<Option<&'static str>>,
 }
@@ -32,10 +36,16 @@ pub struct Current {
 #[derive(Debug)]
 pub struct ChildSpan(ClientSpan);
 
-pub(super) fn scope<F: Future>(id: RequestId, span: Option<Span>, answering: F) -> Scope<F> {
+pub(super) fn scope<F: Future>(
+    id: RequestId,
+    span: Option<Span>,
+    client: Option<ClientAddr>,
+    answering: F,
+) -> Scope<F> {
     let current = Current {
         id,
         span,
+        client,
         route: Cell::new(None),
     };
     CURRENT.scope(current, answering)
@@ -58,10 +68,15 @@ pub(super) fn route() -> Option<&'static str> {
     CURRENT.try_with(|current| current.route.get()).ok().flatten()
 }
 
-/// Adds the id and the span of the current request to what is asked of another service.
-pub(crate) fn propagate(metadata: &mut MetadataMap) {
+/// Adds the id, the span and the client of the current request to what is asked of another service. The client is an extension,
+/// which a service of this process finds; see [`forwarded`].
+pub(crate) fn propagate<T>(request: &mut tonic::Request<T>) {
     // Outside a request there is nothing to pass on.
     let _ = CURRENT.try_with(|current| {
+        if let Some(client) = current.client {
+            request.extensions_mut().insert(client);
+        }
+        let metadata = request.metadata_mut();
         if let Ok(id) = MetadataValue::try_from(current.id.header().as_bytes()) {
             metadata.insert(NAME, id);
         }
@@ -69,6 +84,23 @@ pub(crate) fn propagate(metadata: &mut MetadataMap) {
             span.inject(metadata);
         }
     });
+}
+
+/// The same with the client in headers, as proxies say it, for a service behind a socket: it takes the word of proxies that it
+/// trusts, and reads one of the two.
+pub(crate) fn forwarded<B>(mut request: ::http::Request<B>) -> ::http::Request<B> {
+    if let Some(ClientAddr(address)) = request.extensions_mut().remove() {
+        let node = match address {
+            IpAddr::V4(address) => format!("for={address}"),
+            IpAddr::V6(address) => format!("for=\"[{address}]\""),
+        };
+        for (name, value) in [(X_FORWARDED_FOR, address.to_string()), (header::FORWARDED, node)] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                request.headers_mut().insert(name, value);
+            }
+        }
+    }
+    request
 }
 
 /// Begins a span of something that the current request asks of another system. None, and nothing is made, unless the

@@ -202,7 +202,11 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let observed = self.dialect.0.observer.begin(&request);
+        let observed = self
+            .dialect
+            .0
+            .observer
+            .begin(request.headers(), request.extensions());
         let matched = request.extensions().get::<MatchedPath>();
         let mut answering = Answering {
             route: self.dialect.route(matched.map_or(OTHER, MatchedPath::as_str)),

@@ -13,25 +13,23 @@ mod http;
 mod request_id;
 mod traces;
 
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
+use ::http::{Extensions, HeaderMap};
 use prometheus_client::registry::Registry;
 
 pub use self::{
     access::AccessLog,
-    current::{ChildSpan, child, request_id},
+    current::{ChildSpan, Scope, child, request_id},
     flags::{ObserveFlags, Observing},
     request_id::{REQUEST_ID, RequestId},
     traces::{Traces, TracesError},
 };
-use self::{current::Scope, http::HttpMetrics, traces::Span};
 pub(crate) use self::{
-    current::{name_route, propagate},
+    current::{forwarded, name_route, propagate},
     http::Dialect,
 };
+use self::{http::HttpMetrics, traces::Span};
 
 use crate::listen::ClientAddr;
 
@@ -56,7 +54,7 @@ pub struct Request {
     span: Option<Span>,
     started: Instant,
     access_log: AccessLog,
-    client: Option<IpAddr>,
+    client: Option<ClientAddr>,
 }
 
 /// What a request was, and what became of it: words of ours.
@@ -94,15 +92,14 @@ impl Observer {
 
     /// Begins a request, by its headers. A span is a child of the caller's, if it has one.
     #[must_use]
-    pub fn begin<B>(&self, request: &::http::Request<B>) -> Request {
-        let headers = request.headers();
-        let client = request.extensions().get::<ClientAddr>();
+    pub fn begin(&self, headers: &HeaderMap, extensions: &Extensions) -> Request {
+        let client = extensions.get::<ClientAddr>();
         Request {
             id: RequestId::of(headers),
             span: self.traces.as_ref().map(|traces| traces.begin(headers)),
             started: Instant::now(),
             access_log: self.access_log,
-            client: client.map(|client| client.0),
+            client: client.copied(),
         }
     }
 
@@ -115,7 +112,7 @@ impl Observer {
 impl Request {
     /// The future, in which this request is the current one.
     pub fn scope<F: Future>(&self, answering: F) -> Scope<F> {
-        current::scope(self.id.clone(), self.span.clone(), answering)
+        current::scope(self.id.clone(), self.span.clone(), self.client, answering)
     }
 
     /// Its id.

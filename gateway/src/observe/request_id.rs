@@ -4,6 +4,7 @@
 use std::{
     fmt,
     hash::{BuildHasher as _, RandomState},
+    io::Write as _,
     sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
@@ -41,9 +42,13 @@ impl RequestId {
         static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let text = format!("{:016x}-{number:x}", *PROCESS);
-        // It is always good for a header.
-        Self(HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-")))
+        let mut text = [0; 33];
+        let mut rest = &mut text[..];
+        // It always fits, and is always good for a header.
+        let _ = write!(rest, "{:016x}-{number:x}", *PROCESS);
+        let unused = rest.len();
+        let text = &text[..text.len() - unused];
+        Self(HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static("-")))
     }
 
     /// As it stands in a header.

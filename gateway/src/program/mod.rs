@@ -2,12 +2,17 @@
 
 mod tls;
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::listen::{ConnectionLimit, Limits};
+use crate::listen::{ConnectionLimit, Limits, WORKING};
 
 pub use self::tls::{ProxyFlags, TlsFlags};
 
@@ -30,6 +35,30 @@ pub struct ServeFlags {
         default_value = "4096"
     )]
     max_connections: NonZeroUsize,
+    /// Most requests that are worked on at once, for each address. One more is answered with 503, in gRPC with UNAVAILABLE.
+    #[arg(
+        long,
+        env = "USERBRIDGE_MAX_REQUESTS",
+        value_name = "NUMBER",
+        default_value_t = NonZeroUsize::MIN.saturating_add(WORKING - 1)
+    )]
+    max_requests: NonZeroUsize,
+    /// Seconds that a request may take until its answer is read, but for streams of gRPC. Then its connection is closed.
+    #[arg(
+        long,
+        env = "USERBRIDGE_REQUEST_SECONDS",
+        value_name = "SECONDS",
+        default_value = "120"
+    )]
+    request_seconds: NonZeroU32,
+    /// Seconds that a connection may be without a request. It is closed then.
+    #[arg(
+        long,
+        env = "USERBRIDGE_IDLE_SECONDS",
+        value_name = "SECONDS",
+        default_value = "300"
+    )]
+    idle_seconds: NonZeroU32,
     /// Seconds that requests in flight have to finish after SIGTERM. A second SIGTERM ends at once.
     #[arg(
         long,
@@ -53,7 +82,13 @@ impl ServeFlags {
     /// Within what the process may open.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        Limits::new(ConnectionLimit::within_open_files(self.max_connections.get()))
+        let connections = ConnectionLimit::within_open_files(self.max_connections.get());
+        Limits {
+            working: self.max_requests.get(),
+            request: Duration::from_secs(self.request_seconds.get().into()),
+            idle: Duration::from_secs(self.idle_seconds.get().into()),
+            ..Limits::new(connections)
+        }
     }
 
     /// How long requests are accepted after readiness has turned.

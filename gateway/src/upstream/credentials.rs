@@ -28,6 +28,6 @@ impl Upstream {
     }
 
     pub(super) fn credentials(&self) -> CredentialServiceClient<Connection> {
-        CredentialServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
+        CredentialServiceClient::new(self.connection()).max_decoding_message_size(MAX_RESPONSE)
     }
 }

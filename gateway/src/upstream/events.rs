@@ -16,6 +16,6 @@ impl Upstream {
     }
 
     fn events(&self) -> EventServiceClient<Connection> {
-        EventServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
+        EventServiceClient::new(self.connection()).max_decoding_message_size(MAX_RESPONSE)
     }
 }

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 impl Upstream {
     /// Whether the directory as a whole serves. One that does not say does not.
     pub(crate) async fn is_ready(&self) -> bool {
-        let mut health = HealthClient::new(self.connection.clone());
+        let mut health = HealthClient::new(self.connection());
         let service = String::new();
         let asked = timeout(PATIENCE, health.check(HealthCheckRequest { service })).await;
         matches!(asked, Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::Serving)

@@ -140,7 +140,7 @@ impl Upstream {
     }
 
     fn members(&self) -> MemberServiceClient<Connection> {
-        MemberServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
+        MemberServiceClient::new(self.connection()).max_decoding_message_size(MAX_RESPONSE)
     }
 }
 

@@ -3,6 +3,7 @@
 //! To add a call: its method in the file of its service. To add a service: its proto in `build.rs`, a file here, and the
 //! service among those that the server gives to the gateway of its own process.
 
+mod allowance;
 mod credentials;
 mod error;
 mod events;
@@ -14,7 +15,15 @@ mod sessions;
 mod teams;
 mod users;
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tonic::{
     Request, Response, Status,
@@ -23,14 +32,21 @@ use tonic::{
     transport::{self, Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
+use userbridge_wire::users_v1::user_service_server::UserService;
 use uuid::Uuid;
 
-pub(crate) use self::error::{Precondition, Resource, UpstreamError};
 use self::outage::Outage;
+pub(crate) use self::{
+    allowance::{Allowance, noticed},
+    error::{Precondition, Resource, UpstreamError},
+};
 use crate::observe;
 
 /// How long the directory has for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The same, as gRPC writes it.
+const DEADLINE_HEADER: &str = "10S";
 
 /// How long to wait beyond that for an upstream behind a socket that does not even say that it is late. One in this
 /// process can't fail to.
@@ -78,7 +94,9 @@ type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>,
 /// The directory, in this process or behind a socket. Cheap to clone.
 #[derive(Clone)]
 pub struct Upstream {
-    connection: Connection,
+    connection: Arc<Connection>,
+    /// `UserService` in this process, whose messages need not be encoded.
+    users: Option<Arc<dyn UserService>>,
 }
 
 impl Upstream {
@@ -91,7 +109,18 @@ impl Upstream {
     {
         let service = service.map_err(|never: Infallible| -> transport::Error { match never {} });
         Self {
-            connection: BoxCloneSyncService::new(service),
+            connection: Arc::new(BoxCloneSyncService::new(service)),
+            users: None,
+        }
+    }
+
+    /// The same, with the `UserService` of this process called as it is: what integrators ask most is neither encoded nor
+    /// decoded. It is given the same metadata, and does what is done around other services.
+    #[must_use]
+    pub fn with_users(self, users: Arc<dyn UserService>) -> Self {
+        Self {
+            users: Some(users),
+            ..self
         }
     }
 
@@ -114,6 +143,10 @@ impl Upstream {
         Ok(Self::connect_to(endpoint, name))
     }
 
+    fn connection(&self) -> Connection {
+        Connection::clone(&self.connection)
+    }
+
     fn connect_to(endpoint: Endpoint, name: String) -> Self {
         let outage = Arc::new(Outage::new(name));
         let channel = endpoint
@@ -127,8 +160,10 @@ impl Upstream {
             outage.note(&result);
             result
         });
+        let watched = watched.map_request(observe::forwarded);
         Self {
-            connection: BoxCloneSyncService::new(watched),
+            connection: Arc::new(BoxCloneSyncService::new(watched)),
+            users: None,
         }
     }
 }
@@ -144,7 +179,14 @@ pub(crate) struct Key {
     secret: MetadataValue<Ascii>,
     /// What a key that is bound to no organization is used for.
     organization: Option<MetadataValue<Ascii>>,
+    /// A call was made with it. Each request has a key of its own.
+    used: AtomicBool,
 }
+
+/// An extension of calls that are made for a request for which one was made already, which the directory has counted. It does
+/// not go over a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct SameRequest;
 
 impl Key {
     /// None: no key looks like this, so there is nothing to ask.
@@ -158,6 +200,7 @@ impl Key {
         Some(Self {
             secret: value,
             organization: None,
+            used: AtomicBool::new(false),
         })
     }
 
@@ -169,17 +212,25 @@ impl Key {
 
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        request.set_timeout(DEADLINE);
         let metadata = request.metadata_mut();
+        metadata.insert("grpc-timeout", MetadataValue::from_static(DEADLINE_HEADER));
         metadata.insert("authorization", self.secret.clone());
         if let Some(organization) = &self.organization {
             metadata.insert("x-organization-id", organization.clone());
         }
-        observe::propagate(metadata);
+        observe::propagate(&mut request);
+        if self.used.swap(true, Ordering::Relaxed) {
+            request.extensions_mut().insert(SameRequest);
+        }
         request
     }
 }
 
 async fn call<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, UpstreamError> {
-    Ok(call.await?.into_inner())
+    let answer = call.await;
+    allowance::note(match &answer {
+        Ok(response) => response.metadata(),
+        Err(status) => status.metadata(),
+    });
+    Ok(answer?.into_inner())
 }

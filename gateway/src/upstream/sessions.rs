@@ -27,6 +27,6 @@ impl Upstream {
     }
 
     fn sessions(&self) -> SessionServiceClient<Connection> {
-        SessionServiceClient::new(self.connection.clone())
+        SessionServiceClient::new(self.connection())
     }
 }

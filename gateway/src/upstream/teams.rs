@@ -49,6 +49,6 @@ impl Upstream {
     }
 
     fn teams(&self) -> TeamServiceClient<Connection> {
-        TeamServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
+        TeamServiceClient::new(self.connection()).max_decoding_message_size(MAX_RESPONSE)
     }
 }

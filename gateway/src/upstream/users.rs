@@ -12,7 +12,10 @@ impl Upstream {
     /// The live end user of the key's organization.
     pub(crate) async fn retrieve(&self, key: &Key, by: By) -> Result<User, UpstreamError> {
         let request = key.request(RetrieveRequest { by: Some(by) });
-        let response = call(self.users().retrieve(request)).await?;
+        let response = match &self.users {
+            Some(users) => call(users.retrieve(request)).await?,
+            None => call(self.users_client().retrieve(request)).await?,
+        };
         response.user.ok_or(UpstreamError::Internal)
     }
 
@@ -21,16 +24,24 @@ impl Upstream {
         let request = DeleteRequest {
             user_id: user_id.to_string(),
         };
-        call(self.users().delete(key.request(request))).await?;
+        let request = key.request(request);
+        match &self.users {
+            Some(users) => call(users.delete(request)).await?,
+            None => call(self.users_client().delete(request)).await?,
+        };
         Ok(())
     }
 
     /// Whose key it is.
     pub(crate) async fn ping(&self, key: &Key) -> Result<PingResponse, UpstreamError> {
-        call(self.users().ping(key.request(PingRequest {}))).await
+        let request = key.request(PingRequest {});
+        match &self.users {
+            Some(users) => call(users.ping(request)).await,
+            None => call(self.users_client().ping(request)).await,
+        }
     }
 
-    fn users(&self) -> UserServiceClient<Connection> {
-        UserServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_RESPONSE)
+    fn users_client(&self) -> UserServiceClient<Connection> {
+        UserServiceClient::new(self.connection()).max_decoding_message_size(MAX_RESPONSE)
     }
 }

@@ -2,14 +2,11 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use governor::{
-    Quota, RateLimiter, clock::Clock as GovernorClock, middleware::NoOpMiddleware,
-    state::keyed::HashMapStateStore,
-};
+use governor::{Quota, RateLimiter, middleware::NoOpMiddleware, state::keyed::HashMapStateStore};
 
 use crate::{
     domain::{Clock, KeyDigest, OrganizationId},
-    service::{Result, ServiceError},
+    service::{Result, ServiceError, limits::Time},
 };
 
 /// Most members, and most sources, that are remembered at once: some tens of megabytes. They are forgotten when they have
@@ -70,18 +67,6 @@ impl Throttle {
     }
 }
 
-/// The directory's clock, in the limiter's terms.
-#[derive(Clone)]
-struct Time(Arc<dyn Clock>);
-
-impl GovernorClock for Time {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.now().as_millis()).unwrap_or_default())
-    }
-}
-
 struct Limiter {
     time: Time,
     attempts: RateLimiter<KeyDigest, HashMapStateStore<KeyDigest>, Time, NoOpMiddleware<Duration>>,
@@ -89,7 +74,7 @@ struct Limiter {
 
 impl Limiter {
     fn new(quota: Quota, clock: Arc<dyn Clock>) -> Self {
-        let time = Time(clock);
+        let time = Time::new(clock);
         Self {
             attempts: RateLimiter::hashmap_with_clock(quota, time.clone()),
             time,
@@ -107,7 +92,7 @@ impl Limiter {
         let key = KeyDigest::of(&format!("{organization} {whose}"));
         self.attempts
             .check_key(&key)
-            .map_err(|refused| ServiceError::TooManyAttempts(refused.wait_time_from(self.time.now())))
+            .map_err(|refused| ServiceError::TooManyAttempts(refused.wait_time_from(self.time.read())))
     }
 
     fn shrink(&self) {

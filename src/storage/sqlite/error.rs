@@ -39,7 +39,10 @@ pub(super) fn outage(error: &sqlx::Error) -> Option<Outage> {
     if matches!(error, sqlx::Error::WorkerCrashed) {
         return Some(Outage::Other);
     }
-    let code = code(error)?;
+    outage_of(code(error)?)
+}
+
+fn outage_of(code: i32) -> Option<Outage> {
     match code & 0xff {
         BUSY | LOCKED | PROTOCOL => Some(Outage::Locked),
         READONLY => Some(Outage::ReadOnly),
@@ -64,4 +67,18 @@ pub(super) fn is_corrupt(error: &sqlx::Error) -> bool {
 /// SQLite's extended result code.
 fn code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
+}
+
+/// What an error of a look-up means to the layers above. One that is not SQLite's is of a value that was never written.
+pub(super) fn of_lookup(error: rusqlite::Error) -> StoreError {
+    match (outage_of_lookup(&error), error) {
+        (Some(outage), _) => StoreError::Unavailable(outage),
+        (None, error @ rusqlite::Error::SqliteFailure(..)) => StoreError::Engine(Box::new(error)),
+        (None, _) => StoreError::Corrupt("look-up".to_owned()),
+    }
+}
+
+/// As [`outage`], of a look-up.
+pub(super) fn outage_of_lookup(error: &rusqlite::Error) -> Option<Outage> {
+    outage_of(error.sqlite_error()?.extended_code)
 }

@@ -24,7 +24,6 @@ mod error;
 #[path = "../sql/events.rs"]
 mod events;
 mod files;
-mod found;
 #[path = "../sql/idempotency.rs"]
 mod idempotency;
 mod identity;
@@ -38,6 +37,7 @@ mod migrate;
 mod organizations;
 mod reads;
 mod revoke;
+mod rows;
 mod settings;
 #[path = "../sql/teams.rs"]
 mod teams;
@@ -114,7 +114,7 @@ impl SqliteStorage {
         let anchor = anchor(&readers).await.map_err(store_error)?;
         let reads = Reads::new(&readers, &condition);
         Ok(Self {
-            lookups: LookupQueue::start(readers, &settings, sender).await?,
+            lookups: LookupQueue::start(&readers, &settings, sender)?,
             checkpoints: Checkpointer::start(options, writes.commits(), writes.truncation()).await?,
             writes,
             reads,

@@ -15,6 +15,7 @@ use super::{
     close::close_well,
     columns::{Select, Stored},
     error::store_error,
+    rows,
 };
 use crate::{
     domain::{Condition, OrganizationId, Outage},
@@ -207,16 +208,14 @@ impl Reading {
 
     /// Reads one row, and ends.
     pub(super) async fn optional<T: Stored>(mut self, query: Select<'_, T>) -> Result<Option<T>> {
-        let found = query.fetch_optional(self.connection()?).await;
-        let found = found.map_err(store_error)?;
+        let found = rows::optional(self.connection()?, query).await?;
         self.end();
         Ok(found)
     }
 
     /// Reads all rows, and ends.
     pub(super) async fn all<T: Stored>(mut self, query: Select<'_, T>) -> Result<Vec<T>> {
-        let found = query.fetch_all(self.connection()?).await;
-        let found = found.map_err(store_error)?;
+        let found = rows::all(self.connection()?, query).await?;
         self.end();
         Ok(found)
     }

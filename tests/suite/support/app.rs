@@ -19,13 +19,13 @@ use userbridge::{
         Member, MemberPatch, Organization, OrganizationName, Profile, Scope, Slug, Timestamp, UserId,
     },
     server::{Config, MailConfig, Server},
-    service::{Admin, Directory, WatchLimits, Write},
+    service::{Admin, CallLimits, Directory, WatchLimits, Write},
     storage::{self, Migrate},
 };
 use userbridge_gateway::{
     Settings, Upstream,
     cors::Cors,
-    listen::{self, ConnectionLimit, Limits, TrustedProxies},
+    listen::{self, ConnectionLimit, Limits, Listener, TrustedProxies},
     observe::Observer,
     router,
 };
@@ -82,44 +82,41 @@ pub(crate) struct Tenant {
 
 impl TestApp {
     pub(crate) async fn start(form: Form) -> Self {
-        Self::start_within(form, Limits::new(ConnectionLimit::new(4096))).await
+        Self::start_as(form, |_| {}).await
     }
 
     pub(crate) async fn start_within(form: Form, limits: Limits) -> Self {
-        Self::start_with(form, limits, WatchLimits::default(), None).await
+        Self::start_as(form, |config| config.limits = limits).await
     }
 
     /// Starts it with these limits for those who follow events.
     pub(crate) async fn with_watches(form: Form, watches: WatchLimits) -> Self {
-        Self::start_with(form, Limits::new(ConnectionLimit::new(4096)), watches, None).await
+        Self::start_as(form, |config| config.watches = watches).await
     }
 
     /// Starts it with this way out for mails.
     pub(crate) async fn mailing(form: Form, mail: MailConfig) -> Self {
-        let limits = Limits::new(ConnectionLimit::new(4096));
-        Self::start_with(form, limits, WatchLimits::default(), Some(mail)).await
+        Self::start_on(database(), form, |config| config.mail = Some(mail)).await
     }
 
     /// As [`Self::mailing`], on what [`Self::shutdown`] has left.
     pub(crate) async fn mailing_on(left: (TempDir, String), mail: MailConfig) -> Self {
-        let limits = Limits::new(ConnectionLimit::new(4096));
-        Self::start_on(left, Form::Embedded, limits, WatchLimits::default(), Some(mail)).await
+        Self::start_on(left, Form::Embedded, |config| config.mail = Some(mail)).await
     }
 
-    async fn start_with(form: Form, limits: Limits, watches: WatchLimits, mail: Option<MailConfig>) -> Self {
-        Self::start_on(database(), form, limits, watches, mail).await
+    /// Starts it with something else than most tests have.
+    pub(crate) async fn start_as(form: Form, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_on(database(), form, change).await
     }
 
     async fn start_on(
         (folder, database_url): (TempDir, String),
         form: Form,
-        limits: Limits,
-        watches: WatchLimits,
-        mail: Option<MailConfig>,
+        change: impl FnOnce(&mut Config),
     ) -> Self {
         log();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::start(Config {
+        let mut config = Config {
             database_url: database_url.clone(),
             replica_url: None,
             migrate: Migrate::Always,
@@ -128,17 +125,20 @@ impl TestApp {
             admin_addr: Some(free),
             tls: None,
             proxies: TrustedProxies::default(),
-            limits,
-            watches,
+            limits: Limits::new(ConnectionLimit::new(4096)),
+            calls: CallLimits::default(),
+            watches: WatchLimits::default(),
             cors: Cors::default(),
-            public_url: mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap()),
-            mail,
+            public_url: None,
+            mail: None,
             lame_duck: Duration::ZERO,
             observer: Observer::default(),
             drain_timeout: Duration::from_secs(10),
-        })
-        .await
-        .unwrap();
+        };
+        change(&mut config);
+        config.public_url = config.mail.as_ref().map(|_| PUBLIC_URL.parse().unwrap());
+        let proxies = config.proxies.clone();
+        let server = Server::start(config).await.unwrap();
         let endpoint = format!("http://{}", server.grpc_addr);
         let http_addr = match form {
             Form::Embedded => server.http_addr,
@@ -148,7 +148,7 @@ impl TestApp {
                 let addr = listener.local_addr().unwrap();
                 let limits = Limits::new(ConnectionLimit::new(4096));
                 tokio::spawn(listen::serve(
-                    listener,
+                    Listener::from(listener).behind(proxies),
                     router(upstream, &Settings::default()),
                     limits,
                     std::future::pending(),

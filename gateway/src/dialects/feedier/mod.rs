@@ -31,7 +31,13 @@ use percent_encoding::percent_decode_str;
 pub(crate) use self::openapi::dialect;
 
 use self::{page_cursors::PageCursors, response::Refusal};
-use crate::{Upstream, member_locks::MemberLocks, observe, response::private, upstream::Key};
+use crate::{
+    Upstream,
+    member_locks::MemberLocks,
+    observe,
+    response::private,
+    upstream::{Key, noticed},
+};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -93,7 +99,12 @@ pub(crate) fn routes(upstream: Upstream) -> Router {
 }
 
 async fn endpoint(State(feedier): State<Feedier>, request: Request) -> Response {
-    private(handle(&feedier, request).await.unwrap_or_else(response::refused))
+    let (answer, allowance) = noticed(Box::pin(handle(&feedier, request))).await;
+    let answer = private(answer.unwrap_or_else(response::refused));
+    match allowance {
+        Some(allowance) => response::with_allowance(answer, allowance),
+        None => answer,
+    }
 }
 
 async fn handle(feedier: &Feedier, request: Request) -> Result<Response, Refusal> {

@@ -9,7 +9,7 @@ use super::{
     input::Input,
     list::PER_PAGE,
     page::{Page, Position},
-    response::{self, Invalid, Message, Refusal},
+    response::{self, ALLOWANCE, Invalid, Message, Refusal},
     rules::{self, CREATE, MAX_CHARS, MAX_PER_PAGE, UPDATE},
     user::{AUTH_METHODS, User, given_roles, role_schema},
 };
@@ -76,7 +76,7 @@ pub(crate) fn dialect() -> Dialect {
         "auth_method": "password",
         "name": "Ada King",
     });
-    let operations = vec![
+    let mut operations = vec![
         Operation {
             id: "feedier_list",
             summary: "List users",
@@ -149,6 +149,9 @@ pub(crate) fn dialect() -> Dialect {
             ..one("delete")
         },
     ];
+    for answer in operations.iter_mut().flat_map(|operation| &mut operation.answers) {
+        answer.add_headers(ALLOWANCE);
+    }
     let key = json!({
         "type": "http",
         "scheme": "bearer",
@@ -169,7 +172,10 @@ pub(crate) fn dialect() -> Dialect {
 fn failures() -> Vec<Answer> {
     vec![
         refused(Refusal::Unauthenticated, "the key is missing or not good"),
-        refused(UpstreamError::OVERLOADED, "too much is waiting"),
+        refused(
+            UpstreamError::OVERLOADED,
+            "the key has called too often, or too much is waiting",
+        ),
         refused(UpstreamError::Internal, "a fault of the directory"),
         refused(
             UpstreamError::Unavailable(Duration::from_secs(1)),

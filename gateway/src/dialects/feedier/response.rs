@@ -1,7 +1,7 @@
 //! Responses in Laravel's words: bodies, statuses and headers.
 
 use axum::{
-    http::{StatusCode, header},
+    http::{HeaderName, StatusCode, header},
     response::Response,
 };
 use serde::Serialize;
@@ -11,7 +11,7 @@ use super::rules::Errors;
 use crate::{
     body::BodyError,
     response::{self, retry_after},
-    upstream::{Precondition, Resource, UpstreamError},
+    upstream::{Allowance, Precondition, Resource, UpstreamError},
 };
 
 /// Why a request is not answered with what it asks for.
@@ -79,6 +79,21 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 
 pub(super) fn no_content() -> Response {
     response::empty(StatusCode::NO_CONTENT)
+}
+
+/// What tells a client how often it may call.
+pub(super) const ALLOWANCE: [HeaderName; 2] = [
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+];
+
+/// The response, with how often the key may call.
+pub(super) fn with_allowance(mut response: Response, allowance: Allowance) -> Response {
+    let Allowance { limit, remaining } = allowance;
+    for (name, value) in ALLOWANCE.into_iter().zip([limit, remaining]) {
+        response.headers_mut().insert(name, value.into());
+    }
+    response
 }
 
 /// To OPTIONS: the methods of a path.
@@ -218,7 +233,7 @@ mod tests {
                 Refusal::Failed(UpstreamError::RateLimited(second)),
                 429,
                 "Too Many Attempts.",
-                Some("1"),
+                Some("2"),
             ),
             (
                 Refusal::Failed(UpstreamError::Unavailable(Duration::ZERO)),

@@ -124,7 +124,10 @@ fn failures() -> Vec<Answer> {
         refused(Rejection::Unparsable, "the body is no text, or nested too deep"),
         refused(Rejection::MissingKey, "the key is missing or not good"),
         refused(Refusal::TooLarge, "the body has more than 64 KiB"),
-        refused(UpstreamError::OVERLOADED, "too much is waiting"),
+        refused(
+            UpstreamError::OVERLOADED,
+            "the key has called too often, or too much is waiting",
+        ),
         refused(UpstreamError::Internal, "a fault of the directory"),
         refused(
             UpstreamError::Unavailable(Duration::from_secs(1)),

@@ -291,7 +291,10 @@ impl Errors {
     fn always(&self) -> Vec<Answer> {
         let away = UpstreamError::Unavailable(Duration::from_secs(1));
         vec![
-            self.coded(UpstreamError::OVERLOADED, "too much is waiting"),
+            self.coded(
+                UpstreamError::OVERLOADED,
+                "the key has called too often, or too much is waiting",
+            ),
             self.coded(UpstreamError::Internal, "a fault of the directory"),
             self.coded(away, "the directory is away for now"),
             self.coded(

@@ -18,7 +18,7 @@ use crate::{
     },
     storage::{
         Result,
-        sqlite::{columns::Select, error::store_error},
+        sqlite::{columns::Select, error::store_error, rows},
     },
 };
 
@@ -87,10 +87,7 @@ pub(super) async fn counted(
 }
 
 async fn members(connection: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<Member>> {
-    sql.build_query_as()
-        .fetch_all(connection)
-        .await
-        .map_err(store_error)
+    rows::all(connection, sql.build_query_as::<Member>()).await
 }
 
 /// Whether a list of staff in an order of which staff have no index of their own has few of them.
@@ -286,12 +283,9 @@ async fn search(
     if filter.name_parts.is_empty() && filter.email_parts.is_empty() && filter.text.is_none() {
         return Ok(None);
     }
-    let ordinal: Option<i64> = sqlx::query_scalar("SELECT ordinal FROM organizations WHERE id = $1")
-        .bind(organization)
-        .fetch_optional(connection)
-        .await
-        .map_err(store_error)?;
-    Ok(Search::new(filter, ordinal.unwrap_or_default()))
+    let query = sqlx::query("SELECT ordinal FROM organizations WHERE id = $1").bind(organization);
+    let found: Option<(i64,)> = rows::optional(connection, query).await?;
+    Ok(Search::new(filter, found.unwrap_or_default().0))
 }
 
 /// The search for all who match. The index finds them one by one, in places that lie apart: if most members match, it is
@@ -309,17 +303,15 @@ async fn search_of_all(
     else {
         return Ok(search);
     };
-    let number: Option<i64> = sqlx::query_scalar(
+    let sample = sqlx::query(
         "SELECT number FROM members WHERE row = (
              SELECT rowid FROM member_search WHERE member_search MATCH $1 ORDER BY rowid LIMIT 1 OFFSET $2
          )",
     )
     .bind(query)
-    .bind(SAMPLE - 1)
-    .fetch_optional(connection)
-    .await
-    .map_err(store_error)?;
-    if number.is_some_and(|number| number <= 2 * SAMPLE) {
+    .bind(SAMPLE - 1);
+    let found: Option<(i64,)> = rows::optional(connection, sample).await?;
+    if found.is_some_and(|(number,)| number <= 2 * SAMPLE) {
         return Ok(Search::of_each(filter));
     }
     Ok(search)
