@@ -1,8 +1,8 @@
 //! The hot path: one connection answers every look-up of a key, with or without a member.
 //!
 //! Waking a thread costs several times what a look-up costs. So the task that owns the connection runs the statements itself, on
-//! whichever of the runtime's threads it is, one batch of waiting look-ups after the other and never two at once: whatever the
-//! disk does, the others go on. Whatever must be waited for otherwise, such as another process's lock, it waits for as tasks do.
+//! whichever of the runtime's threads it is, one batch of waiting look-ups after the other and never two at once: so a slow disk holds
+//! one thread at most. Whatever must be waited for otherwise, such as another process's lock, it waits for as tasks do.
 //! Each statement begins after its look-up was asked for, so it sees every change acknowledged before.
 //!
 //! A connection that fails is given up, and the next look-ups are answered by a new one.
