@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod idempotency;
 mod ids;
+mod import;
 mod link;
 mod mail;
 mod member;
@@ -33,6 +34,7 @@ pub use error::{Conflict, Precondition, Resource};
 pub use event::{Actor, Author, Change, ClientIdentity, Event, EventKind, EventQuery, Subject};
 pub use idempotency::{Idempotency, IdempotencyKey, Idempotent, KeptResponse, RESPONSE_KEPT};
 pub use ids::{ApiKeyId, MailId, MemberId, OrganizationId, UserId};
+pub use import::ImportRow;
 pub use link::{Association, Erasure, LinkOutcome, LinkRequest, Linked};
 pub use mail::{DueMail, Mail, MailError, MailKind, MailState};
 pub use member::{
