@@ -5,7 +5,7 @@ mod encode;
 mod lists;
 
 pub(super) use self::{
-    decode::role as role_of,
+    decode::{import_row, role as role_of},
     encode::{member, role},
 };
 
