@@ -63,7 +63,11 @@ use self::{
     },
     transfer::Transfer,
 };
-pub use self::{gate::LARGEST_MESSAGE, web::with_web};
+pub use self::{
+    gate::LARGEST_MESSAGE,
+    transfer::{ImportAnswer, ImportClient, ImportClientError},
+    web::with_web,
+};
 use userbridge_gateway::observe::Observer;
 use userbridge_wire::users_v1::user_service_server::{UserService, UserServiceServer};
 

@@ -6,7 +6,7 @@ mod lists;
 
 pub(super) use self::{
     decode::{import_row, role as role_of},
-    encode::{member, role},
+    encode::{auth_method, member, role},
 };
 
 use prost::Message as _;

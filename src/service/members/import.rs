@@ -12,7 +12,7 @@ use super::link::{NewIds, fresh, link_member, refreshed};
 use crate::{
     domain::{
         Change, Conflict, Email, ExternalId, ImportRow, LinkOutcome, LinkRequest, Member, MemberId,
-        MemberNumber, OrganizationId, Precondition, Resource, Source,
+        MemberNumber, OrganizationId, Precondition, Resource, Source, TeamNumber,
     },
     service::{
         Directory, Result, ServiceError, Write,
@@ -243,9 +243,14 @@ fn email(row: &ImportRow) -> Option<&Email> {
     row.values.email.as_ref()?.as_ref()
 }
 
-/// Whether it is in no team.
+/// Whether it is in no team, and so in the root team.
 fn is_simple(row: &ImportRow) -> bool {
-    row.values.teams.as_ref().is_none_or(Vec::is_empty) && row.values.primary_team.is_none()
+    let teams = row.values.teams.as_ref();
+    teams.is_none_or(Vec::is_empty)
+        && row
+            .values
+            .primary_team
+            .is_none_or(|team| team == TeamNumber::ROOT)
 }
 
 fn is_unchanged(member: &Member, row: &ImportRow) -> bool {

@@ -1,11 +1,14 @@
 //! `userbridge.directory.v1.TransferService`: calls that last as long as there is something to send.
 
+mod client;
+
 use std::{pin::Pin, time::Duration};
 
 use futures_util::{Stream, stream};
 use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Status, Streaming};
 
+pub use self::client::{ImportAnswer, ImportClient, ImportClientError};
 use super::{
     DirectoryCell, Reply, auth, drained,
     members::{import_row, member},
