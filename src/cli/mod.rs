@@ -11,6 +11,7 @@ mod copy;
 mod demo;
 mod error;
 mod event;
+mod export;
 mod health;
 mod import;
 mod key;
@@ -107,6 +108,8 @@ enum Command {
     /// linked. What is empty in the file stays as it is, and nobody is revoked. The same import again changes nothing, also after
     /// one that was cut off. Exit code 5 if rows were not taken.
     Import(import::Import),
+    /// Export the members of an organization to a file that `import` reads: each value of theirs, and when they were linked.
+    Export(export::Export),
     /// Look whether all that is stored fits together. Servers go on meanwhile.
     ///
     /// Each finding is a line; exit code 1 if there is any.
@@ -197,6 +200,7 @@ pub async fn run(parsed: Parsed<Cli>) -> Result<(), CliError> {
         Command::Backup(command) => command.run(&global).await,
         Command::Restore(command) => command.run(&global).await,
         Command::Import(command) => command.run(&global).await,
+        Command::Export(command) => command.run(&global).await,
         Command::Check => check::check(&global, &global.database_url()?).await,
         Command::Health(command) => command.run(&global).await,
         Command::Config(_) => config::show(&global, parsed.given.settings()),
