@@ -79,10 +79,13 @@ impl To {
         let path = path.ok_or_else(|| CliError::Usage("--server takes --api-key-file".to_owned()))?;
         let key = fs::read_to_string(path)
             .map_err(|error| CliError::NotFound(format!("{}: {error}", path.display())))?;
+        let channel = (self.tls.endpoint(server)?)
+            .connect_timeout(CONNECT)
+            .connect()
+            .await;
         Ok(Target::Server {
-            channel: (self.tls.endpoint(server)?)
-                .connect_timeout(CONNECT)
-                .connect_lazy(),
+            channel: channel
+                .map_err(|_| CliError::NotServing(format!("{server} does not accept connections")))?,
             key: key.trim_end_matches(['\r', '\n']).to_owned(),
             organization,
         })

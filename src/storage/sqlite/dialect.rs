@@ -67,7 +67,7 @@ pub(super) fn rows_of_numbers(parameter: &str, table: &str) -> String {
 
 /// What is bound to a parameter for [`rows_of_texts`].
 pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    serde_json::Value::from_iter(texts).to_string()
+    texts.collect::<serde_json::Value>().to_string()
 }
 
 /// A table of a column `value`: the texts of a parameter.

@@ -69,8 +69,15 @@ impl Place {
 
     /// Everybody, by address.
     fn members(&self) -> Vec<Value> {
-        let list = self.run(&["member", "list", "--org", "acme", "--order", "email", "--json"]);
-        serde_json::from_value(list.json()).unwrap()
+        let export = self.run(&["export", "--org", "acme", "--format", "ndjson"]);
+        assert_eq!(export.code, 0, "{export:?}");
+        let mut members: Vec<Value> = export
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        members.sort_by_key(|member| member["email"].as_str().map(str::to_owned));
+        members
     }
 
     fn emails(&self) -> Vec<String> {
