@@ -13,3 +13,6 @@ pub use field::Field;
 pub use format::Format;
 pub use read::{Compression, FileError, Flaw, ReadOptions, Reader, Reason, Record};
 pub use write::Writer;
+
+#[cfg(test)]
+mod tests;

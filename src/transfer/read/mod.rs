@@ -15,9 +15,6 @@ mod row;
 mod split;
 mod time;
 
-#[cfg(test)]
-mod tests;
-
 pub use error::{Compression, FileError, Flaw, Reason};
 
 use self::{
@@ -121,3 +118,6 @@ impl Iterator for Reader {
         next
     }
 }
+
+#[cfg(test)]
+mod tests;
