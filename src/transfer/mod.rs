@@ -17,3 +17,6 @@ pub use read::{Compression, FileError, Flaw, ReadOptions, Reader, Reason, Record
 pub use rejections::Rejections;
 pub use repeats::{Repeat, Repeats};
 pub use write::Writer;
+
+#[cfg(test)]
+mod tests;

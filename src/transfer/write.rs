@@ -5,7 +5,10 @@ use std::io::{self, BufWriter, Write};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::{Field, Format, formula::guarded};
-use crate::domain::{AuthMethod, Member, Role, TeamNumber};
+use crate::domain::{
+    AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, FamilyName,
+    GivenName, Locale, Member, PortalRole, Role, TeamNumber,
+};
 
 /// What stands behind the fields. A reader passes over all but the last: who was revoked is not brought back.
 const FURTHER: [&str; 5] = ["id", "user_id", "created_at", "updated_at", "revoked_at"];
@@ -143,23 +146,23 @@ fn values(member: &Member) -> impl Iterator<Item = (&'static str, Value<'_>)> {
 }
 
 fn of_field(member: &Member, field: Field) -> Value<'_> {
-    let (profile, access) = (&member.profile, &member.access);
+    let (profile, person, access) = (&member.profile, &member.person, &member.access);
     match field {
-        Field::Email => text(profile.email.as_ref().map(|email| email.as_str())),
-        Field::Name => text(profile.name.as_ref().map(|name| name.as_str())),
-        Field::GivenName => text(member.person.given_name.as_ref().map(|name| name.as_str())),
-        Field::FamilyName => text(member.person.family_name.as_ref().map(|name| name.as_str())),
-        Field::AvatarUrl => text(profile.avatar_url.as_ref().map(|url| url.as_str())),
-        Field::PortalRole => text(profile.portal_role.as_ref().map(|role| role.as_str())),
-        Field::CompanyName => text(profile.company_name.as_ref().map(|name| name.as_str())),
-        Field::CustomerStatus => text(profile.customer_status.as_ref().map(|status| status.as_str())),
-        Field::Locale => text(profile.locale.as_ref().map(|locale| locale.as_str())),
+        Field::Email => text(profile.email.as_ref().map(Email::as_str)),
+        Field::Name => text(profile.name.as_ref().map(DisplayName::as_str)),
+        Field::GivenName => text(person.given_name.as_ref().map(GivenName::as_str)),
+        Field::FamilyName => text(person.family_name.as_ref().map(FamilyName::as_str)),
+        Field::AvatarUrl => text(profile.avatar_url.as_ref().map(AvatarUrl::as_str)),
+        Field::PortalRole => text(profile.portal_role.as_ref().map(PortalRole::as_str)),
+        Field::CompanyName => text(profile.company_name.as_ref().map(CompanyName::as_str)),
+        Field::CustomerStatus => text(profile.customer_status.as_ref().map(CustomerStatus::as_str)),
+        Field::Locale => text(profile.locale.as_ref().map(Locale::as_str)),
         Field::Role => text(access.role.map(Role::as_str)),
         Field::Enabled => Value::Bool(access.enabled),
         Field::AuthMethod => text(access.auth_method.map(AuthMethod::as_str)),
         Field::Onboarded => Value::Bool(access.onboarded),
         Field::Source => Value::Text(member.origin.source.as_str()),
-        Field::ExternalId => text(member.origin.external_id.as_ref().map(|id| id.as_str())),
+        Field::ExternalId => text(member.origin.external_id.as_ref().map(ExternalId::as_str)),
         Field::Teams if member.teams.is_empty() => Value::Nothing,
         Field::Teams => Value::Teams(&member.teams),
         Field::PrimaryTeam => Value::Team(member.primary_team),

@@ -89,4 +89,10 @@ impl Input {
         self.after_return = last == b'\r';
         self.start += count;
     }
+
+    /// How much memory it has for what is there.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.buffer.len()
+    }
 }

@@ -44,13 +44,13 @@ impl Layout {
             .iter()
             .map(|(field, name)| (name.clone(), Meaning::Is(*field)));
         Ok(Self::of(
-            known.chain(mapped).collect(),
+            &known.chain(mapped).collect::<Vec<_>>(),
             map.to_vec(),
             formats::source(format),
         ))
     }
 
-    fn of(pairs: Vec<(String, Meaning)>, mapped: Vec<(Field, String)>, source: &'static str) -> Self {
+    fn of(pairs: &[(String, Meaning)], mapped: Vec<(Field, String)>, source: &'static str) -> Self {
         let mut columns: Vec<String> = pairs.iter().map(|(name, _)| name.clone()).collect();
         columns.sort_unstable_by(|a, b| order(a, b));
         columns.dedup();
@@ -146,7 +146,7 @@ impl Layout {
         if !pairs.iter().any(identifies) {
             return Err(FileError::NoColumn);
         }
-        let layout = Self::of(pairs, self.mapped.clone(), self.source);
+        let layout = Self::of(&pairs, self.mapped.clone(), self.source);
         let cell = |name: &String| header.iter().position(|other| other == name);
         let cells = layout.columns.iter().filter_map(cell).collect();
         Ok((layout, cells))

@@ -15,9 +15,6 @@ mod row;
 mod split;
 mod time;
 
-#[cfg(test)]
-mod tests;
-
 pub use error::{Compression, FileError, Flaw, Reason};
 
 use self::{
@@ -71,12 +68,13 @@ impl Reader {
     /// The file can't be read, is no text or empty, or is not of the format that was said. Its header can't be read, has no column
     /// to find members by, has one of those that are taken twice, or has not one that was mapped.
     pub fn new(input: impl std::io::Read + Send + 'static, options: ReadOptions) -> Result<Self, FileError> {
+        let ReadOptions { format, map } = options;
         let mut input = Input::new(Text::new(input)?);
         let Recognized {
             format,
             layout,
             split,
-        } = recognize(&mut input, options.format, &options.map)?;
+        } = recognize(&mut input, format, &map)?;
         Ok(Self {
             input,
             format,
@@ -121,3 +119,6 @@ impl Iterator for Reader {
         next
     }
 }
+
+#[cfg(test)]
+mod tests;

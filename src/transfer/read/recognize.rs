@@ -15,7 +15,7 @@ const RECORDS: usize = 20;
 
 /// How a file is split into records.
 pub(super) enum Split {
-    Csv(Csv),
+    Csv(Box<Csv>),
     Lines,
     Documents(Documents),
 }
@@ -91,10 +91,10 @@ fn first_keys(start: &[u8], is_lines: bool) -> Vec<String> {
 }
 
 fn csv(input: &mut Input, format: Option<Format>, map: &[(Field, String)]) -> Result<Recognized, FileError> {
-    let named = format.map(|format| Layout::new(format, map)).transpose()?;
+    let told = format.map(|format| Layout::new(format, map)).transpose()?;
     let of_any = Format::ALL.iter().map(|format| Layout::new(*format, map));
-    let known = match &named {
-        Some(layout) => vec![layout.clone()],
+    let known = match told {
+        Some(layout) => vec![layout],
         None => of_any.collect::<Result<_, _>>()?,
     };
     let header = Header::find(input, |name| known.iter().any(|layout| layout.knows(name)))?;
@@ -104,6 +104,6 @@ fn csv(input: &mut Input, format: Option<Format>, map: &[(Field, String)]) -> Re
     Ok(Recognized {
         format,
         layout,
-        split: Split::Csv(Csv::behind(input, header, cells)?),
+        split: Split::Csv(Box::new(Csv::behind(input, header, cells)?)),
     })
 }

@@ -131,7 +131,8 @@ impl Csv {
     fn separated_by(separator: u8) -> Self {
         Self {
             parser: ReaderBuilder::new().delimiter(separator).build(),
-            text: vec![0; MAX_RECORD],
+            // The parser says that it is full as soon as it is.
+            text: vec![0; MAX_RECORD + 1],
             ends: vec![0; 64],
             header: Vec::new(),
             cells: Vec::new(),

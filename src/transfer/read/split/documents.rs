@@ -44,7 +44,7 @@ impl Documents {
                         Some(b'{') => {
                             let mut scan = Scan::holding(input);
                             scan.step();
-                            if !self.to_records(&mut scan)? {
+                            if !self.seek_records(&mut scan)? {
                                 return Ok(Some(taken(scan, take)));
                             }
                         }
@@ -69,7 +69,7 @@ impl Documents {
                 }
                 Self::Behind => {
                     let mut scan = Scan::passing(input);
-                    if !self.to_records(&mut scan)? {
+                    if !self.seek_records(&mut scan)? {
                         *self = Self::Between;
                     }
                 }
@@ -94,7 +94,7 @@ impl Documents {
     }
 
     /// Goes on, within an object, to its records, or behind it if there are none: false.
-    fn to_records(&mut self, scan: &mut Scan<'_>) -> Result<bool, FileError> {
+    fn seek_records(&mut self, scan: &mut Scan<'_>) -> Result<bool, FileError> {
         loop {
             match scan.some_byte()? {
                 b'}' => {
@@ -140,7 +140,7 @@ pub(in crate::transfer::read) fn is_lines(start: &[u8]) -> bool {
         return false;
     }
     scan.step();
-    match Documents::Between.to_records(&mut scan) {
+    match Documents::Between.seek_records(&mut scan) {
         Ok(has_records) => {
             !has_records
                 && scan

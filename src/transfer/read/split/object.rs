@@ -1,6 +1,6 @@
 //! A record that is a JSON object.
 
-use std::{borrow::Cow, collections::HashMap, fmt};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserializer as _,
@@ -52,8 +52,8 @@ fn row(layout: &Layout, line: u64, bytes: &[u8]) -> Result<ImportRow, Vec<Flaw>>
 
 /// The keys of a record. None: it is no object.
 pub(in crate::transfer::read) fn keys(bytes: &[u8]) -> Option<Vec<String>> {
-    let keys: HashMap<String, IgnoredAny> = serde_json::from_slice(bytes).ok()?;
-    Some(keys.into_keys().collect())
+    let object: serde_json::Map<_, serde_json::Value> = serde_json::from_slice(bytes).ok()?;
+    Some(object.into_iter().map(|(key, _)| key).collect())
 }
 
 /// The values of an object, in the places of the layout.
