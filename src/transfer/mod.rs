@@ -7,11 +7,15 @@ mod field;
 mod format;
 mod formula;
 mod read;
+mod rejections;
+mod repeats;
 mod write;
 
 pub use field::Field;
 pub use format::Format;
 pub use read::{Compression, FileError, Flaw, ReadOptions, Reader, Reason, Record};
+pub use rejections::Rejections;
+pub use repeats::{Repeat, Repeats};
 pub use write::Writer;
 
 #[cfg(test)]

@@ -48,6 +48,16 @@ pub(super) fn rows_of_numbers(parameter: &str, table: &str) -> String {
     format!("unnest({parameter}::bigint[]) AS {table} (value)")
 }
 
+/// What is bound to a parameter for [`rows_of_texts`].
+pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    texts.map(ToOwned::to_owned).collect()
+}
+
+/// A table of a column `value`: the texts of a parameter.
+pub(super) fn rows_of_texts(parameter: &str, table: &str) -> String {
+    format!("unnest({parameter}::text[]) AS {table} (value)")
+}
+
 /// What is bound to a parameter for [`rows_of_ids`].
 pub(super) fn ids<'a>(ids: impl Iterator<Item = &'a Uuid>) -> Vec<Uuid> {
     ids.copied().collect()

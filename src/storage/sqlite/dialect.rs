@@ -65,6 +65,16 @@ pub(super) fn rows_of_numbers(parameter: &str, table: &str) -> String {
     format!("json_each({parameter}) AS {table}")
 }
 
+/// What is bound to a parameter for [`rows_of_texts`].
+pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts.collect::<serde_json::Value>().to_string()
+}
+
+/// A table of a column `value`: the texts of a parameter.
+pub(super) fn rows_of_texts(parameter: &str, table: &str) -> String {
+    format!("json_each({parameter}) AS {table}")
+}
+
 /// What is bound to a parameter for [`rows_of_ids`].
 pub(super) fn ids<'a>(ids: impl Iterator<Item = &'a Uuid>) -> String {
     let ids: Vec<_> = ids.map(|id| format!("\"{}\"", id.simple())).collect();

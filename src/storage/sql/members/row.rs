@@ -8,7 +8,10 @@ use super::super::{
     columns::{Columns, Row, Statement, columns},
     dialect::TEAMS,
 };
-use crate::domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, Role, TeamNumber};
+use crate::{
+    domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, Role, TeamNumber},
+    storage::placeholders::rows,
+};
 
 // In the order of the fields: where SQLite makes JSON of a profile, it is read by that.
 columns!(Profile {
@@ -116,34 +119,25 @@ impl FromRow<'_, Row> for Member {
     }
 }
 
-/// Adds a member: `$1` is its organization, and [`bind`] binds the rest. Columns that only one engine has come last. With
-/// the statement comes the number of the first parameter that it does not use.
-pub(super) fn insert(more: &[&'static str]) -> (String, usize) {
+/// Adds so many members: `$1` is their organization, and [`bind`] binds the rest of each. Columns that only one engine has
+/// come last. With the statement comes the number of the first parameter that it does not use.
+pub(super) fn insert(more: &[&'static str], members: usize) -> (String, usize) {
     let columns: Vec<_> = IDENTITY
         .into_iter()
         .chain(changing())
         .chain(more.iter().copied())
         .collect();
-    let values: Vec<_> = (2..)
-        .take(columns.len())
-        .map(|number| format!("${number}"))
-        .collect();
     let sql = format!(
-        "INSERT INTO members (organization_id, {}) VALUES ($1, {})",
+        "INSERT INTO members (organization_id, {}) VALUES {}",
         columns.join(", "),
-        values.join(", ")
+        rows(1, columns.len(), members)
     );
-    (sql, columns.len() + 2)
+    (sql, columns.len() * members + 2)
 }
 
-/// Binds organization and member. The user is `$3`, when it was made `$5`.
-pub(super) fn bind<'q>(
-    organization: OrganizationId,
-    member: &Member,
-    statement: Statement<'q>,
-) -> Statement<'q> {
+/// Binds a member. Where it is the first one, its user is `$3`, and when that was made `$5`.
+pub(super) fn bind<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
     let statement = statement
-        .bind(organization)
         .bind(member.id)
         .bind(member.user_id)
         .bind(member.number)

@@ -5,13 +5,14 @@
 //! rows, which within one organization grow as the members were linked: so a page of matches is read in order, from
 //! where the page before ended.
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 use crate::{
     domain::{DisplayName, Email, Member, MemberFilter},
     storage::{
         Result,
         fold::fold,
+        placeholders::rows,
         sqlite::{columns::Statement, error::store_error},
     },
 };
@@ -32,6 +33,20 @@ const PUT: &str =
 /// Puts a member in the index in the place of what is there about it.
 pub(super) fn put(ordinal: i64, row: i64, member: &Member) -> Statement<'static> {
     bind(sqlx::query(PUT).bind(row), ordinal, member)
+}
+
+/// Puts members in the index whose rows follow each other and are new.
+pub(super) fn put_many(ordinal: i64, first: i64, members: &[Member]) -> Statement<'static> {
+    let sql = format!(
+        "INSERT INTO member_search (rowid, organization, name, email) VALUES {}",
+        rows(0, 4, members.len())
+    );
+    // Safe: it is put together from constants.
+    let mut statement = sqlx::query(AssertSqlSafe(sql));
+    for (row, member) in (first..).zip(members) {
+        statement = bind(statement.bind(row), ordinal, member);
+    }
+    statement
 }
 
 /// Binds what the index has of a member: organization, name, email.
