@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use crate::domain::MemberNumber;
+use crate::{domain::MemberNumber, storage::placeholders::Parameters};
+
+/// Of statements that write many rows.
+pub(super) const PARAMETERS: Parameters = Parameters::Numbered;
 
 /// A function of a text and a part of it: more than 0 if it has that.
 pub(super) const POSITION: &str = "strpos";

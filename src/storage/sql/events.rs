@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{
     Engine, EngineTransaction,
     columns::Select,
-    dialect::{APPEND_EVENT, POSITION, THEN_JOIN, ids, rows_of_ids},
+    dialect::{APPEND_EVENT, PARAMETERS, POSITION, THEN_JOIN, ids, rows_of_ids},
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
@@ -156,17 +156,12 @@ impl EventWrites for EngineTransaction<'_> {
             let last: i64 = self.value(last.bind(organization).bind(count)).await?;
             let sql = format!(
                 "INSERT INTO events (
-                     organization_id, kind, actor, at, client, sequence, member_id, user_id, source, fields
+                     sequence, member_id, user_id, source, fields, organization_id, kind, actor, at, client
                  ) VALUES {}",
-                rows(5, 5, links.len())
+                rows(5, 5, links.len(), PARAMETERS)
             );
             // Safe: it is put together from constants.
-            let mut statement = sqlx::query(AssertSqlSafe(sql))
-                .bind(organization)
-                .bind(kind)
-                .bind(change.actor)
-                .bind(change.at)
-                .bind(&change.client);
+            let mut statement = sqlx::query(AssertSqlSafe(sql));
             for (sequence, (member, fields)) in (last - count + 1..).zip(links) {
                 statement = statement
                     .bind(sequence)
@@ -175,6 +170,12 @@ impl EventWrites for EngineTransaction<'_> {
                     .bind(&member.origin.source)
                     .bind(fields.join(" "));
             }
+            let statement = statement
+                .bind(organization)
+                .bind(kind)
+                .bind(change.actor)
+                .bind(change.at)
+                .bind(&change.client);
             self.execute(statement).await?;
             if let Some((member, _)) = links.last() {
                 self.note_event(organization, last, kind, Some(member.id), change);

@@ -2,7 +2,7 @@
 
 use std::{thread::sleep, time::Duration};
 
-use super::{Place, took};
+use super::{Place, lines, took};
 use crate::support::process::{Process, USERBRIDGE, command};
 
 const ROWS: usize = 12_000;
@@ -13,9 +13,9 @@ const LOOK: Duration = Duration::from_millis(20);
 #[test]
 fn an_import_that_was_killed_ends_as_if_it_had_not_been() {
     let place = Place::new();
-    let rows: String = (0..ROWS)
-        .map(|number| format!("p{number:05}@acme.example,Somebody,{number}\n"))
-        .collect();
+    let rows = lines(ROWS, |number| {
+        format!("p{number:05}@acme.example,Somebody,{number}\n")
+    });
     let file = place.write("people.csv", format!("email,name,external_id\n{rows}"));
     for round in 1..=2 {
         let mut import = Process::start(

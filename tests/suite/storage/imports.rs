@@ -178,7 +178,9 @@ pub(super) async fn an_import_comes_to_what_links_one_by_one_come_to(fixture: Fi
         // Numbers are in the order of the rows among those who are new, and of the others after them.
         let by_key = |mut members: Vec<Member>| {
             members.sort_by_key(|member| format!("{:?} {:?}", member.profile.email, member.origin));
-            members.iter_mut().for_each(|member| member.number.0 = 0);
+            for member in &mut members {
+                member.number.0 = 0;
+            }
             members
         };
         assert_eq!(

@@ -10,7 +10,7 @@ use sqlx::AssertSqlSafe;
 use super::{
     super::{
         columns::{Columns, Row, Select, Statement, columns},
-        dialect::{rows_of_texts, texts},
+        dialect::{PARAMETERS, rows_of_texts, texts},
         transaction::PostgresTransaction,
     },
     find::Values,
@@ -134,11 +134,11 @@ impl PostgresTransaction<'_> {
         members: &[Member],
     ) -> Result<()> {
         let sql = format!(
-            "INSERT INTO links (organization_id, user_id, member_id, email, role) VALUES {}",
-            rows(1, 4, members.len())
+            "INSERT INTO links (user_id, member_id, email, role, organization_id) VALUES {}",
+            rows(4, 1, members.len(), PARAMETERS)
         );
         // Safe: it is put together from constants.
-        let mut links = sqlx::query(AssertSqlSafe(sql)).bind(organization);
+        let mut links = sqlx::query(AssertSqlSafe(sql));
         for member in members {
             links = links
                 .bind(member.user_id)
@@ -146,7 +146,7 @@ impl PostgresTransaction<'_> {
                 .bind(&member.profile.email)
                 .bind(member.access.role);
         }
-        self.execute(links).await?;
+        self.execute(links.bind(organization)).await?;
         let held = || {
             let emails = members.iter().map(|member| member.profile.email.as_ref());
             members
@@ -158,11 +158,11 @@ impl PostgresTransaction<'_> {
             return Ok(());
         }
         let sql = format!(
-            "INSERT INTO addresses (organization_id, version, email, member, member_id, user_id, since) VALUES {}",
-            rows(2, 5, held().count())
+            "INSERT INTO addresses (email, member, member_id, user_id, since, organization_id, version) VALUES {}",
+            rows(5, 2, held().count(), PARAMETERS)
         );
         // Safe: it is put together from constants.
-        let mut addresses = sqlx::query(AssertSqlSafe(sql)).bind(organization).bind(0_i64);
+        let mut addresses = sqlx::query(AssertSqlSafe(sql));
         for (member, email) in held() {
             addresses = addresses
                 .bind(email)
@@ -171,7 +171,7 @@ impl PostgresTransaction<'_> {
                 .bind(member.user_id)
                 .bind(member.email_since);
         }
-        self.execute(addresses).await
+        self.execute(addresses.bind(organization).bind(0_i64)).await
     }
 
     /// Keeps what is known by address and by user of a member that was another one before, or none.

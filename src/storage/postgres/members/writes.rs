@@ -78,7 +78,7 @@ impl MemberWrites for PostgresTransaction<'_> {
         self.execute(user.bind(member.user_id).bind(member.created_at))
             .await?;
         // Safe: it is put together from constants.
-        let statement = sqlx::query(AssertSqlSafe(row::insert(&search::COLUMNS, 1).0));
+        let statement = sqlx::query(AssertSqlSafe(row::insert(&search::COLUMNS).0));
         let statement = search::bind(member, row::bind(member, statement.bind(organization)));
         self.execute_unique(statement, Conflict::Member).await?;
         self.count(organization, None, member).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::AssertSqlSafe;
 
 use super::{
-    super::{EngineTransaction, columns::Statement},
+    super::{EngineTransaction, columns::Statement, dialect::PARAMETERS},
     row,
 };
 use crate::{
@@ -21,7 +21,7 @@ impl EngineTransaction<'_> {
     pub(super) async fn insert_users(&mut self, members: &[Member]) -> Result<()> {
         let sql = format!(
             "INSERT INTO users (id, created_at) VALUES {}",
-            rows(0, 2, members.len())
+            rows(2, 0, members.len(), PARAMETERS)
         );
         // Safe: it is put together from constants.
         let mut statement = sqlx::query(AssertSqlSafe(sql));
@@ -40,12 +40,12 @@ impl EngineTransaction<'_> {
         bind: impl for<'q> Fn(usize, &Member, Statement<'q>) -> Statement<'q> + Send + Sync,
     ) -> Result<()> {
         // Safe: it is put together from constants.
-        let statement = sqlx::query(AssertSqlSafe(row::insert(more, members.len()).0));
-        let mut statement = statement.bind(organization);
+        let mut statement = sqlx::query(AssertSqlSafe(row::insert_many(more, members.len())));
         for (place, member) in members.iter().enumerate() {
             statement = bind(place, member, row::bind(member, statement));
         }
-        self.execute_unique(statement, Conflict::Member).await
+        self.execute_unique(statement.bind(organization), Conflict::Member)
+            .await
     }
 
     /// Counts them among those of their roles.

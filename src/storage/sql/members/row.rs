@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, FromRow, Row as _};
 
 use super::super::{
     columns::{Columns, Row, Statement, columns},
-    dialect::TEAMS,
+    dialect::{PARAMETERS, TEAMS},
 };
 use crate::{
     domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, Role, TeamNumber},
@@ -119,23 +119,38 @@ impl FromRow<'_, Row> for Member {
     }
 }
 
-/// Adds so many members: `$1` is their organization, and [`bind`] binds the rest of each. Columns that only one engine has
-/// come last. With the statement comes the number of the first parameter that it does not use.
-pub(super) fn insert(more: &[&'static str], members: usize) -> (String, usize) {
-    let columns: Vec<_> = IDENTITY
-        .into_iter()
-        .chain(changing())
-        .chain(more.iter().copied())
+/// Adds a member: `$1` is its organization, and [`bind`] binds the rest. Columns that only one engine has come last. With
+/// the statement comes the number of the first parameter that it does not use.
+pub(super) fn insert(more: &[&'static str]) -> (String, usize) {
+    let columns = inserted(more);
+    let values: Vec<_> = (2..)
+        .take(columns.len())
+        .map(|number| format!("${number}"))
         .collect();
     let sql = format!(
-        "INSERT INTO members (organization_id, {}) VALUES {}",
+        "INSERT INTO members (organization_id, {}) VALUES ($1, {})",
         columns.join(", "),
-        rows(1, columns.len(), members)
+        values.join(", ")
     );
-    (sql, columns.len() * members + 2)
+    (sql, columns.len() + 2)
 }
 
-/// Binds a member. Where it is the first one, its user is `$3`, and when that was made `$5`.
+/// Adds so many members, each bound by [`bind`] and with columns that only one engine has behind that; then their organization.
+pub(super) fn insert_many(more: &[&'static str], members: usize) -> String {
+    let columns = inserted(more);
+    format!(
+        "INSERT INTO members ({}, organization_id) VALUES {}",
+        columns.join(", "),
+        rows(columns.len(), 1, members, PARAMETERS)
+    )
+}
+
+fn inserted(more: &[&'static str]) -> Vec<&'static str> {
+    let more = more.iter().copied();
+    IDENTITY.into_iter().chain(changing()).chain(more).collect()
+}
+
+/// Binds a member. Behind its organization, its user is `$3`, and when that was made `$5`.
 pub(super) fn bind<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
     let statement = statement
         .bind(member.id)

@@ -13,7 +13,7 @@ use crate::{
         Result,
         fold::fold,
         placeholders::rows,
-        sqlite::{columns::Statement, error::store_error},
+        sqlite::{columns::Statement, dialect::PARAMETERS, error::store_error},
     },
 };
 
@@ -39,7 +39,7 @@ pub(super) fn put(ordinal: i64, row: i64, member: &Member) -> Statement<'static>
 pub(super) fn put_many(ordinal: i64, first: i64, members: &[Member]) -> Statement<'static> {
     let sql = format!(
         "INSERT INTO member_search (rowid, organization, name, email) VALUES {}",
-        rows(0, 4, members.len())
+        rows(4, 0, members.len(), PARAMETERS)
     );
     // Safe: it is put together from constants.
     let mut statement = sqlx::query(AssertSqlSafe(sql));

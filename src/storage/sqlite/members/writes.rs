@@ -29,7 +29,7 @@ const NEXT_NUMBERS: &str =
 /// which this is the number of its organization.
 fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statement<'static> {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
-        let (member, next) = row::insert(&[], 1);
+        let (member, next) = row::insert(&[]);
         format!(
             "INSERT INTO users (id, created_at) VALUES ($3, $5) ON CONFLICT DO NOTHING;
              INSERT INTO member_counts (organization_id, role, live) VALUES ($1, ${next}, 1)
