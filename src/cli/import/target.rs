@@ -17,7 +17,6 @@ use crate::{
     domain::{ImportRow, OrganizationId, Slug},
     rpc::{ImportAnswer, ImportClient},
     service::{Imported, ServiceError, Write},
-    storage::Migrate,
 };
 
 /// Rows of one transaction of a directory that is opened: the more, the less is written for each, and the longer others wait.
@@ -65,7 +64,7 @@ impl To {
             let slug: Result<Slug, _> = self.org.clone().unwrap_or_default().parse();
             let slug = slug.map_err(|error| CliError::Usage(format!("--org {error}")))?;
             let opening = Progress::new(global.json, "open", Unit::Nothing);
-            let session = opening.during(Session::open(global, Migrate::Never)).await?;
+            let session = opening.during(Session::open_for_bulk(global)).await?;
             return match session.organization(&slug).await {
                 Ok(organization) => Ok(Target::Directory(session, organization)),
                 Err(error) => session.close(Err(error)).await,
