@@ -1,6 +1,6 @@
 //! Where rows go: to a directory that this program opens, or to a server.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use clap::Args;
@@ -19,8 +19,9 @@ use crate::{
     service::{Imported, ServiceError, Write},
 };
 
-/// Rows of one transaction of a directory that is opened: the more, the less is written for each, and the longer others wait.
-const ROWS: usize = 2000;
+/// Rows of one transaction of a directory that is opened: the more, the fewer pages are written for each. Others who write wait about
+/// a second for so many.
+const ROWS: usize = 10_000;
 
 /// Rows that are sent to a server at once.
 const ROWS_SENT: usize = 1000;
@@ -147,6 +148,7 @@ impl Importing<'_> {
                 rehearse,
             } => {
                 let directory = &session.directory;
+                let rows: Arc<[_]> = rows.into();
                 let import = || async {
                     let (grant, rows) = (Write::operator(*organization), rows.clone());
                     if *rehearse {

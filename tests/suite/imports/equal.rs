@@ -131,7 +131,7 @@ impl Place {
 
     async fn import(&self, rows: Vec<ImportRow>) -> Vec<Imported> {
         let grant = Write::operator(self.organization);
-        self.directory.import_members(grant, rows).await.unwrap()
+        self.directory.import_members(grant, rows.into()).await.unwrap()
     }
 
     async fn everybody(&self, with_revoked: bool) -> Vec<Member> {
