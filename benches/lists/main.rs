@@ -59,6 +59,13 @@ async fn main() -> Result<()> {
         ("part that everybody has", MemberOrder::Number, Some("fam")),
         ("part that 1 in 1,000 has", MemberOrder::Number, Some("given777")),
         ("part that one has", MemberOrder::Number, Some("family000777777")),
+        (
+            "words nobody has at once",
+            MemberOrder::Number,
+            Some("given776 family000777777"),
+        ),
+        ("zeros that nobody has", MemberOrder::Number, Some("0000000000")),
+        ("letters that nobody has", MemberOrder::Number, Some("zz")),
     ] {
         let query = |after: Option<i64>| MemberQuery {
             filter: MemberFilter {
