@@ -13,6 +13,7 @@ const PROTOS: &[&str] = &[
     "userbridge/directory/v1/events.proto",
     "userbridge/directory/v1/members.proto",
     "userbridge/directory/v1/teams.proto",
+    "userbridge/directory/v1/transfer.proto",
     "userbridge/errors/v1/errors.proto",
     "userbridge/users/v1/users.proto",
 ];

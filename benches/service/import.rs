@@ -83,6 +83,6 @@ pub(crate) async fn run(database: &str, mut first: u64) -> Result<()> {
 
 /// As the service makes them of a text in ASCII.
 fn entries(column: char, text: &str) -> String {
-    let entry = |start: usize| format!("一{column}{}\n", &text[start..text.len().min(start + 8)]);
+    let entry = |start: usize| format!("一{column}{}\n", &text[start..text.len().min(start + 6)]);
     (0..text.len()).map(entry).collect()
 }

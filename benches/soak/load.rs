@@ -21,7 +21,7 @@ use tonic::{Code, Status, transport::Channel};
 use crate::{
     Result,
     client::{Answer, Client, with_key},
-    place::{PEOPLE, Place},
+    place::PEOPLE,
     proto::{
         directory_v1::{
             IssueHandoverCodeRequest, LinkMemberRequest, ListMembersRequest, Member, UpdateMemberRequest,
@@ -97,12 +97,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn start(place: &Place, pause: Duration) -> Result<Self> {
+    pub(crate) fn start(client: &Client, pause: Duration) -> Self {
         let mut load = Self {
             tasks: JoinSet::new(),
             counts: Arc::default(),
         };
-        let client = Client::of(place)?;
         for (index, kind) in KINDS.into_iter().enumerate() {
             let (counts, client) = (load.counts.clone(), client.clone());
             load.tasks.spawn(async move {
@@ -123,7 +122,7 @@ impl Load {
                 }
             });
         }
-        Ok(load)
+        load
     }
 
     /// # Errors

@@ -4,6 +4,7 @@
 //! second at its memory, its files, its threads and its write-ahead log. `-- --help` lists what can be changed.
 
 mod client;
+mod crowd;
 mod load;
 mod place;
 mod proto;
@@ -20,12 +21,15 @@ use tokio::{
     time::{Instant, interval},
 };
 
-use self::{load::Load, place::Place, samples::Samples};
+use self::{client::Client, load::Load, place::Place, samples::Samples};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How long `--quick` takes.
 const QUICK: Duration = Duration::from_secs(8);
+
+/// The crowd of it.
+const QUICK_CROWD: usize = 200;
 
 /// What part of the time is not looked at: in it caches fill.
 const WARM_UP: u32 = 4;
@@ -46,6 +50,10 @@ struct Flags {
     /// How many milliseconds each of the callers waits between two calls.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pause: u64,
+    /// How many people of another organization are looked up, and in part changed, before it begins: they fill the caches of the
+    /// server.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    crowd: usize,
     /// Some seconds: shows that it works, and no more.
     #[arg(long)]
     quick: bool,
@@ -95,13 +103,15 @@ async fn run(flags: &Flags) -> Result<bool> {
 }
 
 async fn soak(flags: &Flags) -> Result<(Samples, Load)> {
-    let whole = if flags.quick {
-        QUICK
+    let (whole, crowd) = if flags.quick {
+        (QUICK, QUICK_CROWD)
     } else {
-        Duration::from_mins(flags.minutes)
+        (Duration::from_mins(flags.minutes), flags.crowd)
     };
-    let place = Place::start(flags.program.as_deref(), flags.database_url.as_deref()).await?;
-    let mut load = Load::start(&place, Duration::from_millis(flags.pause))?;
+    let place = Place::start(flags.program.as_deref(), flags.database_url.as_deref(), crowd).await?;
+    let client = Client::of(&place)?;
+    place.crowd.call_all(&client).await?;
+    let mut load = Load::start(&client, Duration::from_millis(flags.pause));
     let style = ProgressStyle::with_template("{msg} {bar:40} {elapsed} of {len} s")?;
     let progress = ProgressBar::new(whole.as_secs()).with_style(style);
     let mut samples = Samples::of(&place);

@@ -17,7 +17,7 @@ use userbridge::{
     storage::{self, Migrate},
 };
 
-use crate::{Result, server::Server};
+use crate::{Result, crowd::Crowd, server::Server};
 
 /// The name by which clients call the server.
 pub(crate) const HOST: &str = "userbridge.example.com";
@@ -40,11 +40,17 @@ pub(crate) struct Place {
     pub(crate) organization: String,
     /// The id of an administrator.
     pub(crate) administrator: String,
+    /// Of another organization.
+    pub(crate) crowd: Crowd,
     _folder: TempDir,
 }
 
 impl Place {
-    pub(crate) async fn start(program: Option<&Path>, database_url: Option<&str>) -> Result<Self> {
+    pub(crate) async fn start(
+        program: Option<&Path>,
+        database_url: Option<&str>,
+        crowd: usize,
+    ) -> Result<Self> {
         let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
         fs::create_dir_all(parent)?;
         let folder = tempfile::tempdir_in(parent)?;
@@ -58,15 +64,14 @@ impl Place {
 
         let storage = storage::connect(&url, Migrate::Always).await?;
         let directory = Directory::new(storage.clone());
-        let (slug, name) = (Slug::new("soak")?, OrganizationName::new("Soak")?);
-        let made = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
-        let organization = first(made.await?)?.id;
+        let organization = new_organization(&directory, "soak").await?;
         let public_key = new_key(&directory, organization, Scope::PublicApi).await?;
         let key = new_key(&directory, organization, Scope::DirectoryWrite).await?;
         let administrator = link(&directory, organization, "administrator", Some(Role::Owner)).await?;
         for number in 0..PEOPLE {
             link(&directory, organization, &format!("person{number}"), None).await?;
         }
+        let crowd = Crowd::make(&directory, crowd).await?;
         storage.close().await;
 
         let program = program.unwrap_or(Path::new(env!("CARGO_BIN_EXE_userbridge")));
@@ -85,12 +90,23 @@ impl Place {
             key,
             organization: organization.to_string(),
             administrator,
+            crowd,
             _folder: folder,
         })
     }
 }
 
-async fn new_key(directory: &Directory, organization: OrganizationId, scope: Scope) -> Result<String> {
+pub(crate) async fn new_organization(directory: &Directory, slug: &str) -> Result<OrganizationId> {
+    let (slug, name) = (Slug::new(slug)?, OrganizationName::new(slug)?);
+    let made = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
+    Ok(first(made.await?)?.id)
+}
+
+pub(crate) async fn new_key(
+    directory: &Directory,
+    organization: OrganizationId,
+    scope: Scope,
+) -> Result<String> {
     let scopes = [scope].into_iter().collect();
     let made = directory.create_api_key(
         Admin::OPERATOR,
@@ -103,7 +119,7 @@ async fn new_key(directory: &Directory, organization: OrganizationId, scope: Sco
 }
 
 /// The id of a new member.
-async fn link(
+pub(crate) async fn link(
     directory: &Directory,
     organization: OrganizationId,
     name: &str,

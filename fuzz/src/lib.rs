@@ -1,7 +1,7 @@
 //! What the fuzzer tries: a function for each target, which takes an input and panics if an answer is not as documented.
 //!
-//! All go through the router of the gateway or the gRPC services, on a directory of their own in a file, so that the
-//! parsers stay private to their crates. `targets/` has the programs, which are built with the feature `libfuzzer`; `corpus/` has
+//! All but files of members go through the router of the gateway or the gRPC services, on a directory of their own in a file, so
+//! that the parsers stay private to their crates. `targets/` has the programs, which are built with the feature `libfuzzer`; `corpus/` has
 //! inputs that reach different code. What an input is, each function says.
 
 #![expect(
@@ -11,6 +11,7 @@
 )]
 
 mod json_bodies;
+mod member_files;
 mod messages;
 mod page_tokens;
 mod proto;
@@ -19,7 +20,8 @@ mod uuids;
 mod world;
 
 pub use self::{
-    json_bodies::json_bodies, messages::messages, page_tokens::page_tokens, requests::requests, uuids::uuids,
+    json_bodies::json_bodies, member_files::member_files, messages::messages, page_tokens::page_tokens,
+    requests::requests, uuids::uuids,
 };
 
 /// What became of an input.

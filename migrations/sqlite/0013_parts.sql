@@ -5,7 +5,7 @@ CREATE TABLE member_texts (
     email TEXT
 ) STRICT;
 
--- What begins at each of their characters, up to eight of them, behind the number of the organization and a letter for the
+-- What begins at each of their characters, up to six of them, behind the number of the organization and a letter for the
 -- column: so any part is the beginning of an entry, and only those of one organization are read. They are made by the program,
 -- one a line, of which this keeps nothing else than the entries. `detail = none` would be enough, but together with what is set
 -- below SQLite 3.51.3 then finds rows that were removed, and misses others.

@@ -1,14 +1,16 @@
 //! What a command says when it fails, in one line, and its exit code.
 
-use std::{io, process::ExitCode};
+use std::{error::Error, io, path::PathBuf, process::ExitCode};
 
 use thiserror::Error;
 use userbridge_gateway::config_file::ConfigError;
 
 use crate::{
+    rpc::ImportClientError,
     server::ServerError,
     service::ServiceError,
     storage::{self, OpenError, backup::BackupError, copy::CopyError},
+    transfer::FileError,
 };
 
 /// Printed in one line, with an exit code that scripts can tell apart.
@@ -57,6 +59,18 @@ pub enum CliError {
     /// The check has found something. Exit code 1.
     #[error("{0}")]
     Found(String),
+    /// Members were not imported to the end. Exit code 1.
+    #[error("{file}: {error}")]
+    Import {
+        /// The file that was read.
+        file: String,
+        /// What is wrong with it, or with where it went.
+        #[source]
+        error: ImportError,
+    },
+    /// Rows of a file were not taken. Exit code 5.
+    #[error("{0}")]
+    Rejected(String),
     /// A signal has ended the command before its end. Exit code 1.
     #[error("told to end before it was done")]
     Interrupted,
@@ -69,6 +83,53 @@ pub enum CliError {
     /// The same, in the middle of JSON. Exit code 1.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+}
+
+/// Why an import has ended before its end.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    #[error("{}", with_cause(.0))]
+    File(#[from] FileError),
+    /// What was seen in it can't be kept.
+    #[error("there is no room to remember who was in it: {0}")]
+    Repeats(#[from] rusqlite::Error),
+    /// Rows that are not taken can't be listed.
+    #[error("{}: {error}", path.display())]
+    List {
+        /// The list.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error("{}", with_cause(.0))]
+    Server(#[from] ImportClientError),
+    /// The thread that reads it is gone.
+    #[error("reading has ended in an unexpected way")]
+    Broken,
+}
+
+/// The error and what caused it.
+fn with_cause(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+impl ImportError {
+    /// Says which file was being read.
+    pub(super) fn of_file(self, file: &str) -> CliError {
+        match self {
+            Self::Service(error) => error.into(),
+            error => CliError::Import {
+                file: file.to_owned(),
+                error,
+            },
+        }
+    }
 }
 
 impl From<OpenError> for CliError {
@@ -127,12 +188,13 @@ impl CliError {
     }
 
     /// 1: it failed; 2: the command line was not understood, as clap has it; 3: not found; 4: there already, or not
-    /// allowed in this state.
+    /// allowed in this state; 5: rows of a file were not taken.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) | Self::Config(_) => ExitCode::from(2),
             Self::NotFound(_) => ExitCode::from(3),
+            Self::Rejected(_) => ExitCode::from(5),
             Self::Conflict(_)
             | Self::Copy(CopyError::NothingToCopy | CopyError::NotEmpty | CopyError::OtherCopy)
             | Self::Backup {
@@ -147,6 +209,7 @@ impl CliError {
             | Self::Copy(_)
             | Self::Backup { .. }
             | Self::Found(_)
+            | Self::Import { .. }
             | Self::Interrupted
             | Self::Service(_)
             | Self::Io(_)

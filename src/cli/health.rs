@@ -1,22 +1,14 @@
 //! `userbridge health`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::Args;
-use tonic::{
-    Request,
-    transport::{Endpoint, Uri},
-};
+use tonic::Request;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
-use userbridge_gateway::UpstreamTls;
 
-use super::{CliError, Global, output};
+use super::{CliError, Global, output, server_tls::ServerTls};
 
 /// For the connection, and again for the answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -31,26 +23,8 @@ pub(super) struct Health {
         default_value = "127.0.0.1:50051"
     )]
     grpc_addr: String,
-    /// File with the authorities in PEM that certify the server: it is asked over TLS, and the address must be a name or an
-    /// address of its certificate.
-    #[arg(long, env = "USERBRIDGE_TLS_CA", value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
-    /// File with a certificate in PEM, for a server that asks for one.
-    #[arg(
-        long,
-        env = "USERBRIDGE_CLIENT_CERT",
-        value_name = "FILE",
-        requires_all = ["client_key", "tls_ca"]
-    )]
-    client_cert: Option<PathBuf>,
-    /// File with its private key in PEM.
-    #[arg(
-        long,
-        env = "USERBRIDGE_CLIENT_KEY",
-        value_name = "FILE",
-        requires = "client_cert"
-    )]
-    client_key: Option<PathBuf>,
+    #[command(flatten)]
+    tls: ServerTls,
 }
 
 impl Health {
@@ -65,32 +39,9 @@ impl Health {
         }
     }
 
-    fn tls(&self) -> Result<Option<UpstreamTls>, CliError> {
-        let Some(authorities) = &self.tls_ca else {
-            return Ok(None);
-        };
-        Ok(Some(UpstreamTls {
-            authorities: Some(read(authorities)?),
-            identity: match (&self.client_cert, &self.client_key) {
-                (Some(cert), Some(key)) => Some((read(cert)?, read(key)?)),
-                _ => None,
-            },
-        }))
-    }
-
     async fn ask(&self) -> Result<ServingStatus, CliError> {
         let failed = |what: &str| CliError::NotServing(format!("{} {what}", self.grpc_addr));
-        let scheme = if self.tls_ca.is_some() { "https" } else { "http" };
-        let uri: Uri = format!("{scheme}://{}", self.grpc_addr)
-            .parse()
-            .map_err(|_| failed("is no address such as 127.0.0.1:50051"))?;
-        let endpoint = match self.tls()? {
-            Some(tls) => Endpoint::from(uri)
-                .tls_config(tls.config())
-                .map_err(|error| CliError::NotServing(format!("TLS can't be used: {error}")))?,
-            None => Endpoint::from(uri),
-        };
-        let channel = endpoint
+        let channel = (self.tls.endpoint(&self.grpc_addr)?)
             .connect_timeout(TIMEOUT)
             .timeout(TIMEOUT)
             .connect()
@@ -105,8 +56,4 @@ impl Health {
             .map_err(|_| failed("did not say how it is"))?;
         Ok(response.into_inner().status())
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    fs::read(path).map_err(|error| CliError::NotServing(format!("{}: {error}", path.display())))
 }

@@ -11,7 +11,9 @@ mod copy;
 mod demo;
 mod error;
 mod event;
+mod export;
 mod health;
+mod import;
 mod key;
 mod mail;
 mod mail_flags;
@@ -20,6 +22,7 @@ mod org;
 mod output;
 mod progress;
 mod serve;
+mod server_tls;
 mod table;
 mod team;
 
@@ -99,6 +102,14 @@ enum Command {
     ///
     /// Into PostgreSQL it goes into a new database; if it is cut off, the same command goes on.
     Restore(backup::Restore),
+    /// Import members from a file: CSV, NDJSON, JSON, or users of Zendesk, Freshdesk or The Bridge.
+    ///
+    /// Who is there is found by source and external id, or by address, and changed where the file says otherwise; the others are
+    /// linked. What is empty in the file stays as it is, and nobody is revoked. The same import again changes nothing, also after
+    /// one that was cut off. Exit code 5 if rows were not taken.
+    Import(import::Import),
+    /// Export the members of an organization to a file that `import` reads: each value of theirs, and when they were linked.
+    Export(export::Export),
     /// Look whether all that is stored fits together. Servers go on meanwhile.
     ///
     /// Each finding is a line; exit code 1 if there is any.
@@ -188,6 +199,8 @@ pub async fn run(parsed: Parsed<Cli>) -> Result<(), CliError> {
         Command::Copy(command) => command.run(&global).await,
         Command::Backup(command) => command.run(&global).await,
         Command::Restore(command) => command.run(&global).await,
+        Command::Import(command) => command.run(&global).await,
+        Command::Export(command) => command.run(&global).await,
         Command::Check => check::check(&global, &global.database_url()?).await,
         Command::Health(command) => command.run(&global).await,
         Command::Config(_) => config::show(&global, parsed.given.settings()),

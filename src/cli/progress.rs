@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::timeout;
 
 /// What is done by then was not worth a bar.
@@ -21,6 +21,8 @@ pub(super) enum Unit {
     Bytes,
     /// Rows, or rules.
     Things,
+    /// A part of a file, beside what is counted.
+    Part,
     /// How far it is can't be known.
     Nothing,
 }
@@ -37,7 +39,8 @@ impl Progress {
         let style = ProgressStyle::with_template(match unit {
             Unit::Bytes => "{prefix} {wide_bar} {bytes}/{total_bytes} {eta}",
             Unit::Things => "{prefix} {wide_bar} {human_pos}/{human_len} {eta}",
-            Unit::Nothing => "{prefix} {spinner} {elapsed}",
+            Unit::Part => "{prefix} {wide_bar} {percent} % {msg} {eta}",
+            Unit::Nothing => "{prefix} {spinner} {elapsed} {msg}",
         });
         let bar = match style {
             Ok(style) => bar.with_style(style),
@@ -53,6 +56,13 @@ impl Progress {
     pub(super) fn tell(&self, done: u64, of: u64) {
         self.bar.set_length(of);
         self.bar.set_position(done);
+    }
+
+    /// So many rows are done.
+    pub(super) fn count(&self, rows: u64) {
+        let seconds = self.bar.elapsed().as_secs().max(1);
+        let (rows, rate) = (HumanCount(rows), HumanCount(rows / seconds));
+        self.bar.set_message(format!("{rows} rows, {rate}/s"));
     }
 
     /// Waits for the work. The bar is gone when it is done.

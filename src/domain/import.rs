@@ -13,3 +13,8 @@ pub struct ImportRow {
     /// When it was last seen. One that is there and was seen later stays as it is.
     pub last_seen_at: Option<Timestamp>,
 }
+
+impl ImportRow {
+    /// The source of those whose file names none.
+    pub const SOURCE: &str = "import";
+}

@@ -14,7 +14,7 @@ mod import;
 mod link;
 mod mail;
 mod member;
-mod names;
+pub(crate) mod names;
 mod organization;
 mod page;
 mod password;

@@ -5,7 +5,7 @@ use thiserror::Error;
 /// There is no value of this name. Says what is wrong with it, never what it was.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{0}")]
-pub struct UnknownName(pub(super) &'static str);
+pub struct UnknownName(pub(crate) &'static str);
 
 /// Defines an enumeration, what is said of a name that none of its values has, and a name for each value, as the database,
 /// the command line and texts on the wire write it.
@@ -44,4 +44,4 @@ macro_rules! names {
         }
     };
 }
-pub(super) use names;
+pub(crate) use names;

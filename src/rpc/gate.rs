@@ -63,6 +63,9 @@ const PROMPT: Duration = Duration::from_secs(1);
 pub(super) enum Judged {
     /// Before the message is read, for this area.
     First(Area),
+    /// The same, and the method reads its messages itself, each no larger than [`LARGEST_MESSAGE`]: many may come, for as long as
+    /// the caller likes.
+    Open(Area),
     /// With what the message asks about, in one look-up; the method does it. Before that if the message is no good or
     /// does not come.
     WithMessage,
@@ -123,6 +126,7 @@ where
         let answering = async {
             match judged {
                 Judged::First(area) => judged_first(inner, directory, area, shown.presented, request).await,
+                Judged::Open(area) => judged_open(inner, directory, area, shown.presented, request).await,
                 Judged::WithMessage => judged_by_method(inner, directory, shown.presented, request).await,
             }
         };
@@ -191,6 +195,29 @@ where
         let client = auth::client(&parts.extensions);
         parts.extensions.insert(caller.certified(client));
         let Ok(response) = inner.call(Request::from_parts(parts, message)).await;
+        Ok(response)
+    };
+    (answer.await, judgement)
+}
+
+/// A call whose key is judged first, and whose messages are left to the method.
+async fn judged_open<S>(
+    inner: &mut S,
+    directory: &Directory,
+    area: Area,
+    presented: Presented,
+    mut request: Request<Body>,
+) -> (Result<Response<Body>, Status>, Judgement)
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let judged = directory.caller(presented, area).await;
+    let judgement = Judgement::from(&judged);
+    let answer = async {
+        let client = auth::client(request.extensions());
+        let caller = judged?.certified(client);
+        request.extensions_mut().insert(caller);
+        let Ok(response) = inner.call(request).await;
         Ok(response)
     };
     (answer.await, judgement)

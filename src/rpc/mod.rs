@@ -22,6 +22,7 @@ mod sessions;
 mod status;
 mod teams;
 mod time;
+mod transfer;
 mod users;
 mod violations;
 mod web;
@@ -57,11 +58,16 @@ use self::{
         directory::v1::{
             credential_service_server::CredentialServiceServer, event_service_server::EventServiceServer,
             member_service_server::MemberServiceServer, session_service_server::SessionServiceServer,
-            team_service_server::TeamServiceServer,
+            team_service_server::TeamServiceServer, transfer_service_server::TransferServiceServer,
         },
     },
+    transfer::Transfer,
 };
-pub use self::{gate::LARGEST_MESSAGE, web::with_web};
+pub use self::{
+    gate::LARGEST_MESSAGE,
+    transfer::{ImportAnswer, ImportClient, ImportClientError},
+    web::with_web,
+};
 use userbridge_gateway::observe::Observer;
 use userbridge_wire::users_v1::user_service_server::{UserService, UserServiceServer};
 
@@ -78,11 +84,12 @@ const MAX_REFLECTION_REQUEST: usize = 4 * 1024;
 
 /// Names of the services whose health is told apart, and whether they change anything. The server as a whole, which has
 /// no name, is as well as the least of them.
-const SERVICES: [(&str, bool); 9] = [
+const SERVICES: [(&str, bool); 10] = [
     (UserServiceServer::<DirectoryCell>::NAME, true),
     (MemberServiceServer::<DirectoryCell>::NAME, true),
     (TeamServiceServer::<DirectoryCell>::NAME, true),
     (EventServiceServer::<Events>::NAME, false),
+    (TransferServiceServer::<Transfer>::NAME, true),
     (CredentialServiceServer::<DirectoryCell>::NAME, true),
     (SessionServiceServer::<DirectoryCell>::NAME, true),
     (OrganizationServiceServer::<DirectoryCell>::NAME, true),
@@ -199,8 +206,11 @@ impl Services {
     fn directory(&self) -> RoutesBuilder {
         let organizations = OrganizationServiceServer::new(self.directory.clone());
         let api_keys = ApiKeyServiceServer::new(self.directory.clone());
+        let transfer = Transfer::new(self.directory.clone(), self.draining.subscribe());
+        let transfer = TransferServiceServer::new(transfer).max_decoding_message_size(LARGEST_MESSAGE);
         let mut routes = self.for_gateway();
         routes
+            .add_service(self.gated(transfer, Judged::Open(Area::Directory)))
             .add_service(self.gated(organizations, Judged::First(Area::Admin)))
             .add_service(self.gated(api_keys, Judged::First(Area::Admin)));
         routes

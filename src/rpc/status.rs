@@ -8,9 +8,10 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use userbridge_gateway::observe::request_id;
 use userbridge_wire::ErrorReason as Reason;
 
+use super::proto::userbridge::directory::v1 as pb;
 use crate::{
     domain::{Conflict, Precondition, Resource},
-    service::ServiceError,
+    service::{Rejection, ServiceError},
 };
 
 /// Domain of every `google.rpc.ErrorInfo`.
@@ -74,6 +75,21 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
         status
     };
     told(code, reason, &error.to_string())
+}
+
+/// Why a row of an import was rejected.
+pub(super) fn flaw(rejection: Rejection) -> pb::ImportFlaw {
+    let reason = match rejection {
+        Rejection::Unidentified => Reason::InvalidArgument,
+        Rejection::NotFound(missing) => missing_reason(missing),
+        Rejection::Conflict(conflict) => conflict_reason(conflict),
+        Rejection::Precondition(state) => precondition_reason(state),
+    };
+    pb::ImportFlaw {
+        field: String::new(),
+        description: rejection.to_string(),
+        reason: reason.as_wire().to_owned(),
+    }
 }
 
 const fn missing_reason(missing: Resource) -> Reason {
@@ -167,20 +183,25 @@ pub(super) fn complete<B>(mut response: Response<B>) -> Response<B> {
     if is_bare(&response)
         && let Some(bare) = Status::from_header_map(response.headers())
     {
-        let (reason, message) = match bare.code() {
-            Code::Unimplemented => (Reason::Unimplemented, "there is no such method"),
-            Code::Internal => (Reason::MalformedMessage, "the message can't be decoded"),
-            Code::OutOfRange => (Reason::MessageTooLarge, "the message is too large"),
-            Code::NotFound => (Reason::ServiceNotFound, "there is no such service"),
-            _ => (Reason::Refused, "the call was refused"),
-        };
-        let message = Some(bare.message())
-            .filter(|text| !text.is_empty())
-            .unwrap_or(message);
         // The names and values of a status made here are good for a header.
-        let _ = status(bare.code(), reason, message).add_header(response.headers_mut());
+        let _ = completed(&bare).add_header(response.headers_mut());
     }
     response
+}
+
+/// A bare error, with the reason that it lacks.
+pub(super) fn completed(bare: &Status) -> Status {
+    let (reason, message) = match bare.code() {
+        Code::Unimplemented => (Reason::Unimplemented, "there is no such method"),
+        Code::Internal => (Reason::MalformedMessage, "the message can't be decoded"),
+        Code::OutOfRange => (Reason::MessageTooLarge, "the message is too large"),
+        Code::NotFound => (Reason::ServiceNotFound, "there is no such service"),
+        _ => (Reason::Refused, "the call was refused"),
+    };
+    let message = Some(bare.message())
+        .filter(|text| !text.is_empty())
+        .unwrap_or(message);
+    status(bare.code(), reason, message)
 }
 
 fn status(code: Code, reason: Reason, message: &str) -> Status {

@@ -6,7 +6,9 @@ use prost_types::FieldMask;
 use tonic::Status;
 use tonic_types::FieldViolation;
 
-use super::status;
+use userbridge_wire::ErrorReason as Reason;
+
+use super::{proto::userbridge::directory::v1 as pb, status};
 
 /// Most violations that one response tells: it has to fit into HTTP/2's header fields.
 const MAX_VIOLATIONS: usize = 32;
@@ -31,6 +33,17 @@ impl Violations {
         if self.0.len() < MAX_VIOLATIONS {
             self.0.push(FieldViolation::new(field, description.to_string()));
         }
+    }
+
+    /// The same of one row among many. None: there are none.
+    pub(super) fn flaws(self) -> Option<Vec<pb::ImportFlaw>> {
+        let flaws = self.0.into_iter().map(|violation| pb::ImportFlaw {
+            field: violation.field,
+            description: violation.description,
+            reason: Reason::InvalidArgument.as_wire().to_owned(),
+        });
+        let flaws: Vec<_> = flaws.collect();
+        (!flaws.is_empty()).then_some(flaws)
     }
 
     pub(super) const fn is_empty(&self) -> bool {

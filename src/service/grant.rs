@@ -334,6 +334,18 @@ impl Directory {
         self.grant_read_to(&caller, credential.organization).await
     }
 
+    /// Permission to change, for a key or a session that is looked at now, as [`Self::grant_read`] gives one to read.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::InvalidApiKey`], [`ServiceError::InvalidToken`], and as [`Self::grant_write_to`].
+    pub async fn grant_write(&self, credential: Credential, client: Option<ClientIdentity>) -> Result<Write> {
+        let now = self.clock.now();
+        let caller = self.looked_at(credential.presented, Area::Directory, now).await?;
+        let caller = caller.certified(client);
+        self.grant_write_to(&caller, credential.organization).await
+    }
+
     /// Permission to change, for a key with the scope `directory.write`, or a session.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ pub use events::Watched;
 pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
 pub use limits::{Allowance, CallLimits, CallRate, Judgement, Refused, Shown};
 pub use mails::{Claim, Letter, Retries};
-pub use members::{Batch, ExportPlace, Exported, MemberPage};
+pub use members::{AllPlace, Batch, ExportPlace, Exported, Imported, MemberPage, Rejection};
 pub use sessions::{OpenedSession, Session};
 pub use users::Ping;
 pub use watches::WatchLimits;

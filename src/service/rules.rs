@@ -12,7 +12,9 @@ pub use super::{
     credentials::{NewPassword, RightPassword, admit_member, issue_handover_code, set_password},
     idempotency::write_once,
     mails::{claim_mail, mail_failed, mail_sent, queue_mail, request_password_reset, retry_mail},
-    members::{NewIds, erase_member, link_member, restore_member, revoke_member, update_member},
+    members::{
+        NewIds, erase_member, import_members, link_member, restore_member, revoke_member, update_member,
+    },
     organizations::{create_organization, delete_organization, update_organization},
     sessions::{create_session, end_session},
     teams::{create_team, delete_team, rename_team, set_team_members},

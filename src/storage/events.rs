@@ -34,6 +34,15 @@ pub trait EventWrites {
         change: &Change,
     ) -> Result<i64>;
 
+    /// Adds the events of many members who were linked, in this order, each with the names of its fields. What linked them is
+    /// each member's own source.
+    async fn append_links(
+        &mut self,
+        organization: OrganizationId,
+        links: &[(&Member, Vec<&'static str>)],
+        change: &Change,
+    ) -> Result<()>;
+
     /// The sequence number of the last event of this kind about a member; 0 where there is none.
     async fn last_event(
         &mut self,

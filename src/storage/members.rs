@@ -4,8 +4,9 @@ use async_trait::async_trait;
 
 use super::Result;
 use crate::domain::{
-    ApiKey, Association, Change, Email, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
-    MemberQuery, MemberRef, OrganizationId, PageRequest, PublicMember, Timestamp, UserId,
+    ApiKey, Association, Change, Email, ExternalId, HeldAddress, KeyDigest, Member, MemberId, MemberLookup,
+    MemberNumber, MemberQuery, MemberRef, OrganizationId, PageRequest, PublicMember, Source, Timestamp,
+    UserId,
 };
 
 /// What one look-up of the hot path found.
@@ -111,6 +112,21 @@ pub trait MemberWrites {
         member: &MemberRef,
     ) -> Result<Option<Member>>;
 
+    /// The live members who have one of these addresses, in any order.
+    async fn members_by_email(
+        &mut self,
+        organization: OrganizationId,
+        emails: &[Email],
+    ) -> Result<Vec<Member>>;
+
+    /// The live members who have one of these ids of a source, in any order.
+    async fn members_by_external_id(
+        &mut self,
+        organization: OrganizationId,
+        source: &Source,
+        ids: &[ExternalId],
+    ) -> Result<Vec<Member>>;
+
     /// The numbers of those of these members who are live.
     async fn live_numbers(
         &mut self,
@@ -124,8 +140,12 @@ pub trait MemberWrites {
     /// Whether one of these members is an owner, enabled or not, live or not.
     async fn has_owner(&mut self, organization: OrganizationId, members: &[MemberNumber]) -> Result<bool>;
 
-    /// A number that no member of the organization has had, in ascending order.
-    async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber>;
+    /// The first of so many numbers, one after the other, that no member of the organization has had. They are ascending.
+    async fn next_member_numbers(
+        &mut self,
+        organization: OrganizationId,
+        count: usize,
+    ) -> Result<MemberNumber>;
 
     /// Adds a live member, its teams included, and its user if there is none of this id.
     ///
@@ -133,6 +153,13 @@ pub trait MemberWrites {
     ///
     /// [`crate::domain::Conflict::Member`]: a live member has the user, the address or the external id.
     async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()>;
+
+    /// Adds many live members who are in no team, and whose users are new, as [`Self::insert_member`] adds one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::insert_member`].
+    async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()>;
 
     /// Replaces a member by what it is after a change, its teams included. Who it is does not change: its id, its number,
     /// its user, and when it was linked.
@@ -171,6 +198,10 @@ pub trait MemberWrites {
 
     /// Who has an address, and who had it. It takes no organization, because it tells nothing but users.
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders>;
+
+    /// Those of these addresses that a link in any organization has or had. The others have no holders until the transaction
+    /// ends, but for those that it makes.
+    async fn linked_addresses(&mut self, emails: &[Email]) -> Result<Vec<Email>>;
 
     /// The live links of a user to live organizations.
     async fn live_links(&mut self, user: UserId) -> Result<Vec<LiveLink>>;

@@ -24,6 +24,7 @@ mod mails;
 mod members;
 mod organizations;
 mod outages;
+mod placeholders;
 pub mod postgres;
 mod shares;
 pub mod sqlite;
@@ -49,7 +50,7 @@ pub use mails::{MailStore, MailWrites};
 pub use members::{AddressHolders, KeyAndMember, LiveLink, MemberStore, MemberWrites};
 pub use organizations::{OrganizationStore, OrganizationWrites};
 pub use teams::{TeamStore, TeamWrites};
-pub use transaction::{Rule, Transaction, Verdict, Work};
+pub use transaction::{Rule, Savepoints, Transaction, Verdict, Work};
 
 /// All of it. What a server or a command works on.
 #[async_trait]

@@ -7,12 +7,12 @@ use futures_util::future::BoxFuture;
 
 use super::{
     ApiKeyWrites, CredentialWrites, EventWrites, IdempotencyWrites, MailWrites, MemberWrites,
-    OrganizationWrites, Storage, StoreError, TeamWrites,
+    OrganizationWrites, Result as Stored, Storage, StoreError, TeamWrites,
 };
 use crate::domain::OrganizationId;
 
 /// What rules are made of: small reads and writes inside one transaction. Each sees what those before it wrote. A rule that
-/// got an error of one of them fails: an engine may have lost the transaction.
+/// got an error of one of them fails, or undoes the part in which it did: an engine may have lost the transaction.
 pub trait Transaction:
     OrganizationWrites
     + ApiKeyWrites
@@ -22,8 +22,19 @@ pub trait Transaction:
     + IdempotencyWrites
     + CredentialWrites
     + MailWrites
+    + Savepoints
     + Send
 {
+}
+
+/// Parts of a transaction that are undone alone. One is open at a time.
+#[async_trait]
+pub trait Savepoints {
+    /// Begins a part.
+    async fn begin_part(&mut self) -> Stored<()>;
+
+    /// Ends it. What it did is as if there had been no part, or has not happened.
+    async fn end_part(&mut self, verdict: Verdict) -> Stored<()>;
 }
 
 impl<T> Transaction for T where
@@ -35,6 +46,7 @@ impl<T> Transaction for T where
         + IdempotencyWrites
         + CredentialWrites
         + MailWrites
+        + Savepoints
         + Send
 {
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Folders, and the crates and modules that none of their files names.
-const UNKNOWN: [(&str, &[&str]); 15] = [
+const UNKNOWN: [(&str, &[&str]); 16] = [
     (
         "src/domain",
         &[
@@ -23,6 +23,12 @@ const UNKNOWN: [(&str, &[&str]); 15] = [
         &["sqlx", "tonic", "prost", "clap", "storage", "rpc", "cli"],
     ),
     ("src/rpc", &["sqlx", "clap", "storage", "cli"]),
+    (
+        "src/transfer",
+        &[
+            "sqlx", "tonic", "prost", "clap", "storage", "service", "rpc", "mail", "cli",
+        ],
+    ),
     ("gateway/src", &["sqlx", "userbridge"]),
     ("gateway/src/upstream", &["dialects", "portal", "listen"]),
     (

@@ -28,6 +28,7 @@ mod grpc;
 mod grpc_reference;
 mod health;
 mod histories;
+mod imports;
 mod layers;
 mod limits;
 mod listeners;

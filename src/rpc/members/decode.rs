@@ -6,10 +6,10 @@ use tonic::Status;
 use crate::{
     domain::{
         AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, FamilyName,
-        GivenName, LinkRequest, Locale, MemberNumber, MemberPatch, MemberRef, Origin, PortalRole, Role,
-        Source, TeamNumber,
+        GivenName, ImportRow, LinkRequest, Locale, MemberNumber, MemberPatch, MemberRef, Origin, PortalRole,
+        Role, Source, TeamNumber,
     },
-    rpc::{proto::userbridge::directory::v1 as pb, violations::Violations},
+    rpc::{proto::userbridge::directory::v1 as pb, time::moment, violations::Violations},
 };
 
 /// Most teams of one member.
@@ -95,6 +95,38 @@ pub(super) fn link_request(
         staff: request.staff,
         send_onboarding_mail: request.send_onboarding_mail,
     }))
+}
+
+/// A row of an import. Violations are noted; then the row is not to be used.
+pub(in crate::rpc) fn import_row(row: pb::ImportRow, violations: &mut Violations) -> ImportRow {
+    let source = row.source.unwrap_or_else(|| ImportRow::SOURCE.to_owned());
+    let source = violations
+        .check("source", Source::new(source))
+        .unwrap_or_default();
+    let external_id = violations.optional("external_id", row.external_id, ExternalId::new);
+    let mut values = MemberPatch {
+        role: role(violations, "role", row.role).map(Some),
+        enabled: row.enabled,
+        auth_method: auth_method(violations, "auth_method", row.auth_method).map(Some),
+        onboarded: row.onboarded,
+        ..MemberPatch::default()
+    };
+    macro_rules! read {
+        ($field:ident: $type:ident) => {
+            let value = violations.optional(stringify!($field), row.$field, $type::new);
+            values.$field = value.map(Some);
+        };
+    }
+    profile_texts!(read);
+    values.teams = Some(teams(violations, "teams", row.teams)).filter(|teams| !teams.is_empty());
+    values.primary_team = row
+        .primary_team
+        .and_then(|number| team(violations, "primary_team", number));
+    ImportRow {
+        origin: Origin { source, external_id },
+        values,
+        last_seen_at: violations.optional("last_seen_at", row.last_seen_at, moment),
+    }
 }
 
 pub(super) fn member_ref(

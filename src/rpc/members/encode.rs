@@ -114,7 +114,7 @@ pub(in crate::rpc) const fn role(role: Option<Role>) -> pb::Role {
     }
 }
 
-const fn auth_method(method: Option<AuthMethod>) -> pb::AuthMethod {
+pub(in crate::rpc) const fn auth_method(method: Option<AuthMethod>) -> pb::AuthMethod {
     match method {
         None => pb::AuthMethod::Unspecified,
         Some(AuthMethod::Password) => pb::AuthMethod::Password,

@@ -5,8 +5,8 @@ mod encode;
 mod lists;
 
 pub(super) use self::{
-    decode::role as role_of,
-    encode::{member, role},
+    decode::{import_row, role as role_of},
+    encode::{auth_method, member, role},
 };
 
 use prost::Message as _;

@@ -4,8 +4,8 @@ use super::{addresses::user_of, change::save};
 use crate::{
     domain::{
         Access, Change, Conflict, EventKind, Idempotency, Idempotent, LinkOutcome, LinkRequest, Linked,
-        MailId, MailKind, Member, MemberId, MemberRef, OrganizationId, PersonName, Profile, Resource,
-        Subject, TeamNumber, UserId,
+        MailId, MailKind, Member, MemberId, MemberNumber, MemberPatch, MemberRef, OrganizationId, Origin,
+        PersonName, Profile, Resource, Subject, TeamNumber, Timestamp, UserId,
     },
     service::{
         Directory, Result, Write,
@@ -27,6 +27,14 @@ pub struct NewIds {
 }
 
 impl Directory {
+    pub(super) fn new_ids(&self, at: Timestamp) -> Result<NewIds> {
+        Ok(NewIds {
+            member: MemberId::new(at, &*self.random)?,
+            user: UserId::new(&*self.random)?,
+            mail: MailId::new(at, &*self.random)?,
+        })
+    }
+
     /// Links a user to an organization, or finds and updates the live link that is there: by `user_id`, else by source and
     /// external id, else by address.
     ///
@@ -50,11 +58,7 @@ impl Directory {
     ) -> Result<Idempotent<Linked>> {
         let organization = grant.organization;
         let change = self.change_from(grant.author, Some(request.origin.source.clone()));
-        let new = NewIds {
-            member: MemberId::new(change.at, &*self.random)?,
-            user: UserId::new(&*self.random)?,
-            mail: MailId::new(change.at, &*self.random)?,
-        };
+        let new = self.new_ids(change.at)?;
         let welcomes = request.send_onboarding_mail;
         let (at, input) = (change.at, (organization, request, new, change));
         let linked = write_once(
@@ -147,14 +151,7 @@ async fn refresh(
     request: LinkRequest,
     change: &Change,
 ) -> Result<Linked> {
-    let mut after = before.clone();
-    request.values.or_end_user(&after).apply(&mut after);
-    // The source of a member is what linked it first, and its external id means nothing without it. So a source alone
-    // changes nothing; an external id replaces one of the same source; and a member without any takes both.
-    let same_source = request.origin.source == after.origin.source;
-    if request.origin.external_id.is_some() && (same_source || after.origin.external_id.is_none()) {
-        after.origin = request.origin;
-    }
+    let after = refreshed(&before, request.origin, request.values);
     if after == before {
         return Ok(Linked {
             member: after,
@@ -168,6 +165,49 @@ async fn refresh(
     })
 }
 
+/// What a link that is there comes to.
+pub(super) fn refreshed(before: &Member, origin: Origin, values: MemberPatch) -> Member {
+    let mut after = before.clone();
+    values.or_end_user(&after).apply(&mut after);
+    // The source of a member is what linked it first, and its external id means nothing without it. So a source alone
+    // changes nothing; an external id replaces one of the same source; and a member without any takes both.
+    let same_source = origin.source == after.origin.source;
+    if origin.external_id.is_some() && (same_source || after.origin.external_id.is_none()) {
+        after.origin = origin;
+    }
+    after
+}
+
+/// What a new link comes to.
+pub(super) fn fresh(
+    new: NewIds,
+    number: MemberNumber,
+    at: Timestamp,
+    origin: Origin,
+    values: MemberPatch,
+) -> Member {
+    let mut member = Member {
+        id: new.member,
+        user_id: new.user,
+        profile: Profile::default(),
+        person: PersonName::default(),
+        created_at: at,
+        number,
+        email_since: at,
+        access: Access::default(),
+        origin,
+        teams: Vec::new(),
+        primary_team: TeamNumber::ROOT,
+        updated_at: at,
+        last_seen_at: None,
+        revoked_at: None,
+        erased_at: None,
+        version: 1,
+    };
+    values.or_end_user(&member).apply(&mut member);
+    member
+}
+
 async fn create(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
@@ -176,26 +216,10 @@ async fn create(
     change: &Change,
 ) -> Result<Linked> {
     live_organization(tx, organization).await?;
-    let user_id = user_to_link(tx, organization, &request, new.user).await?;
-    let mut member = Member {
-        id: new.member,
-        user_id,
-        profile: Profile::default(),
-        person: PersonName::default(),
-        created_at: change.at,
-        number: tx.next_member_number(organization).await?,
-        email_since: change.at,
-        access: Access::default(),
-        origin: request.origin,
-        teams: Vec::new(),
-        primary_team: TeamNumber::ROOT,
-        updated_at: change.at,
-        last_seen_at: None,
-        revoked_at: None,
-        erased_at: None,
-        version: 1,
-    };
-    request.values.or_end_user(&member).apply(&mut member);
+    let user = user_to_link(tx, organization, &request, new.user).await?;
+    let number = tx.next_member_numbers(organization, 1).await?;
+    let new = NewIds { user, ..new };
+    let member = fresh(new, number, change.at, request.origin, request.values);
     may_change(tx, organization, change, &[&member]).await?;
     if member.primary_team != TeamNumber::ROOT {
         team(tx, organization, member.primary_team).await?;
@@ -204,7 +228,7 @@ async fn create(
         team(tx, organization, *number).await?;
     }
     tx.insert_member(organization, &member).await?;
-    let (kind, subject) = (EventKind::MemberLinked, Subject::Member(member.id, user_id));
+    let (kind, subject) = (EventKind::MemberLinked, Subject::Member(member.id, user));
     let fields = Member::changes(None, &member);
     tx.append_event(Some(organization), kind, subject, &fields, change)
         .await?;

@@ -1,18 +1,22 @@
 //! Members, for internal services and operators: reading them. Each kind of change has a file of its own.
 
 mod addresses;
+mod all;
 mod change;
 mod erase;
 mod export;
+mod import;
 mod link;
 
 use std::collections::{HashMap, HashSet};
 
 pub(super) use self::change::save_by_itself;
 pub use self::{
+    all::AllPlace,
     change::{restore_member, revoke_member, update_member},
     erase::erase_member,
     export::{ExportPlace, Exported},
+    import::{Imported, Rejection, import_members},
     link::{NewIds, link_member},
 };
 use super::{Admin, Area, Caller, Directory, Read, Result, Write};

@@ -3,12 +3,13 @@
 #[path = "../sql/statements.rs"]
 mod statements;
 
+use async_trait::async_trait;
 use sqlx::PgConnection;
 
 use super::error::{is_passing, store_error};
 use crate::{
     domain::{Actor, Change, EventKind, MemberId, OrganizationId, Outage, Timestamp},
-    storage::{Result, StoreError},
+    storage::{Result, Savepoints, StoreError, Verdict},
 };
 
 /// What the primitives are implemented on.
@@ -16,6 +17,8 @@ pub(super) struct PostgresTransaction<'c> {
     connection: &'c mut PgConnection,
     trouble: Option<Trouble>,
     last_event: Option<Appended>,
+    /// The same when its part began.
+    event_before_part: Option<Appended>,
 }
 
 /// An event that a transaction has appended: enough to know it again.
@@ -38,12 +41,29 @@ pub(super) enum Trouble {
     Outage(Outage),
 }
 
+#[async_trait]
+impl Savepoints for PostgresTransaction<'_> {
+    async fn begin_part(&mut self) -> Result<()> {
+        self.event_before_part = self.last_event;
+        self.execute(sqlx::query("SAVEPOINT part")).await
+    }
+
+    async fn end_part(&mut self, verdict: Verdict) -> Result<()> {
+        if verdict == Verdict::Undo {
+            self.last_event = self.event_before_part;
+            self.execute(sqlx::query("ROLLBACK TO part")).await?;
+        }
+        self.execute(sqlx::query("RELEASE part")).await
+    }
+}
+
 impl<'c> PostgresTransaction<'c> {
     pub(super) const fn new(connection: &'c mut PgConnection) -> Self {
         Self {
             connection,
             trouble: None,
             last_event: None,
+            event_before_part: None,
         }
     }
 

@@ -9,12 +9,15 @@ use tokio::sync::watch;
 use super::{
     Engine, EngineTransaction,
     columns::Select,
-    dialect::{APPEND_EVENT, POSITION, THEN_JOIN, ids, rows_of_ids},
+    dialect::{APPEND_EVENT, PARAMETERS, POSITION, THEN_JOIN, ids, rows_of_ids},
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
-    storage::{EventLog, EventWrites, Result, values::organization_column},
+    storage::{EventLog, EventWrites, Result, placeholders::rows, values::organization_column},
 };
+
+/// Events of one statement: far fewer parameters than an engine takes.
+const LINKS: usize = 500;
 
 /// A page of an organization's events beyond a sequence number. The kinds come as one text.
 fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'static, Event> {
@@ -136,6 +139,49 @@ impl EventWrites for EngineTransaction<'_> {
             change,
         );
         Ok(sequence)
+    }
+
+    async fn append_links(
+        &mut self,
+        organization: OrganizationId,
+        links: &[(&Member, Vec<&'static str>)],
+        change: &Change,
+    ) -> Result<()> {
+        let kind = EventKind::MemberLinked;
+        for links in links.chunks(LINKS) {
+            let count = i64::try_from(links.len()).unwrap_or(i64::MAX);
+            let last = sqlx::query_scalar(
+                "UPDATE organization_counters SET events = events + $2 WHERE organization_id = $1 RETURNING events",
+            );
+            let last: i64 = self.value(last.bind(organization).bind(count)).await?;
+            let sql = format!(
+                "INSERT INTO events (
+                     sequence, member_id, user_id, source, fields, organization_id, kind, actor, at, client
+                 ) VALUES {}",
+                rows(5, 5, links.len(), PARAMETERS)
+            );
+            // Safe: it is put together from constants.
+            let mut statement = sqlx::query(AssertSqlSafe(sql));
+            for (sequence, (member, fields)) in (last - count + 1..).zip(links) {
+                statement = statement
+                    .bind(sequence)
+                    .bind(member.id)
+                    .bind(member.user_id)
+                    .bind(&member.origin.source)
+                    .bind(fields.join(" "));
+            }
+            let statement = statement
+                .bind(organization)
+                .bind(kind)
+                .bind(change.actor)
+                .bind(change.at)
+                .bind(&change.client);
+            self.execute(statement).await?;
+            if let Some((member, _)) = links.last() {
+                self.note_event(organization, last, kind, Some(member.id), change);
+            }
+        }
+        Ok(())
     }
 
     async fn last_event(

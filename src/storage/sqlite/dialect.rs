@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use crate::domain::MemberNumber;
+use crate::{domain::MemberNumber, storage::placeholders::Parameters};
+
+/// Of statements that write many rows.
+pub(super) const PARAMETERS: Parameters = Parameters::InOrder;
 
 /// A function of a text and a part of it: more than 0 if it has that.
 pub(super) const POSITION: &str = "instr";
@@ -62,6 +65,16 @@ pub(super) fn numbers(numbers: &[MemberNumber]) -> String {
 
 /// A table of a column `value`: the numbers of a parameter.
 pub(super) fn rows_of_numbers(parameter: &str, table: &str) -> String {
+    format!("json_each({parameter}) AS {table}")
+}
+
+/// What is bound to a parameter for [`rows_of_texts`].
+pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts.collect::<serde_json::Value>().to_string()
+}
+
+/// A table of a column `value`: the texts of a parameter.
+pub(super) fn rows_of_texts(parameter: &str, table: &str) -> String {
     format!("json_each({parameter}) AS {table}")
 }
 

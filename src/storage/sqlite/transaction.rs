@@ -3,12 +3,13 @@
 #[path = "../sql/statements.rs"]
 mod statements;
 
+use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use super::error::store_error;
 use crate::{
     domain::{Change, EventKind, MemberId, OrganizationId, Outage},
-    storage::{Result, StoreError},
+    storage::{Result, Savepoints, StoreError, Verdict},
 };
 
 /// What the primitives are implemented on. Statements of one text that are separated by semicolons are handed to SQLite's
@@ -18,6 +19,26 @@ pub(super) struct SqliteTransaction<'c> {
     outage: Option<Outage>,
     /// The number in the search index of the organization that a member was numbered in last.
     ordinal: Option<(OrganizationId, i64)>,
+}
+
+/// A part of a rule's: the writer has savepoints of its own around each rule.
+const PART: &str = "SAVEPOINT part";
+const KEEP_PART: &str = "RELEASE part";
+const UNDO_PART: &str = "ROLLBACK TO part; RELEASE part";
+
+#[async_trait]
+impl Savepoints for SqliteTransaction<'_> {
+    async fn begin_part(&mut self) -> Result<()> {
+        self.execute(sqlx::query(PART)).await
+    }
+
+    async fn end_part(&mut self, verdict: Verdict) -> Result<()> {
+        let statement = match verdict {
+            Verdict::Commit => KEEP_PART,
+            Verdict::Undo => UNDO_PART,
+        };
+        self.execute(sqlx::query(statement)).await
+    }
 }
 
 impl<'c> SqliteTransaction<'c> {

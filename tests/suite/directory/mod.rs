@@ -15,6 +15,7 @@ mod scopes;
 mod secrets;
 mod sessions;
 mod teams;
+mod transfers;
 mod watches;
 
 use tonic::{Code, Request, Status, transport::Channel};

@@ -17,6 +17,7 @@ mod filters;
 mod fixture;
 mod hot_paths;
 mod idempotency;
+mod imports;
 mod isolation;
 mod lifecycle;
 mod links;
@@ -108,6 +109,12 @@ macro_rules! every_case {
                 what_a_link_refers_to_must_be_there,
                 numbers_count_each_organizations_members_and_are_never_used_again,
                 of_many_equal_links_at_once_one_creates_and_the_others_find,
+            ]
+            imports: [
+                an_import_comes_to_what_links_one_by_one_come_to,
+                an_import_that_is_repeated_changes_nothing,
+                a_row_that_is_rejected_leaves_the_others_alone,
+                addresses_that_two_organizations_import_at_once_are_the_same_people,
             ]
             addresses: [
                 an_address_leads_to_the_user_who_has_it_wherever_that_is,

@@ -2,15 +2,22 @@
 //!
 //! Nothing here tells an organization what another one knows: all that comes of it are ids of users.
 
-use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 
-use super::super::{
-    columns::{Columns, Row, Select, Statement, columns},
-    transaction::PostgresTransaction,
+use sha2::{Digest as _, Sha256};
+use sqlx::AssertSqlSafe;
+
+use super::{
+    super::{
+        columns::{Columns, Row, Select, Statement, columns},
+        dialect::{PARAMETERS, rows_of_texts, texts},
+        transaction::PostgresTransaction,
+    },
+    find::Values,
 };
 use crate::{
     domain::{Email, HeldAddress, Member, MemberNumber, OrganizationId, PageRequest, UserId},
-    storage::{AddressHolders, LiveLink, Result},
+    storage::{AddressHolders, LiveLink, Result, placeholders::rows},
 };
 
 columns!(AddressHolders { has, had });
@@ -27,11 +34,29 @@ columns!(HeldAddress {
 /// Rows of `address_locks`.
 const LOCKS: i64 = 1024;
 
-/// Keeps others from asking whom an address leads to until the transaction ends.
-pub(super) fn lock(email: &Email) -> Statement<'static> {
+/// Keeps others from asking whom one of these addresses leads to until the transaction ends.
+pub(super) fn lock(emails: &[Email]) -> Statement<'static> {
+    let slots: BTreeSet<_> = emails.iter().map(slot).collect();
+    let slots: Vec<_> = slots.into_iter().collect();
+    // In one order, so that nobody waits for somebody who waits.
+    sqlx::query("SELECT FROM address_locks WHERE slot = ANY ($1) ORDER BY slot FOR UPDATE").bind(slots)
+}
+
+/// The lock of an address.
+fn slot(email: &Email) -> i64 {
     let digest = Sha256::digest(email.as_str());
-    let slot = i64::from(u16::from_be_bytes([digest[0], digest[1]])) % LOCKS;
-    sqlx::query("SELECT FROM address_locks WHERE slot = $1 FOR UPDATE").bind(slot)
+    i64::from(u16::from_be_bytes([digest[0], digest[1]])) % LOCKS
+}
+
+/// Those of these addresses that a link in any organization has or had.
+pub(super) fn linked(emails: &[Email]) -> Values<Email> {
+    let sql = format!(
+        "SELECT wanted.value FROM {}
+         WHERE EXISTS (SELECT FROM addresses WHERE email = wanted.value)",
+        rows_of_texts("$1", "wanted")
+    );
+    // Safe: it is put together from constants.
+    sqlx::query_scalar(AssertSqlSafe(sql)).bind(texts(emails.iter().map(Email::as_str)))
 }
 
 /// Who has an address and, if nobody, who had it last.
@@ -102,6 +127,53 @@ pub(super) fn of_user(
 }
 
 impl PostgresTransaction<'_> {
+    /// Keeps what is known by address and by user of new members.
+    pub(super) async fn follow_new(
+        &mut self,
+        organization: OrganizationId,
+        members: &[Member],
+    ) -> Result<()> {
+        let sql = format!(
+            "INSERT INTO links (user_id, member_id, email, role, organization_id) VALUES {}",
+            rows(4, 1, members.len(), PARAMETERS)
+        );
+        // Safe: it is put together from constants.
+        let mut links = sqlx::query(AssertSqlSafe(sql));
+        for member in members {
+            links = links
+                .bind(member.user_id)
+                .bind(member.id)
+                .bind(&member.profile.email)
+                .bind(member.access.role);
+        }
+        self.execute(links.bind(organization)).await?;
+        let held = || {
+            let emails = members.iter().map(|member| member.profile.email.as_ref());
+            members
+                .iter()
+                .zip(emails)
+                .filter_map(|(member, email)| Some((member, email?)))
+        };
+        if held().next().is_none() {
+            return Ok(());
+        }
+        let sql = format!(
+            "INSERT INTO addresses (email, member, member_id, user_id, since, organization_id, version) VALUES {}",
+            rows(5, 2, held().count(), PARAMETERS)
+        );
+        // Safe: it is put together from constants.
+        let mut addresses = sqlx::query(AssertSqlSafe(sql));
+        for (member, email) in held() {
+            addresses = addresses
+                .bind(email)
+                .bind(member.number)
+                .bind(member.id)
+                .bind(member.user_id)
+                .bind(member.email_since);
+        }
+        self.execute(addresses.bind(organization).bind(0_i64)).await
+    }
+
     /// Keeps what is known by address and by user of a member that was another one before, or none.
     pub(super) async fn follow(
         &mut self,

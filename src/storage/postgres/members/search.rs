@@ -14,7 +14,7 @@ use crate::{
 pub(super) const COLUMNS: [&str; 2] = ["folded_name", "folded_email"];
 
 /// Binds a member's folded name and address.
-pub(super) fn bind<'q>(statement: Statement<'q>, member: &Member) -> Statement<'q> {
+pub(super) fn bind<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
     let (name, email) = (&member.profile.name, &member.profile.email);
     statement
         .bind(name.as_ref().map(DisplayName::as_str).map(fold))

@@ -1,13 +1,15 @@
 //! Changes of members: the row, what it is found by, and what is counted.
 
+use std::slice;
+
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
-use super::{addresses, find, row, search};
+use super::{addresses, find, many::PART, row, search};
 use crate::{
     domain::{
-        Change, Conflict, Email, EventKind, HeldAddress, Member, MemberId, MemberNumber, MemberRef,
-        OrganizationId, TeamNumber, Timestamp, UserId,
+        Change, Conflict, Email, EventKind, ExternalId, HeldAddress, Member, MemberId, MemberNumber,
+        MemberRef, OrganizationId, Source, TeamNumber, Timestamp, UserId,
     },
     storage::{
         AddressHolders, LiveLink, MemberWrites, Result, StoreError,
@@ -23,6 +25,23 @@ impl MemberWrites for PostgresTransaction<'_> {
         member: &MemberRef,
     ) -> Result<Option<Member>> {
         self.optional(find::member(organization, member)).await
+    }
+
+    async fn members_by_email(
+        &mut self,
+        organization: OrganizationId,
+        emails: &[Email],
+    ) -> Result<Vec<Member>> {
+        self.rows(find::by_email(organization, emails)).await
+    }
+
+    async fn members_by_external_id(
+        &mut self,
+        organization: OrganizationId,
+        source: &Source,
+        ids: &[ExternalId],
+    ) -> Result<Vec<Member>> {
+        self.rows(find::by_external_id(organization, source, ids)).await
     }
 
     async fn live_numbers(
@@ -41,11 +60,17 @@ impl MemberWrites for PostgresTransaction<'_> {
         self.value(find::owner_among(organization, members)).await
     }
 
-    async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber> {
+    async fn next_member_numbers(
+        &mut self,
+        organization: OrganizationId,
+        count: usize,
+    ) -> Result<MemberNumber> {
         let query = sqlx::query_scalar(
-            "UPDATE organization_counters SET members = members + 1 WHERE organization_id = $1 RETURNING members",
+            "UPDATE organization_counters SET members = members + $2 WHERE organization_id = $1
+             RETURNING members - $2 + 1",
         );
-        self.value(query.bind(organization)).await
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.value(query.bind(organization).bind(count)).await
     }
 
     async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()> {
@@ -54,12 +79,24 @@ impl MemberWrites for PostgresTransaction<'_> {
             .await?;
         // Safe: it is put together from constants.
         let statement = sqlx::query(AssertSqlSafe(row::insert(&search::COLUMNS).0));
-        let statement = search::bind(row::bind(organization, member, statement), member);
+        let statement = search::bind(member, row::bind(member, statement.bind(organization)));
         self.execute_unique(statement, Conflict::Member).await?;
         self.count(organization, None, member).await?;
         self.follow(organization, None, member).await?;
         self.set_teams(organization, member.number, &[], &member.teams)
             .await
+    }
+
+    async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
+        for members in members.chunks(PART) {
+            self.insert_users(members).await?;
+            self.insert_rows(organization, members, &search::COLUMNS, |_, member, statement| {
+                search::bind(member, statement)
+            })
+            .await?;
+            self.follow_new(organization, members).await?;
+        }
+        self.count_new(organization, members).await
     }
 
     async fn save_member(
@@ -69,7 +106,7 @@ impl MemberWrites for PostgresTransaction<'_> {
         after: &Member,
     ) -> Result<()> {
         let statement = row::update(organization, after, &search::COLUMNS, "number");
-        let statement = search::bind(statement, after);
+        let statement = search::bind(after, statement);
         let written: Option<(MemberNumber,)> = self.first_unique(statement, Conflict::Member).await?;
         written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
         self.count(organization, Some(before), after).await?;
@@ -123,8 +160,13 @@ impl MemberWrites for PostgresTransaction<'_> {
     }
 
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders> {
-        self.execute(addresses::lock(email)).await?;
+        self.execute(addresses::lock(slice::from_ref(email))).await?;
         self.one(addresses::holders(email)).await
+    }
+
+    async fn linked_addresses(&mut self, emails: &[Email]) -> Result<Vec<Email>> {
+        self.execute(addresses::lock(emails)).await?;
+        self.all(addresses::linked(emails)).await
     }
 
     async fn live_links(&mut self, user: UserId) -> Result<Vec<LiveLink>> {

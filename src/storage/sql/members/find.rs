@@ -6,13 +6,13 @@ use super::{
     super::{
         Arguments, Db,
         columns::{Row, Select, Statement, Stored},
-        dialect::{THEN_JOIN, ids, numbers, rows_of_ids, rows_of_numbers},
+        dialect::{THEN_JOIN, ids, numbers, rows_of_ids, rows_of_numbers, rows_of_texts, texts},
     },
     row::COLUMNS,
 };
 use crate::domain::{
-    Association, Member, MemberId, MemberNumber, MemberRef, Organization, OrganizationId, PageRequest, Role,
-    Timestamp, UserId,
+    Association, Email, ExternalId, Member, MemberId, MemberNumber, MemberRef, Organization, OrganizationId,
+    PageRequest, Role, Source, Timestamp, UserId,
 };
 
 /// A query for values.
@@ -63,6 +63,40 @@ pub(super) fn by_id(organization: OrganizationId, members: &[MemberId]) -> Selec
     sqlx::query_as(AssertSqlSafe(sql))
         .bind(organization)
         .bind(ids(members.iter().map(MemberId::as_uuid)))
+}
+
+/// The live members who have one of these addresses.
+pub(super) fn by_email(organization: OrganizationId, emails: &[Email]) -> Select<'static, Member> {
+    let sql = format!(
+        "SELECT {} FROM {}
+         {THEN_JOIN} members AS m ON m.organization_id = $1 AND m.email = wanted.value AND m.revoked_at IS NULL",
+        *COLUMNS,
+        rows_of_texts("$2", "wanted")
+    );
+    // Safe: it is put together from constants.
+    sqlx::query_as(AssertSqlSafe(sql))
+        .bind(organization)
+        .bind(texts(emails.iter().map(Email::as_str)))
+}
+
+/// The live members who have one of these ids of a source.
+pub(super) fn by_external_id(
+    organization: OrganizationId,
+    source: &Source,
+    ids: &[ExternalId],
+) -> Select<'static, Member> {
+    let sql = format!(
+        "SELECT {} FROM {}
+         {THEN_JOIN} members AS m ON m.organization_id = $1 AND m.source = $3 AND m.external_id = wanted.value
+             AND m.revoked_at IS NULL",
+        *COLUMNS,
+        rows_of_texts("$2", "wanted")
+    );
+    // Safe: it is put together from constants.
+    sqlx::query_as(AssertSqlSafe(sql))
+        .bind(organization)
+        .bind(texts(ids.iter().map(ExternalId::as_str)))
+        .bind(source.clone())
 }
 
 /// A page of a user's links to an organization.

@@ -6,9 +6,12 @@ use sqlx::{AssertSqlSafe, FromRow, Row as _};
 
 use super::super::{
     columns::{Columns, Row, Statement, columns},
-    dialect::TEAMS,
+    dialect::{PARAMETERS, TEAMS},
 };
-use crate::domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, Role, TeamNumber};
+use crate::{
+    domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, Role, TeamNumber},
+    storage::placeholders::rows,
+};
 
 // In the order of the fields: where SQLite makes JSON of a profile, it is read by that.
 columns!(Profile {
@@ -119,11 +122,7 @@ impl FromRow<'_, Row> for Member {
 /// Adds a member: `$1` is its organization, and [`bind`] binds the rest. Columns that only one engine has come last. With
 /// the statement comes the number of the first parameter that it does not use.
 pub(super) fn insert(more: &[&'static str]) -> (String, usize) {
-    let columns: Vec<_> = IDENTITY
-        .into_iter()
-        .chain(changing())
-        .chain(more.iter().copied())
-        .collect();
+    let columns = inserted(more);
     let values: Vec<_> = (2..)
         .take(columns.len())
         .map(|number| format!("${number}"))
@@ -136,14 +135,24 @@ pub(super) fn insert(more: &[&'static str]) -> (String, usize) {
     (sql, columns.len() + 2)
 }
 
-/// Binds organization and member. The user is `$3`, when it was made `$5`.
-pub(super) fn bind<'q>(
-    organization: OrganizationId,
-    member: &Member,
-    statement: Statement<'q>,
-) -> Statement<'q> {
+/// Adds so many members, each bound by [`bind`] and with columns that only one engine has behind that; then their organization.
+pub(super) fn insert_many(more: &[&'static str], members: usize) -> String {
+    let columns = inserted(more);
+    format!(
+        "INSERT INTO members ({}, organization_id) VALUES {}",
+        columns.join(", "),
+        rows(columns.len(), 1, members, PARAMETERS)
+    )
+}
+
+fn inserted(more: &[&'static str]) -> Vec<&'static str> {
+    let more = more.iter().copied();
+    IDENTITY.into_iter().chain(changing()).chain(more).collect()
+}
+
+/// Binds a member. Behind its organization, its user is `$3`, and when that was made `$5`.
+pub(super) fn bind<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
     let statement = statement
-        .bind(organization)
         .bind(member.id)
         .bind(member.user_id)
         .bind(member.number)

@@ -2,11 +2,17 @@
 //!
 //! Nothing here tells an organization what another one knows: all that comes of it are ids of users.
 
+use sqlx::AssertSqlSafe;
+
+use super::find::Values;
 use crate::{
     domain::{Email, HeldAddress, MemberNumber, OrganizationId, PageRequest, UserId},
     storage::{
         AddressHolders, LiveLink,
-        sqlite::columns::{Columns, Row, Select, Statement, columns},
+        sqlite::{
+            columns::{Columns, Row, Select, Statement, columns},
+            dialect::{rows_of_texts, texts},
+        },
     },
 };
 
@@ -57,6 +63,18 @@ pub(super) fn holders(email: &Email) -> Select<'static, AddressHolders> {
          SELECT has, had FROM found WHERE has IS NOT NULL OR had IS NOT NULL",
     )
     .bind(email.clone())
+}
+
+/// Those of these addresses that a link in any organization has or had.
+pub(super) fn linked(emails: &[Email]) -> Values<Email> {
+    let sql = format!(
+        "SELECT wanted.value FROM {}
+         WHERE EXISTS (SELECT 1 FROM members WHERE email = wanted.value)
+             OR EXISTS (SELECT 1 FROM former_addresses WHERE email = wanted.value)",
+        rows_of_texts("$1", "wanted")
+    );
+    // Safe: it is put together from constants.
+    sqlx::query_scalar(AssertSqlSafe(sql)).bind(texts(emails.iter().map(Email::as_str)))
 }
 
 /// The live links of a user to live organizations. One row is read for each, whatever else there was.

@@ -4,6 +4,8 @@ mod addresses;
 #[path = "../../sql/members/find.rs"]
 mod find;
 mod list;
+#[path = "../../sql/members/many.rs"]
+mod many;
 #[path = "../../sql/members/row.rs"]
 mod row;
 mod search;

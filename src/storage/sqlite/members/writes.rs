@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
-use super::{addresses, find, row, search};
+use super::{addresses, find, many::PART, row, search};
 use crate::{
     domain::{
-        Change, Conflict, Email, EventKind, HeldAddress, Member, MemberId, MemberNumber, MemberRef,
-        OrganizationId, TeamNumber, Timestamp, UserId,
+        Change, Conflict, Email, EventKind, ExternalId, HeldAddress, Member, MemberId, MemberNumber,
+        MemberRef, OrganizationId, Source, TeamNumber, Timestamp, UserId,
     },
     storage::{
         AddressHolders, LiveLink, MemberWrites, Result, StoreError,
@@ -20,9 +20,10 @@ use crate::{
 /// A member's row, and the number of its organization in the search index.
 const ROW_AND_ORDINAL: &str = "row, (SELECT ordinal FROM organizations WHERE id = $1)";
 
-/// Takes the next number of a member, and reads the number of its organization in the search index.
-const NEXT_NUMBER: &str = "UPDATE organization_counters SET members = members + 1 WHERE organization_id = $1
-     RETURNING members, (SELECT ordinal FROM organizations WHERE id = $1)";
+/// Takes the next numbers of members, and reads the number of its organization in the search index.
+const NEXT_NUMBERS: &str =
+    "UPDATE organization_counters SET members = members + $2 WHERE organization_id = $1
+     RETURNING members - $2 + 1, (SELECT ordinal FROM organizations WHERE id = $1)";
 
 /// Adds a live member, and its user if that is new, to the rows, to the count of its role, and to the search index, in
 /// which this is the number of its organization.
@@ -43,7 +44,7 @@ fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statem
     });
     // Safe: it is put together from constants.
     let statement = sqlx::query(AssertSqlSafe(INSERT.as_str()));
-    let statement = row::bind(organization, member, statement).bind(row::counted_role(member));
+    let statement = row::bind(member, statement.bind(organization)).bind(row::counted_role(member));
     search::bind(statement, ordinal, member)
 }
 
@@ -55,6 +56,23 @@ impl MemberWrites for SqliteTransaction<'_> {
         member: &MemberRef,
     ) -> Result<Option<Member>> {
         self.optional(find::member(organization, member)).await
+    }
+
+    async fn members_by_email(
+        &mut self,
+        organization: OrganizationId,
+        emails: &[Email],
+    ) -> Result<Vec<Member>> {
+        self.rows(find::by_email(organization, emails)).await
+    }
+
+    async fn members_by_external_id(
+        &mut self,
+        organization: OrganizationId,
+        source: &Source,
+        ids: &[ExternalId],
+    ) -> Result<Vec<Member>> {
+        self.rows(find::by_external_id(organization, source, ids)).await
     }
 
     async fn live_numbers(
@@ -73,8 +91,13 @@ impl MemberWrites for SqliteTransaction<'_> {
         self.value(find::owner_among(organization, members)).await
     }
 
-    async fn next_member_number(&mut self, organization: OrganizationId) -> Result<MemberNumber> {
-        let query = sqlx::query_as(NEXT_NUMBER).bind(organization);
+    async fn next_member_numbers(
+        &mut self,
+        organization: OrganizationId,
+        count: usize,
+    ) -> Result<MemberNumber> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let query = sqlx::query_as(NEXT_NUMBERS).bind(organization).bind(count);
         let (number, ordinal) = self.one(query).await?;
         self.note_ordinal(organization, ordinal);
         Ok(number)
@@ -86,6 +109,23 @@ impl MemberWrites for SqliteTransaction<'_> {
             .await?;
         self.set_teams(organization, member.number, &[], &member.teams)
             .await
+    }
+
+    async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
+        let ordinal = self.ordinal(organization).await?;
+        let first = sqlx::query_scalar("SELECT coalesce(max(row), 0) + 1 FROM members");
+        let mut first: i64 = self.value(first).await?;
+        for members in members.chunks(PART) {
+            self.insert_users(members).await?;
+            let row = |place| first + i64::try_from(place).unwrap_or(i64::MAX);
+            self.insert_rows(organization, members, &["row"], |place, _, statement| {
+                statement.bind(row(place))
+            })
+            .await?;
+            self.execute(search::put_many(ordinal, first, members)).await?;
+            first = row(members.len());
+        }
+        self.count_new(organization, members).await
     }
 
     async fn save_member(
@@ -159,6 +199,10 @@ impl MemberWrites for SqliteTransaction<'_> {
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders> {
         let found = self.optional(addresses::holders(email)).await?;
         Ok(found.unwrap_or_default())
+    }
+
+    async fn linked_addresses(&mut self, emails: &[Email]) -> Result<Vec<Email>> {
+        self.all(addresses::linked(emails)).await
     }
 
     async fn live_links(&mut self, user: UserId) -> Result<Vec<LiveLink>> {

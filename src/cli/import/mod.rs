@@ -1,0 +1,197 @@
+//! `userbridge import`.
+//!
+//! A thread reads the file ([`reading`]), some rows at a time go to a directory here or on a server ([`target`]), and what became
+//! of them is counted, and told where they were not taken ([`outcome`]).
+
+mod outcome;
+mod reading;
+mod target;
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use userbridge_gateway::program::StopSignals;
+
+use self::{
+    outcome::{Outcome, Summary},
+    reading::{Input, read},
+    target::{Target, To},
+};
+use super::{
+    CliError, Global,
+    progress::{Progress, Unit},
+};
+use crate::transfer::{Field, Format, ReadOptions};
+
+/// Standard input.
+const STREAM: &str = "-";
+
+#[derive(Args, Debug)]
+pub(super) struct Import {
+    #[command(flatten)]
+    to: To,
+    /// Change nothing: say what would happen.
+    #[arg(long)]
+    dry_run: bool,
+    /// Change nothing unless every row is good: the file is read twice.
+    #[arg(long)]
+    strict: bool,
+    /// What kind of file it is: csv, ndjson, json, zendesk, freshdesk or thebridge. It is recognized otherwise.
+    #[arg(long)]
+    format: Option<Format>,
+    /// From which column a field is read, such as `name=Full name`; instead of from the one that the format has for it. May be given
+    /// several times.
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = mapping)]
+    map: Vec<(Field, String)>,
+    /// Where to list the rows that are not taken [default: `FILE.rejected.csv`]
+    #[arg(long, value_name = "PATH")]
+    rejected: Option<PathBuf>,
+    /// The file, or `-` for standard input. It may be compressed by gzip or zstd.
+    file: PathBuf,
+}
+
+fn mapping(text: &str) -> Result<(Field, String), String> {
+    let (field, column) = text.split_once('=').ok_or("must be like name=Column")?;
+    let field = field
+        .parse()
+        .map_err(|error| format!("{field:?} is no field: {error}"))?;
+    Ok((field, column.trim().to_owned()))
+}
+
+impl Import {
+    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
+        let mut signals = StopSignals::listen()?;
+        let target = self.to.open(global).await?;
+        let imported = tokio::select! {
+            imported = self.import(global, &target) => imported,
+            () = signals.recv() => Err(CliError::Interrupted),
+        };
+        target.close(imported).await
+    }
+
+    async fn import(&self, global: &Global, target: &Target) -> Result<(), CliError> {
+        let mut summary = Summary::new(self.list());
+        let done = if self.strict && !self.dry_run {
+            self.import_strictly(global, target, &mut summary).await
+        } else {
+            self.pass(global, target, self.input()?, self.dry_run, &mut summary)
+                .await
+        };
+        // What was done before a failure is done.
+        summary.say(global.json, self.dry_run)?;
+        done?;
+        summary.end()
+    }
+
+    async fn import_strictly(
+        &self,
+        global: &Global,
+        target: &Target,
+        summary: &mut Summary,
+    ) -> Result<(), CliError> {
+        let [first, second] = self.input_twice()?;
+        let mut rehearsed = Summary::new(self.list());
+        self.pass(global, target, first, true, &mut rehearsed).await?;
+        if rehearsed.rejected() > 0 {
+            *summary = rehearsed.without_changes();
+            return Ok(());
+        }
+        self.pass(global, target, second, false, summary).await
+    }
+
+    /// Reads all of the file, and imports it or says what would come of it.
+    async fn pass(
+        &self,
+        global: &Global,
+        target: &Target,
+        input: Input,
+        rehearse: bool,
+        summary: &mut Summary,
+    ) -> Result<(), CliError> {
+        let doing = if rehearse { "check" } else { "import" };
+        let unit = if input.bytes.is_some() {
+            Unit::Part
+        } else {
+            Unit::Nothing
+        };
+        let progress = Progress::new(global.json, doing, unit);
+        let options = ReadOptions {
+            format: self.format,
+            map: self.map.clone(),
+        };
+        let (bytes, name) = (input.bytes, self.name());
+        let mut reading = read(input, options, target.batch());
+        let work = async {
+            let mut target = target.begin(rehearse).await?;
+            while let Some(batch) = reading.batches.recv().await {
+                let mut rejected = batch.rejected;
+                let (lines, rows): (Vec<_>, Vec<_>) = batch.rows.into_iter().unzip();
+                if !rows.is_empty() {
+                    for (line, outcome) in lines.into_iter().zip(target.import(rows).await?) {
+                        match outcome {
+                            Outcome::Rejected(flaws) => rejected.push((line, reading.named(flaws))),
+                            outcome => summary.count(&outcome),
+                        }
+                    }
+                }
+                summary.reject(rejected)?;
+                progress.tell(batch.read, bytes.unwrap_or(batch.read));
+                progress.count(summary.rows());
+            }
+            reading.end().await
+        };
+        let done = progress.during(work).await;
+        done.map_err(|error| error.of_file(&name))
+    }
+
+    fn input(&self) -> Result<Input, CliError> {
+        if self.is_stream() {
+            return Ok(Input::stream(io::stdin()));
+        }
+        Ok(Input::file(self.opened()?)?)
+    }
+
+    /// Standard input can be read once: it is kept in a file that is gone with the command.
+    fn input_twice(&self) -> Result<[Input; 2], CliError> {
+        if !self.is_stream() {
+            return Ok([Input::file(self.opened()?)?, Input::file(self.opened()?)?]);
+        }
+        let mut kept = tempfile::NamedTempFile::new()?;
+        io::copy(&mut io::stdin().lock(), &mut kept)?;
+        Ok([Input::file(kept.reopen()?)?, Input::file(kept.reopen()?)?])
+    }
+
+    fn opened(&self) -> Result<File, CliError> {
+        File::open(&self.file).map_err(|error| CliError::NotFound(format!("{}: {error}", self.name())))
+    }
+
+    fn is_stream(&self) -> bool {
+        self.file == Path::new(STREAM)
+    }
+
+    fn name(&self) -> String {
+        if self.is_stream() {
+            "standard input".to_owned()
+        } else {
+            self.file.display().to_string()
+        }
+    }
+
+    /// Where rows are listed that are not taken.
+    fn list(&self) -> PathBuf {
+        if let Some(path) = &self.rejected {
+            return path.clone();
+        }
+        let mut path = if self.is_stream() {
+            "import".into()
+        } else {
+            self.file.clone().into_os_string()
+        };
+        path.push(".rejected.csv");
+        path.into()
+    }
+}

@@ -1,0 +1,215 @@
+//! `userbridge.directory.v1.TransferService`: calls that last as long as there is something to send.
+
+mod client;
+
+use std::{pin::Pin, time::Duration};
+
+use futures_util::{Stream, stream};
+use tokio::{sync::watch, time::timeout};
+use tonic::{Request, Status, Streaming};
+
+pub use self::client::{ImportAnswer, ImportClient, ImportClientError};
+use super::{
+    DirectoryCell, Reply, auth, drained,
+    members::{import_row, member},
+    page,
+    proto::userbridge::directory::v1 as pb,
+    status,
+    violations::{Violations, valid},
+};
+use crate::{
+    domain::ClientIdentity,
+    service::{AllPlace, Credential, Directory, Imported},
+};
+
+/// Most rows of one message.
+const MAX_ROWS: usize = 1000;
+
+/// Members that are read at once.
+const PART: u32 = 500;
+
+/// How long the next message may take to come.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+pub(super) struct Transfer {
+    directory: DirectoryCell,
+    draining: watch::Receiver<bool>,
+}
+
+impl Transfer {
+    /// Calls end when `draining` turns true.
+    pub(super) fn new(directory: DirectoryCell, draining: watch::Receiver<bool>) -> Self {
+        Self { directory, draining }
+    }
+
+    /// What a call needs for as long as it lasts.
+    fn session<T>(&self, request: &Request<T>) -> Result<Session, Status> {
+        Ok(Session {
+            directory: self.directory.get()?.clone(),
+            credential: auth::credential(request)?,
+            client: auth::client(request.extensions()),
+            draining: self.draining.clone(),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl pb::transfer_service_server::TransferService for Transfer {
+    type ImportMembersStream = Answers<pb::ImportMembersResponse>;
+    type ExportMembersStream = Answers<pb::ExportMembersResponse>;
+
+    async fn import_members(
+        &self,
+        request: Request<Streaming<pb::ImportMembersRequest>>,
+    ) -> Reply<Self::ImportMembersStream> {
+        let session = self.session(&request)?;
+        // Whoever may not write hears it at once.
+        session
+            .directory
+            .grant_write(session.credential, session.client.clone())
+            .await?;
+        let import = (session, request.into_inner());
+        let answers = stream::try_unfold(import, |(mut session, mut messages)| async move {
+            let Some(message) = session.next(&mut messages).await? else {
+                return Ok(None);
+            };
+            let answer = session.import(message).await?;
+            Ok(Some((answer, (session, messages))))
+        });
+        Ok(super::endless(answers))
+    }
+
+    async fn export_members(
+        &self,
+        request: Request<pb::ExportMembersRequest>,
+    ) -> Reply<Self::ExportMembersStream> {
+        let session = self.session(&request)?;
+        session.directory.grant_read(session.credential).await?;
+        let export = Export {
+            session,
+            with_revoked: request.get_ref().include_revoked,
+            read: Vec::new(),
+            next: Some(AllPlace::START),
+        };
+        let answers = stream::try_unfold(export, |mut export| async move {
+            let members = export.part().await?;
+            Ok((!members.is_empty()).then_some((pb::ExportMembersResponse { members }, export)))
+        });
+        Ok(super::endless(answers))
+    }
+}
+
+struct Session {
+    directory: Directory,
+    credential: Credential,
+    client: Option<ClientIdentity>,
+    draining: watch::Receiver<bool>,
+}
+
+impl Session {
+    /// The next message. None: there is none.
+    async fn next<T>(&mut self, messages: &mut Streaming<T>) -> Result<Option<T>, Status> {
+        tokio::select! {
+            biased;
+            () = drained(self.draining.clone()) => Err(status::draining()),
+            message = timeout(PATIENCE, messages.message()) => {
+                let message = message.map_err(|_| status::deadline_exceeded())?;
+                message.map_err(|bare| status::completed(&bare))
+            }
+        }
+    }
+
+    async fn import(&self, message: pb::ImportMembersRequest) -> Result<pb::ImportMembersResponse, Status> {
+        let count = message.rows.len();
+        valid(|violations| {
+            let is_right = (1..=MAX_ROWS).contains(&count);
+            let is_right = is_right.then_some(()).ok_or(format!("must be 1 to {MAX_ROWS}"));
+            violations.check("rows", is_right)
+        })?;
+        let grant = self
+            .directory
+            .grant_write(self.credential, self.client.clone())
+            .await?;
+        let mut results: Vec<Option<pb::ImportResult>> = Vec::with_capacity(count);
+        let mut rows = Vec::with_capacity(count);
+        for row in message.rows {
+            let mut violations = Violations::default();
+            let row = import_row(row, &mut violations);
+            results.push(violations.flaws().map(rejected));
+            if results.last().is_some_and(Option::is_none) {
+                rows.push(row);
+            }
+        }
+        let imported = if message.validate_only {
+            self.directory.rehearse_import(grant, rows).await?
+        } else {
+            self.directory.import_members(grant, rows).await?
+        };
+        let mut imported = imported
+            .into_iter()
+            .map(|imported| result(imported, message.validate_only));
+        let results = results
+            .into_iter()
+            .filter_map(|result| result.or_else(|| imported.next()))
+            .collect();
+        Ok(pb::ImportMembersResponse { results })
+    }
+}
+
+fn rejected(flaws: Vec<pb::ImportFlaw>) -> pb::ImportResult {
+    pb::ImportResult {
+        outcome: pb::ImportOutcome::Rejected.into(),
+        member_id: String::new(),
+        flaws,
+    }
+}
+
+fn result(imported: Imported, validate_only: bool) -> pb::ImportResult {
+    let (outcome, member) = match imported {
+        Imported::Created(member) => (pb::ImportOutcome::Created, (!validate_only).then_some(member)),
+        Imported::Updated(member) => (pb::ImportOutcome::Updated, Some(member)),
+        Imported::Unchanged(member) => (pb::ImportOutcome::Unchanged, Some(member)),
+        Imported::Rejected(rejection) => {
+            return rejected(vec![status::flaw(rejection)]);
+        }
+    };
+    pb::ImportResult {
+        outcome: outcome.into(),
+        member_id: member.map(|member| member.to_string()).unwrap_or_default(),
+        flaws: Vec::new(),
+    }
+}
+
+struct Export {
+    session: Session,
+    with_revoked: bool,
+    /// What was read and is not sent, the first ones last.
+    read: Vec<pb::Member>,
+    next: Option<AllPlace>,
+}
+
+impl Export {
+    /// The next ones, as many as fit into one message. Empty: there are none.
+    async fn part(&mut self) -> Result<Vec<pb::Member>, Status> {
+        while self.read.is_empty()
+            && let Some(place) = self.next.take()
+        {
+            if *self.session.draining.borrow() {
+                return Err(status::draining());
+            }
+            let directory = &self.session.directory;
+            let grant = directory.grant_read(self.session.credential).await?;
+            let (read, next) = directory
+                .all_members(grant, place, self.with_revoked, PART)
+                .await?;
+            self.read = read.into_iter().map(member).collect();
+            self.next = next;
+        }
+        let rest = self
+            .read
+            .split_off(page::fitting(&self.read).min(self.read.len()));
+        Ok(std::mem::replace(&mut self.read, rest))
+    }
+}

@@ -1,0 +1,337 @@
+//! Importing: many links at once. Most rows of a file are of people who are new, or have not changed; they are found and
+//! written together. Each of the others is linked by the rule of one link.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    convert::Infallible,
+};
+
+use thiserror::Error;
+
+use super::link::{NewIds, fresh, link_member, refreshed};
+use crate::{
+    domain::{
+        Change, Conflict, Email, ExternalId, ImportRow, LinkOutcome, LinkRequest, Member, MemberId,
+        MemberNumber, OrganizationId, Precondition, Resource, Source, TeamNumber,
+    },
+    service::{
+        Directory, Result, ServiceError, Write,
+        acting::may_change,
+        rules::{Transaction, live_organization},
+    },
+    storage::{StoreError, Verdict},
+};
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// There was no live link; now there is.
+    Created(MemberId),
+    /// There was one, and it was changed.
+    Updated(MemberId),
+    /// There was one, and nothing about it changed.
+    Unchanged(MemberId),
+    /// Nothing happened.
+    Rejected(Rejection),
+}
+
+/// Why a row is not taken.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Rejection {
+    /// Nobody could be found by it again.
+    #[error("there is neither an address nor an external id")]
+    Unidentified,
+    #[error(transparent)]
+    NotFound(Resource),
+    #[error(transparent)]
+    Conflict(Conflict),
+    #[error(transparent)]
+    Precondition(Precondition),
+}
+
+impl Rejection {
+    /// # Errors
+    ///
+    /// The error itself, if it is not about the row.
+    fn of(error: ServiceError) -> Result<Self> {
+        match error {
+            ServiceError::NotFound(Resource::Team) => Ok(Self::NotFound(Resource::Team)),
+            ServiceError::Conflict(conflict) => Ok(Self::Conflict(conflict)),
+            ServiceError::Precondition(state) => Ok(Self::Precondition(state)),
+            error => Err(error),
+        }
+    }
+}
+
+/// What would have become of the rows: an error to the transaction, which undoes it.
+enum Rehearsed {
+    Done(Vec<Imported>),
+    Failed(ServiceError),
+}
+
+impl From<StoreError> for Rehearsed {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+type Input = (OrganizationId, Vec<(ImportRow, NewIds)>, Change);
+
+impl Directory {
+    /// Links people by the rows of a file, each as [`Self::link_member`] does, in their order and in one transaction, which others wait
+    /// for: so thousands at most. A row that is rejected leaves the others alone. The same rows again change nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Resource::Organization`]. [`ServiceError::RoleRequired`].
+    pub async fn import_members(&self, grant: Write, rows: Vec<ImportRow>) -> Result<Vec<Imported>> {
+        let (organization, input) = self.import(grant, rows)?;
+        let imported = self
+            .storage
+            .write(organization, input, |tx, (organization, rows, change)| {
+                Box::pin(import_members(tx, *organization, rows, change))
+            });
+        imported.await
+    }
+
+    /// What [`Self::import_members`] would do now. Nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn rehearse_import(&self, grant: Write, rows: Vec<ImportRow>) -> Result<Vec<Imported>> {
+        let (organization, input) = self.import(grant, rows)?;
+        let rehearsed = self
+            .storage
+            .write(organization, input, |tx, (organization, rows, change)| {
+                Box::pin(async move {
+                    let imported = import_members(tx, *organization, rows, change).await;
+                    Err::<Infallible, _>(imported.map_or_else(Rehearsed::Failed, Rehearsed::Done))
+                })
+            });
+        match rehearsed.await {
+            Err(Rehearsed::Done(imported)) => Ok(imported),
+            Err(Rehearsed::Failed(error)) => Err(error),
+        }
+    }
+
+    fn import(&self, grant: Write, rows: Vec<ImportRow>) -> Result<(OrganizationId, Input)> {
+        let organization = grant.organization;
+        let change = self.change(grant.author);
+        let with_ids = |row| Ok((row, self.new_ids(change.at)?));
+        let rows = rows.into_iter().map(with_ids).collect::<Result<_>>()?;
+        Ok((organization, (organization, rows, change)))
+    }
+}
+
+/// The rule of [`Directory::import_members`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn import_members(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    rows: &[(ImportRow, NewIds)],
+    change: &Change,
+) -> Result<Vec<Imported>> {
+    live_organization(tx, organization).await?;
+    let known = Known::of(tx, organization, rows).await?;
+    let mut plan = Plan::default();
+    for (place, (row, _)) in rows.iter().enumerate() {
+        plan.add(place, row, &known);
+    }
+    create(tx, organization, rows, &plan.new, change).await?;
+    let mut imported = plan.imported;
+    for place in plan.new {
+        imported[place] = Some(Imported::Created(rows[place].1.member));
+    }
+    let mut all = Vec::with_capacity(rows.len());
+    for ((row, new), imported) in rows.iter().zip(imported) {
+        all.push(match imported {
+            Some(imported) => imported,
+            None => import_alone(tx, organization, row, *new, change).await?,
+        });
+    }
+    Ok(all)
+}
+
+/// What the directory has of those whom rows are about.
+struct Known {
+    by_email: HashMap<Email, Member>,
+    by_external_id: HashMap<(Source, ExternalId), Member>,
+    /// Addresses that may lead to somebody.
+    linked: HashSet<Email>,
+}
+
+impl Known {
+    async fn of(
+        tx: &mut dyn Transaction,
+        organization: OrganizationId,
+        rows: &[(ImportRow, NewIds)],
+    ) -> Result<Self> {
+        let emails: Vec<_> = rows.iter().filter_map(|(row, _)| email(row)).cloned().collect();
+        let mut ids = BTreeMap::<_, Vec<_>>::new();
+        for (row, _) in rows {
+            if let Some(id) = &row.origin.external_id {
+                ids.entry(&row.origin.source).or_default().push(id.clone());
+            }
+        }
+        let mut by_external_id = HashMap::new();
+        for (source, ids) in ids {
+            for member in tx.members_by_external_id(organization, source, &ids).await? {
+                if let Some(id) = member.origin.external_id.clone() {
+                    by_external_id.insert((source.clone(), id), member);
+                }
+            }
+        }
+        let found = tx.members_by_email(organization, &emails).await?;
+        let by_email = found
+            .into_iter()
+            .filter_map(|member| Some((member.profile.email.clone()?, member)))
+            .collect();
+        let linked = tx.linked_addresses(&emails).await?.into_iter().collect();
+        Ok(Self {
+            by_email,
+            by_external_id,
+            linked,
+        })
+    }
+
+    /// The live link that the rule of one link finds.
+    fn member(&self, row: &ImportRow) -> Option<&Member> {
+        let id = row.origin.external_id.clone();
+        let by_id = id.and_then(|id| self.by_external_id.get(&(row.origin.source.clone(), id)));
+        by_id.or_else(|| self.by_email.get(email(row)?))
+    }
+}
+
+/// What is to be done about each row.
+#[derive(Default)]
+struct Plan<'r> {
+    /// None: it is new, or is linked alone.
+    imported: Vec<Option<Imported>>,
+    /// Places of rows whose people are new.
+    new: Vec<usize>,
+    emails: HashSet<&'r Email>,
+    external_ids: HashSet<(&'r Source, &'r ExternalId)>,
+    members: HashSet<MemberId>,
+}
+
+impl<'r> Plan<'r> {
+    fn add(&mut self, place: usize, row: &'r ImportRow, known: &Known) {
+        let (email, id) = (email(row), row.origin.external_id.as_ref());
+        let member = known.member(row);
+        // What rows before it change is not in what is known.
+        let same_email = email.is_some_and(|email| !self.emails.insert(email));
+        let same_id = id.is_some_and(|id| !self.external_ids.insert((&row.origin.source, id)));
+        let same_member = member.is_some_and(|member| !self.members.insert(member.id));
+        let is_first = !same_email && !same_id && !same_member;
+        self.imported.push(match member {
+            _ if email.is_none() && id.is_none() => Some(Imported::Rejected(Rejection::Unidentified)),
+            Some(member) if is_first && is_unchanged(member, row) => Some(Imported::Unchanged(member.id)),
+            None if is_first && is_simple(row) && email.is_none_or(|email| !known.linked.contains(email)) => {
+                self.new.push(place);
+                None
+            }
+            _ => None,
+        });
+    }
+}
+
+fn email(row: &ImportRow) -> Option<&Email> {
+    row.values.email.as_ref()?.as_ref()
+}
+
+/// Whether it is in no team, and so in the root team.
+fn is_simple(row: &ImportRow) -> bool {
+    let teams = row.values.teams.as_ref();
+    teams.is_none_or(Vec::is_empty)
+        && row
+            .values
+            .primary_team
+            .is_none_or(|team| team == TeamNumber::ROOT)
+}
+
+fn is_unchanged(member: &Member, row: &ImportRow) -> bool {
+    row.last_seen_at <= member.last_seen_at
+        && refreshed(member, row.origin.clone(), row.values.clone()) == *member
+}
+
+/// Links people who are new, in the order of their rows.
+async fn create(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    rows: &[(ImportRow, NewIds)],
+    places: &[usize],
+    change: &Change,
+) -> Result<()> {
+    if places.is_empty() {
+        return Ok(());
+    }
+    let MemberNumber(first) = tx.next_member_numbers(organization, places.len()).await?;
+    let members = (first..).zip(places).map(|(number, place)| {
+        let (row, new) = &rows[*place];
+        let (origin, values) = (row.origin.clone(), row.values.clone());
+        Member {
+            last_seen_at: row.last_seen_at,
+            ..fresh(*new, MemberNumber(number), change.at, origin, values)
+        }
+    });
+    let members: Vec<_> = members.collect();
+    may_change(tx, organization, change, &members.iter().collect::<Vec<_>>()).await?;
+    tx.insert_members(organization, &members).await?;
+    let links = members
+        .iter()
+        .map(|member| (member, Member::changes(None, member)));
+    let links: Vec<_> = links.collect();
+    Ok(tx.append_links(organization, &links, change).await?)
+}
+
+/// Links somebody by the rule of one link.
+async fn import_alone(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    row: &ImportRow,
+    new: NewIds,
+    change: &Change,
+) -> Result<Imported> {
+    tx.begin_part().await?;
+    let (verdict, imported) = match link_alone(tx, organization, row, new, change).await {
+        Ok(imported) => (Verdict::Commit, imported),
+        Err(error) => (Verdict::Undo, Imported::Rejected(Rejection::of(error)?)),
+    };
+    tx.end_part(verdict).await?;
+    Ok(imported)
+}
+
+async fn link_alone(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    row: &ImportRow,
+    new: NewIds,
+    change: &Change,
+) -> Result<Imported> {
+    let request = LinkRequest {
+        origin: row.origin.clone(),
+        values: row.values.clone(),
+        ..LinkRequest::default()
+    };
+    let change = Change {
+        source: Some(row.origin.source.clone()),
+        ..change.clone()
+    };
+    let linked = link_member(tx, organization, &request, new, &change).await?;
+    let id = linked.member.id;
+    let seen = row
+        .last_seen_at
+        .filter(|at| Some(*at) > linked.member.last_seen_at);
+    if let Some(at) = seen {
+        tx.record_seen(organization, id, at).await?;
+    }
+    Ok(match linked.outcome {
+        LinkOutcome::Created => Imported::Created(id),
+        LinkOutcome::Unchanged if seen.is_none() => Imported::Unchanged(id),
+        LinkOutcome::Updated | LinkOutcome::Unchanged => Imported::Updated(id),
+    })
+}

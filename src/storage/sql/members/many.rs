@@ -1,0 +1,67 @@
+//! Many new members at once: what is written the same way on every engine.
+
+use std::collections::BTreeMap;
+
+use sqlx::AssertSqlSafe;
+
+use super::{
+    super::{EngineTransaction, columns::Statement, dialect::PARAMETERS},
+    row,
+};
+use crate::{
+    domain::{Conflict, Member, OrganizationId},
+    storage::{Result, placeholders::rows},
+};
+
+/// Members of one statement: with all their columns far fewer parameters than an engine takes.
+pub(super) const PART: usize = 250;
+
+impl EngineTransaction<'_> {
+    /// Adds their users, who are new.
+    pub(super) async fn insert_users(&mut self, members: &[Member]) -> Result<()> {
+        let sql = format!(
+            "INSERT INTO users (id, created_at) VALUES {}",
+            rows(2, 0, members.len(), PARAMETERS)
+        );
+        // Safe: it is put together from constants.
+        let mut statement = sqlx::query(AssertSqlSafe(sql));
+        for member in members {
+            statement = statement.bind(member.user_id).bind(member.created_at);
+        }
+        self.execute(statement).await
+    }
+
+    /// Adds their rows. Columns that only this engine has come last; `bind` binds them.
+    pub(super) async fn insert_rows(
+        &mut self,
+        organization: OrganizationId,
+        members: &[Member],
+        more: &[&'static str],
+        bind: impl for<'q> Fn(usize, &Member, Statement<'q>) -> Statement<'q> + Send + Sync,
+    ) -> Result<()> {
+        // Safe: it is put together from constants.
+        let mut statement = sqlx::query(AssertSqlSafe(row::insert_many(more, members.len())));
+        for (place, member) in members.iter().enumerate() {
+            statement = bind(place, member, row::bind(member, statement));
+        }
+        self.execute_unique(statement.bind(organization), Conflict::Member)
+            .await
+    }
+
+    /// Counts them among those of their roles.
+    pub(super) async fn count_new(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
+        let mut counts = BTreeMap::<_, i64>::new();
+        for member in members {
+            *counts.entry(row::counted_role(member)).or_default() += 1;
+        }
+        for (role, count) in counts {
+            let statement = sqlx::query(
+                "INSERT INTO member_counts (organization_id, role, live) VALUES ($1, $2, $3)
+                     ON CONFLICT (organization_id, role) DO UPDATE SET live = member_counts.live + excluded.live",
+            );
+            self.execute(statement.bind(organization).bind(role).bind(count))
+                .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+//! From the text of a file to its records. None is held that is longer than 1 MiB.
+//!
+//! JSON is split here, because the crates that stream it (struson, json-streaming, actson) hold a string or a name however long it
+//! is, and none goes on behind a value that can't be read. Each record, as long as it may be, is read by `serde_json`.
+
+mod csv;
+mod documents;
+mod lines;
+mod object;
+mod scan;
+
+pub(super) use self::{
+    csv::{Csv, Header},
+    documents::{Documents, is_lines},
+    lines::next_line,
+    object::{keys, record},
+};

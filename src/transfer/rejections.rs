@@ -1,0 +1,42 @@
+//! The list of what was wrong with a file.
+
+use std::{fmt::Display, io};
+
+use super::formula::guarded;
+
+/// Writes which records were not taken, and why: CSV with the line, the column and the reason of each flaw.
+pub struct Rejections<W: io::Write>(csv::Writer<W>);
+
+impl<W: io::Write> Rejections<W> {
+    /// Begins the list with its header.
+    ///
+    /// # Errors
+    ///
+    /// Writing failed.
+    pub fn new(out: W) -> io::Result<Self> {
+        let mut list = csv::Writer::from_writer(out);
+        list.write_record(["line", "column", "reason"])?;
+        Ok(Self(list))
+    }
+
+    /// Adds a flaw, in part perhaps in memory. No column: it is about the record as a whole.
+    ///
+    /// # Errors
+    ///
+    /// Writing failed.
+    pub fn add(&mut self, line: u64, column: &str, reason: impl Display) -> io::Result<()> {
+        let (line, reason) = (line.to_string(), reason.to_string());
+        Ok(self
+            .0
+            .write_record([&line, &*guarded(column), &*guarded(&reason)])?)
+    }
+
+    /// Writes what is still in memory.
+    ///
+    /// # Errors
+    ///
+    /// Writing failed.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

@@ -1,0 +1,272 @@
+//! `TransferService`: imports and exports that last as long as there is something to send.
+
+use std::time::Duration;
+
+use futures_util::stream;
+use tokio::{sync::mpsc, time::timeout};
+use tonic::{Code, Status, Streaming, transport::Channel};
+use userbridge::{domain::Scope, service::Admin};
+
+use super::assert_status;
+use crate::support::{
+    Form, Tenant, TestApp,
+    proto::directory_v1::{
+        ExportMembersRequest, ImportMembersRequest, ImportMembersResponse, ImportOutcome, ImportRow, Member,
+        transfer_service_client::TransferServiceClient,
+    },
+    with_key,
+};
+
+/// Long enough for anything that ends at all.
+const NEVER: Duration = Duration::from_secs(25);
+
+impl TestApp {
+    fn transfers(&self) -> TransferServiceClient<Channel> {
+        TransferServiceClient::new(self.channel())
+    }
+}
+
+/// An import that has begun.
+struct Import {
+    messages: mpsc::Sender<ImportMembersRequest>,
+    answers: Streaming<ImportMembersResponse>,
+}
+
+impl Import {
+    async fn begin(app: &TestApp, key: &str) -> Result<Self, Status> {
+        let (messages, sent) = mpsc::channel(1);
+        let sent = stream::unfold(sent, |mut sent| async { Some((sent.recv().await?, sent)) });
+        let answers = app.transfers().import_members(with_key(sent, key)).await?;
+        let answers = answers.into_inner();
+        Ok(Self { messages, answers })
+    }
+
+    async fn send(
+        &mut self,
+        rows: Vec<ImportRow>,
+        validate_only: bool,
+    ) -> Result<Vec<ImportOutcome>, Status> {
+        let message = ImportMembersRequest { rows, validate_only };
+        // It fails if the call has ended, and then the answer says why.
+        let _ = self.messages.send(message).await;
+        let answer = timeout(NEVER, self.answers.message()).await.unwrap()?;
+        let results = answer.expect("each message is answered").results;
+        Ok(results.iter().map(|result| result.outcome()).collect())
+    }
+}
+
+fn row(email: &str) -> ImportRow {
+    ImportRow {
+        email: Some(email.to_owned()),
+        ..ImportRow::default()
+    }
+}
+
+fn numbered(count: usize) -> Vec<ImportRow> {
+    (0..count)
+        .map(|number| row(&format!("p{number}@acme.example")))
+        .collect()
+}
+
+async fn tenant(app: &TestApp) -> Tenant {
+    let organization = app.organization("acme").await;
+    let key = app.key(&organization, &[Scope::DirectoryWrite]).await;
+    Tenant { organization, key }
+}
+
+async fn exported(app: &TestApp, key: &str, include_revoked: bool) -> Vec<Member> {
+    let request = ExportMembersRequest { include_revoked };
+    let answer = app.transfers().export_members(with_key(request, key)).await;
+    let mut answer = answer.unwrap().into_inner();
+    let mut all = Vec::new();
+    while let Some(part) = answer.message().await.unwrap() {
+        assert!(!part.members.is_empty());
+        all.extend(part.members);
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_message_of_an_import_is_answered_when_its_rows_are_stored() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = tenant(&app).await;
+    let mut import = Import::begin(&app, &acme.key).await.unwrap();
+    let checked = import.send(numbered(3), true).await.unwrap();
+    assert_eq!(checked, [ImportOutcome::Created; 3]);
+    assert!(exported(&app, &acme.key, false).await.is_empty());
+    for (rows, outcome) in [
+        (numbered(1000), ImportOutcome::Created),
+        (numbered(1000), ImportOutcome::Unchanged),
+    ] {
+        assert_eq!(import.send(rows, false).await.unwrap(), [outcome; 1000]);
+        assert_eq!(exported(&app, &acme.key, false).await.len(), 1000);
+    }
+    drop(import.messages);
+    assert_eq!(
+        timeout(NEVER, import.answers.message()).await.unwrap().unwrap(),
+        None
+    );
+    app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_rows_are_rejected_with_all_that_is_wrong_and_the_others_imported() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = tenant(&app).await;
+    let mut import = Import::begin(&app, &acme.key).await.unwrap();
+    let bad = ImportRow {
+        name: Some("x".repeat(256)),
+        locale: Some("no language".to_owned()),
+        role: 77,
+        ..row("nobody")
+    };
+    let message = ImportMembersRequest {
+        rows: vec![
+            row("a@acme.example"),
+            bad,
+            ImportRow::default(),
+            ImportRow {
+                teams: vec![5],
+                ..row("b@acme.example")
+            },
+            row("c@acme.example"),
+        ],
+        validate_only: false,
+    };
+    import.messages.send(message).await.unwrap();
+    let results = import.answers.message().await.unwrap().unwrap().results;
+    let flaws = |place: usize| -> Vec<_> {
+        let flaws = results[place].flaws.iter();
+        flaws
+            .map(|flaw| (flaw.field.as_str(), flaw.reason.as_str()))
+            .collect()
+    };
+    let invalid = "INVALID_ARGUMENT";
+    assert_eq!(
+        flaws(1),
+        [
+            ("role", invalid),
+            ("email", invalid),
+            ("name", invalid),
+            ("locale", invalid)
+        ]
+    );
+    assert_eq!(flaws(2), [("", invalid)]);
+    assert_eq!(flaws(3), [("", "TEAM_NOT_FOUND")]);
+    for place in [0, 4] {
+        assert_eq!(results[place].outcome(), ImportOutcome::Created);
+        assert_eq!(flaws(place), []);
+    }
+    let members = exported(&app, &acme.key, false).await;
+    let ids: Vec<_> = members.iter().map(|member| member.id.as_str()).collect();
+    assert_eq!(ids, [&results[0].member_id, &results[4].member_id]);
+    assert_eq!(members[0].source, "import");
+    app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_is_refused_to_who_may_not_write_and_ends_with_its_key() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = tenant(&app).await;
+    for (scopes, code, reason) in [
+        (
+            &[Scope::DirectoryRead][..],
+            Code::PermissionDenied,
+            "SCOPE_REQUIRED",
+        ),
+        (&[Scope::PublicApi][..], Code::Unauthenticated, "INVALID_API_KEY"),
+    ] {
+        let key = app.key(&acme.organization, scopes).await;
+        assert_status(Import::begin(&app, &key).await.map(|_| ()), code, reason);
+    }
+    let mut import = Import::begin(&app, &acme.key).await.unwrap();
+    import.send(numbered(1), false).await.unwrap();
+    let page = userbridge::domain::PageRequest {
+        after: None,
+        limit: 10,
+    };
+    let keys = app
+        .directory()
+        .api_keys(Admin::OPERATOR, Some(acme.organization.id), page);
+    for key in keys.await.unwrap().items {
+        let revoked = app
+            .directory()
+            .revoke_api_key(Admin::OPERATOR, Some(acme.organization.id), key.id);
+        revoked.await.unwrap();
+    }
+    assert_status(
+        import.send(numbered(2), false).await,
+        Code::Unauthenticated,
+        "INVALID_API_KEY",
+    );
+    app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_too_much_ends_the_import_and_what_came_before_stays() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = tenant(&app).await;
+    for (rows, code, reason) in [
+        (numbered(1001), Code::InvalidArgument, "INVALID_ARGUMENT"),
+        (vec![], Code::InvalidArgument, "INVALID_ARGUMENT"),
+        (
+            vec![row(&"x".repeat(600 * 1024))],
+            Code::OutOfRange,
+            "MESSAGE_TOO_LARGE",
+        ),
+    ] {
+        let mut import = Import::begin(&app, &acme.key).await.unwrap();
+        import.send(numbered(2), false).await.unwrap();
+        assert_status(import.send(rows, false).await, code, reason);
+        assert_eq!(exported(&app, &acme.key, false).await.len(), 2);
+    }
+    app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_ends_imports_that_wait() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = tenant(&app).await;
+    let mut import = Import::begin(&app, &acme.key).await.unwrap();
+    import.send(numbered(2), false).await.unwrap();
+    let stopping = tokio::spawn(app.shutdown());
+    let ended = timeout(NEVER, import.answers.message()).await.unwrap();
+    assert_status(ended, Code::Unavailable, "DRAINING");
+    timeout(NEVER, stopping).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_has_everybody_once_and_the_revoked_if_they_are_asked_for() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = tenant(&app).await;
+    let mut import = Import::begin(&app, &acme.key).await.unwrap();
+    for part in numbered(1300).chunks(1000) {
+        import.send(part.to_vec(), false).await.unwrap();
+    }
+    let all = exported(&app, &acme.key, false).await;
+    let numbers: Vec<_> = all.iter().map(|member| member.number).collect();
+    assert_eq!(numbers, (1..=1300).collect::<Vec<_>>());
+    let mut revoked = Vec::new();
+    for member in all.iter().take(700) {
+        let grant = userbridge::service::Write::operator(acme.organization.id);
+        let id = member.id.parse().unwrap();
+        app.directory().revoke_member(grant, id, None).await.unwrap();
+        revoked.insert(0, member.id.clone());
+    }
+    assert_eq!(exported(&app, &acme.key, false).await, all[700..]);
+    let with_revoked = exported(&app, &acme.key, true).await;
+    assert_eq!(with_revoked[..600], all[700..]);
+    let mut ids: Vec<_> = with_revoked[600..]
+        .iter()
+        .map(|member| member.id.clone())
+        .collect();
+    ids.sort();
+    revoked.sort();
+    assert_eq!(ids, revoked);
+    assert!(
+        with_revoked[600..]
+            .iter()
+            .all(|member| member.revoked_at.is_some())
+    );
+    app.shutdown().await;
+}

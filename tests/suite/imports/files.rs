@@ -1,0 +1,245 @@
+//! Files of others, good and bad.
+
+use std::{io::Write as _, process::Command};
+
+use serde_json::{Value, json};
+
+use super::{Place, numbers, rejected, took};
+
+const ZENDESK: &str = r#"{"users": [
+    {"id": 35436, "name": "Sally Doe", "email": "sally@acme.example", "role": "end-user", "active": true, "suspended": false,
+     "organization": {"name": "Acme"}, "photo": {"content_url": "https://x.example/s.png"}, "locale": "en-US",
+     "created_at": "2019-07-20T22:55:29Z", "last_login_at": "2026-05-05T10:38:52Z", "tags": ["a"], "external_id": "ian1"},
+    {"id": 35437, "name": "Tom", "email": "tom@acme.example", "role": "admin", "active": true, "suspended": true}
+], "next_page": null, "count": 2}"#;
+
+#[test]
+fn users_of_zendesk_come_in_once_however_often_they_are_imported() {
+    let place = Place::new();
+    let file = place.write("users.json", ZENDESK);
+    assert_eq!(place.import(&[&file]).json(), took(2, 0, 0));
+    let members = place.members();
+    let of = |member: &Value, fields: &[&str]| -> Vec<Value> {
+        fields.iter().map(|field| member[field].clone()).collect()
+    };
+    assert_eq!(
+        of(
+            &members[0],
+            &[
+                "name",
+                "source",
+                "external_id",
+                "company_name",
+                "avatar_url",
+                "locale",
+                "portal_role",
+                "role",
+                "enabled"
+            ]
+        ),
+        [
+            json!("Sally Doe"),
+            json!("zendesk"),
+            json!("35436"),
+            json!("Acme"),
+            json!("https://x.example/s.png"),
+            json!("en-US"),
+            json!("end_user"),
+            json!(null),
+            json!(true)
+        ]
+    );
+    // An administrator there is nobody's here.
+    assert_eq!(
+        of(&members[1], &["role", "portal_role", "enabled"]),
+        [json!(null), json!("end_user"), json!(false)]
+    );
+    assert_eq!(place.import(&[&file]).json(), took(0, 0, 2));
+    assert_eq!(place.members(), members);
+    let renamed = place.write("users.json", ZENDESK.replace("Sally Doe", "Sally Roe"));
+    assert_eq!(place.import(&[&renamed]).json(), took(0, 1, 1));
+}
+
+#[test]
+fn standard_input_may_be_compressed_and_in_other_encodings() {
+    let place = Place::new();
+    let csv = "email;role;firstName;lastName\r\nzoë@acme.example;VIEWER;\"Zoë\nMaria\";Doe\r\n";
+    let utf16: Vec<u8> = std::iter::once(0xfeff)
+        .chain(csv.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let mut gzip = Command::new("gzip")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = gzip.stdin.take().unwrap();
+    stdin.write_all(&utf16).unwrap();
+    drop(stdin);
+    let compressed = gzip.wait_with_output().unwrap().stdout;
+    // A name of two lines is none.
+    let finished = place.import_from(&compressed, &[]);
+    assert_eq!((finished.code, numbers(&finished)), (5, [0, 0, 0, 1]));
+    let list = rejected(place.path("import.rejected.csv"));
+    assert_eq!((list[0][0].as_str(), list[0][1].as_str()), ("2", "firstName"));
+    let one_line = csv.replace("\nMaria", "");
+    for content in [
+        one_line.clone().into_bytes(),
+        format!("\u{feff}{one_line}").into_bytes(),
+    ] {
+        let finished = place.import_from(&content, &[]);
+        assert_eq!(finished.code, 0, "{finished:?}");
+    }
+    assert!(
+        !place.path("import.rejected.csv").exists(),
+        "nothing was rejected"
+    );
+    let members = place.members();
+    assert_eq!(members[0]["role"], "viewer");
+    assert_eq!(members[0]["name"], "Zoë Doe");
+}
+
+#[test]
+fn rows_that_are_not_taken_are_listed_and_the_others_imported() {
+    let place = Place::new();
+    place.run(&[
+        "member",
+        "link",
+        "--org",
+        "acme",
+        "--email",
+        "owner@acme.example",
+        "--role",
+        "owner",
+    ]);
+    let csv = "email,name,role,external_id,last_seen_at\n\
+        a@acme.example,Ann,,,2026-04-01\n\
+        nobody,Bob,,,\n\
+        a@acme.example,Ann again,,,\n\
+        owner@acme.example,,viewer,,\n\
+        =cmd@acme.example,\"=1+1\",king,,01/04/2026\n\
+        ,,,,\n\
+        d@acme.example,Dan\n\
+        e@acme.example,E\0ve,,,\n\
+        f@acme.example,Fay,,7,1775030400\n\
+        g@acme.example,Gil,,7,\n";
+    let file = place.write("people.csv", csv);
+    let dry = place.import(&["--dry-run", &file]);
+    assert_eq!(place.emails(), ["owner@acme.example"]);
+    let finished = place.import(&[&file]);
+    assert_eq!((dry.code, finished.code), (5, 5), "{finished:?}");
+    assert_eq!(numbers(&dry), numbers(&finished));
+    assert_eq!(numbers(&finished), [2, 0, 0, 8]);
+    let said: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let path = format!("{file}.rejected.csv");
+    assert_eq!(said["list"], path.as_str());
+    assert!(finished.stderr.contains(&path), "{finished:?}");
+    let list = rejected(&path);
+    let places: Vec<_> = list
+        .iter()
+        .map(|[line, column, _]| (line.as_str(), column.as_str()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("3", "email"),
+            ("4", "email"),
+            ("5", ""),
+            ("6", "role"),
+            ("6", "last_seen_at"),
+            ("7", ""),
+            ("8", ""),
+            ("9", "name"),
+            ("11", "external_id"),
+        ]
+    );
+    assert!(list[1][2].contains("line 2"), "{list:?}");
+    assert!(list[8][2].contains("line 10"), "{list:?}");
+    assert_eq!(
+        place.emails(),
+        ["a@acme.example", "f@acme.example", "owner@acme.example"]
+    );
+}
+
+#[test]
+fn a_strict_import_changes_nothing_unless_every_row_is_good() {
+    let place = Place::new();
+    let good: String = (0..3000)
+        .map(|number| format!("p{number}@acme.example,Somebody\n"))
+        .collect();
+    let bad = format!("email,name\n{good}nobody,Nobody\n");
+    let finished = place.import_from(bad.as_bytes(), &["--strict"]);
+    assert_eq!((finished.code, numbers(&finished)), (5, [0, 0, 0, 1]));
+    assert!(place.members().is_empty());
+    let good = format!("email,name\n{good}");
+    assert_eq!(
+        place.import_from(good.as_bytes(), &["--strict"]).json(),
+        took(3000, 0, 0)
+    );
+}
+
+#[test]
+fn columns_of_other_names_are_read_where_they_are_mapped() {
+    let place = Place::new();
+    let file = place.write("people.tsv", "E-Mail\tFull name\n a@acme.example\tAnn\n");
+    let refused = place.import(&[&file]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("--map"), "{refused:?}");
+    let file = place.write("people.tsv", "E-Mail\tFull name\na@acme.example\tAnn\n");
+    let map = ["--map", "email=E-Mail", "--map", "name=Full name"];
+    assert_eq!(place.import(&[&map[..], &[&file]].concat()).json(), took(1, 0, 0));
+    assert_eq!(place.members()[0]["name"], "Ann");
+    for (map, said) in [("mail=x", "is no field"), ("email", "must be like")] {
+        let refused = place.import(&["--map", map, &file]);
+        assert_eq!(refused.code, 2);
+        assert!(refused.stderr.contains(said), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_off_says_so_after_what_was_whole() {
+    let place = Place::new();
+    let lines: String = (0..5000)
+        .map(|number| format!("{{\"email\": \"p{number}@acme.example\"}}\n"))
+        .collect();
+    let mut array = format!("[{}", lines.trim_end().replace('\n', ","));
+    array.truncate(array.len() - 10);
+    let file = place.write("cut.json", &array);
+    let finished = place.import(&[&file]);
+    assert_eq!((finished.code, numbers(&finished)), (1, [4999, 0, 0, 0]));
+    assert!(
+        finished.stderr.contains("cut.json: line 1: the file is cut off"),
+        "{finished:?}"
+    );
+    assert_eq!(place.members().len(), 4999);
+    let random: Vec<u8> = (0..100_000_u32)
+        .map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
+    for (name, content) in [("random", &random[..]), ("empty", b""), ("not", b"hello\n")] {
+        let file = place.write(name, content);
+        let finished = place.import(&[&file]);
+        assert_eq!(finished.code, 1, "{name}: {finished:?}");
+        assert!(finished.stderr.contains(name), "{finished:?}");
+        assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
+    }
+    let missing = place.import(&["/nowhere.csv"]);
+    assert_eq!(missing.code, 3);
+    assert_eq!(place.members().len(), 4999);
+}
+
+#[test]
+fn a_list_that_can_not_be_written_ends_the_import() {
+    let place = Place::new();
+    let file = place.write("people.csv", "email\na@acme.example\nnobody\n");
+    let finished = place.import(&["--rejected", "/nowhere/list.csv", &file]);
+    assert_eq!(finished.code, 1);
+    assert!(finished.stderr.contains("/nowhere/list.csv"), "{finished:?}");
+    let file = place.write("good.csv", "email\na@acme.example\n");
+    let finished = place.run(&["import", "--org", "nobodys", &file]);
+    assert_eq!(finished.code, 3);
+    let table = place.run(&["import", "--org", "acme", &file]);
+    assert_eq!(
+        table.stdout,
+        "created\t0\nupdated\t0\nunchanged\t1\nrejected\t0\n"
+    );
+}

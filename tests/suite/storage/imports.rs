@@ -1,0 +1,376 @@
+//! Imports: what many rows at once come to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::task::JoinSet;
+use userbridge::{
+    domain::{
+        Email, EventKind, EventQuery, ImportRow, LinkOutcome, Member, MemberPatch, MemberQuery,
+        OrganizationId, Origin, Role, TeamNumber, Timestamp, UserId,
+    },
+    service::{Directory, Imported, Rejection, Write},
+};
+
+use super::{
+    fixture::Fixture,
+    people::{DAY, address, later, origin, set, values},
+};
+use crate::support::rules::LinkMember;
+
+fn directory(fixture: &Fixture) -> Directory {
+    Directory::new(fixture.storage().0.clone())
+}
+
+fn row(origin: Origin, values: MemberPatch) -> ImportRow {
+    ImportRow {
+        origin,
+        values,
+        last_seen_at: None,
+    }
+}
+
+/// Everybody, live or not, without what two organizations can't have in common.
+async fn everybody(fixture: &Fixture, organization: OrganizationId, domain: &str) -> Vec<Member> {
+    let zero = Timestamp::from_millis(0);
+    let query = MemberQuery {
+        limit: u32::MAX,
+        ..MemberQuery::default()
+    };
+    let members = fixture.storage().members(organization, query).await.unwrap();
+    let strip = |member: Member| Member {
+        id: uuid::Uuid::nil().to_string().parse().unwrap(),
+        user_id: uuid::Uuid::nil().to_string().parse().unwrap(),
+        profile: userbridge::domain::Profile {
+            email: member
+                .profile
+                .email
+                .map(|email| set::<Email>(&email.as_str().replace(domain, "x")).unwrap()),
+            ..member.profile
+        },
+        created_at: zero,
+        email_since: zero,
+        updated_at: zero,
+        ..member
+    };
+    members.into_iter().map(strip).collect()
+}
+
+/// Kinds, sources and fields of the events about members.
+async fn told(
+    fixture: &Fixture,
+    organization: OrganizationId,
+) -> Vec<(i64, EventKind, Option<String>, Vec<String>)> {
+    let query = EventQuery {
+        limit: u32::MAX,
+        ..EventQuery::default()
+    };
+    let events = fixture.storage().events(Some(organization), query).await.unwrap();
+    let told = events.into_iter().filter(|event| event.member_id.is_some());
+    told.map(|event| {
+        (
+            event.sequence,
+            event.kind,
+            event.source.map(Into::into),
+            event.fields,
+        )
+    })
+    .collect()
+}
+
+/// Numbers that look like random ones, the same each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// Rows about few people, so that many are about the same one, in one way or the other.
+fn rows(domain: &str, count: usize, seed: u64) -> Vec<ImportRow> {
+    let mut numbers = Numbers(seed);
+    let mut rows = Vec::new();
+    for _ in 0..count {
+        let mut values = MemberPatch::default();
+        if numbers.below(5) > 0 {
+            values.email = Some(set(&format!("p{}@{domain}", numbers.below(40))));
+        }
+        if numbers.below(3) > 0 {
+            values.name = Some(set(&format!("Name {}", numbers.below(3))));
+        }
+        if numbers.below(8) == 0 {
+            values.role = Some(Some(Role::Editor));
+        }
+        if numbers.below(8) == 0 {
+            values.enabled = Some(false);
+        }
+        match numbers.below(10) {
+            0 => values.teams = Some(vec![TeamNumber::ROOT]),
+            1 => values.primary_team = Some(TeamNumber::ROOT),
+            2 => values.primary_team = Some(TeamNumber(77)),
+            _ => {}
+        }
+        let source = ["zendesk", "import"][usize::try_from(numbers.below(2)).unwrap()];
+        let external_id = (numbers.below(3) > 0).then(|| format!("{}", numbers.below(40)));
+        let origin = Origin {
+            source: source.parse().unwrap(),
+            external_id: external_id.map(|id| id.parse().unwrap()),
+        };
+        rows.push(row(origin, values));
+    }
+    rows
+}
+
+pub(super) async fn an_import_comes_to_what_links_one_by_one_come_to(fixture: Fixture) {
+    let [many, each, other] = [
+        fixture.organization("many").await,
+        fixture.organization("each").await,
+        fixture.organization("other").await,
+    ];
+    // Some addresses lead to somebody who is elsewhere.
+    let mut elsewhere = BTreeMap::new();
+    for domain in ["many.example", "each.example"] {
+        for number in 0..8 {
+            let email = format!("p{number}@{domain}");
+            let member = fixture.person(other, address(&email)).await;
+            elsewhere.insert(email, member.user_id);
+        }
+    }
+    let directory = directory(&fixture);
+    for (seed, size) in [(7, 1), (11, 60), (13, 200), (17, 400), (19, 200)] {
+        let imported = directory
+            .import_members(Write::operator(many), rows("many.example", size, seed))
+            .await
+            .unwrap();
+        for (place, row) in rows("each.example", size, seed).into_iter().enumerate() {
+            let outcome = imported[place];
+            if row.values.email.is_none() && row.origin.external_id.is_none() {
+                assert_eq!(outcome, Imported::Rejected(Rejection::Unidentified));
+                continue;
+            }
+            let link = LinkMember {
+                origin: row.origin.clone(),
+                ..fixture.link_with(row.values)
+            };
+            let change = userbridge::domain::Change {
+                source: Some(row.origin.source),
+                ..fixture.change()
+            };
+            let linked = fixture
+                .storage()
+                .link_member(each, link, userbridge::domain::Idempotency::never(), change)
+                .await;
+            let same = match (&linked, outcome) {
+                (Err(_), Imported::Rejected(_)) => true,
+                (Ok(linked), outcome) => matches!(
+                    (crate::support::first(linked.clone()).outcome, outcome),
+                    (LinkOutcome::Created, Imported::Created(_))
+                        | (LinkOutcome::Updated, Imported::Updated(_))
+                        | (LinkOutcome::Unchanged, Imported::Unchanged(_))
+                ),
+                _ => false,
+            };
+            assert!(same, "{seed} {place}: {linked:?} {outcome:?}");
+        }
+        // Numbers are in the order of the rows among those who are new, and of the others after them.
+        let by_key = |mut members: Vec<Member>| {
+            members.sort_by_key(|member| format!("{:?} {:?}", member.profile.email, member.origin));
+            members.iter_mut().for_each(|member| member.number.0 = 0);
+            members
+        };
+        assert_eq!(
+            by_key(everybody(&fixture, many, "many.example").await),
+            by_key(everybody(&fixture, each, "each.example").await),
+            "{seed}"
+        );
+    }
+    let without_order = |told: Vec<(i64, EventKind, Option<String>, Vec<String>)>| {
+        let sequences: Vec<_> = told.iter().map(|event| event.0).collect();
+        assert!(sequences.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+        let mut told: Vec<_> = told
+            .into_iter()
+            .map(|(_, kind, source, fields)| format!("{} {source:?} {fields:?}", kind.as_str()))
+            .collect();
+        told.sort();
+        told
+    };
+    assert_eq!(
+        without_order(told(&fixture, many).await),
+        without_order(told(&fixture, each).await)
+    );
+    let query = MemberQuery {
+        limit: u32::MAX,
+        ..MemberQuery::default()
+    };
+    let members = fixture.storage().members(many, query).await.unwrap();
+    let mut met = 0;
+    for member in &members {
+        let email = member.profile.email.as_ref().map(Email::as_str);
+        if let Some(user) = email.and_then(|email| elsewhere.get(email))
+            && member.email_since == member.created_at
+            && member.user_id == *user
+        {
+            met += 1;
+        }
+    }
+    assert!(met > 0, "somebody who is elsewhere is met");
+    let users: BTreeSet<UserId> = members.iter().map(|member| member.user_id).collect();
+    assert_eq!(users.len(), members.len(), "nobody is linked twice");
+}
+
+pub(super) async fn an_import_that_is_repeated_changes_nothing(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let directory = directory(&fixture);
+    let rows: Vec<_> = (0..600)
+        .map(|number| ImportRow {
+            last_seen_at: (number % 3 == 0).then(|| later(fixture.change().at, -DAY)),
+            ..row(
+                origin("zendesk", &number.to_string()),
+                values! {
+                    email: set(&format!("p{number}@acme.example")),
+                    name: set("Somebody"),
+                    locale: set("en"),
+                    enabled: number % 5 > 0,
+                },
+            )
+        })
+        .collect();
+    let import = || directory.import_members(Write::operator(acme), rows.clone());
+    let first = import().await.unwrap();
+    assert!(
+        first
+            .iter()
+            .all(|imported| matches!(imported, Imported::Created(_)))
+    );
+    let before = (everybody(&fixture, acme, "-").await, told(&fixture, acme).await);
+    let again = import().await.unwrap();
+    let unchanged: Vec<_> = first
+        .iter()
+        .map(|imported| match imported {
+            Imported::Created(member) => Imported::Unchanged(*member),
+            other => *other,
+        })
+        .collect();
+    assert_eq!(again, unchanged);
+    assert_eq!(
+        (everybody(&fixture, acme, "-").await, told(&fixture, acme).await),
+        before
+    );
+    // Who was seen later is noted, which is no event.
+    let later_row = ImportRow {
+        last_seen_at: Some(fixture.change().at),
+        ..rows[0].clone()
+    };
+    let seen = directory
+        .import_members(Write::operator(acme), vec![later_row])
+        .await;
+    assert!(matches!(seen.unwrap()[..], [Imported::Updated(_)]));
+    assert_eq!(told(&fixture, acme).await, before.1);
+}
+
+pub(super) async fn a_row_that_is_rejected_leaves_the_others_alone(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let owner = fixture.holder(acme, "owner@acme.example", Role::Owner).await;
+    let sally = fixture.person(acme, address("sally@acme.example")).await;
+    let tom = LinkMember {
+        origin: origin("zendesk", "tom"),
+        ..fixture.link_with(address("tom@acme.example"))
+    };
+    fixture.link_as(acme, tom).await.unwrap();
+    let log = fixture.log_of(acme).await.len();
+    let new = |email: &str| row(Origin::default(), address(email));
+    let rows = vec![
+        new("new1@acme.example"),
+        row(
+            Origin::default(),
+            values! { email: set("owner@acme.example"), role: Some(Role::Viewer) },
+        ),
+        // Sally has the address.
+        row(origin("zendesk", "tom"), address("sally@acme.example")),
+        row(
+            Origin::default(),
+            values! { email: set("lost@acme.example"), teams: vec![TeamNumber(9)] },
+        ),
+        row(
+            Origin::default(),
+            values! { email: set("sally@acme.example"), name: set("Sally") },
+        ),
+        new("new2@acme.example"),
+    ];
+    let rehearsed = directory(&fixture)
+        .rehearse_import(Write::operator(acme), rows.clone())
+        .await
+        .unwrap();
+    assert_eq!(fixture.log_of(acme).await.len(), log, "nothing has happened");
+    assert_eq!(fixture.now(acme, &sally).await, sally);
+    let imported = directory(&fixture)
+        .import_members(Write::operator(acme), rows)
+        .await
+        .unwrap();
+    assert!(
+        matches!(
+            imported[..],
+            [
+                Imported::Created(_),
+                Imported::Rejected(Rejection::Precondition(_)),
+                Imported::Rejected(Rejection::Conflict(_)),
+                Imported::Rejected(Rejection::NotFound(_)),
+                Imported::Updated(_),
+                Imported::Created(_),
+            ]
+        ),
+        "{imported:?}"
+    );
+    let kinds = |all: &[Imported]| -> Vec<_> { all.iter().map(std::mem::discriminant).collect() };
+    assert_eq!(kinds(&rehearsed), kinds(&imported));
+    assert_eq!(fixture.now(acme, &owner).await, owner);
+    assert_eq!(fixture.log_of(acme).await.len(), log + 3);
+    let lost = userbridge::domain::MemberRef::Email(set::<Email>("lost@acme.example").unwrap());
+    assert_eq!(fixture.finds(acme, lost).await, None);
+}
+
+pub(super) async fn addresses_that_two_organizations_import_at_once_are_the_same_people(fixture: Fixture) {
+    let [acme, globex] = [
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
+    ];
+    let mut imports = JoinSet::new();
+    for organization in [acme, globex] {
+        for part in 0..4 {
+            let directory = directory(&fixture);
+            // In another order there.
+            let mut numbers: Vec<_> = (part * 50..(part + 1) * 50).collect();
+            if organization == globex {
+                numbers.reverse();
+            }
+            let rows = numbers
+                .into_iter()
+                .map(|number| row(Origin::default(), address(&format!("p{number}@both.example"))));
+            let rows: Vec<_> = rows.collect();
+            imports.spawn(async move {
+                directory
+                    .import_members(Write::operator(organization), rows)
+                    .await
+                    .unwrap()
+                    .len()
+            });
+        }
+    }
+    assert_eq!(imports.join_all().await, [50; 8]);
+    let mut users = BTreeMap::<String, BTreeSet<UserId>>::new();
+    for organization in [acme, globex] {
+        let query = MemberQuery {
+            limit: u32::MAX,
+            ..MemberQuery::default()
+        };
+        for member in fixture.storage().members(organization, query).await.unwrap() {
+            let email = member.profile.email.unwrap().into();
+            users.entry(email).or_default().insert(member.user_id);
+        }
+    }
+    assert_eq!(users.len(), 200);
+    assert!(users.values().all(|of_one| of_one.len() == 1), "{users:?}");
+}
