@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn a_long_part_is_asked_for_in_pieces_and_looked_for() {
         let (query, scan) = of(&["Sally Smith"], &[], None);
-        assert_eq!(query, "(\"丁nsally\" AND \"丁nlly sm\" AND \"丁n smith\")");
+        assert_eq!(query, "(\"丁nsally \" AND \"丁nlly sm\" AND \"丁n smith\")");
         assert_eq!(scan[0].parts, ["sally smith"]);
         let (query, scan) = of(&["012345"], &[], None);
         assert_eq!((query.as_str(), scan), ("(\"丁n012345\")", vec![]));
