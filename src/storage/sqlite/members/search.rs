@@ -83,7 +83,7 @@ impl Texts {
         entries
     }
 
-    fn bind<'q>(self, statement: Statement<'q>, ordinal: i64) -> Statement<'q> {
+    fn bind(self, statement: Statement<'_>, ordinal: i64) -> Statement<'_> {
         let entries = self.entries(ordinal);
         statement.bind(self.name).bind(self.email).bind(entries)
     }
@@ -156,13 +156,23 @@ pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) 
     Ok(())
 }
 
+/// A member who is to be in the index.
+#[derive(sqlx::FromRow)]
+struct Backlogged {
+    row: i64,
+    ordinal: i64,
+    is_there: bool,
+    name: Option<String>,
+    email: Option<String>,
+}
+
 /// False: there is nothing left to do.
 async fn fill_step(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     const STEP: u32 = 1000;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     // Who is in it already was changed meanwhile.
-    let rows: Vec<(i64, i64, bool, Option<String>, Option<String>)> = sqlx::query_as(
-        "SELECT m.row, o.ordinal, EXISTS (SELECT 1 FROM member_texts WHERE row = m.row), m.name, m.email
+    let rows: Vec<Backlogged> = sqlx::query_as(
+        "SELECT m.row, o.ordinal, EXISTS (SELECT 1 FROM member_texts WHERE row = m.row) AS is_there, m.name, m.email
          FROM search_backlog AS b
          CROSS JOIN members AS m ON m.row > b.done AND m.row <= b.last
          CROSS JOIN organizations AS o ON o.id = m.organization_id
@@ -171,7 +181,7 @@ async fn fill_step(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
     .bind(STEP)
     .fetch_all(&mut *transaction)
     .await?;
-    let Some((done, ..)) = rows.last() else {
+    let Some(Backlogged { row: done, .. }) = rows.last() else {
         sqlx::query("DELETE FROM search_backlog")
             .execute(&mut *transaction)
             .await?;
@@ -182,10 +192,10 @@ async fn fill_step(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
         .bind(done)
         .execute(&mut *transaction)
         .await?;
-    for (row, ordinal, is_there, name, email) in rows {
-        if !is_there {
-            let texts = Texts::folded(name.as_deref(), email.as_deref());
-            let statement = texts.bind(sqlx::query(PUT).bind(row), ordinal);
+    for member in rows {
+        if !member.is_there {
+            let texts = Texts::folded(member.name.as_deref(), member.email.as_deref());
+            let statement = texts.bind(sqlx::query(PUT).bind(member.row), member.ordinal);
             statement.execute(&mut *transaction).await?;
         }
     }
