@@ -251,9 +251,23 @@ struct Session {
 impl Session {
     async fn open(global: &Global, migrate: Migrate) -> Result<Self, CliError> {
         let url = global.database_url()?;
-        let storage = storage::connect(&url, migrate)
-            .await
-            .map_err(|error| CliError::from(error).about(&url))?;
+        let opened = storage::connect(&url, migrate).await;
+        Self::of(global, url, opened)
+    }
+
+    /// For very many changes.
+    async fn open_for_bulk(global: &Global) -> Result<Self, CliError> {
+        let url = global.database_url()?;
+        let opened = storage::connect_for_bulk(&url, Migrate::Never).await;
+        Self::of(global, url, opened)
+    }
+
+    fn of(
+        global: &Global,
+        url: String,
+        opened: Result<Arc<dyn Storage>, OpenError>,
+    ) -> Result<Self, CliError> {
+        let storage = opened.map_err(|error| CliError::from(error).about(&url))?;
         Ok(Self {
             url,
             json: global.json,

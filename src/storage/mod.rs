@@ -153,8 +153,24 @@ pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, Op
     connect_with(url, None, migrate).await
 }
 
+/// The same for a command that makes very many changes and nothing else.
+///
+/// # Errors
+///
+/// As [`OpenError`] says.
+pub async fn connect_for_bulk(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, OpenError> {
+    match url.split_once(':') {
+        Some(("sqlite", _)) => {
+            let settings = sqlite::Settings::bulk();
+            let opened = sqlite::SqliteStorage::open_with(url, migrate, settings);
+            Ok(Arc::new(opened.await?))
+        }
+        _ => connect(url, migrate).await,
+    }
+}
+
 /// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. This,
-/// `open_end`, [`check`] and [`backup`] name the engines.
+/// [`connect_for_bulk`], `open_end`, [`check`] and [`backup`] name the engines.
 ///
 /// # Errors
 ///

@@ -13,8 +13,8 @@ use crate::domain::{
 /// What stands behind the fields. A reader passes over all but the last: who was revoked is not brought back.
 const FURTHER: [&str; 5] = ["id", "user_id", "created_at", "updated_at", "revoked_at"];
 
-/// Writes members: all that a [`Reader`](super::Reader) of the same format takes, and [`FURTHER`]. What a member has not is an empty cell
-/// of CSV, and left out of NDJSON.
+/// Writes members: all that a [`Reader`](super::Reader) of the same format takes, and behind it ids and times. What a member has not
+/// is an empty cell of CSV, and left out of NDJSON.
 pub struct Writer<W: Write> {
     out: Out<W>,
 }

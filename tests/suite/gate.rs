@@ -67,6 +67,12 @@ const METHODS: [&str; 33] = [
     "admin.v1.ApiKeyService/RevokeApiKey",
 ];
 
+/// Methods whose messages go on for as long as the caller likes.
+const STREAMS: [&str; 2] = [
+    "directory.v1.TransferService/ImportMembers",
+    "directory.v1.TransferService/ExportMembers",
+];
+
 /// A call made by hand: these headers, and a body that is whatever comes out of the channel.
 struct Call {
     path: String,
@@ -141,7 +147,7 @@ async fn an_unknown_or_foreign_key_is_judged_before_everything_else() {
     let app = TestApp::start(Form::Embedded).await;
     let acme = app.tenant("acme").await;
     let opens_nothing_else = app.deployment_key(&[Scope::Admin]).await;
-    for method in METHODS {
+    for method in METHODS.into_iter().chain(STREAMS) {
         let foreign = if method.starts_with("directory") {
             &opens_nothing_else
         } else if method.starts_with("admin") {

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Batches that wait to be imported.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// What is to be read.
 pub(super) struct Input {

@@ -1,6 +1,6 @@
 //! Where rows go: to a directory that this program opens, or to a server.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use clap::Args;
@@ -17,11 +17,11 @@ use crate::{
     domain::{ImportRow, OrganizationId, Slug},
     rpc::{ImportAnswer, ImportClient},
     service::{Imported, ServiceError, Write},
-    storage::Migrate,
 };
 
-/// Rows of one transaction of a directory that is opened: the more, the less is written for each, and the longer others wait.
-const ROWS: usize = 2000;
+/// Rows of one transaction of a directory that is opened: the more, the fewer pages are written for each. Others who write wait about
+/// a second for so many.
+const ROWS: usize = 10_000;
 
 /// Rows that are sent to a server at once.
 const ROWS_SENT: usize = 1000;
@@ -65,7 +65,7 @@ impl To {
             let slug: Result<Slug, _> = self.org.clone().unwrap_or_default().parse();
             let slug = slug.map_err(|error| CliError::Usage(format!("--org {error}")))?;
             let opening = Progress::new(global.json, "open", Unit::Nothing);
-            let session = opening.during(Session::open(global, Migrate::Never)).await?;
+            let session = opening.during(Session::open_for_bulk(global)).await?;
             return match session.organization(&slug).await {
                 Ok(organization) => Ok(Target::Directory(session, organization)),
                 Err(error) => session.close(Err(error)).await,
@@ -148,6 +148,7 @@ impl Importing<'_> {
                 rehearse,
             } => {
                 let directory = &session.directory;
+                let rows: Arc<[_]> = rows.into();
                 let import = || async {
                     let (grant, rows) = (Write::operator(*organization), rows.clone());
                     if *rehearse {

@@ -143,9 +143,9 @@ impl Session {
             }
         }
         let imported = if message.validate_only {
-            self.directory.rehearse_import(grant, rows).await?
+            self.directory.rehearse_import(grant, rows.into()).await?
         } else {
-            self.directory.import_members(grant, rows).await?
+            self.directory.import_members(grant, rows.into()).await?
         };
         let mut imported = imported
             .into_iter()

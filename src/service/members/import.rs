@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     convert::Infallible,
+    sync::Arc,
 };
 
 use thiserror::Error;
@@ -75,7 +76,7 @@ impl From<StoreError> for Rehearsed {
     }
 }
 
-type Input = (OrganizationId, Vec<(ImportRow, NewIds)>, Change);
+type Input = (OrganizationId, Arc<[ImportRow]>, Vec<NewIds>, Change);
 
 impl Directory {
     /// Links people by the rows of a file, each as [`Self::link_member`] does, in their order and in one transaction, which others wait
@@ -84,12 +85,12 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Organization`]. [`ServiceError::RoleRequired`].
-    pub async fn import_members(&self, grant: Write, rows: Vec<ImportRow>) -> Result<Vec<Imported>> {
+    pub async fn import_members(&self, grant: Write, rows: Arc<[ImportRow]>) -> Result<Vec<Imported>> {
         let (organization, input) = self.import(grant, rows)?;
         let imported = self
             .storage
-            .write(organization, input, |tx, (organization, rows, change)| {
-                Box::pin(import_members(tx, *organization, rows, change))
+            .write(organization, input, |tx, (organization, rows, ids, change)| {
+                Box::pin(import_members(tx, *organization, rows, ids, change))
             });
         imported.await
     }
@@ -99,13 +100,13 @@ impl Directory {
     /// # Errors
     ///
     /// As there.
-    pub async fn rehearse_import(&self, grant: Write, rows: Vec<ImportRow>) -> Result<Vec<Imported>> {
+    pub async fn rehearse_import(&self, grant: Write, rows: Arc<[ImportRow]>) -> Result<Vec<Imported>> {
         let (organization, input) = self.import(grant, rows)?;
         let rehearsed = self
             .storage
-            .write(organization, input, |tx, (organization, rows, change)| {
+            .write(organization, input, |tx, (organization, rows, ids, change)| {
                 Box::pin(async move {
-                    let imported = import_members(tx, *organization, rows, change).await;
+                    let imported = import_members(tx, *organization, rows, ids, change).await;
                     Err::<Infallible, _>(imported.map_or_else(Rehearsed::Failed, Rehearsed::Done))
                 })
             });
@@ -115,16 +116,16 @@ impl Directory {
         }
     }
 
-    fn import(&self, grant: Write, rows: Vec<ImportRow>) -> Result<(OrganizationId, Input)> {
+    fn import(&self, grant: Write, rows: Arc<[ImportRow]>) -> Result<(OrganizationId, Input)> {
         let organization = grant.organization;
         let change = self.change(grant.author);
-        let with_ids = |row| Ok((row, self.new_ids(change.at)?));
-        let rows = rows.into_iter().map(with_ids).collect::<Result<_>>()?;
-        Ok((organization, (organization, rows, change)))
+        let ids = rows.iter().map(|_| self.new_ids(change.at));
+        let ids = ids.collect::<Result<_>>()?;
+        Ok((organization, (organization, rows, ids, change)))
     }
 }
 
-/// The rule of [`Directory::import_members`].
+/// The rule of [`Directory::import_members`], with the ids that each row may need.
 ///
 /// # Errors
 ///
@@ -132,25 +133,27 @@ impl Directory {
 pub async fn import_members(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
-    rows: &[(ImportRow, NewIds)],
+    rows: &[ImportRow],
+    ids: &[NewIds],
     change: &Change,
 ) -> Result<Vec<Imported>> {
     live_organization(tx, organization).await?;
-    let known = Known::of(tx, organization, rows).await?;
+    let rows: Vec<_> = rows.iter().zip(ids.iter().copied()).collect();
+    let known = Known::of(tx, organization, &rows).await?;
     let mut plan = Plan::default();
     for (place, (row, _)) in rows.iter().enumerate() {
         plan.add(place, row, &known);
     }
-    create(tx, organization, rows, &plan.new, change).await?;
+    create(tx, organization, &rows, &plan.new, change).await?;
     let mut imported = plan.imported;
     for place in plan.new {
         imported[place] = Some(Imported::Created(rows[place].1.member));
     }
     let mut all = Vec::with_capacity(rows.len());
-    for ((row, new), imported) in rows.iter().zip(imported) {
+    for ((row, new), imported) in rows.into_iter().zip(imported) {
         all.push(match imported {
             Some(imported) => imported,
-            None => import_alone(tx, organization, row, *new, change).await?,
+            None => import_alone(tx, organization, row, new, change).await?,
         });
     }
     Ok(all)
@@ -168,7 +171,7 @@ impl Known {
     async fn of(
         tx: &mut dyn Transaction,
         organization: OrganizationId,
-        rows: &[(ImportRow, NewIds)],
+        rows: &[(&ImportRow, NewIds)],
     ) -> Result<Self> {
         let emails: Vec<_> = rows.iter().filter_map(|(row, _)| email(row)).cloned().collect();
         let mut ids = BTreeMap::<_, Vec<_>>::new();
@@ -262,7 +265,7 @@ fn is_unchanged(member: &Member, row: &ImportRow) -> bool {
 async fn create(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
-    rows: &[(ImportRow, NewIds)],
+    rows: &[(&ImportRow, NewIds)],
     places: &[usize],
     change: &Change,
 ) -> Result<()> {

@@ -4,6 +4,9 @@ use uuid::Uuid;
 
 use crate::{domain::MemberNumber, storage::placeholders::Parameters};
 
+/// Begins a statement that writes many rows, whose transaction is undone if it fails.
+pub(super) const INSERT: &str = "INSERT INTO";
+
 /// Of statements that write many rows.
 pub(super) const PARAMETERS: Parameters = Parameters::Numbered;
 

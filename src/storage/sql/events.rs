@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{
     Engine, EngineTransaction,
     columns::Select,
-    dialect::{APPEND_EVENT, PARAMETERS, POSITION, THEN_JOIN, ids, rows_of_ids},
+    dialect::{APPEND_EVENT, INSERT, PARAMETERS, POSITION, THEN_JOIN, ids, rows_of_ids},
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
@@ -155,7 +155,7 @@ impl EventWrites for EngineTransaction<'_> {
             );
             let last: i64 = self.value(last.bind(organization).bind(count)).await?;
             let sql = format!(
-                "INSERT INTO events (
+                "{INSERT} events (
                      sequence, member_id, user_id, source, fields, organization_id, kind, actor, at, client
                  ) VALUES {}",
                 rows(5, 5, links.len(), PARAMETERS)

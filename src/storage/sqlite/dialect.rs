@@ -4,6 +4,10 @@ use uuid::Uuid;
 
 use crate::{domain::MemberNumber, storage::placeholders::Parameters};
 
+/// Begins a statement that writes many rows, whose transaction is undone if it fails: SQLite then need not write down what it would
+/// take to undo the statement alone.
+pub(super) const INSERT: &str = "INSERT OR FAIL INTO";
+
 /// Of statements that write many rows.
 pub(super) const PARAMETERS: Parameters = Parameters::InOrder;
 

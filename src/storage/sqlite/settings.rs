@@ -9,10 +9,23 @@ pub struct Settings {
     pub write_queue: usize,
     /// Look-ups that may wait, in the same way.
     pub lookup_queue: usize,
+    /// How much of the file the connection that writes keeps in memory, once it has read it, in KiB.
+    pub writer_cache: u32,
     /// How long a connection waits for another process's lock before it gives up.
     pub busy_timeout: Duration,
     /// How long `compact` waits for those who read the write-ahead log.
     pub log_patience: Duration,
+}
+
+impl Settings {
+    /// For large transactions, one after the other.
+    #[must_use]
+    pub fn bulk() -> Self {
+        Self {
+            writer_cache: 64 * 1024,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Settings {
@@ -20,6 +33,7 @@ impl Default for Settings {
         Self {
             write_queue: 1024,
             lookup_queue: 4096,
+            writer_cache: 16 * 1024,
             busy_timeout: Duration::from_secs(5),
             log_patience: Duration::from_secs(10),
         }

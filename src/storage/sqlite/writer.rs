@@ -38,9 +38,6 @@ use crate::{
     },
 };
 
-/// How much of the file this connection keeps in memory, once it has read it.
-const CACHE_KIB: u32 = 16 * 1024;
-
 /// How often to see whether the file is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -83,7 +80,7 @@ impl WriteQueue {
         condition: watch::Sender<Condition>,
     ) -> Result<Self, OpenError> {
         let options = options
-            .pragma("cache_size", format!("-{CACHE_KIB}"))
+            .pragma("cache_size", format!("-{}", settings.writer_cache))
             .pragma("wal_autocheckpoint", MOST_PAGES.to_string())
             // Without a queue: in one, a command for a thread that has died waits for ever.
             .command_buffer_size(0)

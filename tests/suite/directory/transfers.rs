@@ -11,8 +11,8 @@ use super::assert_status;
 use crate::support::{
     Form, Tenant, TestApp,
     proto::directory_v1::{
-        ExportMembersRequest, ImportMembersRequest, ImportMembersResponse, ImportOutcome, ImportRow, Member,
-        transfer_service_client::TransferServiceClient,
+        ExportMembersRequest, ImportMembersRequest, ImportMembersResponse, ImportOutcome, ImportResult,
+        ImportRow, Member, transfer_service_client::TransferServiceClient,
     },
     with_key,
 };
@@ -51,7 +51,7 @@ impl Import {
         let _ = self.messages.send(message).await;
         let answer = timeout(NEVER, self.answers.message()).await.unwrap()?;
         let results = answer.expect("each message is answered").results;
-        Ok(results.iter().map(|result| result.outcome()).collect())
+        Ok(results.iter().map(ImportResult::outcome).collect())
     }
 }
 

@@ -62,7 +62,7 @@ fn person() -> impl Strategy<Value = ImportRow> {
             },
             values: MemberPatch {
                 // Numbered later, so that each is another one's.
-                email: has_email.then(|| None),
+                email: has_email.then_some(None),
                 name: names.0.map(Some),
                 given_name: names.1.map(Some),
                 family_name: names.2.map(Some),
@@ -131,7 +131,7 @@ impl Place {
 
     async fn import(&self, rows: Vec<ImportRow>) -> Vec<Imported> {
         let grant = Write::operator(self.organization);
-        self.directory.import_members(grant, rows).await.unwrap()
+        self.directory.import_members(grant, rows.into()).await.unwrap()
     }
 
     async fn everybody(&self, with_revoked: bool) -> Vec<Member> {
@@ -243,9 +243,7 @@ proptest! {
 #[test]
 fn an_export_is_a_file_that_an_import_reads() {
     let place = super::Place::new();
-    let rows: String = (0..1200)
-        .map(|number| format!("p{number}@acme.example,Somebody\n"))
-        .collect();
+    let rows = super::lines(1200, |number| format!("p{number}@acme.example,Somebody\n"));
     let file = place.write("people.csv", format!("email,name\n{rows}"));
     place.import(&[&file]).json();
     for format in ["csv", "ndjson"] {

@@ -4,7 +4,7 @@ use std::{io::Write as _, process::Command};
 
 use serde_json::{Value, json};
 
-use super::{Place, numbers, rejected, took};
+use super::{Place, lines, numbers, rejected, took};
 
 const ZENDESK: &str = r#"{"users": [
     {"id": 35436, "name": "Sally Doe", "email": "sally@acme.example", "role": "end-user", "active": true, "suspended": false,
@@ -164,9 +164,7 @@ fn rows_that_are_not_taken_are_listed_and_the_others_imported() {
 #[test]
 fn a_strict_import_changes_nothing_unless_every_row_is_good() {
     let place = Place::new();
-    let good: String = (0..3000)
-        .map(|number| format!("p{number}@acme.example,Somebody\n"))
-        .collect();
+    let good = lines(3000, |number| format!("p{number}@acme.example,Somebody\n"));
     let bad = format!("email,name\n{good}nobody,Nobody\n");
     let finished = place.import_from(bad.as_bytes(), &["--strict"]);
     assert_eq!((finished.code, numbers(&finished)), (5, [0, 0, 0, 1]));
@@ -199,10 +197,10 @@ fn columns_of_other_names_are_read_where_they_are_mapped() {
 #[test]
 fn a_file_that_is_cut_off_says_so_after_what_was_whole() {
     let place = Place::new();
-    let lines: String = (0..5000)
-        .map(|number| format!("{{\"email\": \"p{number}@acme.example\"}}\n"))
-        .collect();
-    let mut array = format!("[{}", lines.trim_end().replace('\n', ","));
+    let all = lines(5000, |number| {
+        format!("{{\"email\": \"p{number}@acme.example\"}}\n")
+    });
+    let mut array = format!("[{}", all.trim_end().replace('\n', ","));
     array.truncate(array.len() - 10);
     let file = place.write("cut.json", &array);
     let finished = place.import(&[&file]);

@@ -86,6 +86,11 @@ impl Place {
     }
 }
 
+/// As many lines of a file.
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().concat()
+}
+
 /// What an import says that took as many rows.
 fn took(created: u64, updated: u64, unchanged: u64) -> Value {
     json!({

@@ -2,7 +2,7 @@
 
 use userbridge::domain::Scope;
 
-use super::{Place, numbers, rejected, took};
+use super::{Place, lines, numbers, rejected, took};
 use crate::support::{Form, TestApp};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -15,9 +15,9 @@ async fn a_server_imports_as_a_database_does() {
     let (id, directory) = (acme.id.to_string(), app.directory().clone());
     let done = tokio::task::spawn_blocking(move || {
         let place = Place::new();
-        let rows: String = (0..2500)
-            .map(|number| format!("p{number}@acme.example,{}\n", "x".repeat(255)))
-            .collect();
+        let rows = lines(2500, |number| {
+            format!("p{number}@acme.example,{}\n", "x".repeat(255))
+        });
         let file = place.write("people.csv", format!("email,name\n{rows}"));
         let key = place.write("key", format!("{key}\n"));
         let import = |key: &str, more: &[&str]| {

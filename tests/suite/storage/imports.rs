@@ -142,7 +142,7 @@ pub(super) async fn an_import_comes_to_what_links_one_by_one_come_to(fixture: Fi
     let directory = directory(&fixture);
     for (seed, size) in [(7, 1), (11, 60), (13, 200), (17, 400), (19, 200)] {
         let imported = directory
-            .import_members(Write::operator(many), rows("many.example", size, seed))
+            .import_members(Write::operator(many), rows("many.example", size, seed).into())
             .await
             .unwrap();
         for (place, row) in rows("each.example", size, seed).into_iter().enumerate() {
@@ -178,7 +178,9 @@ pub(super) async fn an_import_comes_to_what_links_one_by_one_come_to(fixture: Fi
         // Numbers are in the order of the rows among those who are new, and of the others after them.
         let by_key = |mut members: Vec<Member>| {
             members.sort_by_key(|member| format!("{:?} {:?}", member.profile.email, member.origin));
-            members.iter_mut().for_each(|member| member.number.0 = 0);
+            for member in &mut members {
+                member.number.0 = 0;
+            }
             members
         };
         assert_eq!(
@@ -238,7 +240,7 @@ pub(super) async fn an_import_that_is_repeated_changes_nothing(fixture: Fixture)
             )
         })
         .collect();
-    let import = || directory.import_members(Write::operator(acme), rows.clone());
+    let import = || directory.import_members(Write::operator(acme), rows.clone().into());
     let first = import().await.unwrap();
     assert!(
         first
@@ -265,7 +267,7 @@ pub(super) async fn an_import_that_is_repeated_changes_nothing(fixture: Fixture)
         ..rows[0].clone()
     };
     let seen = directory
-        .import_members(Write::operator(acme), vec![later_row])
+        .import_members(Write::operator(acme), vec![later_row].into())
         .await;
     assert!(matches!(seen.unwrap()[..], [Imported::Updated(_)]));
     assert_eq!(told(&fixture, acme).await, before.1);
@@ -301,13 +303,13 @@ pub(super) async fn a_row_that_is_rejected_leaves_the_others_alone(fixture: Fixt
         new("new2@acme.example"),
     ];
     let rehearsed = directory(&fixture)
-        .rehearse_import(Write::operator(acme), rows.clone())
+        .rehearse_import(Write::operator(acme), rows.clone().into())
         .await
         .unwrap();
     assert_eq!(fixture.log_of(acme).await.len(), log, "nothing has happened");
     assert_eq!(fixture.now(acme, &sally).await, sally);
     let imported = directory(&fixture)
-        .import_members(Write::operator(acme), rows)
+        .import_members(Write::operator(acme), rows.into())
         .await
         .unwrap();
     assert!(
@@ -352,7 +354,7 @@ pub(super) async fn addresses_that_two_organizations_import_at_once_are_the_same
             let rows: Vec<_> = rows.collect();
             imports.spawn(async move {
                 directory
-                    .import_members(Write::operator(organization), rows)
+                    .import_members(Write::operator(organization), rows.into())
                     .await
                     .unwrap()
                     .len()

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use sqlx::AssertSqlSafe;
 
 use super::{
-    super::{EngineTransaction, columns::Statement, dialect::PARAMETERS},
+    super::{
+        EngineTransaction,
+        columns::Statement,
+        dialect::{INSERT, PARAMETERS},
+    },
     row,
 };
 use crate::{
@@ -20,7 +24,7 @@ impl EngineTransaction<'_> {
     /// Adds their users, who are new.
     pub(super) async fn insert_users(&mut self, members: &[Member]) -> Result<()> {
         let sql = format!(
-            "INSERT INTO users (id, created_at) VALUES {}",
+            "{INSERT} users (id, created_at) VALUES {}",
             rows(2, 0, members.len(), PARAMETERS)
         );
         // Safe: it is put together from constants.

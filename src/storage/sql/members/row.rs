@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, FromRow, Row as _};
 
 use super::super::{
     columns::{Columns, Row, Statement, columns},
-    dialect::{PARAMETERS, TEAMS},
+    dialect::{INSERT, PARAMETERS, TEAMS},
 };
 use crate::{
     domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, Role, TeamNumber},
@@ -139,7 +139,7 @@ pub(super) fn insert(more: &[&'static str]) -> (String, usize) {
 pub(super) fn insert_many(more: &[&'static str], members: usize) -> String {
     let columns = inserted(more);
     format!(
-        "INSERT INTO members ({}, organization_id) VALUES {}",
+        "{INSERT} members ({}, organization_id) VALUES {}",
         columns.join(", "),
         rows(columns.len(), 1, members, PARAMETERS)
     )

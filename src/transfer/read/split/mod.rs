@@ -1,7 +1,7 @@
 //! From the text of a file to its records. None is held that is longer than 1 MiB.
 //!
-//! JSON is split here, because the crates that stream it (struson, json-streaming, actson) hold a string or a name however long it
-//! is, and none goes on behind a value that can't be read. Each record, as long as it may be, is read by `serde_json`.
+//! JSON is split here, by brackets and quotes alone: struson, which streams it, says that it is experimental and bounds no string, and
+//! reading is to go on behind a value that can't be read. Each record, as long as it may be, is read by `serde_json`.
 
 mod csv;
 mod documents;
