@@ -9,7 +9,7 @@ use userbridge::cli::{self, CliError};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Look-ups in a file are made by one of the runtime's threads (`storage/sqlite/lookup`). While it waits for the disk, another
-/// can go on.
+/// goes on.
 const LEAST_THREADS: usize = 2;
 
 fn main() -> ExitCode {

@@ -58,15 +58,31 @@ pub(crate) async fn run(database: &str, mut first: u64) -> Result<()> {
                 .push_bind("email name avatar_url portal_role company_name");
         });
         events.build().execute(&mut *transaction).await?;
-        let mut search =
-            QueryBuilder::<Sqlite>::new("INSERT INTO member_search (rowid, organization, name, email) ");
+        let texts = |person: &Person| {
+            (
+                format!("given family {}", person.created_at),
+                person.email.clone(),
+            )
+        };
+        let mut search = QueryBuilder::<Sqlite>::new("INSERT INTO member_texts (row, name, email) ");
         search.push_values(&batch, |mut row, person| {
-            row.push_bind(person.row())
-                .push_bind("一一一")
-                .push_bind(format!("given family {}", person.created_at))
-                .push_bind(&person.email);
+            let (name, email) = texts(person);
+            row.push_bind(person.row()).push_bind(name).push_bind(email);
         });
         search.build().execute(&mut *transaction).await?;
+        let mut parts = QueryBuilder::<Sqlite>::new("INSERT INTO member_parts (rowid, parts) ");
+        parts.push_values(&batch, |mut row, person| {
+            let (name, email) = texts(person);
+            row.push_bind(person.row())
+                .push_bind(entries('n', &name) + &entries('e', &email));
+        });
+        parts.build().execute(&mut *transaction).await?;
         transaction.commit().await?;
     }
+}
+
+/// As the service makes them of a text in ASCII.
+fn entries(column: char, text: &str) -> String {
+    let entry = |start: usize| format!("一{column}{}\n", &text[start..text.len().min(start + 6)]);
+    (0..text.len()).map(entry).collect()
 }

@@ -79,11 +79,11 @@ const OF_SQLITE: [(&str, &[&str]); 3] = [
         &["foreign_key"],
     ),
     (
-        "DELETE FROM member_search WHERE rowid = (SELECT row FROM members WHERE revoked_at IS NULL LIMIT 1)",
+        "DELETE FROM member_texts WHERE row = (SELECT row FROM members WHERE revoked_at IS NULL LIMIT 1)",
         &["search_index"],
     ),
     (
-        "INSERT INTO member_search (rowid, organization, name, email) VALUES (999999, 'a', 'left', 'left')",
+        "INSERT INTO member_texts (row, name, email) VALUES (999999, 'left', 'left')",
         &["search_index_rest"],
     ),
 ];

@@ -93,13 +93,13 @@ pub(super) const RULES: &[Rule] = &[
         says: "member {number} is not in the search index",
         sql: "SELECT m.organization_id, m.number, NULL AS found, NULL AS wanted FROM members AS m \
               WHERE m.erased_at IS NULL AND NOT EXISTS (SELECT 1 FROM search_backlog) \
-                  AND NOT EXISTS (SELECT 1 FROM member_search_content AS s WHERE s.id = m.row)",
+                  AND NOT EXISTS (SELECT 1 FROM member_texts AS s WHERE s.row = m.row)",
     },
     Rule {
         name: "search_index_rest",
         says: "row {number} of the search index is nobody's who may be in it",
-        sql: "SELECT m.organization_id, s.id AS number, NULL AS found, NULL AS wanted \
-              FROM member_search_content AS s LEFT JOIN members AS m ON m.row = s.id \
+        sql: "SELECT m.organization_id, s.row AS number, NULL AS found, NULL AS wanted \
+              FROM member_texts AS s LEFT JOIN members AS m ON m.row = s.row \
               WHERE m.row IS NULL OR m.erased_at IS NOT NULL",
     },
 ];

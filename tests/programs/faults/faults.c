@@ -1,5 +1,5 @@
 /*
- * A layer between a program and its files that makes chosen calls fail. It is put there with LD_PRELOAD, and concerns
+ * A layer between a program and its files that makes chosen calls fail, or hang. It is put there with LD_PRELOAD, and concerns
  * the files below the folder FAULTS_UNDER alone.
  *
  * Whoever runs the program talks to it through the file FAULTS_CONTROL, which is this page (the tests write and read it
@@ -21,17 +21,17 @@
 #include <unistd.h>
 
 enum kind { WRITE, SYNC, TRUNCATE, READ, OPEN, KINDS };
-enum mode { IO_ERROR, NO_SPACE, TORN };
+enum mode { IO_ERROR, NO_SPACE, TORN, HANGING };
 
 struct control {
-    /* Calls fail while it is not 0. */
+    /* Calls fail, or hang, while it is not 0. */
     _Atomic uint32_t armed;
     /* Which kinds fail: a bit for each. */
     _Atomic uint32_t kinds;
     /* The first call of such a kind that fails, counted from 1, and how many do. */
     _Atomic uint32_t first, times;
     _Atomic uint32_t mode;
-    /* How many have failed. */
+    /* How many have failed, or begun to hang. */
     _Atomic uint32_t failed;
     /* Calls so far. */
     _Atomic uint32_t calls[KINDS];
@@ -75,13 +75,18 @@ static int is_log(const char *path) {
     return length > 4 && strcmp(path + length - 4, "-wal") == 0;
 }
 
-/* Counts a call. 0: let it through; otherwise errno is set, and 1: let it fail, 2: write half of it. */
+/* Counts a call, and returns when it is to be made. 0: let it through; otherwise errno is set, and 1: let it fail, 2: write half
+ * of it. One that hangs does so until no call is to, and is then let through. */
 static int fails(enum kind kind) {
     uint32_t call = atomic_fetch_add(&control->calls[kind], 1) + 1;
     if (!control->armed || !(control->kinds & (1u << kind))) return 0;
     uint32_t first = control->first;
     if (call < first || call - first >= control->times) return 0;
     uint32_t failed = atomic_fetch_add(&control->failed, 1);
+    if (control->mode == HANGING) {
+        while (control->armed) usleep(1000);
+        return 0;
+    }
     errno = control->mode == IO_ERROR ? EIO : ENOSPC;
     return control->mode == TORN && failed == 0 ? 2 : 1;
 }

@@ -1,4 +1,5 @@
-//! A server whose disk takes nothing more: what it answers, what its health says, and that it goes on by itself.
+//! A server whose disk takes nothing more, or does not answer: what it answers, what its health says, and that it goes on by
+//! itself.
 
 use std::{
     fs,
@@ -22,7 +23,9 @@ use tonic_types::StatusExt as _;
 use super::layer::{Layer, Mode};
 use crate::support::{
     process::{Serve, serve, userbridge},
-    proto::users_v1::{DeleteRequest, user_service_client::UserServiceClient},
+    proto::users_v1::{
+        DeleteRequest, RetrieveRequest, retrieve_request::By, user_service_client::UserServiceClient,
+    },
     skip,
     wire::{Reply, Wire},
     with_key,
@@ -39,6 +42,8 @@ struct World {
     serve: Serve,
     channel: Channel,
     key: String,
+    /// Of another organization.
+    other_key: String,
     users: Vec<String>,
 }
 
@@ -46,16 +51,12 @@ impl World {
     /// Starts the server, which has the database to itself from then on.
     fn start(url: &str, start: impl FnOnce() -> Serve) -> Self {
         let run = |arguments: &[&str]| userbridge(url, arguments).json();
-        run(&["org", "create", "acme", "--json"]);
-        let key = run(&[
-            "key",
-            "create",
-            "--org",
-            "acme",
-            "--scope",
-            "public_api",
-            "--json",
-        ]);
+        let [key, other_key] = ["acme", "globex"].map(|organization| {
+            run(&["org", "create", organization, "--json"]);
+            let scope = ["--scope", "public_api", "--json"];
+            let key = run(&[&["key", "create", "--org", organization][..], &scope].concat());
+            key["key"].as_str().unwrap().to_owned()
+        });
         let users = (0..3).map(|number| {
             let email = format!("{number}@acme.example.com");
             run(&["member", "link", "--org", "acme", "--email", &email, "--json"])
@@ -65,7 +66,8 @@ impl World {
         let endpoint = Endpoint::from_shared(format!("http://{}", serve.grpc_addr)).unwrap();
         Self {
             channel: endpoint.connect_lazy(),
-            key: key["key"].as_str().unwrap().to_owned(),
+            key,
+            other_key,
             users: users
                 .iter()
                 .map(|user: &Value| user["user_id"].as_str().unwrap().to_owned())
@@ -75,7 +77,11 @@ impl World {
     }
 
     async fn post(&self, path: &str, user: usize) -> Reply {
-        let body = json!({ "api_key": self.key, "user_id": self.users[user] }).to_string();
+        self.post_with(&self.key, path, user).await
+    }
+
+    async fn post_with(&self, key: &str, path: &str, user: usize) -> Reply {
+        let body = json!({ "api_key": key, "user_id": self.users[user] }).to_string();
         let mut wire = Wire::open(self.serve.http_addr).await;
         wire.post(path, "application/json", body.as_bytes())
             .await
@@ -87,6 +93,28 @@ impl World {
         let service = "userbridge.directory.v1.MemberService".to_owned();
         let answer = health.check(HealthCheckRequest { service }).await.unwrap();
         answer.into_inner().status()
+    }
+
+    /// Over gRPC: the code that it ends with.
+    async fn retrieve(&self, user: usize) -> Code {
+        let request = RetrieveRequest {
+            by: Some(By::UserId(self.users[user].clone())),
+        };
+        let mut users = UserServiceClient::new(self.channel.clone());
+        let found = users.retrieve(with_key(request, &self.key)).await;
+        found.map_or_else(|status| status.code(), |_| Code::Ok)
+    }
+
+    /// What needs nothing of the disk is answered, on connections old and new.
+    async fn assert_is_alive(&self) {
+        let alive = async {
+            assert_eq!(self.health().await, ServingStatus::Serving);
+            let mut wire = Wire::open(self.serve.http_addr).await;
+            wire.send(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").await;
+            assert_eq!(wire.reply().await.unwrap().status, 200);
+        };
+        let alive = tokio::time::timeout(NEVER, alive).await;
+        alive.expect("nothing is answered while a look-up waits for the disk");
     }
 
     async fn until_health_is(&self, status: ServingStatus) {
@@ -153,6 +181,49 @@ async fn a_server_whose_disk_fails_refuses_changes_until_it_is_well_again() {
         world.until_health_is(ServingStatus::Serving).await;
     }
     world.assert_goes_on().await;
+}
+
+/// Until the layer makes something fail, or hang.
+async fn until_one_failed(layer: &Layer) {
+    let failed = async {
+        while layer.control().failed() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let failed = tokio::time::timeout(NEVER, failed).await;
+    failed.expect("nothing asks the disk");
+}
+
+/// The thread that waits for the disk may be the one that would have read the sockets, while the others sleep.
+#[tokio::test]
+async fn a_look_up_that_waits_for_the_disk_holds_up_nothing_but_look_ups() {
+    let Some(layer) = Layer::new() else {
+        return skip("there is no C compiler");
+    };
+    let url = format!("sqlite:{}", layer.files().join("users.db").display());
+    let mut world = World::start(&url, || serve_behind(&layer, &url));
+    assert_eq!(world.retrieve(2).await, Code::Ok);
+    for user in 0..2 {
+        // After a change, look-ups read the file anew.
+        assert_eq!(world.post(DELETE, user).await.status, 200);
+        layer.control().hang_all_reads();
+        let (found, ()) = tokio::join!(world.retrieve(2), async {
+            until_one_failed(&layer).await;
+            world.assert_is_alive().await;
+            if user == 0 {
+                // It waits behind the other one, and no longer than the gateway waits for an answer.
+                let late = world.post_with(&world.other_key, RETRIEVE, 2);
+                let late = tokio::time::timeout(NEVER, late).await;
+                assert_eq!(late.expect("it hangs").status, 504);
+                world.assert_is_alive().await;
+            }
+            layer.control().disarm();
+        });
+        assert_eq!(found, Code::Ok);
+        assert_eq!(world.post(RETRIEVE, 2).await.status, 200);
+    }
+    world.serve.process.terminate();
+    assert!(world.serve.process.wait().success());
 }
 
 /// A file system of its own, as small as this, until it is dropped.

@@ -50,6 +50,8 @@ pub(super) enum Mode {
     NoSpace,
     /// The first write writes half of what it should, further ones fail with `ENOSPC`.
     Torn,
+    /// It does not return until the layer lets every call through, and then does what it should.
+    Hanging,
 }
 
 /// Calls that fail.
@@ -171,6 +173,16 @@ impl Control {
         self.set(place::KINDS, kinds.iter().map(|kind| 1 << *kind as u32).sum());
     }
 
+    /// Makes every call that reads a file hang from now on.
+    pub(super) fn hang_all_reads(&self) {
+        self.arm(&Fault {
+            kind: Kind::Read,
+            mode: Mode::Hanging,
+            first: 0,
+            times: u32::MAX,
+        });
+    }
+
     /// Lets every call through.
     pub(super) fn disarm(&self) {
         self.set(place::ARMED, 0);
@@ -189,6 +201,7 @@ impl Control {
         self.get(place::CALLS + kind as u64)
     }
 
+    /// Calls that failed, or began to hang.
     pub(super) fn failed(&self) -> u32 {
         self.get(place::FAILED)
     }

@@ -2,12 +2,14 @@
 //!
 //! Waking a thread costs several times what a look-up costs. So the task that owns the connection runs the statements itself, on
 //! whichever of the runtime's threads it is, one batch of waiting look-ups after the other and never two at once: so a slow disk holds
-//! one thread at most. Whatever must be waited for otherwise, such as another process's lock, it waits for as tasks do.
+//! one thread at most, and [`watchdog`] sees to it that another goes on. Whatever must be waited for otherwise, such as another
+//! process's lock, it waits for as tasks do.
 //! Each statement begins after its look-up was asked for, so it sees every change acknowledged before.
 //!
 //! A connection that fails is given up, and the next look-ups are answered by a new one.
 
 mod statements;
+mod watchdog;
 
 use std::{path::PathBuf, pin::pin, time::Duration};
 
@@ -18,7 +20,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::statements::Statements;
+use self::{statements::Statements, watchdog::Watchdog};
 use super::{
     batch::MAX_BATCH,
     error::{of_lookup, outage_of_lookup},
@@ -70,6 +72,7 @@ impl LookupQueue {
             path,
             busy_timeout: settings.busy_timeout,
             statements: Some(statements),
+            watchdog: Watchdog::start().map_err(|error| StoreError::Engine(Box::new(error)))?,
         };
         let task = tokio::spawn(reader.run(messages));
         Ok(Self {
@@ -118,6 +121,7 @@ struct Reader {
     statements: Option<Statements>,
     batches: Batches,
     outages: Outages,
+    watchdog: Watchdog,
 }
 
 impl Reader {
@@ -160,7 +164,10 @@ impl Reader {
     async fn answer(&mut self, lookups: &mut Vec<Lookup>) {
         let begun = Instant::now();
         loop {
-            match self.query(lookups) {
+            self.watchdog.begin();
+            let done = self.query(lookups);
+            self.watchdog.end();
+            match done {
                 Ok(()) => {
                     self.outages.worked();
                     self.outages.end();
@@ -180,10 +187,10 @@ impl Reader {
 
     /// Looks up a key that nobody has: whether look-ups can be answered again.
     fn attempt(&mut self) {
-        match self
-            .statements()
-            .and_then(|statements: &Statements| statements.probe())
-        {
+        self.watchdog.begin();
+        let done = self.statements().and_then(Statements::probe);
+        self.watchdog.end();
+        match done {
             Ok(()) => self.outages.end(),
             Err(error) => {
                 let (outage, error) = failed(error);

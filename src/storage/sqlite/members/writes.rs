@@ -35,8 +35,8 @@ fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statem
              INSERT INTO member_counts (organization_id, role, live) VALUES ($1, ${next}, 1)
                  ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
              {member};
-             INSERT OR REPLACE INTO member_search (rowid, organization, name, email)
-                 VALUES (last_insert_rowid(), ${}, ${}, ${})",
+             INSERT INTO member_texts (row, name, email) VALUES (last_insert_rowid(), ${}, ${});
+             INSERT INTO member_parts (rowid, parts) VALUES (last_insert_rowid(), ${})",
             next + 1,
             next + 2,
             next + 3,
@@ -144,10 +144,10 @@ impl MemberWrites for SqliteTransaction<'_> {
         self.set_teams(organization, after.number, &before.teams, &after.teams)
             .await?;
         if after.erased_at.is_some() {
-            self.execute(search::remove(row)).await?;
+            search::remove(self, ordinal, row).await?;
         } else if (&before.profile.name, &before.profile.email) != (&after.profile.name, &after.profile.email)
         {
-            self.execute(search::put(ordinal, row, after)).await?;
+            search::put(self, ordinal, row, after).await?;
         }
         Ok(())
     }

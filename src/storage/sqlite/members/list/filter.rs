@@ -7,6 +7,9 @@ use crate::{
     storage::sqlite::members::search::{Scan, Search},
 };
 
+/// The texts of a member, with letter case folded.
+const TEXTS: &str = " CROSS JOIN member_texts AS x ON x.row = m.row";
+
 /// Columns, tables, filters, for those who come in an order, which finds its index.
 pub(super) fn statement(
     columns: &str,
@@ -53,24 +56,28 @@ fn tables_and_filters(
             )
         }
         None => sql.push(" FROM members AS m").push(index).push(" WHERE "),
-        // CROSS: the index first, then the members it found.
-        Some(Search { query: Some(query), .. }) => sql
-            .push(" FROM member_search AS s CROSS JOIN members AS m ON m.row = s.rowid WHERE s.member_search MATCH ")
+        // CROSS: the index first, then the members it found, and their texts if it does not know them well enough.
+        Some(Search {
+            query: Some(query),
+            scan,
+        }) => sql
+            .push(" FROM member_parts AS s CROSS JOIN members AS m ON m.row = s.rowid")
+            .push(if scan.is_empty() { "" } else { TEXTS })
+            .push(" WHERE s.member_parts MATCH ")
             .push_bind(query.clone())
             .push(" AND "),
-        // The table in which the index keeps its texts (sqlite.org/fts5.html §9.4): each is read faster from there.
         Some(Search { query: None, .. }) => sql
             .push(" FROM members AS m")
             .push(index)
-            .push(" CROSS JOIN member_search_content AS s ON s.id = m.row WHERE "),
+            .push(TEXTS)
+            .push(" WHERE "),
     };
     sql.push("m.organization_id = ")
         .push_bind(organization)
         .push(" AND m.revoked_at IS NULL");
     for scan in search.map(|search| &search.scan[..]).unwrap_or_default() {
-        let from_index = search.is_some_and(|search| search.query.is_some());
         sql.push(" AND (");
-        contains(&mut sql, scan, from_index);
+        contains(&mut sql, scan);
         sql.push(")");
     }
     roles(&mut sql, &filter.roles);
@@ -105,17 +112,12 @@ fn tables_and_filters(
     sql
 }
 
-/// That one of the columns has one of the parts. Where the index is not asked, its columns have other names.
-fn contains(sql: &mut QueryBuilder<Sqlite>, scan: &Scan, from_index: bool) {
+/// That one of the columns has one of the parts.
+fn contains(sql: &mut QueryBuilder<Sqlite>, scan: &Scan) {
     let mut either = "";
     for column in scan.columns {
-        let name = if from_index {
-            column.name()
-        } else {
-            column.stored_name()
-        };
         for part in &scan.parts {
-            sql.push(either).push("instr(s.").push(name).push(", ");
+            sql.push(either).push("instr(x.").push(column.name()).push(", ");
             sql.push_bind(part.clone()).push(") > 0");
             either = " OR ";
         }

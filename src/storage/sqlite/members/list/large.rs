@@ -7,7 +7,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::*;
 use crate::{
     domain::Cursor,
-    storage::{Migrate, Storage, connect},
+    storage::{Migrate, Storage, connect, sqlite::members::fill_search},
 };
 
 /// More than are sorted, and more than tell whether most match.
@@ -40,8 +40,7 @@ async fn storage() -> (tempfile::TempDir, Arc<dyn Storage>) {
         "INSERT INTO member_counts (organization_id, role, live)
          SELECT organization_id, coalesce(role, ''), count(*) FROM members
          WHERE organization_id = $1 AND revoked_at IS NULL GROUP BY 2",
-        "INSERT INTO member_search (rowid, organization, name, email)
-         SELECT row, '一一一', lower(name), email FROM members WHERE organization_id = $1",
+        "INSERT INTO search_backlog (done, last) SELECT 0, $2 WHERE $1 IS NOT NULL",
     ] {
         sqlx::query(statement)
             .bind(&id)
@@ -50,6 +49,7 @@ async fn storage() -> (tempfile::TempDir, Arc<dyn Storage>) {
             .await
             .unwrap();
     }
+    fill_search(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     (folder, storage)
 }

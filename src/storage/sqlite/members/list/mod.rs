@@ -29,8 +29,14 @@ const FEW: u64 = 5_000;
 /// the list are collected first.
 const NEAR: u64 = 8;
 
-/// How many matches of a search tell whether most members match it.
-const SAMPLE: i64 = 1_000;
+/// How many members, the first on a page or of all, tell how many match a search.
+const SAMPLE: u64 = 5_000;
+
+/// If one in so many matches a search, all who do are found sooner by looking at each.
+const MANY: u64 = 4;
+
+/// If one in so many is on a list, a page of it is soon found by looking at each in its order.
+const OFTEN: u64 = 100;
 
 /// One page.
 pub(super) async fn page(
@@ -38,8 +44,21 @@ pub(super) async fn page(
     organization: OrganizationId,
     query: MemberQuery,
 ) -> Result<Vec<Member>> {
-    let search = search(&mut *connection, organization, &query.filter).await?;
-    let few = is_of_few(&mut *connection, organization, &query).await?;
+    let of_few = is_of_few(&mut *connection, organization, &query.filter).await?;
+    let few = of_few && query.order != MemberOrder::Number;
+    let mut search = search(&mut *connection, organization, &query.filter).await?;
+    // Where a page is soon full, it is quicker to look at each.
+    if search.is_some() {
+        if of_few {
+            search = Search::of_each(&query.filter);
+        } else if sort_column(&query).is_none() {
+            if let Some(page) = near(&mut *connection, organization, &query).await? {
+                return Ok(page);
+            }
+        } else if sample(&mut *connection, organization, &query.filter).await? * OFTEN > SAMPLE {
+            search = Search::of_each(&query.filter);
+        }
+    }
     let sql = page_statement(organization, &query, search.as_ref(), few);
     members(connection, sql).await
 }
@@ -75,8 +94,14 @@ pub(super) async fn counted(
         is_collected = true;
     }
     let few = total <= FEW;
+    let is_found = search.is_some_and(|search| search.query.is_some());
     let mut page = if is_collected {
         matches::page(connection, organization, &query, few).await?
+    } else if is_found
+        && query.skip == 0
+        && let Some(page) = near(&mut *connection, organization, &query).await?
+    {
+        page
     } else {
         members(connection, page_statement(organization, &query, search, few)).await?
     };
@@ -90,22 +115,22 @@ async fn members(connection: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite
     rows::all(connection, sql.build_query_as::<Member>()).await
 }
 
-/// Whether a list of staff in an order of which staff have no index of their own has few of them.
+/// Whether a list is of staff, who have an index of their own, and of few.
 async fn is_of_few(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
-    query: &MemberQuery,
+    filter: &MemberFilter,
 ) -> Result<bool> {
     let any: Vec<Option<Role>>;
-    let roles = match &query.filter.roles[..] {
+    let roles = match &filter.roles[..] {
         // Whoever is no end user has a role.
-        [] if query.filter.end_user == Some(false) => {
+        [] if filter.end_user == Some(false) => {
             any = Role::ALL.iter().copied().map(Some).collect();
             &any[..]
         }
         roles => roles,
     };
-    if query.order == MemberOrder::Number || roles.is_empty() || roles.contains(&None) {
+    if roles.is_empty() || roles.contains(&None) {
         return Ok(false);
     }
     Ok(number(connection, role_counts(organization, roles)).await? <= FEW)
@@ -152,6 +177,46 @@ fn page_statement(
     }
     limit(&mut sql, query);
     sql
+}
+
+/// The page, if it is full of those who are next by number: where many match, they need not be found by the index first.
+async fn near(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    query: &MemberQuery,
+) -> Result<Option<Vec<Member>>> {
+    let page = members(connection, near_statement(organization, query)).await?;
+    Ok((page.len() as u64 == u64::from(query.limit)).then_some(page))
+}
+
+fn near_statement(organization: OrganizationId, query: &MemberQuery) -> QueryBuilder<Sqlite> {
+    let each = Search::of_each(&query.filter);
+    let mut sql = statement(&COLUMNS, organization, &query.filter, each.as_ref());
+    sql.push(" AND m.number").push(beyond(query));
+    begin(&mut sql, organization, query);
+    sql.push(if query.descending {
+        " AND m.number >= -"
+    } else {
+        " AND m.number <= "
+    })
+    .push_bind(SAMPLE.cast_signed())
+    .push(" + ");
+    begin(&mut sql, organization, query);
+    sql.push(" ORDER BY m.number").push(direction(query));
+    limit(&mut sql, query);
+    sql
+}
+
+/// The number that a page by number begins behind.
+fn begin(sql: &mut QueryBuilder<Sqlite>, organization: OrganizationId, query: &MemberQuery) {
+    match &query.after {
+        Some(after) => sql.push_bind(after.number),
+        None if query.descending => sql
+            .push("(SELECT max(number) + 1 FROM members WHERE organization_id = ")
+            .push_bind(organization)
+            .push(")"),
+        None => sql.push("0"),
+    };
 }
 
 const fn direction(query: &MemberQuery) -> &'static str {
@@ -288,31 +353,39 @@ async fn search(
     Ok(Search::new(filter, found.unwrap_or_default().0))
 }
 
-/// The search for all who match. The index finds them one by one, in places that lie apart: if most members match, it is
-/// quicker to look at each. Told by the first who do; where they mislead, it takes as long as for a part that is too short for
-/// the index.
+/// The search for all who match. The index finds them one by one, in places that lie apart: if many members match, or those who
+/// may are few, it is quicker to look at each. Told by the first members; where they mislead, it takes a few times as long.
 async fn search_of_all(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     filter: &MemberFilter,
 ) -> Result<Option<Search>> {
     let search = search(&mut *connection, organization, filter).await?;
-    let Some(Search {
-        query: Some(query), ..
-    }) = &search
-    else {
-        return Ok(search);
+    if search.is_none() {
+        return Ok(None);
+    }
+    let of_text = MemberFilter {
+        name_parts: filter.name_parts.clone(),
+        email_parts: filter.email_parts.clone(),
+        text: filter.text.clone(),
+        ..MemberFilter::default()
     };
-    let sample = sqlx::query(
-        "SELECT number FROM members WHERE row = (
-             SELECT rowid FROM member_search WHERE member_search MATCH $1 ORDER BY rowid LIMIT 1 OFFSET $2
-         )",
-    )
-    .bind(query)
-    .bind(SAMPLE - 1);
-    let found: Option<(i64,)> = rows::optional(connection, sample).await?;
-    if found.is_some_and(|(number,)| number <= 2 * SAMPLE) {
+    if is_of_few(&mut *connection, organization, filter).await?
+        || sample(connection, organization, &of_text).await? * MANY > SAMPLE
+    {
         return Ok(Search::of_each(filter));
     }
     Ok(search)
+}
+
+/// How many of the organization's first members a search lets through.
+async fn sample(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    filter: &MemberFilter,
+) -> Result<u64> {
+    let each = Search::of_each(filter);
+    let mut sql = statement("count(*)", organization, filter, each.as_ref());
+    sql.push(" AND m.number <= ").push_bind(SAMPLE.cast_signed());
+    number(connection, sql).await
 }
