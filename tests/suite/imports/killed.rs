@@ -32,8 +32,8 @@ async fn an_import_that_was_killed_ends_as_if_it_had_not_been() {
     let file = place.write("people.csv", format!("email,name,external_id\n{rows}"));
     let storage = storage::connect(&place.url, Migrate::Never).await.unwrap();
     let acme = OrganizationRef::Slug("acme".parse().unwrap());
-    let acme = Directory::new(storage.clone()).organization(Admin::OPERATOR, acme);
-    let acme = acme.await.unwrap().id;
+    let directory = Directory::new(storage.clone());
+    let acme = directory.organization(Admin::OPERATOR, acme).await.unwrap().id;
     let there = || async {
         storage
             .count_members(acme, MemberFilter::default())
