@@ -170,7 +170,7 @@ pub async fn connect_for_bulk(url: &str, migrate: Migrate) -> Result<Arc<dyn Sto
 }
 
 /// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. This,
-/// [`connect_for_bulk`], `open_end`, [`check`] and [`backup`] name the engines.
+/// [`connect_for_bulk`], [`bulk_rows`], `open_end`, [`check`] and [`backup`] name the engines.
 ///
 /// # Errors
 ///
@@ -193,6 +193,16 @@ pub async fn connect_with(
             Ok(Arc::new(opened.await?))
         }
         _ => Err(OpenError::UnknownEngine),
+    }
+}
+
+/// How many rows of an import one transaction has in the database at a URL, if it is to be quick and nobody waits much longer than a
+/// second for it: in a file more rows write fewer pages, in PostgreSQL a transaction holds locks that others want.
+#[must_use]
+pub fn bulk_rows(url: &str) -> usize {
+    match url.split_once(':') {
+        Some(("sqlite", _)) => sqlite::BULK_ROWS,
+        _ => postgres::BULK_ROWS,
     }
 }
 

@@ -17,11 +17,8 @@ use crate::{
     domain::{ImportRow, OrganizationId, Slug},
     rpc::{ImportAnswer, ImportClient},
     service::{Imported, ServiceError, Write},
+    storage,
 };
-
-/// Rows of one transaction of a directory that is opened: the more, the fewer pages are written for each. Others who write wait about
-/// a second for so many.
-const ROWS: usize = 10_000;
 
 /// Rows that are sent to a server at once.
 const ROWS_SENT: usize = 1000;
@@ -94,9 +91,9 @@ impl To {
 
 impl Target {
     /// How many rows it takes at once.
-    pub(super) const fn batch(&self) -> usize {
+    pub(super) fn batch(&self) -> usize {
         match self {
-            Self::Directory(..) => ROWS,
+            Self::Directory(session, _) => storage::bulk_rows(&session.url),
             Self::Server { .. } => ROWS_SENT,
         }
     }

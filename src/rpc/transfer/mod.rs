@@ -25,6 +25,9 @@ use crate::{
 /// Most rows of one message.
 const MAX_ROWS: usize = 1000;
 
+/// Rows of one transaction: others who write wait for so many.
+const ROWS: usize = 250;
+
 /// Members that are read at once.
 const PART: u32 = 500;
 
@@ -145,7 +148,11 @@ impl Session {
         let imported = if message.validate_only {
             self.directory.rehearse_import(grant, rows.into()).await?
         } else {
-            self.directory.import_members(grant, rows.into()).await?
+            let mut imported = Vec::with_capacity(rows.len());
+            for rows in rows.chunks(ROWS) {
+                imported.extend(self.directory.import_members(grant.clone(), rows.into()).await?);
+            }
+            imported
         };
         let mut imported = imported
             .into_iter()

@@ -66,6 +66,9 @@ use sqlx::{
     postgres::{PgArguments as Arguments, PgRow as Row},
 };
 
+/// See [`super::bulk_rows`].
+pub(super) const BULK_ROWS: usize = 500;
+
 /// A directory in a PostgreSQL database.
 pub struct PostgresStorage {
     lookups: LookupQueue,
