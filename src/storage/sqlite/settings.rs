@@ -22,7 +22,7 @@ impl Settings {
     #[must_use]
     pub fn bulk() -> Self {
         Self {
-            writer_cache: 64 * 1024,
+            writer_cache: 40 * 1024,
             ..Self::default()
         }
     }
