@@ -54,14 +54,15 @@ pub(super) fn rows_of_numbers(parameter: &str, table: &str) -> String {
     format!("unnest({parameter}::bigint[]) AS {table} (value)")
 }
 
-/// What is bound to a parameter for [`rows_of_texts`].
-pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
-    texts.map(ToOwned::to_owned).collect()
+/// Members who have one of the texts of a parameter in a column, up to the first condition. No join: where nothing is known of the
+/// table yet, PostgreSQL would go through all of it for each text.
+pub(super) fn members_with(column: &str, parameter: &str) -> String {
+    format!("members AS m WHERE m.{column} = ANY ({parameter})")
 }
 
-/// A table of a column `value`: the texts of a parameter.
-pub(super) fn rows_of_texts(parameter: &str, table: &str) -> String {
-    format!("unnest({parameter}::text[]) AS {table} (value)")
+/// What is bound where one of many texts is asked for.
+pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    texts.map(ToOwned::to_owned).collect()
 }
 
 /// What is bound to a parameter for [`rows_of_ids`].

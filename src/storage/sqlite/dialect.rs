@@ -72,6 +72,12 @@ pub(super) fn rows_of_numbers(parameter: &str, table: &str) -> String {
     format!("json_each({parameter}) AS {table}")
 }
 
+/// Members who have one of the texts of a parameter in a column, up to the first condition.
+pub(super) fn members_with(column: &str, parameter: &str) -> String {
+    let wanted = rows_of_texts(parameter, "wanted");
+    format!("{wanted} CROSS JOIN members AS m WHERE m.{column} = wanted.value")
+}
+
 /// What is bound to a parameter for [`rows_of_texts`].
 pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     texts.collect::<serde_json::Value>().to_string()

@@ -6,7 +6,7 @@ use super::{
     super::{
         Arguments, Db,
         columns::{Row, Select, Statement, Stored},
-        dialect::{THEN_JOIN, ids, numbers, rows_of_ids, rows_of_numbers, rows_of_texts, texts},
+        dialect::{THEN_JOIN, ids, members_with, numbers, rows_of_ids, rows_of_numbers, texts},
     },
     row::COLUMNS,
 };
@@ -68,10 +68,9 @@ pub(super) fn by_id(organization: OrganizationId, members: &[MemberId]) -> Selec
 /// The live members who have one of these addresses.
 pub(super) fn by_email(organization: OrganizationId, emails: &[Email]) -> Select<'static, Member> {
     let sql = format!(
-        "SELECT {} FROM {}
-         {THEN_JOIN} members AS m ON m.organization_id = $1 AND m.email = wanted.value AND m.revoked_at IS NULL",
+        "SELECT {} FROM {} AND m.organization_id = $1 AND m.revoked_at IS NULL",
         *COLUMNS,
-        rows_of_texts("$2", "wanted")
+        members_with("email", "$2")
     );
     // Safe: it is put together from constants.
     sqlx::query_as(AssertSqlSafe(sql))
@@ -86,11 +85,9 @@ pub(super) fn by_external_id(
     ids: &[ExternalId],
 ) -> Select<'static, Member> {
     let sql = format!(
-        "SELECT {} FROM {}
-         {THEN_JOIN} members AS m ON m.organization_id = $1 AND m.source = $3 AND m.external_id = wanted.value
-             AND m.revoked_at IS NULL",
+        "SELECT {} FROM {} AND m.organization_id = $1 AND m.source = $3 AND m.revoked_at IS NULL",
         *COLUMNS,
-        rows_of_texts("$2", "wanted")
+        members_with("external_id", "$2")
     );
     // Safe: it is put together from constants.
     sqlx::query_as(AssertSqlSafe(sql))
