@@ -4,6 +4,16 @@ use std::{fmt::Display, io};
 
 use super::formula::guarded;
 
+/// What a list begins with.
+const HEADER: [&str; 3] = ["line", "column", "reason"];
+
+/// Whether a file is such a list.
+#[must_use]
+pub fn is_list_of_rejections(file: impl io::Read) -> bool {
+    let mut list = csv::Reader::from_reader(file);
+    list.headers().is_ok_and(|header| header == &HEADER[..])
+}
+
 /// Writes which records were not taken, and why: CSV with the line, the column and the reason of each flaw.
 pub struct Rejections<W: io::Write>(csv::Writer<W>);
 
@@ -15,7 +25,7 @@ impl<W: io::Write> Rejections<W> {
     /// Writing failed.
     pub fn new(out: W) -> io::Result<Self> {
         let mut list = csv::Writer::from_writer(out);
-        list.write_record(["line", "column", "reason"])?;
+        list.write_record(HEADER)?;
         Ok(Self(list))
     }
 

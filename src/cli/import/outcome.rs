@@ -15,7 +15,7 @@ use crate::{
         output,
         table::{Columns, Table},
     },
-    transfer::Rejections,
+    transfer::{Rejections, is_list_of_rejections},
 };
 
 /// What a flaw is about, and what is wrong with it: at first a field, then a column. Empty: the row as a whole.
@@ -116,11 +116,13 @@ impl Summary {
                 list.finish()?;
                 Some(self.path.display().to_string())
             }
-            None => match fs::remove_file(&self.path) {
-                Ok(()) => None,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(error.into()),
-            },
+            None => {
+                // Whatever else is there is not ours to remove.
+                if File::open(&self.path).is_ok_and(is_list_of_rejections) {
+                    fs::remove_file(&self.path)?;
+                }
+                None
+            }
         };
         if json {
             let mut object: serde_json::Map<_, _> = rows

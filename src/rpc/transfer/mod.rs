@@ -192,7 +192,7 @@ fn result(imported: Imported, validate_only: bool) -> pb::ImportResult {
 struct Export {
     session: Session,
     with_revoked: bool,
-    /// What was read and is not sent, the first ones last.
+    /// What was read and is not sent.
     read: Vec<pb::Member>,
     next: Option<AllPlace>,
 }
