@@ -11,7 +11,7 @@ const HEADER: [&str; 3] = ["line", "column", "reason"];
 #[must_use]
 pub fn is_list_of_rejections(file: impl io::Read) -> bool {
     let mut list = csv::Reader::from_reader(file);
-    list.headers().is_ok_and(|header| header == &HEADER[..])
+    list.headers().is_ok_and(|header| *header == HEADER[..])
 }
 
 /// Writes which records were not taken, and why: CSV with the line, the column and the reason of each flaw.

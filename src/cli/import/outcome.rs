@@ -111,18 +111,15 @@ impl Summary {
             ("unchanged", self.unchanged),
             ("rejected", self.rejected),
         ];
-        let list = match self.list.take() {
-            Some(list) => {
-                list.finish()?;
-                Some(self.path.display().to_string())
+        let list = if let Some(list) = self.list.take() {
+            list.finish()?;
+            Some(self.path.display().to_string())
+        } else {
+            // Whatever else is there is not ours to remove.
+            if File::open(&self.path).is_ok_and(is_list_of_rejections) {
+                fs::remove_file(&self.path)?;
             }
-            None => {
-                // Whatever else is there is not ours to remove.
-                if File::open(&self.path).is_ok_and(is_list_of_rejections) {
-                    fs::remove_file(&self.path)?;
-                }
-                None
-            }
+            None
         };
         if json {
             let mut object: serde_json::Map<_, _> = rows
