@@ -64,8 +64,7 @@ pub(super) async fn measure(database: &Path, members: i64) -> Result<Vec<Row>> {
     ])
 }
 
-const DROP: &str =
-    "DROP INDEX members_sort_email; DROP INDEX members_sort_role; DROP INDEX members_sort_seen";
+const DROP: &str = "DROP INDEX members_sort_role; DROP INDEX members_sort_seen";
 
 async fn link(directory: &Arc<Directory>) -> Result<()> {
     let mut callers = JoinSet::new();

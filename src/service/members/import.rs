@@ -23,6 +23,9 @@ use crate::{
     storage::{StoreError, Verdict},
 };
 
+/// Rows that are found and written together. Of more, what is kept of each while that is done would fill memory.
+const TOGETHER: usize = 4_000;
+
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
@@ -139,18 +142,31 @@ pub async fn import_members(
 ) -> Result<Vec<Imported>> {
     live_organization(tx, organization).await?;
     let rows: Vec<_> = rows.iter().zip(ids.iter().copied()).collect();
-    let known = Known::of(tx, organization, &rows).await?;
+    let mut imported = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(TOGETHER) {
+        imported.append(&mut import_together(tx, organization, rows, change).await?);
+    }
+    Ok(imported)
+}
+
+async fn import_together(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    rows: &[(&ImportRow, NewIds)],
+    change: &Change,
+) -> Result<Vec<Imported>> {
+    let known = Known::of(tx, organization, rows).await?;
     let mut plan = Plan::default();
     for (place, (row, _)) in rows.iter().enumerate() {
         plan.add(place, row, &known);
     }
-    create(tx, organization, &rows, &plan.new, change).await?;
+    create(tx, organization, rows, &plan.new, change).await?;
     let mut imported = plan.imported;
     for place in plan.new {
         imported[place] = Some(Imported::Created(rows[place].1.member));
     }
     let mut all = Vec::with_capacity(rows.len());
-    for ((row, new), imported) in rows.into_iter().zip(imported) {
+    for (&(row, new), imported) in rows.iter().zip(imported) {
         all.push(match imported {
             Some(imported) => imported,
             None => import_alone(tx, organization, row, new, change).await?,

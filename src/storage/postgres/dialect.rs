@@ -20,6 +20,15 @@ pub(super) const THEN_JOIN: &str = "JOIN";
 pub(super) const TEAMS: &str = "(SELECT string_agg(t.team::text, ' ' ORDER BY t.team) FROM team_members AS t \
      WHERE t.organization_id = m.organization_id AND t.member = m.number)";
 
+/// That a link `m` is live, where a user or an address leads to it.
+pub(super) const LIVE: &str = "m.revoked_at IS NULL";
+
+/// The column by which a member is found who has an address.
+pub(super) const EMAIL: &str = "email";
+
+/// The events of a user: the table, and the condition about the user `$5`.
+pub(super) const EVENTS_OF_USER: (&str, &str) = ("events", "user_id = $5");
+
 /// That a kept response has the text `$2` in it.
 pub(super) const RESPONSE_HAS: &str = "position(convert_to($2, 'UTF8') IN response) > 0";
 

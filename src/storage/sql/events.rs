@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{
     Engine, EngineTransaction,
     columns::Select,
-    dialect::{APPEND_EVENT, INSERT, PARAMETERS, POSITION, THEN_JOIN, ids, rows_of_ids},
+    dialect::{APPEND_EVENT, EVENTS_OF_USER, INSERT, PARAMETERS, POSITION, THEN_JOIN, ids, rows_of_ids},
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
@@ -22,11 +22,7 @@ const LINKS: usize = 500;
 /// A page of an organization's events beyond a sequence number. The kinds come as one text.
 fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'static, Event> {
     // What is asked of one user has an index of its own.
-    let of_user = if query.user.is_some() {
-        " AND user_id = $5"
-    } else {
-        ""
-    };
+    let (table, of_user) = query.user.map_or(("events", "TRUE"), |_| EVENTS_OF_USER);
     let (beyond, direction) = if query.descending {
         ("<", " DESC")
     } else {
@@ -34,8 +30,9 @@ fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'sta
     };
     let sql = format!(
         "SELECT sequence, organization_id, kind, member_id, user_id, api_key_id, team, actor, client, source, at, fields
-         FROM events
-         WHERE organization_id = $1 AND sequence {beyond} $2 AND ($3 = '' OR {POSITION}($3, ' ' || kind || ' ') > 0){of_user}
+         FROM {table}
+         WHERE organization_id = $1 AND sequence {beyond} $2 AND ($3 = '' OR {POSITION}($3, ' ' || kind || ' ') > 0)
+             AND {of_user}
          ORDER BY sequence{direction} LIMIT $4"
     );
     let after = match query.after {

@@ -21,6 +21,18 @@ pub(super) const THEN_JOIN: &str = "CROSS JOIN";
 pub(super) const TEAMS: &str = "(SELECT group_concat(t.team, ' ' ORDER BY t.team) FROM team_members AS t \
      WHERE t.organization_id = m.organization_id AND t.member = m.number)";
 
+/// That a link `m` is live, where a user or an address leads to it.
+pub(super) const LIVE: &str = "m.revoked_number = 0";
+
+/// The column by which a member is found who has an address.
+pub(super) const EMAIL: &str = "sort_email";
+
+/// The events of a user: the table, and the condition about the user `$5`.
+pub(super) const EVENTS_OF_USER: (&str, &str) = (
+    "events INDEXED BY events_member",
+    "member_id IN (SELECT id FROM members WHERE user_id = $5 AND organization_id = $1)",
+);
+
 /// That a kept response has the text `$2` in it.
 pub(super) const RESPONSE_HAS: &str = "instr(response, CAST($2 AS BLOB)) > 0";
 

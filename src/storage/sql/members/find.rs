@@ -6,7 +6,7 @@ use super::{
     super::{
         Arguments, Db,
         columns::{Row, Select, Statement, Stored},
-        dialect::{THEN_JOIN, ids, members_with, numbers, rows_of_ids, rows_of_numbers, texts},
+        dialect::{EMAIL, LIVE, THEN_JOIN, ids, members_with, numbers, rows_of_ids, rows_of_numbers, texts},
     },
     row::COLUMNS,
 };
@@ -32,8 +32,8 @@ pub(in super::super) fn member_with<T: Stored>(
     let condition = match member {
         MemberRef::Id(_) => "m.id = $2",
         MemberRef::Number(_) => "m.number = $2",
-        MemberRef::UserId(_) => "m.user_id = $2 AND m.revoked_at IS NULL",
-        MemberRef::Email(_) => "m.email = $2 AND m.revoked_at IS NULL",
+        MemberRef::UserId(_) => &format!("m.user_id = $2 AND {LIVE}"),
+        MemberRef::Email(_) => &format!("m.{EMAIL} = $2 AND {LIVE}"),
         MemberRef::ExternalId(..) => "m.source = $2 AND m.external_id = $3 AND m.revoked_at IS NULL",
     };
     let sql = format!(
@@ -68,9 +68,9 @@ pub(super) fn by_id(organization: OrganizationId, members: &[MemberId]) -> Selec
 /// The live members who have one of these addresses.
 pub(super) fn by_email(organization: OrganizationId, emails: &[Email]) -> Select<'static, Member> {
     let sql = format!(
-        "SELECT {} FROM {} AND m.organization_id = $1 AND m.revoked_at IS NULL",
+        "SELECT {} FROM {} AND m.organization_id = $1 AND {LIVE}",
         *COLUMNS,
-        members_with("email", "$2")
+        members_with(EMAIL, "$2")
     );
     // Safe: it is put together from constants.
     sqlx::query_as(AssertSqlSafe(sql))

@@ -43,14 +43,14 @@ macro_rules! with_member {
             columns!(member),
             " FROM api_keys AS k LEFT JOIN members AS m ON m.organization_id = k.organization_id AND m.",
             $column,
-            " = ?2 AND m.revoked_at IS NULL AND m.portal_role IS NOT NULL WHERE k.digest = ?1"
+            " = ?2 AND m.revoked_number = 0 AND m.portal_role IS NOT NULL WHERE k.digest = ?1"
         )
     };
 }
 
 const KEY: &str = concat!("SELECT ", columns!(), " FROM api_keys AS k WHERE k.digest = ?1");
 const BY_USER_ID: &str = with_member!("user_id");
-const BY_EMAIL: &str = with_member!("email");
+const BY_EMAIL: &str = with_member!("sort_email");
 
 /// How many columns a key has, and where those of its member begin.
 const MEMBER: usize = 9;
@@ -192,14 +192,14 @@ mod tests {
                 BY_USER_ID,
                 vec![
                     key,
-                    "SEARCH m USING INDEX members_live_user (organization_id=? AND user_id=?) LEFT-JOIN",
+                    "SEARCH m USING INDEX members_link (user_id=? AND organization_id=? AND revoked_number=?) LEFT-JOIN",
                 ],
             ),
             (
                 BY_EMAIL,
                 vec![
                     key,
-                    "SEARCH m USING INDEX members_live_email (organization_id=? AND email=?) LEFT-JOIN",
+                    "SEARCH m USING INDEX members_sort_email (organization_id=? AND sort_email=? AND revoked_number=?) LEFT-JOIN",
                 ],
             ),
         ] {

@@ -38,7 +38,7 @@ pub(super) fn holders(email: &Email) -> Select<'static, AddressHolders> {
                  SELECT m.user_id
                  FROM (SELECT DISTINCT organization_id FROM members WHERE email = $1) AS has
                  CROSS JOIN members AS m
-                     ON m.organization_id = has.organization_id AND m.email = $1 AND m.revoked_at IS NULL
+                     ON m.organization_id = has.organization_id AND m.sort_email = $1 AND m.revoked_number = 0
                  CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
                  ORDER BY m.email_since, m.id LIMIT 1
              )
@@ -81,10 +81,9 @@ pub(super) fn linked(emails: &[Email]) -> Values<Email> {
 pub(super) fn live_links(user: UserId) -> Select<'static, LiveLink> {
     sqlx::query_as(
         "SELECT m.organization_id AS organization, m.email
-         FROM (SELECT DISTINCT organization_id FROM members WHERE user_id = $1) AS linked
-         CROSS JOIN members AS m
-             ON m.organization_id = linked.organization_id AND m.user_id = $1 AND m.revoked_at IS NULL
-         CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL",
+         FROM members AS m
+         CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
+         WHERE m.user_id = $1 AND m.revoked_number = 0",
     )
     .bind(user)
 }

@@ -111,7 +111,7 @@ impl MemberStore for SqliteStorage {
         let sql = format!(
             "SELECT {ORGANIZATION}, m.id AS member_id, m.role
              FROM members AS m CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
-             WHERE m.user_id = $1 AND m.revoked_at IS NULL AND ($2 IS NULL OR m.organization_id = $2)
+             WHERE m.user_id = $1 AND m.revoked_number = 0 AND ($2 IS NULL OR m.organization_id = $2)
              ORDER BY o.slug"
         );
         // Safe: it is put together from constants.
@@ -126,8 +126,8 @@ impl MemberStore for SqliteStorage {
         skip: u32,
     ) -> Result<Vec<(OrganizationId, MemberId)>> {
         const DAY: i64 = 24 * 60 * 60 * 1000;
-        // Each half by an index of its own: the revoked members, and those who were live when their organization was
-        // deleted.
+        // The revoked members, who have an index of their own, and those who were live when their organization was deleted, of
+        // whom the counts tell whether there are any.
         let query = sqlx::query_as(
             "SELECT o.id, m.id FROM organizations AS o
              CROSS JOIN members AS m ON m.organization_id = o.id
@@ -138,6 +138,7 @@ impl MemberStore for SqliteStorage {
              CROSS JOIN members AS m ON m.organization_id = o.id
              WHERE o.retention_days IS NOT NULL AND o.deleted_at <= $1 - o.retention_days * $2
                AND m.revoked_at IS NULL AND m.erased_at IS NULL
+               AND EXISTS (SELECT 1 FROM member_counts WHERE organization_id = o.id AND live > 0)
              LIMIT $3 OFFSET $4",
         )
         .bind(now)

@@ -20,9 +20,9 @@ pub(super) fn statement(
     tables_and_filters(&format!("SELECT {columns}"), organization, filter, search, "")
 }
 
-/// The same for all at once, in any order, after what begins the statement. SQLite knows no better than to take any index of the organization's members:
-/// the one that is named has only live ones, and those in the order of their rows, or nearly, as users are made when they
-/// are linked. In another order, each would be on a page of the file that is no longer in memory.
+/// The same for all at once, in any order, after what begins the statement. SQLite knows no better than to take any index of
+/// the organization's members: the one that is named has them in the order of their rows. In another order, each would be on
+/// a page of the file that is no longer in memory.
 pub(super) fn statement_of_all(
     begin: &str,
     organization: OrganizationId,
@@ -32,8 +32,8 @@ pub(super) fn statement_of_all(
     let index = match &filter.roles[..] {
         [Some(_)] => " INDEXED BY members_live_role",
         [] if filter.end_user == Some(false) => " INDEXED BY members_live_staff",
-        [] => " INDEXED BY members_live_user",
-        roles if roles.contains(&None) => " INDEXED BY members_live_user",
+        [] => " INDEXED BY members_number",
+        roles if roles.contains(&None) => " INDEXED BY members_number",
         _ => " INDEXED BY members_live_staff",
     };
     tables_and_filters(begin, organization, filter, search, index)

@@ -239,17 +239,25 @@ fn sorted(
     if query.order == MemberOrder::Role {
         ranks(sql, &column, query);
     }
+    // Nobody has the place of another one in a list by address.
+    let by_number = query.order != MemberOrder::Email;
     if let Some(after) = &query.after {
-        sql.push(" AND (").push(&column).push(", m.number)");
+        sql.push(" AND (").push(&column);
+        sql.push(if by_number { ", m.number)" } else { ")" });
         sql.push(beyond(query)).push("(");
         match after.value.clone().unwrap_or(nothing) {
             SortValue::Number(number) => sql.push_bind(number),
             SortValue::Text(text) => sql.push_bind(text),
         };
-        sql.push(", ").push_bind(after.number).push(")");
+        if by_number {
+            sql.push(", ").push_bind(after.number);
+        }
+        sql.push(")");
     }
     sql.push(" ORDER BY ").push(column).push(direction(query));
-    sql.push(", m.number").push(direction(query));
+    if by_number {
+        sql.push(", m.number").push(direction(query));
+    }
 }
 
 fn limit(sql: &mut QueryBuilder<Sqlite>, query: &MemberQuery) {
@@ -262,11 +270,13 @@ fn limit(sql: &mut QueryBuilder<Sqlite>, query: &MemberQuery) {
 
 /// The column that gives the order, with the value of those who have none. None: their numbers give it.
 fn sort_column(query: &MemberQuery) -> Option<(&'static str, SortValue)> {
-    let nothing = || SortValue::Text(String::new());
     match query.order {
         MemberOrder::Number => None,
-        MemberOrder::Name => Some(("sort_name", nothing())),
-        MemberOrder::Email => Some(("sort_email", nothing())),
+        MemberOrder::Name => Some(("sort_name", SortValue::Text(String::new()))),
+        MemberOrder::Email => {
+            let number = query.after.as_ref().map_or(0, |after| after.number.0);
+            Some(("sort_email", SortValue::Number(number)))
+        }
         // All have the same.
         MemberOrder::Role if query.filter.roles.len() == 1 => None,
         MemberOrder::Role => Some(("sort_role", SortValue::Number(0))),

@@ -126,7 +126,8 @@ async fn a_page_in_any_other_order_begins_where_the_one_before_ended() {
         (MemberOrder::LastSeen, "sort_seen"),
     ] {
         let step = format!(
-            "SEARCH m USING INDEX members_{column} (organization_id=?{{ AND ({column},number)<>(?,?)}})"
+            "SEARCH m USING INDEX members_{column} (organization_id=?{{ AND {}}})",
+            beyond(column)
         );
         assert_plan(MemberFilter::default(), order, &[&step]).await;
         if order != MemberOrder::Role {
@@ -134,6 +135,14 @@ async fn a_page_in_any_other_order_begins_where_the_one_before_ended() {
                 assert_plan(of_roles(roles), order, &[&step]).await;
             }
         }
+    }
+}
+
+/// How a later page begins in the order of a column. Nobody has the place of another one in a list by address.
+fn beyond(column: &str) -> String {
+    match column {
+        "sort_email" => "sort_email<>?".to_owned(),
+        column => format!("({column},number)<>(?,?)"),
     }
 }
 
@@ -313,10 +322,9 @@ async fn what_many_have_is_looked_for_among_those_who_are_next() {
     }
 }
 
-/// All staff, or all who have one role, are counted without reading anybody else, and everybody without reading those who
-/// were revoked.
+/// All staff, or all who have one role, are counted without reading anybody else, and everybody in the order of their rows.
 #[tokio::test]
-async fn who_is_counted_or_collected_is_found_by_an_index_of_live_members() {
+async fn who_is_counted_or_collected_is_found_by_an_index() {
     let (_folder, pool) = database().await;
     let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
     let only_staff = MemberFilter {
@@ -328,8 +336,8 @@ async fn who_is_counted_or_collected_is_found_by_an_index_of_live_members() {
         ..MemberFilter::default()
     };
     for (filter, index) in [
-        (MemberFilter::default(), "members_live_user (organization_id=?)"),
-        (anybody, "members_live_user (organization_id=?)"),
+        (MemberFilter::default(), "members_number (organization_id=?)"),
+        (anybody, "members_number (organization_id=?)"),
         (only_staff, "members_live_staff (organization_id=?)"),
         (of_roles(Role::ALL), "members_live_staff (organization_id=?)"),
         (
@@ -380,9 +388,12 @@ async fn a_page_of_those_who_were_collected_reads_nobody_else() {
             } else {
                 format!("members_sort_{column}")
             };
-            let beyond = if query.descending { "<" } else { ">" };
+            let direction = if query.descending { "<" } else { ">" };
             let later = query.after.as_ref().map_or_else(String::new, |_| {
-                format!(" AND (sort_{column},number){beyond}(?,?)")
+                format!(
+                    " AND {}",
+                    beyond(&format!("sort_{column}")).replace("<>", direction)
+                )
             });
             let many = [
                 format!("SEARCH m USING INDEX {index} (organization_id=?{later})"),

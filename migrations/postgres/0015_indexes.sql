@@ -1,0 +1,2 @@
+-- SQLite's indexes of members change with this version. PostgreSQL's stay as they are.
+SELECT 1;
