@@ -1,6 +1,22 @@
 -- Fewer and smaller indexes of members: of each, a new member is put into a page of the file that is anywhere, and that page is
 -- read and written.
 
+-- SQLite writes down, in a file, what it would take to undo a statement of many rows alone, if it may fail in a way that asks for
+-- that: 0003 has which. Nobody undoes these statements alone, so two tables lose those checks: a foreign key is checked at
+-- the commit, and ids are made by the program. A constraint is taken out of the text of a table
+-- (https://www.sqlite.org/lang_altertable.html, section 7), which is read again then.
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema
+    SET sql = replace(
+        replace(
+            replace(sql, ' CHECK (length(id) = 16)', ''),
+            'REFERENCES users (id)', 'REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED'
+        ),
+        'REFERENCES organizations (id)', 'REFERENCES organizations (id) DEFERRABLE INITIALLY DEFERRED'
+    )
+    WHERE type = 'table' AND name IN ('members', 'users');
+PRAGMA writable_schema = RESET;
+
 -- 0 of a live link, else the number of the member: so one unique index has all links of a user, or of an address, to an
 -- organization, and a live one only once. The end of a link moves its entry within a page.
 ALTER TABLE members ADD COLUMN revoked_number INTEGER NOT NULL

@@ -124,10 +124,11 @@ impl Import {
             map: self.map.clone(),
         };
         let (bytes, name) = (input.bytes, self.name());
-        let mut reading = read(input, options, target.batch());
+        let mut reading = read(input, options);
+        let wanted = target.batch();
         let work = async {
             let mut target = target.begin(rehearse).await?;
-            while let Some(batch) = reading.batches.recv().await {
+            while let Some(batch) = reading.next(wanted).await {
                 let mut rejected = batch.rejected;
                 let (lines, rows): (Vec<_>, Vec<_>) = batch.rows.into_iter().unzip();
                 if !rows.is_empty() {

@@ -19,8 +19,9 @@ use crate::{
     transfer::{Field, ReadOptions, Reader, Repeat, Repeats},
 };
 
-/// Batches that wait to be imported.
-const AHEAD: usize = 1;
+/// Rows that are handed over at once, and how often that is done before somebody takes them: what is read ahead is in memory.
+const PART: usize = 250;
+const AHEAD: usize = 32;
 
 /// What is to be read.
 pub(super) struct Input {
@@ -54,15 +55,34 @@ pub(super) struct Batch {
     pub(super) read: u64,
 }
 
+impl Batch {
+    const fn len(&self) -> usize {
+        self.rows.len() + self.rejected.len()
+    }
+}
+
 /// A file that is being read.
 pub(super) struct Reading {
-    pub(super) batches: mpsc::Receiver<Batch>,
+    parts: mpsc::Receiver<Batch>,
     /// The file's names for fields, when the first batch has come.
     columns: Arc<OnceLock<HashMap<&'static str, String>>>,
     task: JoinHandle<Result<(), ImportError>>,
 }
 
 impl Reading {
+    /// The next rows: as many as are wanted, or what is left. None: nothing is left.
+    pub(super) async fn next(&mut self, wanted: usize) -> Option<Batch> {
+        let mut batch = self.parts.recv().await?;
+        while batch.len() < wanted
+            && let Some(part) = self.parts.recv().await
+        {
+            batch.rows.extend(part.rows);
+            batch.rejected.extend(part.rejected);
+            batch.read = part.read;
+        }
+        Some(batch)
+    }
+
     /// How the reading ended.
     pub(super) async fn end(self) -> Result<(), ImportError> {
         self.task.await.unwrap_or(Err(ImportError::Broken))
@@ -78,9 +98,9 @@ impl Reading {
     }
 }
 
-/// Starts to read: so many rows at a time.
-pub(super) fn read(input: Input, options: ReadOptions, batch: usize) -> Reading {
-    let (sender, batches) = mpsc::channel(AHEAD);
+/// Starts to read.
+pub(super) fn read(input: Input, options: ReadOptions) -> Reading {
+    let (sender, parts) = mpsc::channel(AHEAD);
     let columns: Arc<OnceLock<HashMap<_, _>>> = Arc::default();
     let task = tokio::task::spawn_blocking({
         let columns = Arc::clone(&columns);
@@ -95,29 +115,20 @@ pub(super) fn read(input: Input, options: ReadOptions, batch: usize) -> Reading 
                 .iter()
                 .map(|field| (field.as_str(), reader.column(*field).to_owned()));
             columns.get_or_init(|| names.collect());
-            batches_of(reader, &counted, batch, &sender)
+            parts_of(reader, &counted, &sender)
         }
     });
-    Reading {
-        batches,
-        columns,
-        task,
-    }
+    Reading { parts, columns, task }
 }
 
 /// Sends all there is. An error of the file comes after what was good before it.
-fn batches_of(
-    mut reader: Reader,
-    read: &AtomicU64,
-    size: usize,
-    batches: &mpsc::Sender<Batch>,
-) -> Result<(), ImportError> {
+fn parts_of(mut reader: Reader, read: &AtomicU64, parts: &mpsc::Sender<Batch>) -> Result<(), ImportError> {
     let mut repeats = Repeats::new()?;
     let mut batch = Batch::default();
     let send = |batch: &mut Batch| {
         batch.read = read.load(Ordering::Relaxed);
         // It fails when nobody imports any more.
-        batches.blocking_send(std::mem::take(batch)).is_ok()
+        parts.blocking_send(std::mem::take(batch)).is_ok()
     };
     while let Some(record) = reader.next() {
         let record = match record {
@@ -144,7 +155,7 @@ fn batches_of(
                 batch.rejected.push((line, flaws.collect()));
             }
         }
-        if batch.rows.len() + batch.rejected.len() == size && !send(&mut batch) {
+        if batch.len() == PART && !send(&mut batch) {
             return Ok(());
         }
     }

@@ -158,7 +158,7 @@ impl EventWrites for EngineTransaction<'_> {
                 rows(5, 5, links.len(), PARAMETERS)
             );
             // Safe: it is put together from constants.
-            let mut statement = sqlx::query(AssertSqlSafe(sql));
+            let mut statement = sqlx::query(AssertSqlSafe(sql)).persistent(links.len() == LINKS);
             for (sequence, (member, fields)) in (last - count + 1..).zip(links) {
                 statement = statement
                     .bind(sequence)

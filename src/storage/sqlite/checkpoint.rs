@@ -22,10 +22,6 @@ use crate::storage::{Result, StoreError};
 /// How many pages of 4 KiB wait in the log until they are moved: SQLite's own default.
 const PAGES: i64 = 1_000;
 
-/// The writer itself moves the log when it has become this long, so that it does not grow for ever while changes come
-/// without a pause. It is 40 MB that a start after a crash reads back.
-pub(super) const MOST_PAGES: i64 = 10 * PAGES;
-
 /// How long to wait before the next look at the log.
 const PACE: Duration = Duration::from_millis(50);
 

@@ -11,6 +11,8 @@ pub struct Settings {
     pub lookup_queue: usize,
     /// How much of the file the connection that writes keeps in memory, once it has read it, in KiB.
     pub writer_cache: u32,
+    /// Pages in the write-ahead log from which on the writer itself moves them into the file, at 4 KiB each.
+    pub log_pages: u32,
     /// How long a connection waits for another process's lock before it gives up.
     pub busy_timeout: Duration,
     /// How long `compact` waits for those who read the write-ahead log.
@@ -23,6 +25,8 @@ impl Settings {
     pub fn bulk() -> Self {
         Self {
             writer_cache: 40 * 1024,
+            // Most are written again before they are moved.
+            log_pages: 40_000,
             ..Self::default()
         }
     }
@@ -34,6 +38,8 @@ impl Default for Settings {
             write_queue: 1024,
             lookup_queue: 4096,
             writer_cache: 16 * 1024,
+            // 40 MB that a start after a crash reads back: it does not grow for ever while changes come without a pause.
+            log_pages: 10_000,
             busy_timeout: Duration::from_secs(5),
             log_patience: Duration::from_secs(10),
         }

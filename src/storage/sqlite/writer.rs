@@ -20,7 +20,6 @@ use tokio::{
 
 use super::{
     batch::MAX_BATCH,
-    checkpoint::MOST_PAGES,
     close::{close, close_well},
     error::{outage, store_error},
     files::temporary_folder,
@@ -81,7 +80,7 @@ impl WriteQueue {
     ) -> Result<Self, OpenError> {
         let options = options
             .pragma("cache_size", format!("-{}", settings.writer_cache))
-            .pragma("wal_autocheckpoint", MOST_PAGES.to_string())
+            .pragma("wal_autocheckpoint", settings.log_pages.to_string())
             // Without a queue: in one, a command for a thread that has died waits for ever.
             .command_buffer_size(0)
             .disable_statement_logging();

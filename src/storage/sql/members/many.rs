@@ -20,6 +20,11 @@ use crate::{
 /// Members of one statement: with all their columns far fewer parameters than an engine takes.
 pub(super) const PART: usize = 250;
 
+/// Whether a statement of so many members is worth keeping: the last one of others is of any number.
+const fn is_kept(members: usize) -> bool {
+    members == PART
+}
+
 impl EngineTransaction<'_> {
     /// Adds their users, who are new.
     pub(super) async fn insert_users(&mut self, members: &[Member]) -> Result<()> {
@@ -28,7 +33,7 @@ impl EngineTransaction<'_> {
             rows(2, 0, members.len(), PARAMETERS)
         );
         // Safe: it is put together from constants.
-        let mut statement = sqlx::query(AssertSqlSafe(sql));
+        let mut statement = sqlx::query(AssertSqlSafe(sql)).persistent(is_kept(members.len()));
         for member in members {
             statement = statement.bind(member.user_id).bind(member.created_at);
         }
@@ -44,7 +49,8 @@ impl EngineTransaction<'_> {
         bind: impl for<'q> Fn(usize, &Member, Statement<'q>) -> Statement<'q> + Send + Sync,
     ) -> Result<()> {
         // Safe: it is put together from constants.
-        let mut statement = sqlx::query(AssertSqlSafe(row::insert_many(more, members.len())));
+        let sql = row::insert_many(more, members.len());
+        let mut statement = sqlx::query(AssertSqlSafe(sql)).persistent(is_kept(members.len()));
         for (place, member) in members.iter().enumerate() {
             statement = bind(place, member, row::bind(member, statement));
         }
