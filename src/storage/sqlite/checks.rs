@@ -99,7 +99,10 @@ pub(super) async fn derived(connection: &mut SqliteConnection) -> Result<Vec<Fin
         .map(|(organization, number)| Finding {
             check: CHECK,
             organization_id: Some(*organization),
-            finding: format!("member {number} is not in the search index with its own texts"),
+            finding: format!(
+                "member {} is not in the search index with its own texts",
+                number.0
+            ),
         })
         .collect();
     if differences.members.len() > MOST {

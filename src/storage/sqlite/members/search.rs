@@ -9,11 +9,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::texts::{BLOCKS, Column, MARK, SPAN, is_of_mark, marked};
 use crate::{
     domain::{MemberFilter, MemberNumber, OrganizationId},
-    storage::{
-        Result,
-        fold::fold,
-        sqlite::rows,
-    },
+    storage::{Result, fold::fold, sqlite::rows},
 };
 
 /// All of it must hold.

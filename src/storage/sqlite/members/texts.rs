@@ -303,7 +303,9 @@ pub(in crate::storage::sqlite) struct Differences {
 }
 
 /// Compares all blocks with the rows of members, but for those that are yet to be filled.
-pub(in crate::storage::sqlite) async fn differences(connection: &mut SqliteConnection) -> Result<Differences> {
+pub(in crate::storage::sqlite) async fn differences(
+    connection: &mut SqliteConnection,
+) -> Result<Differences> {
     let mut differences = Differences::default();
     if is_unfilled(connection).await? {
         return Ok(differences);
@@ -340,7 +342,8 @@ async fn compare(
                     .bind(ordinal)
                     .fetch_one(&mut *connection)
                     .await?;
-            let (found, wanted): (BTreeSet<_>, BTreeSet<_>) = (lines(&found).collect(), lines(&wanted).collect());
+            let (found, wanted): (BTreeSet<_>, BTreeSet<_>) =
+                (lines(&found).collect(), lines(&wanted).collect());
             let numbers = found
                 .symmetric_difference(&wanted)
                 .map(|(mark, _)| first - first % SPAN + marked(mark));
@@ -391,7 +394,10 @@ mod tests {
         for (number, text) in [(300, "Jü\n"), (256, ""), (511, "c"), (257, "d")] {
             block = with(&block, number, Some(text));
         }
-        assert_eq!(texts(&block), [of(256, ""), of(257, "d"), of(300, "jü\n"), of(511, "c")]);
+        assert_eq!(
+            texts(&block),
+            [of(256, ""), of(257, "d"), of(300, "jü\n"), of(511, "c")]
+        );
         block = with(&block, 257, None);
         block = with(&block, 300, Some("Other"));
         block = with(&block, 511, None);

@@ -131,10 +131,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         before: &Member,
         after: &Member,
     ) -> Result<()> {
-        let written = self.first_unique(
-            row::update(organization, after, &[], ORDINAL),
-            Conflict::Member,
-        );
+        let written = self.first_unique(row::update(organization, after, &[], ORDINAL), Conflict::Member);
         let written: Option<(i64,)> = written.await?;
         let (ordinal,) = written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
         self.count(organization, before, after).await?;

@@ -32,34 +32,41 @@ impl Found {
     }
 }
 
-/// Columns, tables, filters, for those who come in an order, which finds its index.
+/// Columns, tables, filters, for those who come in an order, which finds its index unless a few are looked for.
 pub(super) fn statement(
     columns: &str,
     organization: OrganizationId,
     filter: &MemberFilter,
     found: Option<&Found>,
 ) -> QueryBuilder<Sqlite> {
-    tables_and_filters(&format!("SELECT {columns}"), organization, filter, found, "")
+    let index = match found {
+        Some(Found::Few(_)) => index(filter, found),
+        Some(Found::Many(_)) | None => "",
+    };
+    tables_and_filters(&format!("SELECT {columns}"), organization, filter, found, index)
 }
 
-/// The same for all at once, in any order, after what begins the statement. SQLite knows no better than to take any index of the organization's members:
-/// the one that is named has only live ones, and those in the order of their rows, or nearly, as users are made when they
-/// are linked. In another order, each would be on a page of the file that is no longer in memory. Of a search it is one that has
-/// the numbers.
+/// The same for all at once, in any order, after what begins the statement.
 pub(super) fn statement_of_all(
     begin: &str,
     organization: OrganizationId,
     filter: &MemberFilter,
     found: Option<&Found>,
 ) -> QueryBuilder<Sqlite> {
-    let index = match &filter.roles[..] {
+    tables_and_filters(begin, organization, filter, found, index(filter, found))
+}
+
+/// SQLite knows no better than to take any index of the organization's members. Of a search it is one that has their numbers. Else
+/// it has only live ones, and those in the order of their rows, or nearly, as users are made when they are linked. In another
+/// order, each would be on a page of the file that is no longer in memory.
+fn index(filter: &MemberFilter, found: Option<&Found>) -> &'static str {
+    match &filter.roles[..] {
         [Some(_)] => " INDEXED BY members_live_role",
         [] if filter.end_user == Some(false) => " INDEXED BY members_live_staff",
         roles if !roles.is_empty() && !roles.contains(&None) => " INDEXED BY members_live_staff",
         _ if found.is_some() => " INDEXED BY members_number",
         _ => " INDEXED BY members_live_user",
-    };
-    tables_and_filters(begin, organization, filter, found, index)
+    }
 }
 
 fn tables_and_filters(
