@@ -199,7 +199,7 @@ fn write(blocks: BTreeMap<i64, Vec<u8>>, lines: &str) -> Vec<Statement<'static>>
     let mut blocks: Vec<_> = blocks.into_iter().collect();
     let mut statements = Vec::new();
     while !blocks.is_empty() {
-        let part = blocks.split_off(blocks.len().saturating_sub(ROWS));
+        let part: Vec<_> = blocks.drain(..ROWS.min(blocks.len())).collect();
         let sql = format!(
             "INSERT INTO member_texts (block, lines) VALUES {}
              ON CONFLICT (block) DO UPDATE SET lines = {lines}",
@@ -220,7 +220,7 @@ fn write(blocks: BTreeMap<i64, Vec<u8>>, lines: &str) -> Vec<Statement<'static>>
 pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) -> Result<()> {
     // Looked at first: a step waits for everybody else who writes.
     while is_unfilled(connection).await? {
-        fill_step(connection).await.map_err(store_error)?;
+        fill_step(connection, STEP).await.map_err(store_error)?;
     }
     Ok(())
 }
@@ -232,14 +232,14 @@ async fn is_unfilled(connection: &mut SqliteConnection) -> Result<bool> {
         .map_err(store_error)
 }
 
-async fn fill_step(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+async fn fill_step(connection: &mut SqliteConnection, members: usize) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let from: Option<i64> = sqlx::query_scalar("SELECT next FROM search_backlog")
         .fetch_optional(&mut *transaction)
         .await?;
     // Another program may have done it.
     let Some(from) = from else { return Ok(()) };
-    let (blocks, next) = wanted(&mut transaction, from).await?;
+    let (blocks, next) = wanted(&mut transaction, from, members).await?;
     for statement in write(blocks, REPLACED) {
         statement.execute(&mut *transaction).await?;
     }
@@ -260,11 +260,12 @@ struct Texts {
     email: Option<String>,
 }
 
-/// Blocks as the rows of members have it, some from this block of names on and those of addresses with them, and the first behind
-/// them; None: they are the last.
+/// Blocks as the rows of members have it, those of about so many from this block of names on, with those of addresses; and the first
+/// block behind them. None: they are the last.
 async fn wanted(
     connection: &mut SqliteConnection,
     from: i64,
+    most: usize,
 ) -> Result<(BTreeMap<i64, Vec<u8>>, Option<i64>), sqlx::Error> {
     let (ordinal, number) = begin(from);
     let mut members: Vec<Texts> = sqlx::query_as(
@@ -274,12 +275,12 @@ async fn wanted(
     )
     .bind(ordinal)
     .bind(number)
-    .bind(i64::try_from(STEP).unwrap_or(i64::MAX))
+    .bind(i64::try_from(most).unwrap_or(i64::MAX))
     .fetch_all(connection)
     .await?;
     let of_name = |texts: &Texts| Column::Name.block(texts.ordinal, texts.number);
     // The last block may have more.
-    let next = members.last().map(of_name).filter(|_| members.len() == STEP);
+    let next = members.last().map(of_name).filter(|_| members.len() == most);
     members.retain(|texts| Some(of_name(texts)) != next);
     let mut blocks = BTreeMap::<_, Vec<u8>>::new();
     for texts in members {
@@ -324,7 +325,7 @@ async fn compare(
     let mut next = Some(0);
     while let Some(from) = next {
         let blocks;
-        (blocks, next) = wanted(&mut *connection, from).await?;
+        (blocks, next) = wanted(&mut *connection, from, STEP).await?;
         for (block, wanted) in blocks {
             let found: Option<Vec<u8>> =
                 sqlx::query_scalar("SELECT lines FROM member_texts WHERE block = $1")
@@ -358,6 +359,7 @@ async fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::{Migrate, connect};
 
     #[test]
     fn a_mark_stands_for_a_number_of_a_span_and_grows_with_it() {
@@ -405,5 +407,46 @@ mod tests {
         assert_eq!(texts(&block), [of(256, ""), of(300, "other")]);
         block = with(&with(&block, 256, None), 300, None);
         assert_eq!(block, [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn blocks_are_filled_in_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("users.db").display());
+        connect(&url, Migrate::Always).await.unwrap().close().await;
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+                 INSERT INTO users (id, created_at) SELECT unhex(printf('%032x', i)), 0 FROM n;
+             INSERT INTO organizations (id, slug, name, created_at, ordinal)
+                 SELECT id, 'acme-' || rowid, 'Acme', 0, rowid FROM users WHERE rowid < 4;
+             INSERT INTO members (organization_id, id, user_id, number, created_at, name, email, role)
+                 SELECT unhex(printf('%032x', 1 + rowid % 3 % 2)), id, id, rowid, 0,
+                     iif(rowid % 5, 'Member ' || rowid, NULL), rowid || '@acme.example.com', 'viewer'
+                 FROM users;
+             INSERT INTO search_backlog (next) VALUES (0)",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        let mut steps = 0;
+        while is_unfilled(&mut connection).await.unwrap() {
+            fill_step(&mut connection, 300).await.unwrap();
+            steps += 1;
+        }
+        assert!(steps > 5);
+        let differences = differences(&mut connection).await.unwrap();
+        assert_eq!((differences.members.len(), differences.blocks), (0, 0));
+        let lengths: i64 = sqlx::query_scalar("SELECT sum(length(lines)) FROM member_texts")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        let expected: i64 =
+            sqlx::query_scalar("SELECT sum(coalesce(length(name) + 4, 0) + length(email) + 4) FROM members")
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+        assert_eq!(lengths, expected);
+        connection.close().await.unwrap();
     }
 }
