@@ -20,7 +20,7 @@ use uuid::Uuid;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Part of the file's name. Raise it when what is seeded changes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 const PAGE: u32 = 200;
 
@@ -226,8 +226,7 @@ async fn database(members: i64) -> Result<PathBuf> {
         progress.set_position(done.unsigned_abs());
     }
     progress.finish_and_clear();
-    sqlx::query("INSERT INTO search_backlog (done, last) VALUES (0, $1)")
-        .bind(members)
+    sqlx::query("INSERT INTO search_backlog (next) VALUES (0)")
         .execute(&mut connection)
         .await?;
     connection.close().await?;

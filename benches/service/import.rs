@@ -58,31 +58,23 @@ pub(crate) async fn run(database: &str, mut first: u64) -> Result<()> {
                 .push_bind("email name avatar_url portal_role company_name");
         });
         events.build().execute(&mut *transaction).await?;
-        let texts = |person: &Person| {
-            (
-                format!("given family {}", person.created_at),
-                person.email.clone(),
-            )
-        };
-        let mut search = QueryBuilder::<Sqlite>::new("INSERT INTO member_texts (row, name, email) ");
-        search.push_values(&batch, |mut row, person| {
-            let (name, email) = texts(person);
-            row.push_bind(person.row()).push_bind(name).push_bind(email);
+        let mut texts = QueryBuilder::<Sqlite>::new("INSERT INTO member_texts (block, lines) ");
+        texts.push_values(batch.iter().flat_map(texts_of), |mut row, (block, lines)| {
+            row.push_bind(block).push_bind(lines);
         });
-        search.build().execute(&mut *transaction).await?;
-        let mut parts = QueryBuilder::<Sqlite>::new("INSERT INTO member_parts (rowid, parts) ");
-        parts.push_values(&batch, |mut row, person| {
-            let (name, email) = texts(person);
-            row.push_bind(person.row())
-                .push_bind(entries('n', &name) + &entries('e', &email));
-        });
-        parts.build().execute(&mut *transaction).await?;
+        texts.push(" ON CONFLICT (block) DO UPDATE SET lines = CAST(lines || excluded.lines AS BLOB)");
+        texts.build().execute(&mut *transaction).await?;
         transaction.commit().await?;
     }
 }
 
-/// As the service makes them of a text in ASCII.
-fn entries(column: char, text: &str) -> String {
-    let entry = |start: usize| format!("一{column}{}\n", &text[start..text.len().min(start + 6)]);
-    (0..text.len()).map(entry).collect()
+/// Name and address in the search index, as the service makes them of texts in ASCII that are in lower case.
+fn texts_of(person: &Person) -> [(i64, Vec<u8>); 2] {
+    let number = person.member_number();
+    let mark = [9, 6, 3, 0].map(|shift| 0xf8 | (number >> shift).to_le_bytes()[0] & 7);
+    let name = format!("given family {}", person.created_at);
+    [(0, name), (1, person.email.clone())].map(|(column, text)| {
+        let block = person.organization.cast_signed() << 32 | column << 31 | number / 256;
+        (block, [&mark[..], text.as_bytes()].concat())
+    })
 }

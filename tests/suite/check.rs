@@ -73,17 +73,26 @@ const LEFT: (&str, &[&str]) = (
     &["erased_member"],
 );
 
-const OF_SQLITE: [(&str, &[&str]); 3] = [
+const OF_SQLITE: [(&str, &[&str]); 5] = [
     (
         "DELETE FROM users WHERE id IN (SELECT user_id FROM members)",
         &["foreign_key"],
     ),
     (
-        "DELETE FROM member_texts WHERE row = (SELECT row FROM members WHERE revoked_at IS NULL LIMIT 1)",
+        "DELETE FROM member_texts WHERE block = (SELECT min(block) FROM member_texts)",
         &["search_index"],
     ),
     (
-        "INSERT INTO member_texts (row, name, email) VALUES (999999, 'left', 'left')",
+        "UPDATE member_texts SET lines = CAST(lines || x'ffffffff' || 'left' AS BLOB)
+         WHERE block = (SELECT min(block) FROM member_texts)",
+        &["search_index"],
+    ),
+    (
+        "UPDATE members SET name = 'another' WHERE revoked_at IS NULL",
+        &["search_index"],
+    ),
+    (
+        "INSERT INTO member_texts (block, lines) VALUES (999999, x'ff')",
         &["search_index_rest"],
     ),
 ];

@@ -149,12 +149,8 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 /// Whether the search index knows this part.
 async fn is_indexed(url: &str, part: &str) -> bool {
     let mut connection = SqliteConnection::connect(url).await.unwrap();
-    sqlx::query("CREATE VIRTUAL TABLE temp.parts USING fts5vocab (main, member_parts, row)")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM temp.parts WHERE instr(term, $1) > 0")
-        .bind(part)
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM member_texts WHERE instr(lines, $1) > 0")
+        .bind(part.as_bytes())
         .fetch_one(&mut connection)
         .await
         .unwrap();

@@ -38,6 +38,7 @@ pub(super) async fn run(connection: &mut Connection, tell: Tell<'_>) -> Result<V
         return Ok(findings);
     }
     findings = in_time(checks::broken_keys(connection)).await?;
+    findings.extend(in_time(checks::derived(connection)).await?);
     for (done, rule) in (1..).zip(rules()) {
         tell(done, of);
         let broken = broken(connection, rule).await?;

@@ -40,8 +40,7 @@ pub(super) async fn is_marked(connection: &mut SqliteConnection) -> Result<bool,
 }
 
 /// What else makes an empty directory ready: all members are put into the search index when they are here.
-pub(super) const PREPARE: &[&str] =
-    &["INSERT INTO search_backlog (done, last) VALUES (0, 9223372036854775807)"];
+pub(super) const PREPARE: &[&str] = &["INSERT INTO search_backlog (next) VALUES (0)"];
 
 /// The names of columns that this engine alone has, and their values in each of the rows.
 pub(super) async fn more(

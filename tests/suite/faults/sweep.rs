@@ -446,26 +446,20 @@ async fn read(path: &Path) -> Result<(Times, String), String> {
     Ok((times, tables))
 }
 
-/// Everything in a database, a line for each row, and for each entry of the search index with who has it. How that keeps them
-/// depends on how they came there.
+/// Everything in a database, a line for each row.
 async fn tables(connection: &mut SqliteConnection) -> String {
     let columns: Vec<(String, String)> = sqlx::query_as(
         "SELECT s.name, group_concat('quote(' || c.name || ')', ' || '','' || ')
          FROM sqlite_schema AS s, pragma_table_xinfo(s.name) AS c
          WHERE s.type = 'table' AND c.hidden <> 1 AND s.name <> '_sqlx_migrations'
-             AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND s.name NOT LIKE 'member\\_parts%' ESCAPE '\\'
+             AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
          GROUP BY s.name ORDER BY s.name",
     )
     .fetch_all(&mut *connection)
     .await
     .unwrap();
-    sqlx::query("CREATE VIRTUAL TABLE temp.entries USING fts5vocab (main, member_parts, instance)")
-        .execute(&mut *connection)
-        .await
-        .unwrap();
-    let entries = ("entries".to_owned(), "quote(term) || ',' || doc".to_owned());
     let mut text = String::new();
-    for (table, columns) in columns.into_iter().chain([entries]) {
+    for (table, columns) in columns {
         // Safe: the names are the schema's own.
         let sql = format!("SELECT {columns} AS line FROM {table} ORDER BY line");
         let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))

@@ -9,6 +9,7 @@ mod many;
 #[path = "../../sql/members/row.rs"]
 mod row;
 mod search;
+mod texts;
 mod writes;
 
 use async_trait::async_trait;
@@ -23,7 +24,11 @@ use crate::{
     storage::{KeyAndMember, MemberStore, Result, sqlite::columns::ORGANIZATION},
 };
 
-pub(super) use {find::member_with, row::COLUMNS, search::fill as fill_search};
+pub(super) use {
+    find::member_with,
+    row::COLUMNS,
+    texts::{differences as search_differences, fill as fill_search},
+};
 
 impl SqliteStorage {
     /// Begins a read of an organization: a short one, if it is that.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
-use super::{addresses, find, many::PART, row, search};
+use super::{addresses, find, many::PART, row, texts};
 use crate::{
     domain::{
         Change, Conflict, Email, EventKind, ExternalId, HeldAddress, Member, MemberId, MemberNumber,
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// A member's row, and the number of its organization in the search index.
-const ROW_AND_ORDINAL: &str = "row, (SELECT ordinal FROM organizations WHERE id = $1)";
+/// The number of an organization in the search index.
+const ORDINAL: &str = "(SELECT ordinal FROM organizations WHERE id = $1)";
 
 /// Takes the next numbers of members, and reads the number of its organization in the search index.
 const NEXT_NUMBERS: &str =
@@ -35,17 +35,14 @@ fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statem
              INSERT INTO member_counts (organization_id, role, live) VALUES ($1, ${next}, 1)
                  ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
              {member};
-             INSERT INTO member_texts (row, name, email) VALUES (last_insert_rowid(), ${}, ${});
-             INSERT INTO member_parts (rowid, parts) VALUES (last_insert_rowid(), ${})",
-            next + 1,
-            next + 2,
-            next + 3,
+             {}",
+            texts::put(next + 1)
         )
     });
     // Safe: it is put together from constants.
     let statement = sqlx::query(AssertSqlSafe(INSERT.as_str()));
     let statement = row::bind(member, statement.bind(organization)).bind(row::counted_role(member));
-    search::bind(statement, ordinal, member)
+    texts::bind(statement, ordinal, member)
 }
 
 #[async_trait]
@@ -122,9 +119,9 @@ impl MemberWrites for SqliteTransaction<'_> {
                 statement.bind(row(place))
             })
             .await?;
-            self.execute(search::put_many(ordinal, first, members)).await?;
             first = row(members.len());
         }
+        texts::put_many(self, ordinal, members).await?;
         self.count_new(organization, members).await
     }
 
@@ -134,22 +131,13 @@ impl MemberWrites for SqliteTransaction<'_> {
         before: &Member,
         after: &Member,
     ) -> Result<()> {
-        let written = self.first_unique(
-            row::update(organization, after, &[], ROW_AND_ORDINAL),
-            Conflict::Member,
-        );
-        let written: Option<(i64, i64)> = written.await?;
-        let (row, ordinal) = written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
+        let written = self.first_unique(row::update(organization, after, &[], ORDINAL), Conflict::Member);
+        let written: Option<(i64,)> = written.await?;
+        let (ordinal,) = written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
         self.count(organization, before, after).await?;
         self.set_teams(organization, after.number, &before.teams, &after.teams)
             .await?;
-        if after.erased_at.is_some() {
-            search::remove(self, ordinal, row).await?;
-        } else if (&before.profile.name, &before.profile.email) != (&after.profile.name, &after.profile.email)
-        {
-            search::put(self, ordinal, row, after).await?;
-        }
-        Ok(())
+        texts::replace(self, ordinal, before, after).await
     }
 
     async fn touch_members(

@@ -3,82 +3,103 @@
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::{
-    domain::{MemberFilter, OrganizationId, Role, TimeRange},
-    storage::sqlite::members::search::{Scan, Search},
+    domain::{MemberFilter, MemberNumber, OrganizationId, Role, TimeRange},
+    storage::sqlite::dialect::numbers,
 };
 
-/// The texts of a member, with letter case folded.
-const TEXTS: &str = " CROSS JOIN member_texts AS x ON x.row = m.row";
+/// Those whom a search has found, of all or of a part of the organization.
+pub(super) enum Found {
+    /// Their numbers, to be looked for in an index.
+    Few(String),
+    /// Of each number from 1 on, whether it is theirs: to be asked of members who are found otherwise.
+    Many(Vec<u8>),
+}
 
-/// Columns, tables, filters, for those who come in an order, which finds its index.
+impl Found {
+    /// Of ascending numbers, of which so many are few.
+    pub(super) fn new(found: &[MemberNumber], few: u64) -> Self {
+        if found.len() as u64 <= few {
+            return Self::Few(numbers(found));
+        }
+        let mut is_found = Vec::new();
+        for number in found {
+            is_found.resize(usize::try_from(number.0).unwrap_or_default(), 0);
+            if let Some(last) = is_found.last_mut() {
+                *last = 1;
+            }
+        }
+        Self::Many(is_found)
+    }
+}
+
+/// Columns, tables, filters, for those who come in an order, which finds its index unless a few are looked for.
 pub(super) fn statement(
     columns: &str,
     organization: OrganizationId,
     filter: &MemberFilter,
-    search: Option<&Search>,
+    found: Option<&Found>,
 ) -> QueryBuilder<Sqlite> {
-    tables_and_filters(&format!("SELECT {columns}"), organization, filter, search, "")
+    let index = match found {
+        Some(Found::Few(_)) => index(filter),
+        Some(Found::Many(_)) | None => "",
+    };
+    tables_and_filters(&format!("SELECT {columns}"), organization, filter, found, index)
 }
 
-/// The same for all at once, in any order, after what begins the statement. SQLite knows no better than to take any index of
-/// the organization's members: the one that is named has them in the order of their rows. In another order, each would be on
-/// a page of the file that is no longer in memory.
+/// The same for all at once, in any order, after what begins the statement.
 pub(super) fn statement_of_all(
     begin: &str,
     organization: OrganizationId,
     filter: &MemberFilter,
-    search: Option<&Search>,
+    found: Option<&Found>,
 ) -> QueryBuilder<Sqlite> {
-    let index = match &filter.roles[..] {
+    tables_and_filters(begin, organization, filter, found, index(filter))
+}
+
+/// SQLite knows no better than to take any index of the organization's members. The one that is named has their numbers, for a
+/// search, and has them in the order of their rows. In another order, each would be on a page of the file that is no longer in
+/// memory.
+fn index(filter: &MemberFilter) -> &'static str {
+    match &filter.roles[..] {
         [Some(_)] => " INDEXED BY members_live_role",
         [] if filter.end_user == Some(false) => " INDEXED BY members_live_staff",
-        [] => " INDEXED BY members_number",
-        roles if roles.contains(&None) => " INDEXED BY members_number",
-        _ => " INDEXED BY members_live_staff",
-    };
-    tables_and_filters(begin, organization, filter, search, index)
+        roles if !roles.is_empty() && !roles.contains(&None) => " INDEXED BY members_live_staff",
+        _ => " INDEXED BY members_number",
+    }
 }
 
 fn tables_and_filters(
     begin: &str,
     organization: OrganizationId,
     filter: &MemberFilter,
-    search: Option<&Search>,
+    found: Option<&Found>,
     index: &str,
 ) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(begin);
-    match search {
-        None if filter.team.is_some() => {
-            // CROSS: the team first, which is in the order of the numbers, then its members.
-            sql.push(
-                " FROM team_members AS t CROSS JOIN members AS m
-                  ON m.organization_id = t.organization_id AND m.number = t.member WHERE ",
-            )
-        }
-        None => sql.push(" FROM members AS m").push(index).push(" WHERE "),
-        // CROSS: the index first, then the members it found, and their texts if it does not know them well enough.
-        Some(Search {
-            query: Some(query),
-            scan,
-        }) => sql
-            .push(" FROM member_parts AS s CROSS JOIN members AS m ON m.row = s.rowid")
-            .push(if scan.is_empty() { "" } else { TEXTS })
-            .push(" WHERE s.member_parts MATCH ")
-            .push_bind(query.clone())
-            .push(" AND "),
-        Some(Search { query: None, .. }) => sql
-            .push(" FROM members AS m")
-            .push(index)
-            .push(TEXTS)
-            .push(" WHERE "),
-    };
+    if filter.team.is_some() {
+        // CROSS: the team first, which is in the order of the numbers, then its members.
+        sql.push(
+            " FROM team_members AS t CROSS JOIN members AS m
+              ON m.organization_id = t.organization_id AND m.number = t.member WHERE ",
+        );
+    } else {
+        sql.push(" FROM members AS m").push(index).push(" WHERE ");
+    }
     sql.push("m.organization_id = ")
         .push_bind(organization)
         .push(" AND m.revoked_at IS NULL");
-    for scan in search.map(|search| &search.scan[..]).unwrap_or_default() {
-        sql.push(" AND (");
-        contains(&mut sql, scan);
-        sql.push(")");
+    match found {
+        None => {}
+        Some(Found::Few(numbers)) => {
+            sql.push(" AND m.number IN (SELECT value FROM json_each(")
+                .push_bind(numbers.clone())
+                .push("))");
+        }
+        Some(Found::Many(is_found)) => {
+            sql.push(" AND substr(")
+                .push_bind(is_found.clone())
+                .push(", m.number, 1) = x'01'");
+        }
     }
     roles(&mut sql, &filter.roles);
     match filter.end_user {
@@ -88,18 +109,10 @@ fn tables_and_filters(
         None => &mut sql,
     };
     if let Some(team) = filter.team {
-        if search.is_none() {
-            sql.push(" AND t.organization_id = ")
-                .push_bind(organization)
-                .push(" AND t.team = ")
-                .push_bind(team);
-        } else {
-            sql.push(
-                " AND EXISTS (SELECT 1 FROM team_members WHERE organization_id = m.organization_id AND team = ",
-            )
-            .push_bind(team)
-            .push(" AND member = m.number)");
-        }
+        sql.push(" AND t.organization_id = ")
+            .push_bind(organization)
+            .push(" AND t.team = ")
+            .push_bind(team);
     }
     if let Some(enabled) = filter.enabled {
         sql.push(" AND m.enabled = ").push_bind(enabled);
@@ -110,18 +123,6 @@ fn tables_and_filters(
     range(&mut sql, "m.created_at", filter.created);
     range(&mut sql, "m.last_seen_at", filter.seen);
     sql
-}
-
-/// That one of the columns has one of the parts.
-fn contains(sql: &mut QueryBuilder<Sqlite>, scan: &Scan) {
-    let mut either = "";
-    for column in scan.columns {
-        for part in &scan.parts {
-            sql.push(either).push("instr(x.").push(column.name()).push(", ");
-            sql.push_bind(part.clone()).push(") > 0");
-            either = " OR ";
-        }
-    }
 }
 
 /// Written so that each case finds its index: one role, any role, or some of them.

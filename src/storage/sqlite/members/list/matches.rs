@@ -6,15 +6,15 @@
 
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::{filter::statement_of_all, limit, members, sort_column, sorted};
+use super::{
+    filter::{Found, statement_of_all},
+    limit, members, sort_column, sorted,
+};
 use crate::{
     domain::{Member, MemberFilter, MemberQuery, OrganizationId},
     storage::{
         Result,
-        sqlite::{
-            error::store_error,
-            members::{row::COLUMNS, search::Search},
-        },
+        sqlite::{error::store_error, members::row::COLUMNS},
     },
 };
 
@@ -27,10 +27,10 @@ pub(super) async fn collect(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     filter: &MemberFilter,
-    search: Option<&Search>,
+    found: Option<&Found>,
 ) -> Result<u64> {
     execute(&mut *connection, QueryBuilder::new(TABLE)).await?;
-    execute(connection, collect_statement(organization, filter, search)).await
+    execute(connection, collect_statement(organization, filter, found)).await
 }
 
 /// One page of those who were kept, who are few or not, and forgets them.
@@ -54,13 +54,13 @@ async fn execute(connection: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite
 pub(super) fn collect_statement(
     organization: OrganizationId,
     filter: &MemberFilter,
-    search: Option<&Search>,
+    found: Option<&Found>,
 ) -> QueryBuilder<Sqlite> {
     statement_of_all(
         "INSERT INTO temp.matches (row) SELECT m.row",
         organization,
         filter,
-        search,
+        found,
     )
 }
 

@@ -7,10 +7,14 @@ mod matches;
 #[cfg(test)]
 mod plans;
 
-use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, QueryBuilder, Sqlite, SqliteConnection};
 
-use self::filter::{statement, statement_of_all};
-use super::{row::COLUMNS, search::Search};
+use self::filter::{Found, statement, statement_of_all};
+use super::{
+    row::COLUMNS,
+    search::{Members, Search},
+    texts::SPAN,
+};
 use crate::{
     domain::{
         Member, MemberFilter, MemberNumber, MemberOrder, MemberQuery, OrganizationId, PageRequest, Role,
@@ -29,14 +33,11 @@ const FEW: u64 = 5_000;
 /// the list are collected first.
 const NEAR: u64 = 8;
 
-/// How many members, the first on a page or of all, tell how many match a search.
-const SAMPLE: u64 = 5_000;
+/// If no more than one in so many is found by a search, each is looked for, rather than all others passed over.
+const RARE: u64 = 16;
 
-/// If one in so many matches a search, all who do are found sooner by looking at each.
-const MANY: u64 = 4;
-
-/// If one in so many is on a list, a page of it is soon found by looking at each in its order.
-const OFTEN: u64 = 100;
+/// A page of a search looks at so many times as many members as before, until it is full.
+const MORE: i64 = 4;
 
 /// One page.
 pub(super) async fn page(
@@ -45,22 +46,66 @@ pub(super) async fn page(
     query: MemberQuery,
 ) -> Result<Vec<Member>> {
     let of_few = is_of_few(&mut *connection, organization, &query.filter).await?;
-    let few = of_few && query.order != MemberOrder::Number;
-    let mut search = search(&mut *connection, organization, &query.filter).await?;
-    // Where a page is soon full, it is quicker to look at each.
-    if search.is_some() {
-        if of_few {
-            search = Search::of_each(&query.filter);
-        } else if sort_column(&query).is_none() {
-            if let Some(page) = near(&mut *connection, organization, &query).await? {
-                return Ok(page);
-            }
-        } else if sample(&mut *connection, organization, &query.filter).await? * OFTEN > SAMPLE {
-            search = Search::of_each(&query.filter);
+    let Some(search) = Search::new(&query.filter) else {
+        let few = of_few && query.order != MemberOrder::Number;
+        return members(connection, page_statement(organization, &query, None, few)).await;
+    };
+    let mut snapshot = connection.begin().await.map_err(store_error)?;
+    let all = Members::of(&mut snapshot, organization).await?;
+    let is_in_turn = sort_column(&query).is_none() && query.filter.team.is_none();
+    let page = if is_in_turn && query.skip == 0 && !of_few {
+        next(&mut snapshot, organization, &query, &search, all).await?
+    } else {
+        let numbers = search.numbers(&mut snapshot, all, all.spans()).await?;
+        let few = of_few || numbers.len() as u64 <= FEW;
+        let found = Found::new(&numbers, FEW);
+        let sql = page_statement(organization, &query, Some(&found), few);
+        members(&mut snapshot, sql).await?
+    };
+    snapshot.commit().await.map_err(store_error)?;
+    Ok(page)
+}
+
+/// One page of a search by number: of those who are next, as far as it takes to fill it.
+async fn next(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    query: &MemberQuery,
+    search: &Search,
+    all: Members,
+) -> Result<Vec<Member>> {
+    let mut query = query.clone();
+    let mut page = Vec::new();
+    let mut left = all.spans();
+    if let Some(after) = &query.after {
+        let span = after.number.0 / SPAN;
+        if query.descending {
+            left.end = left.end.min(span + 1);
+        } else {
+            left.start = left.start.max(span);
         }
     }
-    let sql = page_statement(organization, &query, search.as_ref(), few);
-    members(connection, sql).await
+    let mut spans = 1;
+    while !left.is_empty() && query.limit > 0 {
+        let looked_at;
+        if query.descending {
+            let start = left.start.max(left.end - spans);
+            (left, looked_at) = (left.start..start, start..left.end);
+        } else {
+            let end = left.end.min(left.start + spans);
+            (left, looked_at) = (end..left.end, left.start..end);
+        }
+        let numbers = search.numbers(&mut *connection, all, looked_at).await?;
+        if !numbers.is_empty() {
+            let found = Found::new(&numbers, numbers.len() as u64);
+            let sql = page_statement(organization, &query, Some(&found), false);
+            let found = members(&mut *connection, sql).await?;
+            query.limit -= u32::try_from(found.len()).unwrap_or(query.limit);
+            page.extend(found);
+        }
+        spans *= MORE;
+    }
+    Ok(page)
 }
 
 /// One page and how many there are on all pages, in a transaction. A list of which everybody is read to be counted is
@@ -71,16 +116,23 @@ pub(super) async fn counted(
     query: MemberQuery,
 ) -> Result<(Vec<Member>, u64)> {
     let filter = query.filter.clone();
-    let search = search_of_all(&mut *connection, organization, &filter).await?;
-    let search = search.as_ref();
+    let found = match Search::new(&filter) {
+        None => None,
+        Some(search) => {
+            let all = Members::of(&mut *connection, organization).await?;
+            let numbers = search.numbers(&mut *connection, all, all.spans()).await?;
+            Some(Found::new(&numbers, FEW.max(all.last.unsigned_abs() / RARE)))
+        }
+    };
+    let found = found.as_ref();
     let is_sorted = sort_column(&query).is_some();
     let mut is_collected = is_sorted && !filter.is_of_roles();
     let total = if is_collected {
-        matches::collect(&mut *connection, organization, &filter, search).await?
+        matches::collect(&mut *connection, organization, &filter, found).await?
     } else if filter.is_of_roles() {
         number(&mut *connection, role_counts(organization, &filter.roles)).await?
     } else {
-        let sql = statement_of_all("SELECT count(*)", organization, &filter, search);
+        let sql = statement_of_all("SELECT count(*)", organization, &filter, found);
         number(&mut *connection, sql).await?
     };
     if total == 0 {
@@ -90,20 +142,14 @@ pub(super) async fn counted(
     // By role, they are read nearly in the order of their rows, which takes no longer.
     let is_scattered = is_sorted && query.order != MemberOrder::Role;
     if is_scattered && !is_collected && query.skip > FEW.max(total / NEAR) {
-        matches::collect(&mut *connection, organization, &filter, search).await?;
+        matches::collect(&mut *connection, organization, &filter, found).await?;
         is_collected = true;
     }
     let few = total <= FEW;
-    let is_found = search.is_some_and(|search| search.query.is_some());
     let mut page = if is_collected {
         matches::page(connection, organization, &query, few).await?
-    } else if is_found
-        && query.skip == 0
-        && let Some(page) = near(&mut *connection, organization, &query).await?
-    {
-        page
     } else {
-        members(connection, page_statement(organization, &query, search, few)).await?
+        members(connection, page_statement(organization, &query, found, few)).await?
     };
     if reversed {
         page.reverse();
@@ -139,84 +185,28 @@ async fn is_of_few(
 fn page_statement(
     organization: OrganizationId,
     query: &MemberQuery,
-    search: Option<&Search>,
+    found: Option<&Found>,
     few: bool,
 ) -> QueryBuilder<Sqlite> {
-    let mut sql = statement(&COLUMNS, organization, &query.filter, search);
-    let direction = direction(query);
-    let beyond = beyond(query);
-    match sort_column(query) {
-        Some(column) => sorted(&mut sql, query, column, few),
-        // Matches come out of the index in the order of their rows, which is that of the numbers.
-        None if search.is_some_and(|search| search.query.is_some()) => {
-            if let Some(after) = &query.after {
-                sql.push(" AND s.rowid")
-                    .push(beyond)
-                    .push("(SELECT row FROM members WHERE organization_id = ");
-                sql.push_bind(organization)
-                    .push(" AND number = ")
-                    .push_bind(after.number)
-                    .push(")");
-            }
-            sql.push(" ORDER BY s.rowid").push(direction);
+    let mut sql = statement(&COLUMNS, organization, &query.filter, found);
+    if let Some(column) = sort_column(query) {
+        sorted(&mut sql, query, column, few);
+    } else {
+        let number = if query.filter.team.is_some() {
+            "t.member"
+        } else {
+            "m.number"
+        };
+        if let Some(after) = &query.after {
+            sql.push(" AND ")
+                .push(number)
+                .push(beyond(query))
+                .push_bind(after.number);
         }
-        None => {
-            let number = if search.is_none() && query.filter.team.is_some() {
-                "t.member"
-            } else {
-                "m.number"
-            };
-            if let Some(after) = &query.after {
-                sql.push(" AND ")
-                    .push(number)
-                    .push(beyond)
-                    .push_bind(after.number);
-            }
-            sql.push(" ORDER BY ").push(number).push(direction);
-        }
+        sql.push(" ORDER BY ").push(number).push(direction(query));
     }
     limit(&mut sql, query);
     sql
-}
-
-/// The page, if it is full of those who are next by number: where many match, they need not be found by the index first.
-async fn near(
-    connection: &mut SqliteConnection,
-    organization: OrganizationId,
-    query: &MemberQuery,
-) -> Result<Option<Vec<Member>>> {
-    let page = members(connection, near_statement(organization, query)).await?;
-    Ok((page.len() as u64 == u64::from(query.limit)).then_some(page))
-}
-
-fn near_statement(organization: OrganizationId, query: &MemberQuery) -> QueryBuilder<Sqlite> {
-    let each = Search::of_each(&query.filter);
-    let mut sql = statement(&COLUMNS, organization, &query.filter, each.as_ref());
-    sql.push(" AND m.number").push(beyond(query));
-    begin(&mut sql, organization, query);
-    sql.push(if query.descending {
-        " AND m.number >= -"
-    } else {
-        " AND m.number <= "
-    })
-    .push_bind(SAMPLE.cast_signed())
-    .push(" + ");
-    begin(&mut sql, organization, query);
-    sql.push(" ORDER BY m.number").push(direction(query));
-    limit(&mut sql, query);
-    sql
-}
-
-/// The number that a page by number begins behind.
-fn begin(sql: &mut QueryBuilder<Sqlite>, organization: OrganizationId, query: &MemberQuery) {
-    match &query.after {
-        Some(after) => sql.push_bind(after.number),
-        None if query.descending => sql
-            .push("(SELECT max(number) + 1 FROM members WHERE organization_id = ")
-            .push_bind(organization)
-            .push(")"),
-        None => sql.push("0"),
-    };
 }
 
 const fn direction(query: &MemberQuery) -> &'static str {
@@ -348,54 +338,4 @@ async fn number(connection: &mut SqliteConnection, mut sql: QueryBuilder<Sqlite>
     let number = sql.build_query_scalar().fetch_one(connection).await;
     let number: i64 = number.map_err(store_error)?;
     Ok(u64::try_from(number).unwrap_or_default())
-}
-
-async fn search(
-    connection: &mut SqliteConnection,
-    organization: OrganizationId,
-    filter: &MemberFilter,
-) -> Result<Option<Search>> {
-    if filter.name_parts.is_empty() && filter.email_parts.is_empty() && filter.text.is_none() {
-        return Ok(None);
-    }
-    let query = sqlx::query("SELECT ordinal FROM organizations WHERE id = $1").bind(organization);
-    let found: Option<(i64,)> = rows::optional(connection, query).await?;
-    Ok(Search::new(filter, found.unwrap_or_default().0))
-}
-
-/// The search for all who match. The index finds them one by one, in places that lie apart: if many members match, or those who
-/// may are few, it is quicker to look at each. Told by the first members; where they mislead, it takes a few times as long.
-async fn search_of_all(
-    connection: &mut SqliteConnection,
-    organization: OrganizationId,
-    filter: &MemberFilter,
-) -> Result<Option<Search>> {
-    let search = search(&mut *connection, organization, filter).await?;
-    if search.is_none() {
-        return Ok(None);
-    }
-    let of_text = MemberFilter {
-        name_parts: filter.name_parts.clone(),
-        email_parts: filter.email_parts.clone(),
-        text: filter.text.clone(),
-        ..MemberFilter::default()
-    };
-    if is_of_few(&mut *connection, organization, filter).await?
-        || sample(connection, organization, &of_text).await? * MANY > SAMPLE
-    {
-        return Ok(Search::of_each(filter));
-    }
-    Ok(search)
-}
-
-/// How many of the organization's first members a search lets through.
-async fn sample(
-    connection: &mut SqliteConnection,
-    organization: OrganizationId,
-    filter: &MemberFilter,
-) -> Result<u64> {
-    let each = Search::of_each(filter);
-    let mut sql = statement("count(*)", organization, filter, each.as_ref());
-    sql.push(" AND m.number <= ").push_bind(SAMPLE.cast_signed());
-    number(connection, sql).await
 }

@@ -23,16 +23,20 @@ async fn database() -> (tempfile::TempDir, SqlitePool) {
 }
 
 /// What SQLite says it will do for a page of this query, but for what is done for each member on the page.
-async fn plan(pool: &SqlitePool, query: MemberQuery, few: bool) -> Vec<String> {
-    let search = Search::new(&query.filter, 7);
+async fn plan(pool: &SqlitePool, query: &MemberQuery, found: Option<&Found>, few: bool) -> Vec<String> {
     let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
-    steps(
-        pool,
-        page_statement(organization, &query, search.as_ref(), few)
-            .sql()
-            .as_str(),
-    )
-    .await
+    let sql = page_statement(organization, query, found, few);
+    steps(pool, sql.sql().as_str()).await
+}
+
+/// What a search has found.
+fn few() -> Found {
+    Found::new(&[MemberNumber(7)], FEW)
+}
+
+/// What a search has found of which there is too much to look for each.
+fn many() -> Found {
+    Found::new(&[MemberNumber(7)], 0)
 }
 
 async fn steps(pool: &SqlitePool, statement: &str) -> Vec<String> {
@@ -75,6 +79,11 @@ fn pages(filter: &MemberFilter, order: MemberOrder) -> Vec<MemberQuery> {
 
 /// That each page takes these steps. In a step, `{...}` is what only a later page has; `<>` is the direction.
 async fn assert_plan(filter: MemberFilter, order: MemberOrder, steps: &[&str]) {
+    assert_plan_of(filter, order, None, steps).await;
+}
+
+async fn assert_plan_of(filter: MemberFilter, order: MemberOrder, found: Option<Found>, steps: &[&str]) {
+    let is_sorted = order != MemberOrder::Number && matches!(found, Some(Found::Few(_)));
     let (_folder, pool) = database().await;
     for query in pages(&filter, order) {
         let (later, direction) = (query.after.is_some(), if query.descending { "<" } else { ">" });
@@ -87,7 +96,8 @@ async fn assert_plan(filter: MemberFilter, order: MemberOrder, steps: &[&str]) {
                 format!("{begin}{only_later}{end}").replace("<>", direction)
             })
             .collect();
-        assert_eq!(plan(&pool, query.clone(), false).await, expected, "{query:?}");
+        let plan = plan(&pool, &query, found.as_ref(), is_sorted).await;
+        assert_eq!(plan, expected, "{query:?}");
     }
 }
 
@@ -159,7 +169,7 @@ async fn a_page_of_roles_by_role_reads_only_those_who_may_have_one() {
             "SEARCH m USING INDEX members_sort_role (organization_id=? AND (sort_role,number)>(?,?) AND sort_role<?)"
         };
         let expected = if query.after.is_some() { later } else { step };
-        assert_eq!(plan(&pool, query.clone(), false).await, [expected], "{query:?}");
+        assert_eq!(plan(&pool, &query, None, false).await, [expected], "{query:?}");
     }
     let step = "SEARCH m USING INDEX members_live_role (organization_id=? AND role=?{ AND number<>?})";
     assert_plan(of_roles(&[Role::Owner]), MemberOrder::Role, &[step]).await;
@@ -180,7 +190,7 @@ async fn a_page_of_few_reads_nobody_else() {
                 "SEARCH m USING INDEX members_live_role (organization_id=? AND role>?)",
                 "USE TEMP B-TREE FOR ORDER BY",
             ];
-            assert_eq!(plan(&pool, query.clone(), true).await, expected, "{query:?}");
+            assert_eq!(plan(&pool, &query, None, true).await, expected, "{query:?}");
         }
     }
 }
@@ -239,86 +249,39 @@ async fn a_page_of_a_team_reads_only_its_members() {
     assert_plan(filter, MemberOrder::Number, &steps).await;
 }
 
-/// `M` is the match, and `64` and `192` say that the rows come in their order, up and down.
+/// The list of their numbers is in order, and so is the page.
 #[tokio::test]
-async fn a_page_of_a_search_is_read_from_the_index_of_parts() {
-    let part = |part: &str| vec![part.to_owned()];
-    let plain = MemberFilter::default;
-    for (filter, is_looked_at) in [
+async fn a_page_of_a_search_reads_only_whom_it_found() {
+    let by = |index: &str| format!("SEARCH m USING INDEX {index}");
+    for (filter, step) in [
         (
-            MemberFilter {
-                name_parts: part("sally"),
-                ..plain()
-            },
-            false,
+            MemberFilter::default(),
+            by("members_number (organization_id=? AND number=?)"),
         ),
         (
-            MemberFilter {
-                email_parts: part("s"),
-                roles: vec![Some(Role::Owner)],
-                ..plain()
-            },
-            false,
+            of_roles(&[Role::Owner]),
+            by("members_live_role (organization_id=? AND role=? AND number=?)"),
         ),
         (
-            MemberFilter {
-                name_parts: part("sally"),
-                email_parts: part("sa"),
-                ..plain()
-            },
-            true,
+            of_roles(Role::ALL),
+            by("members_live_staff (organization_id=? AND number=?)"),
         ),
     ] {
-        let (_folder, pool) = database().await;
-        for query in pages(&filter, MemberOrder::Number) {
-            let order = if query.descending { "192" } else { "64" };
-            let beyond = match (&query.after, query.descending) {
-                (None, _) => "",
-                (Some(_), false) => ">",
-                (Some(_), true) => "<",
-            };
-            let mut expected = vec![
-                format!("SCAN s VIRTUAL TABLE INDEX {order}:M1{beyond}"),
-                "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)".to_owned(),
-            ];
-            if is_looked_at {
-                expected.push("SEARCH x USING INTEGER PRIMARY KEY (rowid=?)".to_owned());
-            }
-            assert_eq!(plan(&pool, query.clone(), false).await, expected, "{query:?}");
-        }
+        assert_plan_of(filter.clone(), MemberOrder::Number, Some(few()), &[&step]).await;
+        let steps = [&step[..], "USE TEMP B-TREE FOR ORDER BY"];
+        assert_plan_of(filter, MemberOrder::Name, Some(few()), &steps).await;
     }
 }
 
-/// By name, the matches are sorted; but nobody else is read.
 #[tokio::test]
-async fn a_search_by_name_reads_only_what_matches() {
-    let filter = MemberFilter {
-        name_parts: vec!["sally".to_owned()],
-        ..MemberFilter::default()
-    };
-    let steps = [
-        "SCAN s VIRTUAL TABLE INDEX 0:M1",
-        "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)",
-        "USE TEMP B-TREE FOR ORDER BY",
-    ];
-    assert_plan(filter, MemberOrder::Name, &steps).await;
-}
-
-#[tokio::test]
-async fn what_many_have_is_looked_for_among_those_who_are_next() {
-    let filter = MemberFilter {
-        name_parts: vec!["sa".to_owned()],
-        ..MemberFilter::default()
-    };
-    let (_folder, pool) = database().await;
-    let organization = OrganizationId::from_uuid(uuid::Uuid::nil());
-    for query in pages(&filter, MemberOrder::Number) {
-        let expected = [
-            "SEARCH m USING INDEX members_number (organization_id=? AND number>? AND number<?)",
-            "SEARCH x USING INTEGER PRIMARY KEY (rowid=?)",
-        ];
-        let sql = near_statement(organization, &query);
-        assert_eq!(steps(&pool, sql.sql().as_str()).await, expected, "{query:?}");
+async fn a_page_of_a_search_that_found_many_is_read_in_its_order() {
+    for (order, index, column) in [
+        (MemberOrder::Number, "members_number", "number<>?"),
+        (MemberOrder::Name, "members_name", "(sort_name,number)<>(?,?)"),
+        (MemberOrder::Email, "members_sort_email", "sort_email<>?"),
+    ] {
+        let step = format!("SEARCH m USING INDEX {index} (organization_id=?{{ AND {column}}})");
+        assert_plan_of(MemberFilter::default(), order, Some(many()), &[&step]).await;
     }
 }
 
@@ -335,38 +298,51 @@ async fn who_is_counted_or_collected_is_found_by_an_index() {
         roles: vec![Some(Role::Owner), None],
         ..MemberFilter::default()
     };
-    for (filter, index) in [
-        (MemberFilter::default(), "members_number (organization_id=?)"),
-        (anybody, "members_number (organization_id=?)"),
-        (only_staff, "members_live_staff (organization_id=?)"),
-        (of_roles(Role::ALL), "members_live_staff (organization_id=?)"),
+    for (filter, index, search) in [
+        (
+            MemberFilter::default(),
+            "members_number (organization_id=?)",
+            "members_number (organization_id=?",
+        ),
+        (
+            anybody,
+            "members_number (organization_id=?)",
+            "members_number (organization_id=?",
+        ),
+        (
+            only_staff,
+            "members_live_staff (organization_id=?)",
+            "members_live_staff (organization_id=?",
+        ),
+        (
+            of_roles(Role::ALL),
+            "members_live_staff (organization_id=?)",
+            "members_live_staff (organization_id=?",
+        ),
         (
             of_roles(&[Role::Owner, Role::Admin]),
             "members_live_staff (organization_id=?)",
+            "members_live_staff (organization_id=?",
         ),
         (
             of_roles(&[Role::Owner]),
             "members_live_role (organization_id=? AND role=?)",
+            "members_live_role (organization_id=? AND role=?",
         ),
     ] {
-        let step = format!("SEARCH m USING INDEX {index}");
-        let enabled = MemberFilter {
-            enabled: Some(true),
-            ..filter.clone()
-        };
-        let text = MemberFilter {
-            text: Some("sa".to_owned()),
-            ..filter
-        };
-        let search = Search::of_each(&text);
-        let content = "SEARCH x USING INTEGER PRIMARY KEY (rowid=?)".to_owned();
-        for (filter, search, expected) in [
-            (&enabled, None, vec![step.clone()]),
-            (&text, search.as_ref(), vec![step, content]),
+        for (found, index) in [
+            (None, index.to_owned()),
+            (Some(few()), format!("{search} AND number=?)")),
+            (Some(many()), format!("{search})")),
         ] {
-            let count = statement_of_all("SELECT count(*)", organization, filter, search);
+            let filter = MemberFilter {
+                enabled: Some(true),
+                ..filter.clone()
+            };
+            let expected = [format!("SEARCH m USING INDEX {index}")];
+            let count = statement_of_all("SELECT count(*)", organization, &filter, found.as_ref());
             assert_eq!(steps(&pool, count.sql().as_str()).await, expected, "{filter:?}");
-            let collect = matches::collect_statement(organization, filter, search);
+            let collect = matches::collect_statement(organization, &filter, found.as_ref());
             assert_eq!(steps(&pool, collect.sql().as_str()).await, expected, "{filter:?}");
         }
     }
