@@ -71,10 +71,10 @@ pub(crate) async fn run(database: &str, mut first: u64) -> Result<()> {
 /// Name and address in the search index, as the service makes them of texts in ASCII that are in lower case.
 fn texts_of(person: &Person) -> [(i64, Vec<u8>); 2] {
     let number = person.member_number();
-    let mark = [9, 6, 3, 0].map(|shift| 0xf8 | (number >> shift).to_le_bytes()[0] & 7);
+    let mark = [9, 6, 3, 0].map(|shift| 0xf8 | ((number >> shift).to_le_bytes()[0] & 7));
     let name = format!("given family {}", person.created_at);
     [(0, name), (1, person.email.clone())].map(|(column, text)| {
-        let block = person.organization.cast_signed() << 32 | column << 31 | number / 256;
+        let block = (person.organization.cast_signed() << 32) | (column << 31) | (number / 256);
         (block, [&mark[..], text.as_bytes()].concat())
     })
 }

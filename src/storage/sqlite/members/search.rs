@@ -128,8 +128,8 @@ fn hits<'l>(lines: &'l [u8], part: &Finder<'_>) -> impl Iterator<Item = &'l [u8]
         // Behind the mark: an empty part is found in a text as well.
         let hit = MARK + part.find(rest.get(MARK..)?)?;
         let (before, behind) = rest.split_at(hit);
-        let mark = before.iter().rposition(is_of_mark)? + 1;
-        let next = behind.iter().position(is_of_mark);
+        let mark = before.iter().rposition(|byte| is_of_mark(*byte))? + 1;
+        let next = behind.iter().position(|byte| is_of_mark(*byte));
         rest = behind.split_at(next.unwrap_or(behind.len())).1;
         before.get(..mark)?.last_chunk::<MARK>().map(|mark| &mark[..])
     })

@@ -65,7 +65,7 @@ impl Column {
 
     /// The key of the block of a member. Blocks of one column of an organization follow each other.
     pub(super) const fn block(self, ordinal: i64, number: i64) -> i64 {
-        ordinal << 32 | (self as i64) << 31 | number / BLOCK
+        (ordinal << 32) | ((self as i64) << 31) | (number / BLOCK)
     }
 }
 
@@ -75,17 +75,17 @@ const fn begin(block: i64) -> (i64, i64) {
 }
 
 fn mark(number: i64) -> [u8; MARK] {
-    [9, 6, 3, 0].map(|shift| LEAST | (number >> shift).to_le_bytes()[0] & 7)
+    [9, 6, 3, 0].map(|shift| LEAST | ((number >> shift).to_le_bytes()[0] & 7))
 }
 
 /// The number that a mark stands for, among those of a span.
 pub(super) fn marked(mark: &[u8]) -> i64 {
     mark.iter()
-        .fold(0, |number, byte| number << 3 | i64::from(byte & 7))
+        .fold(0, |number, byte| (number << 3) | i64::from(byte & 7))
 }
 
-pub(super) const fn is_of_mark(byte: &u8) -> bool {
-    *byte >= LEAST
+pub(super) const fn is_of_mark(byte: u8) -> bool {
+    byte >= LEAST
 }
 
 fn push(lines: &mut Vec<u8>, number: i64, text: &str) {
@@ -98,7 +98,7 @@ fn lines(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = block;
     std::iter::from_fn(move || {
         let (mark, texts) = rest.split_at_checked(MARK)?;
-        let end = texts.iter().position(is_of_mark);
+        let end = texts.iter().position(|byte| is_of_mark(*byte));
         let (text, behind) = texts.split_at(end.unwrap_or(texts.len()));
         rest = behind;
         Some((mark, text))
@@ -365,7 +365,7 @@ mod tests {
     fn a_mark_stands_for_a_number_of_a_span_and_grows_with_it() {
         for number in 0..SPAN {
             assert_eq!(marked(&mark(number + 7 * SPAN)), number);
-            assert!(mark(number).iter().all(is_of_mark));
+            assert!(mark(number).iter().all(|byte| is_of_mark(*byte)));
             assert!(number == 0 || mark(number - 1) < mark(number));
         }
     }

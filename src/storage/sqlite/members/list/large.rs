@@ -167,11 +167,11 @@ async fn all_pages_of_a_search_are_the_list() {
                 limit: u32::MAX,
                 ..MemberQuery::default()
             };
-            let (list, _) = storage
+            let (all, _) = storage
                 .members_counted(ORGANIZATION, query.clone())
                 .await
                 .unwrap();
-            assert!(!list.is_empty());
+            assert!(!all.is_empty());
             query.limit = 500;
             let mut found = Vec::new();
             loop {
@@ -180,7 +180,7 @@ async fn all_pages_of_a_search_are_the_list() {
                 query.after = Some(Cursor::after(last, MemberOrder::Number));
                 found.extend(page);
             }
-            assert_eq!(found, list, "{text} {descending}");
+            assert_eq!(found, all, "{text} {descending}");
         }
     }
     storage.close().await;
