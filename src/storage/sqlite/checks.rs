@@ -115,5 +115,5 @@ pub(super) async fn derived(connection: &mut SqliteConnection) -> Result<Vec<Fin
     Ok(findings)
 }
 
-/// None: what SQLite alone has is no row for each of the others.
+/// None: [`derived`] looks at what SQLite alone has.
 pub(super) const RULES: &[Rule] = &[];
