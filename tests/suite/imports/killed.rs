@@ -18,7 +18,7 @@ use crate::support::{
 const ROWS: usize = 64_000;
 
 /// Rows of one transaction.
-const BATCH: u64 = 16_000;
+const BATCH: u64 = 12_000;
 
 /// How often it is looked whether something is there.
 const LOOK: Duration = Duration::from_millis(5);
