@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, header},
-};
+use axum::body::{Body, HttpBody as _};
 use http_body_util::BodyExt as _;
 
 use crate::listen::is_in_flight_limit;
@@ -34,14 +31,13 @@ pub(crate) enum BodyError {
 }
 
 /// Reads a body of at most so many bytes.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, max: usize) -> Result<Vec<u8>, BodyError> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > MAX_DISCARDED) {
+pub(crate) async fn read(body: Body, max: usize) -> Result<Vec<u8>, BodyError> {
+    // What the client has announced. Of a body in chunks that is nothing.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > MAX_DISCARDED {
         return Err(BodyError::TooLarge);
     }
-    tokio::time::timeout(TIMEOUT, collect(body, announced.unwrap_or_default(), max))
+    tokio::time::timeout(TIMEOUT, collect(body, announced, max))
         .await
         .unwrap_or(Err(BodyError::TooSlow))
 }

@@ -39,7 +39,14 @@ pub(super) fn check(text: &str, max: usize) -> Result<(), InvalidText> {
     if text.len() > max && text.chars().nth(max).is_some() {
         return Err(InvalidText::TooLong(max));
     }
-    if text.chars().any(char::is_control) {
+    let has_control = if text.is_ascii() {
+        // To look at all of them without leaving early is what compilers make quick.
+        text.bytes()
+            .fold(false, |found, byte| found | byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    };
+    if has_control {
         return Err(InvalidText::ControlCharacter);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Who calls: what the metadata says.
 
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, HeaderName, header};
 use tonic::{Request, Status, metadata::MetadataMap};
 use userbridge_gateway::{
     SameRequest,
@@ -13,13 +13,16 @@ use crate::{
     service::{Access, Admin, Caller, Credential, Directory, Read, ServiceError, Shown, Write},
 };
 
+/// Names the organization of a call.
+const ORGANIZATION: HeaderName = HeaderName::from_static("x-organization-id");
+
 /// What is in `authorization: Bearer ...`: a key or a token (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
 ///
 /// # Errors
 ///
 /// UNAUTHENTICATED: there is none, or more than one. Whether it is good is for the service to say.
 pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, Status> {
-    only(headers, "authorization")
+    only(headers, &header::AUTHORIZATION)
         .ok()
         .flatten()
         .and_then(|value| value.split_once(' '))
@@ -104,7 +107,7 @@ pub(super) fn credential<T>(request: &Request<T>) -> Result<Credential, Status> 
 /// `NOT_FOUND`: it is no UUID, or there are several, so there is none.
 fn organization(metadata: &MetadataMap) -> Result<Option<OrganizationId>, Status> {
     let missing = || Status::from(ServiceError::NotFound(Resource::Organization));
-    let named = only(metadata.as_ref(), "x-organization-id").map_err(|NotOne| missing())?;
+    let named = only(metadata.as_ref(), &ORGANIZATION).map_err(|NotOne| missing())?;
     named.map(|text| text.parse().map_err(|_| missing())).transpose()
 }
 
@@ -112,12 +115,13 @@ fn organization(metadata: &MetadataMap) -> Result<Option<OrganizationId>, Status
 pub(super) struct NotOne;
 
 /// The one value of a header, if it has any.
-pub(super) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, NotOne> {
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, NotOne> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let printable = |text: &&str| text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    // The header map takes tabs as well.
+    let printable = |text: &&str| !text.contains('\t');
     match (value.to_str().ok().filter(printable), values.next()) {
         (Some(text), None) => Ok(Some(text)),
         _ => Err(NotOne),

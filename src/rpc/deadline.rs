@@ -7,12 +7,15 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::Map};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use tokio::time::{Timeout, error::Elapsed, timeout};
 use tonic::{body::Body, server::NamedService};
 use tower::Service;
 
 use super::status;
+
+/// At most eight digits and a unit.
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The longest that a call may take, whatever its caller says.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -71,9 +74,9 @@ pub(super) fn time_for(headers: &HeaderMap) -> Duration {
     requested(headers).map_or(LONGEST, |asked| asked.saturating_sub(MARGIN).min(LONGEST))
 }
 
-/// The `grpc-timeout` header: at most eight digits and a unit. One that is not understood counts as absent.
+/// What the caller says. A value that is not understood counts as absent.
 fn requested(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("grpc-timeout")?.to_str().ok()?;
+    let value = headers.get(TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

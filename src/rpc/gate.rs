@@ -3,14 +3,15 @@
 
 use std::{
     convert::Infallible,
-    pin::Pin,
+    mem,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
 };
 
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use tokio::{pin, time::timeout};
+use tokio::time::timeout;
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 use userbridge_gateway::listen::is_in_flight_limit;
@@ -108,10 +109,13 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // The clone is as ready: no generated service ever waits.
         let mut gate = self.clone();
-        Box::pin(async move { Ok(gate.answer(request).await.unwrap_or_else(Status::into_http)) })
+        Box::pin(async move {
+            let answer = gate.answer(&mut request).await;
+            Ok(answer.unwrap_or_else(Status::into_http))
+        })
     }
 }
 
@@ -119,18 +123,26 @@ impl<S> Gate<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    async fn answer(&mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
+    /// The request is borrowed by all that happens to it, and taken by the service within: each that owned it would make the future
+    /// larger.
+    async fn answer(&mut self, request: &mut Request<Body>) -> Result<Response<Body>, Status> {
         let directory = self.directory.get()?;
         let shown = auth::shown(request.headers(), request.extensions())?;
-        let (judged, inner) = (self.judged, &mut self.inner);
-        let answering = async {
-            match judged {
-                Judged::First(area) => judged_first(inner, directory, area, shown.presented, request).await,
-                Judged::Open(area) => judged_open(inner, directory, area, shown.presented, request).await,
-                Judged::WithMessage => judged_by_method(inner, directory, shown.presented, request).await,
+        let (presented, inner) = (shown.presented, &mut self.inner);
+        let (answer, allowance) = match self.judged {
+            Judged::First(area) => {
+                let answering = pin!(judged_first(inner, directory, area, presented, request));
+                limited(directory, shown, answering).await
+            }
+            Judged::Open(area) => {
+                let answering = pin!(judged_open(inner, directory, area, presented, request));
+                limited(directory, shown, answering).await
+            }
+            Judged::WithMessage => {
+                let answering = pin!(judged_by_method(inner, directory, presented, request));
+                limited(directory, shown, answering).await
             }
         };
-        let (answer, allowance) = limited(directory, shown, answering).await;
         let Some(allowance) = allowance else {
             return answer;
         };
@@ -144,7 +156,7 @@ where
 pub(super) async fn limited<A>(
     directory: &Directory,
     shown: Shown,
-    answering: impl Future<Output = (Result<A, Status>, Judgement)>,
+    answering: Pin<&mut impl Future<Output = (Result<A, Status>, Judgement)>>,
 ) -> (Result<A, Status>, Option<Allowance>) {
     match directory.let_in(shown) {
         Ok(allowance) => {
@@ -165,13 +177,12 @@ async fn judged_first<S>(
     directory: &Directory,
     area: Area,
     presented: Presented,
-    request: Request<Body>,
+    request: &mut Request<Body>,
 ) -> (Result<Response<Body>, Status>, Judgement)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let (mut parts, body) = request.into_parts();
-    let path = parts.uri.path();
+    let path = request.uri().path();
     let area = if BY_TOKEN.contains(&path) {
         Area::Tokens
     } else {
@@ -182,8 +193,7 @@ where
     let judgement = Judgement::from(&judged);
     let answer = async {
         let mut caller = judged?;
-        let reading = read(body, largest);
-        pin!(reading);
+        let mut reading = pin!(read(mem::take(request.body_mut()), largest));
         let message = if let Ok(message) = timeout(PROMPT, reading.as_mut()).await {
             message?
         } else {
@@ -192,9 +202,10 @@ where
             caller = directory.caller(presented, area).await?;
             message
         };
-        let client = auth::client(&parts.extensions);
-        parts.extensions.insert(caller.certified(client));
-        let Ok(response) = inner.call(Request::from_parts(parts, message)).await;
+        let client = auth::client(request.extensions());
+        request.extensions_mut().insert(caller.certified(client));
+        *request.body_mut() = message;
+        let Ok(response) = inner.call(mem::take(request)).await;
         Ok(response)
     };
     (answer.await, judgement)
@@ -206,7 +217,7 @@ async fn judged_open<S>(
     directory: &Directory,
     area: Area,
     presented: Presented,
-    mut request: Request<Body>,
+    request: &mut Request<Body>,
 ) -> (Result<Response<Body>, Status>, Judgement)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -217,7 +228,7 @@ where
         let client = auth::client(request.extensions());
         let caller = judged?.certified(client);
         request.extensions_mut().insert(caller);
-        let Ok(response) = inner.call(request).await;
+        let Ok(response) = inner.call(mem::take(request)).await;
         Ok(response)
     };
     (answer.await, judgement)
@@ -228,16 +239,15 @@ async fn judged_by_method<S>(
     inner: &mut S,
     directory: &Directory,
     presented: Presented,
-    request: Request<Body>,
+    request: &mut Request<Body>,
 ) -> (Result<Response<Body>, Status>, Judgement)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     let answer = async {
-        let (mut parts, body) = request.into_parts();
         let key = presented.digest;
-        let reading = read(body, largest(parts.uri.path()));
-        pin!(reading);
+        let largest = largest(request.uri().path());
+        let mut reading = pin!(read(mem::take(request.body_mut()), largest));
         let message = match timeout(PROMPT, reading.as_mut()).await {
             Ok(Ok(message)) => message,
             Ok(Err(status)) => {
@@ -249,8 +259,9 @@ where
                 reading.await?
             }
         };
-        parts.extensions.insert(key);
-        let Ok(response) = inner.call(Request::from_parts(parts, message)).await;
+        request.extensions_mut().insert(key);
+        *request.body_mut() = message;
+        let Ok(response) = inner.call(mem::take(request)).await;
         if status::is_bare(&response) {
             // No method of ours has seen it, so nobody has judged the key.
             directory.check_public_key(key).await?;

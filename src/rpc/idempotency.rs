@@ -1,5 +1,6 @@
 //! Requests that may be repeated with an `idempotency-key`.
 
+use http::HeaderName;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status};
@@ -10,7 +11,9 @@ use crate::{
     service::ServiceError,
 };
 
-/// The longest `idempotency-key`, in characters.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The longest one, in characters.
 const MAX_KEY: usize = 255;
 
 /// What tells a repetition of this request, if the caller has sent an `idempotency-key`. The method and the encoded
@@ -25,7 +28,7 @@ pub(super) fn key(
     let Actor::ApiKey(api_key) = actor else {
         return None;
     };
-    let key = auth::only(request.metadata().as_ref(), "idempotency-key")
+    let key = auth::only(request.metadata().as_ref(), &IDEMPOTENCY_KEY)
         .transpose()?
         .ok()
         .filter(|key| (1..=MAX_KEY).contains(&key.len()));

@@ -6,13 +6,13 @@ use std::{
     convert::Infallible,
     pin::Pin,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use axum::body::{Bytes, HttpBody};
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
+use pin_project_lite::pin_project;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, histogram::Histogram},
@@ -22,7 +22,7 @@ use prost::{DecodeError, Message as _};
 use prost_types::FileDescriptorSet;
 use tonic::{Code, Status, body::Body};
 use tower::Service;
-use userbridge_gateway::observe::{self, DURATIONS, Observer, Outcome, REQUEST_ID};
+use userbridge_gateway::observe::{self, DURATIONS, Observer, Outcome, REQUEST_ID, Scope};
 
 use super::proto;
 
@@ -171,11 +171,10 @@ impl<S> Observed<S> {
 impl<S, B> Service<Request<B>> for Observed<S>
 where
     S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = Observing<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -184,21 +183,43 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let method = self.metrics.method(request.uri().path());
         let seen = self.observer.begin(request.headers(), request.extensions());
-        let mut call = Call::begin(method, self.metrics.clone(), seen);
-        let inner = self.inner.call(request);
-        Box::pin(async move {
-            let Ok(mut response) = call.request.scope(inner).await;
-            let id = call.request.id().header().clone();
-            response.headers_mut().insert(REQUEST_ID, id);
-            match code(response.headers()) {
-                None if call.method.streams => {
-                    return Ok(response.map(|inner| Body::new(Streaming { inner, call })));
-                }
-                // One message, which is encoded as it is sent.
-                code => call.end(code.unwrap_or(Code::Ok), response.body().size_hint().exact()),
+        let call = Call::begin(method, self.metrics.clone(), seen);
+        Observing {
+            answering: call.scope(self.inner.call(request)),
+            call: Some(call),
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of a call that is observed.
+    pub(crate) struct Observing<F> {
+        #[pin]
+        answering: Scope<F>,
+        // Until it is answered.
+        call: Option<Call>,
+    }
+}
+
+impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Observing<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.answering.poll(context));
+        let Some(mut call) = this.call.take() else {
+            return Poll::Ready(Ok(response));
+        };
+        let id = call.request.id().header().clone();
+        response.headers_mut().insert(REQUEST_ID, id);
+        match code(response.headers()) {
+            None if call.method.streams => {
+                response = response.map(|inner| Body::new(Streaming { inner, call }));
             }
-            Ok(response)
-        })
+            // One message, which is encoded as it is sent.
+            code => call.end(code.unwrap_or(Code::Ok), response.body().size_hint().exact()),
+        }
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -25,7 +25,6 @@ use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
-    service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -187,7 +186,7 @@ struct Accepted {
     deadline: Instant,
 }
 
-/// Serves HTTP/1.1 and HTTP/2 until `shutdown` ends. Then it accepts nobody, lets the requests in flight finish and
+/// Serves HTTP/1.1 and HTTP/2 by a service that is always ready, as routers are, until `shutdown` ends. Then it accepts nobody, lets the requests in flight finish and
 /// returns. Dropping it cuts all connections.
 ///
 /// A request has [`ClientAddr`] as an extension, and [`ClientIdentity`] if the client has a certificate.
@@ -252,10 +251,7 @@ pub async fn serve<S, B>(
             limits.leaving.clone(),
         );
         let serving = builder
-            .serve_connection(
-                TokioIo::new(JsonErrors::new(stream)),
-                TowerToHyperService::new(requests),
-            )
+            .serve_connection(TokioIo::new(JsonErrors::new(stream)), requests)
             .into_owned();
         let open = limits.counts.opened();
         let drained = drained(draining.clone(), Arc::clone(&connection));

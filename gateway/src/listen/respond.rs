@@ -2,16 +2,19 @@
 
 use std::{
     convert::Infallible,
+    future::{Ready, ready},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{self, Context, Poll},
     time::Duration,
 };
 
 use axum::body::{Bytes, HttpBody};
+use futures_util::future::Either;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use http_body_util::{Either, Full};
+use http_body_util::{Either as EitherBody, Full};
 use hyper::body::{Frame, SizeHint};
+use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::{
@@ -32,7 +35,6 @@ const NEEDS_TLS: &str = r#"{"detail":"This port speaks TLS","message":"This port
 
 /// The service of one connection: it notes that a request has come, and counts it and the bytes of its body until it is
 /// answered.
-#[derive(Clone)]
 pub(super) struct Requests<S> {
     inner: S,
     in_flight: InFlight,
@@ -56,49 +58,71 @@ impl<S> Requests<S> {
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Requests<S>
+impl<S, B, R> hyper::service::Service<Request<B>> for Requests<S>
 where
-    S: Service<Request<CountedBody<B>>, Response = Response<R>, Error = Infallible>,
-    S::Future: Send + 'static,
+    S: Service<Request<CountedBody<B>>, Response = Response<R>, Error = Infallible> + Clone,
 {
     type Response = Response<CountedResponse<R>>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Either<Answering<S::Future>, Ready<Result<Self::Response, Infallible>>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&self, mut request: Request<B>) -> Self::Future {
         self.connection.begin();
         if self.connection.is_missing_tls() {
-            let location = with_tls(&request);
-            return Box::pin(async move { Ok(needs_tls(location)) });
+            return Either::Right(ready(Ok(needs_tls(with_tls(&request)))));
         }
         let Some(permit) = self.in_flight.acquire(probes::is_probe(request.uri().path())) else {
-            let grpc = is_grpc(request.headers());
-            return Box::pin(async move { Ok(if grpc { grpc_refusal() } else { refusal() }) });
+            let refused = if is_grpc(request.headers()) {
+                grpc_refusal()
+            } else {
+                refusal()
+            };
+            return Either::Right(ready(Ok(refused)));
         };
-        let mut open = OpenRequest::begin(Arc::clone(&self.connection));
+        let open = OpenRequest::begin(Arc::clone(&self.connection));
         self.connection.describe(&mut request);
         let is_last = self.leaving.is_set() && request.version() <= Version::HTTP_11;
         let request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
-        let answering = self.inner.call(request);
-        Box::pin(async move {
-            let Ok(mut response) = answering.await;
+        Either::Left(Answering {
+            inner: self.inner.clone().call(request),
+            held: Some((permit, open)),
+            is_last,
+        })
+    }
+}
+
+pin_project! {
+    /// The answer of a request that is in flight.
+    pub(super) struct Answering<F> {
+        #[pin]
+        inner: F,
+        held: Option<(Arc<RequestPermit>, OpenRequest)>,
+        // Of its connection.
+        is_last: bool,
+    }
+}
+
+impl<F: Future<Output = Result<Response<R>, Infallible>>, R> Future for Answering<F> {
+    type Output = Result<Response<CountedResponse<R>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut response) = task::ready!(this.inner.poll(context));
+        let mut held = this.held.take();
+        if let Some((permit, open)) = &mut held {
             permit.work(false);
             if response.extensions().get::<Endless>().is_some() {
                 open.is_endless();
             }
-            if is_last {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-            }
-            Ok(response.map(|body| CountedResponse {
-                inner: Either::Left(body),
-                _held: Some((permit, open)),
-            }))
-        })
+        }
+        if *this.is_last {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        Poll::Ready(Ok(response.map(|body| CountedResponse {
+            inner: EitherBody::Left(body),
+            _held: held,
+        })))
     }
 }
 
@@ -153,7 +177,7 @@ fn needs_tls<R>(location: Option<HeaderValue>) -> Response<CountedResponse<R>> {
 impl<R> From<&'static str> for CountedResponse<R> {
     fn from(text: &'static str) -> Self {
         Self {
-            inner: Either::Right(Full::from(text)),
+            inner: EitherBody::Right(Full::from(text)),
             _held: None,
         }
     }
@@ -161,7 +185,7 @@ impl<R> From<&'static str> for CountedResponse<R> {
 
 /// The body of a response. Its request is in flight until all of it is sent.
 pub(super) struct CountedResponse<R> {
-    inner: Either<R, Full<Bytes>>,
+    inner: EitherBody<R, Full<Bytes>>,
     _held: Option<(Arc<RequestPermit>, OpenRequest)>,
 }
 
@@ -174,8 +198,8 @@ impl<R: HttpBody<Data = Bytes> + Unpin> HttpBody for CountedResponse<R> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match &mut self.inner {
-            Either::Left(body) => Pin::new(body).poll_frame(context),
-            Either::Right(body) => Pin::new(body)
+            EitherBody::Left(body) => Pin::new(body).poll_frame(context),
+            EitherBody::Right(body) => Pin::new(body)
                 .poll_frame(context)
                 .map_err(|never: Infallible| match never {}),
         }
@@ -183,15 +207,15 @@ impl<R: HttpBody<Data = Bytes> + Unpin> HttpBody for CountedResponse<R> {
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
-            Either::Left(body) => body.is_end_stream(),
-            Either::Right(body) => body.is_end_stream(),
+            EitherBody::Left(body) => body.is_end_stream(),
+            EitherBody::Right(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
-            Either::Left(body) => body.size_hint(),
-            Either::Right(body) => body.size_hint(),
+            EitherBody::Left(body) => body.size_hint(),
+            EitherBody::Right(body) => body.size_hint(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{Outcome, Request};
+use super::{Outcome, Seen};
 
 /// What the log says of each request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -19,7 +19,7 @@ pub enum AccessLog {
 }
 
 impl AccessLog {
-    pub(super) fn line(self, request: &Request, took: Duration, outcome: &Outcome<'_>) {
+    pub(super) fn line(self, request: &Seen, took: Duration, outcome: &Outcome<'_>) {
         if self == Self::Off {
             return;
         }

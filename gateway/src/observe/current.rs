@@ -1,85 +1,57 @@
 //! The request that a task is answering. It is found where nobody hands it on: in calls to the directory, and in what the
 //! directory asks of its storage.
 
-use std::{cell::Cell, future::Future, net::IpAddr};
+use std::{future::Future, net::IpAddr};
 
 use ::http::{HeaderValue, header};
 use opentelemetry::KeyValue;
 use tokio::task::futures::TaskLocalFuture;
-use tonic::metadata::MetadataValue;
 
 use crate::listen::{ClientAddr, X_FORWARDED_FOR};
 
 use super::{
-    request_id::{NAME, RequestId},
-    traces::{ClientSpan, Span},
+    Request,
+    request_id::{REQUEST_ID, RequestId},
+    traces::ClientSpan,
 };
 
 tokio::task_local! {
-    static CURRENT: Current;
+    static CURRENT: Request;
 }
 
 /// The future of a request.
-pub type Scope<F> = TaskLocalFuture<Current, F>;
-
-/// What is known of the current request.
-#[derive(Debug)]
-pub struct Current {
-    id: RequestId,
-    span: Option<Span>,
-    client: Option<ClientAddr>,
-    /// What it turned out to be for, where the router does not know.
-    route: Cell<Option<&'static str>>,
-}
+pub type Scope<F> = TaskLocalFuture<Request, F>;
 
 /// A span of something that the current request waits for.
 #[derive(Debug)]
 pub struct ChildSpan(ClientSpan);
 
-pub(super) fn scope<F: Future>(
-    id: RequestId,
-    span: Option<Span>,
-    client: Option<ClientAddr>,
-    answering: F,
-) -> Scope<F> {
-    let current = Current {
-        id,
-        span,
-        client,
-        route: Cell::new(None),
-    };
-    CURRENT.scope(current, answering)
+pub(super) fn scope<F: Future>(request: Request, answering: F) -> Scope<F> {
+    CURRENT.scope(request, answering)
 }
 
 /// The id of the current request. None: this is done for nobody.
 #[must_use]
 pub fn request_id() -> Option<RequestId> {
-    CURRENT.try_with(|current| current.id.clone()).ok()
+    CURRENT.try_with(|current| current.id().clone()).ok()
 }
 
-/// Names the route that the current request is for: a template of ours, never what a client wrote.
+/// Names the route that the current request is for, once: a template of ours, never what a client wrote.
 pub(crate) fn name_route(template: &'static str) {
     // Outside a request there is nothing to name.
-    let _ = CURRENT.try_with(|current| current.route.set(Some(template)));
-}
-
-/// The route that was named.
-pub(super) fn route() -> Option<&'static str> {
-    CURRENT.try_with(|current| current.route.get()).ok().flatten()
+    let _ = CURRENT.try_with(|current| current.0.route.set(template));
 }
 
 /// Adds the id, the span and the client of the current request to what is asked of another service. The client is an extension,
 /// which a service of this process finds; see [`forwarded`].
 pub(crate) fn propagate<T>(request: &mut tonic::Request<T>) {
     // Outside a request there is nothing to pass on.
-    let _ = CURRENT.try_with(|current| {
+    let _ = CURRENT.try_with(|Request(current)| {
         if let Some(client) = current.client {
             request.extensions_mut().insert(client);
         }
         let metadata = request.metadata_mut();
-        if let Ok(id) = MetadataValue::try_from(current.id.header().as_bytes()) {
-            metadata.insert(NAME, id);
-        }
+        metadata.as_mut().insert(REQUEST_ID, current.id.header().clone());
         if let Some(span) = &current.span {
             span.inject(metadata);
         }
@@ -109,7 +81,7 @@ pub(crate) fn forwarded<B>(mut request: ::http::Request<B>) -> ::http::Request<B
 pub fn child(name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) -> Option<ChildSpan> {
     CURRENT
         .try_with(|current| {
-            let span = current.span.as_ref()?;
+            let span = current.0.span.as_ref()?;
             span.child(name, attributes).map(ChildSpan)
         })
         .ok()

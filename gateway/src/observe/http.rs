@@ -3,8 +3,9 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, OnceLock, PoisonError, RwLock},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,8 +14,8 @@ use axum::{
     extract::{MatchedPath, Request},
     response::Response,
 };
-use futures_util::future::BoxFuture;
 use hyper::body::Body as _;
+use pin_project_lite::pin_project;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, histogram::Histogram},
@@ -22,7 +23,7 @@ use prometheus_client::{
 };
 use tower::{Layer, Service};
 
-use super::{DURATIONS, Observer, Outcome, REQUEST_ID, current};
+use super::{DURATIONS, Observer, Outcome, REQUEST_ID, Scope};
 
 /// The route of what no route is for.
 const OTHER: &str = "other";
@@ -175,66 +176,82 @@ impl<S> Layer<S> for Dialect {
     fn layer(&self, inner: S) -> Observed<S> {
         Observed {
             inner,
-            dialect: self.clone(),
+            endpoint: Arc::new(Endpoint {
+                dialect: self.clone(),
+                route: OnceLock::new(),
+            }),
         }
     }
 }
 
-/// A route whose requests are observed.
+/// A service whose requests are observed. The router has one for each method of a route, and one for what is no route.
 #[derive(Clone)]
 pub(crate) struct Observed<S> {
     inner: S,
+    endpoint: Arc<Endpoint>,
+}
+
+/// What all requests of one service of the router have in common. The first one tells the route.
+struct Endpoint {
     dialect: Dialect,
+    route: OnceLock<Arc<Route>>,
 }
 
 impl<S> Service<Request> for Observed<S>
 where
     S: Service<Request, Response = Response>,
-    S::Future: Send + 'static,
-    S::Error: Send,
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response, S::Error>>;
+    type Future = Observing<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let observed = self
-            .dialect
-            .0
-            .observer
-            .begin(request.headers(), request.extensions());
-        let matched = request.extensions().get::<MatchedPath>();
-        let mut answering = Answering {
-            route: self.dialect.route(matched.map_or(OTHER, MatchedPath::as_str)),
-            method: method_of(request.method()),
-            dialect: self.dialect.clone(),
-            request: observed,
-            answered: false,
-        };
-        let inner = self.inner.call(request);
-        Box::pin(async move {
-            let (answer, named) = answering
-                .request
-                .scope(async { (inner.await, current::route()) })
-                .await;
-            if let Some(template) = named {
-                answering.route = answering.dialect.route(template);
-            }
-            let mut response = answer?;
-            answering.answered(&mut response);
-            Ok(response)
-        })
+        let dialect = &self.endpoint.dialect;
+        let observed = dialect.0.observer.begin(request.headers(), request.extensions());
+        self.endpoint.route.get_or_init(|| {
+            let matched = request.extensions().get::<MatchedPath>();
+            dialect.route(matched.map_or(OTHER, MatchedPath::as_str))
+        });
+        let method = method_of(request.method());
+        Observing {
+            answering: observed.scope(self.inner.call(request)),
+            request: Answering {
+                endpoint: Arc::clone(&self.endpoint),
+                method,
+                request: observed,
+                answered: false,
+            },
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of a request that is observed.
+    pub(crate) struct Observing<F> {
+        #[pin]
+        answering: Scope<F>,
+        request: Answering,
+    }
+}
+
+impl<F: Future<Output = Result<Response, E>>, E> Future for Observing<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let mut response = ready!(this.answering.poll(context))?;
+        this.request.answered(&mut response);
+        Poll::Ready(Ok(response))
     }
 }
 
 /// A request until it is answered. Dropped before, its client has gone away.
 struct Answering {
-    dialect: Dialect,
-    route: Arc<Route>,
+    endpoint: Arc<Endpoint>,
     method: usize,
     request: super::Request,
     answered: bool,
@@ -256,12 +273,19 @@ impl Answering {
 
     fn end(&self, class: usize, status: &str, bytes: Option<u64>) {
         let took = self.request.elapsed();
-        self.dialect.count(&self.route, self.method, class, took);
+        let dialect = &self.endpoint.dialect;
+        // Of one that was not answered it may not be known.
+        let named = self.request.named().filter(|_| self.answered);
+        let named = named.map(|template| dialect.route(template));
+        let Some(route) = named.as_ref().or_else(|| self.endpoint.route.get()) else {
+            return;
+        };
+        dialect.count(route, self.method, class, took);
         self.request.end(
             took,
             &Outcome {
-                protocol: self.dialect.0.name,
-                route: &self.route.template,
+                protocol: dialect.0.name,
+                route: &route.template,
                 method: METHODS.get(self.method).copied().unwrap_or(OTHER),
                 status,
                 failed: CLASSES.get(class) == Some(&"5xx"),

@@ -13,7 +13,10 @@ mod http;
 mod request_id;
 mod traces;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use ::http::{Extensions, HeaderMap};
 use prometheus_client::registry::Registry;
@@ -47,14 +50,20 @@ pub struct Observer {
     http: HttpMetrics,
 }
 
-/// A request that is being answered.
+/// A request that is being answered. Clones are one.
+#[derive(Clone, Debug)]
+pub struct Request(Arc<Seen>);
+
+/// What is known of a request.
 #[derive(Debug)]
-pub struct Request {
+struct Seen {
     id: RequestId,
     span: Option<Span>,
     started: Instant,
     access_log: AccessLog,
     client: Option<ClientAddr>,
+    /// What it turned out to be for, where the router does not know.
+    route: OnceLock<&'static str>,
 }
 
 /// What a request was, and what became of it: words of ours.
@@ -93,14 +102,14 @@ impl Observer {
     /// Begins a request, by its headers. A span is a child of the caller's, if it has one.
     #[must_use]
     pub fn begin(&self, headers: &HeaderMap, extensions: &Extensions) -> Request {
-        let client = extensions.get::<ClientAddr>();
-        Request {
+        Request(Arc::new(Seen {
             id: RequestId::of(headers),
             span: self.traces.as_ref().map(|traces| traces.begin(headers)),
             started: Instant::now(),
             access_log: self.access_log,
-            client: client.copied(),
-        }
+            client: extensions.get().copied(),
+            route: OnceLock::new(),
+        }))
     }
 
     /// Counts the requests of one dialect.
@@ -112,26 +121,31 @@ impl Observer {
 impl Request {
     /// The future, in which this request is the current one.
     pub fn scope<F: Future>(&self, answering: F) -> Scope<F> {
-        current::scope(self.id.clone(), self.span.clone(), self.client, answering)
+        current::scope(self.clone(), answering)
     }
 
     /// Its id.
     #[must_use]
-    pub const fn id(&self) -> &RequestId {
-        &self.id
+    pub fn id(&self) -> &RequestId {
+        &self.0.id
+    }
+
+    /// The route that was named while it was the current one.
+    fn named(&self) -> Option<&'static str> {
+        self.0.route.get().copied()
     }
 
     /// How long it has taken until now.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.0.started.elapsed()
     }
 
     /// Ends its span and writes its line in the log, if there are any.
     pub fn end(&self, took: Duration, outcome: &Outcome<'_>) {
-        if let Some(span) = &self.span {
+        if let Some(span) = &self.0.span {
             span.end(outcome);
         }
-        self.access_log.line(self, took, outcome);
+        self.0.access_log.line(&self.0, took, outcome);
     }
 }

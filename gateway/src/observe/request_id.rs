@@ -4,7 +4,6 @@
 use std::{
     fmt,
     hash::{BuildHasher as _, RandomState},
-    io::Write as _,
     sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
@@ -14,9 +13,7 @@ use std::{
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Where it is, in a request and in its answer.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static(NAME);
-
-pub(super) const NAME: &str = "x-request-id";
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest one that is taken from a caller, in bytes: a UUID has 36. Keys and tokens have 46 and more, so none is taken
 /// for an id and logged.
@@ -39,16 +36,20 @@ impl RequestId {
 
     /// One that nobody has had: of this process, and a number.
     fn next() -> Self {
-        static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
+        static PROCESS: LazyLock<String> =
+            LazyLock::new(|| format!("{:016x}-", RandomState::new().hash_one(0)));
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mut text = [0; 33];
-        let mut rest = &mut text[..];
-        // It always fits, and is always good for a header.
-        let _ = write!(rest, "{:016x}-{number:x}", *PROCESS);
-        let unused = rest.len();
-        let text = &text[..text.len() - unused];
-        Self(HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static("-")))
+        let digits = (u64::BITS - number.leading_zeros()).div_ceil(4);
+        let digits = (0..digits).rev().filter_map(|digit| {
+            let digit = (number >> (4 * digit)) & 0xF;
+            char::from_digit(u32::try_from(digit).ok()?, 16)
+        });
+        let mut text = String::with_capacity(LONGEST);
+        text.push_str(&PROCESS);
+        text.extend(digits);
+        // It is always good for a header.
+        Self(HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-")))
     }
 
     /// As it stands in a header.

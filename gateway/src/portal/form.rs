@@ -45,7 +45,7 @@ pub(super) async fn read(request: &Parts, body: Body) -> Result<Fields, Problem>
     if csrf::is_from_elsewhere(request) {
         return Err(Problem::Forged);
     }
-    let bytes = body::read(&request.headers, body, MAX_BODY).await?;
+    let bytes = body::read(body, MAX_BODY).await?;
     Ok(Fields::parse(&bytes))
 }
 

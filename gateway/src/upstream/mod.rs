@@ -25,28 +25,34 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderName, HeaderValue, header};
 use tonic::{
     Request, Response, Status,
     body::Body,
-    metadata::{Ascii, MetadataValue},
     transport::{self, Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 use userbridge_wire::users_v1::user_service_server::UserService;
 use uuid::Uuid;
 
-use self::outage::Outage;
 pub(crate) use self::{
     allowance::{Allowance, noticed},
     error::{Precondition, Resource, UpstreamError},
 };
+use self::{outage::Outage, users::Connected};
 use crate::observe;
 
 /// How long the directory has for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The same, as gRPC writes it.
-const DEADLINE_HEADER: &str = "10S";
+const DEADLINE_HEADER: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("grpc-timeout"),
+    HeaderValue::from_static("10S"),
+);
+
+/// Names the organization that a key which is bound to none is used for.
+const ORGANIZATION: HeaderName = HeaderName::from_static("x-organization-id");
 
 /// How long to wait beyond that for an upstream behind a socket that does not even say that it is late. One in this
 /// process can't fail to.
@@ -95,8 +101,7 @@ type Connection = BoxCloneSyncService<http::Request<Body>, http::Response<Body>,
 #[derive(Clone)]
 pub struct Upstream {
     connection: Arc<Connection>,
-    /// `UserService` in this process, whose messages need not be encoded.
-    users: Option<Arc<dyn UserService>>,
+    users: Arc<dyn UserService>,
 }
 
 impl Upstream {
@@ -108,20 +113,14 @@ impl Upstream {
         S::Future: Send,
     {
         let service = service.map_err(|never: Infallible| -> transport::Error { match never {} });
-        Self {
-            connection: Arc::new(BoxCloneSyncService::new(service)),
-            users: None,
-        }
+        Self::new(BoxCloneSyncService::new(service))
     }
 
     /// The same, with the `UserService` of this process called as it is: what integrators ask most is neither encoded nor
     /// decoded. It is given the same metadata, and does what is done around other services.
     #[must_use]
     pub fn with_users(self, users: Arc<dyn UserService>) -> Self {
-        Self {
-            users: Some(users),
-            ..self
-        }
+        Self { users, ..self }
     }
 
     /// The gRPC services at a URI with `http`. It connects with the first call, and again whenever it must. That it does
@@ -160,10 +159,14 @@ impl Upstream {
             outage.note(&result);
             result
         });
-        let watched = watched.map_request(observe::forwarded);
+        Self::new(BoxCloneSyncService::new(watched.map_request(observe::forwarded)))
+    }
+
+    fn new(connection: Connection) -> Self {
+        let connection = Arc::new(connection);
         Self {
-            connection: Arc::new(BoxCloneSyncService::new(watched)),
-            users: None,
+            users: Arc::new(Connected(Arc::clone(&connection))),
+            connection,
         }
     }
 }
@@ -176,9 +179,9 @@ impl fmt::Debug for Upstream {
 
 /// An API key or a token as it travels: in metadata, never in a message.
 pub(crate) struct Key {
-    secret: MetadataValue<Ascii>,
+    secret: HeaderValue,
     /// What a key that is bound to no organization is used for.
-    organization: Option<MetadataValue<Ascii>>,
+    organization: Option<HeaderValue>,
     /// A call was made with it. Each request has a key of its own.
     used: AtomicBool,
 }
@@ -195,7 +198,7 @@ impl Key {
         {
             return None;
         }
-        let mut value = MetadataValue::try_from(format!("Bearer {secret}")).ok()?;
+        let mut value = HeaderValue::try_from(["Bearer ", secret].concat()).ok()?;
         value.set_sensitive(true);
         Some(Self {
             secret: value,
@@ -206,17 +209,18 @@ impl Key {
 
     /// The key, for this organization. One that is bound to another finds none there.
     pub(crate) fn in_organization(self, id: Uuid) -> Self {
-        let organization = MetadataValue::try_from(id.to_string()).ok();
+        let organization = HeaderValue::try_from(id.to_string()).ok();
         Self { organization, ..self }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        let metadata = request.metadata_mut();
-        metadata.insert("grpc-timeout", MetadataValue::from_static(DEADLINE_HEADER));
-        metadata.insert("authorization", self.secret.clone());
+        let headers = request.metadata_mut().as_mut();
+        let (name, value) = DEADLINE_HEADER;
+        headers.insert(name, value);
+        headers.insert(header::AUTHORIZATION, self.secret.clone());
         if let Some(organization) = &self.organization {
-            metadata.insert("x-organization-id", organization.clone());
+            headers.insert(ORGANIZATION, organization.clone());
         }
         observe::propagate(&mut request);
         if self.used.swap(true, Ordering::Relaxed) {

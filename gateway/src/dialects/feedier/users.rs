@@ -168,7 +168,7 @@ async fn find_again(
 
 async fn read(request: Request) -> Result<(Parts, Input), Refusal> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body, body::MAX_BODY).await?;
+    let bytes = body::read(body, body::MAX_BODY).await?;
     let input = Input::of_request(&parts, bytes).await;
     Ok((parts, input))
 }

@@ -14,16 +14,19 @@ mod python_json;
 mod response;
 mod uuid_text;
 
+use std::convert::Infallible;
+
 use axum::{
     Router,
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, Uri, header, uri::PathAndQuery},
     response::Response,
-    routing::{MethodRouter, post},
+    routing::{MethodRouter, post_service},
 };
+use futures_util::FutureExt as _;
 use percent_encoding::percent_decode_str;
-use tower::ServiceExt as _;
+use tower::{ServiceExt as _, service_fn};
 
 pub(crate) use self::openapi::dialect;
 
@@ -45,17 +48,25 @@ const MAX_EMAIL: usize = 320 * 4;
 
 /// The endpoints, and the framework's answers for what is none.
 pub(crate) fn routes(upstream: Upstream) -> Router {
-    let elsewhere = upstream.clone();
     Router::new()
-        .route(RETRIEVE, endpoint(post(retrieve)))
-        .route(DELETE, endpoint(post(delete)))
-        .route(PING, endpoint(post(ping)))
-        .fallback(move |request| unrouted(elsewhere, request))
-        .with_state(upstream)
+        .route(RETRIEVE, endpoint(&upstream, retrieve))
+        .route(DELETE, endpoint(&upstream, delete))
+        .route(PING, endpoint(&upstream, ping))
+        .fallback(move |request| unrouted(upstream, request))
 }
 
-fn endpoint(methods: MethodRouter<Upstream>) -> MethodRouter<Upstream> {
-    methods.fallback(async || response::method_not_allowed())
+/// Of a request, what answers it is given the body, and whether that is parsed. An axum handler would keep the rest as long as
+/// it answers, which is most of what a look-up takes in memory.
+fn endpoint<A>(upstream: &Upstream, answer: fn(Upstream, Body, bool) -> A) -> MethodRouter
+where
+    A: Future<Output = Response> + Send + 'static,
+{
+    let upstream = upstream.clone();
+    let service = service_fn(move |request: Request| {
+        let is_json = is_json(request.headers());
+        answer(upstream.clone(), request.into_body(), is_json).map(Ok::<_, Infallible>)
+    });
+    post_service(service).fallback(async || response::method_not_allowed())
 }
 
 /// Why a request is not answered with what it asks for.
@@ -96,10 +107,10 @@ pub(crate) async fn nowhere() -> Response {
     response::not_found()
 }
 
-async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
+async fn retrieve(upstream: Upstream, body: Body, is_json: bool) -> Response {
     let user = async {
-        let bytes = crate::body::read(&headers, body, MAX_BODY).await?;
-        let request = body::retrieve(&bytes, is_json(&headers))?;
+        let bytes = crate::body::read(body, MAX_BODY).await?;
+        let request = body::retrieve(&bytes, is_json)?;
         let by = match request.by {
             body::By::UserId(id) => retrieve_request::By::UserId(id.to_string()),
             body::By::Email(email) => {
@@ -113,19 +124,19 @@ async fn retrieve(State(upstream): State<Upstream>, headers: HeaderMap, body: Bo
     response::respond(user.await, |user| response::user(&user))
 }
 
-async fn delete(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
+async fn delete(upstream: Upstream, body: Body, is_json: bool) -> Response {
     let deleted = async {
-        let bytes = crate::body::read(&headers, body, MAX_BODY).await?;
-        let request = body::delete(&bytes, is_json(&headers))?;
+        let bytes = crate::body::read(body, MAX_BODY).await?;
+        let request = body::delete(&bytes, is_json)?;
         Ok(upstream.delete(&key(&request.api_key)?, request.user_id).await?)
     };
     response::respond(deleted.await, |()| response::deleted())
 }
 
-async fn ping(State(upstream): State<Upstream>, headers: HeaderMap, body: Body) -> Response {
+async fn ping(upstream: Upstream, body: Body, is_json: bool) -> Response {
     let pong = async {
-        let bytes = crate::body::read(&headers, body, MAX_BODY).await?;
-        let request = body::ping(&bytes, is_json(&headers))?;
+        let bytes = crate::body::read(body, MAX_BODY).await?;
+        let request = body::ping(&bytes, is_json)?;
         Ok(upstream.ping(&key(&request.api_key)?).await?)
     };
     response::respond(pong.await, |pong| response::pong(&pong))

@@ -4,19 +4,21 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Refusal, Rejection};
+use super::{Refusal, Rejection, echo};
 use crate::{
     listen::Origin,
     proto::users_v1::{PingResponse, User},
-    response::{empty, json, json_text, private, retry_after, time, with},
+    response::{empty, json_text, private, retry_after, time, with},
     upstream::UpstreamError,
 };
 
+/// What most objects take, in bytes.
+const USUAL: usize = 512;
+
 /// An end user. All nine keys are always there, in this order; what is not known is null.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = productbridge::User)]
 pub(super) struct UserObject<'a> {
     /// The link to this organization. Somebody who is removed and linked again has a new one.
@@ -43,7 +45,7 @@ pub(super) struct UserObject<'a> {
 }
 
 /// Whose key it is.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = productbridge::Pong)]
 pub(super) struct Pong<'a> {
     #[schema(format = Uuid)]
@@ -59,7 +61,7 @@ pub(super) fn respond<T>(result: Result<T, Refusal>, granted: impl FnOnce(T) -> 
 }
 
 pub(super) fn user(user: &User) -> Response {
-    object(&UserObject {
+    let user = UserObject {
         id: &user.id,
         user_id: &user.user_id,
         email: user.email.as_deref(),
@@ -69,7 +71,18 @@ pub(super) fn user(user: &User) -> Response {
         company_name: user.company_name.as_deref(),
         customer_status: user.customer_status.as_deref(),
         created_at: milliseconds(user.created_at.as_ref()),
-    })
+    };
+    object(&[
+        ("id", Some(user.id)),
+        ("user_id", Some(user.user_id)),
+        ("email", user.email),
+        ("name", user.name),
+        ("avatar_url", user.avatar_url),
+        ("portal_role", Some(user.portal_role)),
+        ("company_name", user.company_name),
+        ("customer_status", user.customer_status),
+        ("created_at", Some(&user.created_at)),
+    ])
 }
 
 pub(super) fn deleted() -> Response {
@@ -77,11 +90,16 @@ pub(super) fn deleted() -> Response {
 }
 
 pub(super) fn pong(pong: &PingResponse) -> Response {
-    object(&Pong {
+    let pong = Pong {
         organization_id: &pong.organization_id,
         organization_slug: &pong.organization_slug,
         timestamp: milliseconds(pong.time.as_ref()),
-    })
+    };
+    object(&[
+        ("organization_id", Some(pong.organization_id)),
+        ("organization_slug", Some(pong.organization_slug)),
+        ("timestamp", Some(&pong.timestamp)),
+    ])
 }
 
 pub(super) fn not_found() -> Response {
@@ -155,12 +173,23 @@ fn error(status: StatusCode, error: &str) -> Response {
     json_text(status, format!(r#"{{"detail":{{"error":"{error}"}}}}"#))
 }
 
-fn object(value: &impl Serialize) -> Response {
-    json(
-        StatusCode::OK,
-        value,
-        r#"{"detail":{"error":"internal server error"}}"#,
-    )
+/// An object of texts, whose names need no escapes. `serde_json` looks at each byte by itself, which is a twentieth of what a
+/// look-up takes.
+fn object(members: &[(&str, Option<&str>)]) -> Response {
+    let mut text = String::with_capacity(USUAL);
+    let mut separator = "{\"";
+    for (name, value) in members {
+        text.push_str(separator);
+        text.push_str(name);
+        text.push_str("\":");
+        match value {
+            Some(value) => echo::text(value, &mut text),
+            None => text.push_str("null"),
+        }
+        separator = ",\"";
+    }
+    text.push('}');
+    json_text(StatusCode::OK, text)
 }
 
 /// UTC with milliseconds, such as `2026-04-01T08:00:00.000Z`.

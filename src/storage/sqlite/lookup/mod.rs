@@ -219,8 +219,9 @@ impl Reader {
         if several {
             statements.begin().map_err(failed)?;
         }
+        let mut batch = statements.batch();
         while let Some(lookup) = lookups.pop() {
-            match statements.find(&lookup.digest, lookup.member.as_ref()) {
+            match batch.find(&lookup.digest, lookup.member.as_ref()) {
                 Ok(found) => lookup.answer(Ok(found)),
                 Err(error) => {
                     if let Some(outage) = outage_of_lookup(&error) {

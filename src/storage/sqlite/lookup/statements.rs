@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use rusqlite::{
-    Connection, OpenFlags, Row, params,
+    CachedStatement, Connection, OpenFlags, Row, params,
     types::{FromSqlError, ToSqlOutput, ValueRef},
 };
 use uuid::Uuid;
@@ -82,19 +82,54 @@ impl Statements {
         self.0.prepare_cached("COMMIT")?.execute([]).map(|_| ())
     }
 
+    /// For some look-ups, one after the other.
+    pub(super) const fn batch(&self) -> Batch<'_> {
+        Batch {
+            connection: &self.0,
+            key: None,
+            by_user_id: None,
+            by_email: None,
+        }
+    }
+
+    /// Whether look-ups can be answered: asks for a key that nobody has.
+    pub(super) fn probe(&self) -> rusqlite::Result<()> {
+        let mut statement = self.0.prepare_cached(KEY)?;
+        statement.exists(params![[].as_slice()]).map(|_| ())
+    }
+}
+
+/// The statements of some look-ups. Each is taken from the connection's cache once.
+pub(super) struct Batch<'c> {
+    connection: &'c Connection,
+    key: Option<CachedStatement<'c>>,
+    by_user_id: Option<CachedStatement<'c>>,
+    by_email: Option<CachedStatement<'c>>,
+}
+
+impl Batch<'_> {
     /// The key with the digest and, in its organization, the live end user.
     pub(super) fn find(
-        &self,
+        &mut self,
         digest: &KeyDigest,
         member: Option<&MemberLookup>,
     ) -> rusqlite::Result<KeyAndMember> {
         let key = digest.as_bytes().as_slice();
-        let (sql, by) = match member {
-            None => (KEY, None),
-            Some(MemberLookup::UserId(id)) => (BY_USER_ID, Some(ValueRef::Blob(id.as_uuid().as_bytes()))),
-            Some(MemberLookup::Email(email)) => (BY_EMAIL, Some(ValueRef::Text(email.as_bytes()))),
+        let (statement, sql, by) = match member {
+            None => (&mut self.key, KEY, None),
+            Some(MemberLookup::UserId(id)) => {
+                let by = ValueRef::Blob(id.as_uuid().as_bytes());
+                (&mut self.by_user_id, BY_USER_ID, Some(by))
+            }
+            Some(MemberLookup::Email(email)) => {
+                let by = ValueRef::Text(email.as_bytes());
+                (&mut self.by_email, BY_EMAIL, Some(by))
+            }
         };
-        let mut statement = self.0.prepare_cached(sql)?;
+        let statement = match statement {
+            Some(statement) => statement,
+            None => statement.insert(self.connection.prepare_cached(sql)?),
+        };
         let mut rows = match by {
             None => statement.query(params![key])?,
             Some(by) => statement.query(params![key, ToSqlOutput::Borrowed(by)])?,
@@ -103,12 +138,6 @@ impl Statements {
             Some(row) => found(row, member.is_some()),
             None => Ok(KeyAndMember::default()),
         }
-    }
-
-    /// Whether look-ups can be answered: asks for a key that nobody has.
-    pub(super) fn probe(&self) -> rusqlite::Result<()> {
-        let mut statement = self.0.prepare_cached(KEY)?;
-        statement.exists(params![[].as_slice()]).map(|_| ())
     }
 }
 

@@ -103,7 +103,7 @@ impl<'s, 'a> Lexer<'s, 'a> {
                     part = self.at;
                 }
                 Some(..=0x1F) => return Err(self.syntax("Invalid control character at", self.at)),
-                Some(_) => self.at += 1,
+                Some(_) => self.at += self.plain(),
                 None => return Err(self.syntax("Unterminated string starting at", quote)),
             }
         }
@@ -117,6 +117,15 @@ impl<'s, 'a> Lexer<'s, 'a> {
         };
         self.at += 1;
         Ok(Text { text, lone_surrogate })
+    }
+
+    /// How many bytes from here on stand for themselves in a string.
+    fn plain(&self) -> usize {
+        let rest = self.rest();
+        let end = rest
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | ..=0x1F));
+        end.unwrap_or(rest.len())
     }
 
     /// One escape, from its backslash on. None for a lone surrogate; `quote` is where the string began.

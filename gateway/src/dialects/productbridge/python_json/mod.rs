@@ -81,7 +81,7 @@ struct Decoder<'s, 'a> {
 
 impl<'a> Decoder<'_, 'a> {
     fn document(&mut self) -> Result<Value<'a>, JsonError> {
-        let mut open: Vec<Frame<'a>> = Vec::new();
+        let mut open: Vec<Frame<'a>> = Vec::with_capacity(1);
         self.tokens.skip_whitespace();
         loop {
             // A value begins here.

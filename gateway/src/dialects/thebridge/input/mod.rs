@@ -83,7 +83,7 @@ impl Input {
     /// Reads a body. One that is neither JSON nor a form says nothing.
     pub(super) async fn of_request(headers: &HeaderMap, body: Body) -> Result<Self, BodyRefusal> {
         let kind = Kind::of(headers)?;
-        let bytes = match (body::read(headers, body, MAX_BODY).await, kind) {
+        let bytes = match (body::read(body, MAX_BODY).await, kind) {
             (Ok(bytes), _) => bytes,
             // Express does not read it.
             (Err(BodyError::TooLarge), None) => Vec::new(),
