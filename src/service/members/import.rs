@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Rows that are found and written together. Of more, what is kept of each while that is done would fill memory.
-const TOGETHER: usize = 4_000;
+const TOGETHER: usize = 1_000;
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
