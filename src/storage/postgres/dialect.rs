@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::columns::Statement;
 use crate::{domain::MemberNumber, storage::placeholders::Parameters};
 
 /// Begins a statement that writes many rows, whose transaction is undone if it fails.
@@ -9,6 +10,11 @@ pub(super) const INSERT: &str = "INSERT INTO";
 
 /// Of statements that write many rows.
 pub(super) const PARAMETERS: Parameters = Parameters::Numbered;
+
+/// A statement of many rows as it is: poolers want all of them kept.
+pub(super) const fn kept(statement: Statement<'_>, _: bool) -> Statement<'_> {
+    statement
+}
 
 /// A function of a text and a part of it: more than 0 if it has that.
 pub(super) const POSITION: &str = "strpos";

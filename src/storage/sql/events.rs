@@ -9,7 +9,9 @@ use tokio::sync::watch;
 use super::{
     Engine, EngineTransaction,
     columns::Select,
-    dialect::{APPEND_EVENT, EVENTS_OF_USER, INSERT, PARAMETERS, POSITION, THEN_JOIN, ids, rows_of_ids},
+    dialect::{
+        APPEND_EVENT, EVENTS_OF_USER, INSERT, PARAMETERS, POSITION, THEN_JOIN, ids, kept, rows_of_ids,
+    },
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
@@ -158,7 +160,7 @@ impl EventWrites for EngineTransaction<'_> {
                 rows(5, 5, links.len(), PARAMETERS)
             );
             // Safe: it is put together from constants.
-            let mut statement = sqlx::query(AssertSqlSafe(sql)).persistent(links.len() == LINKS);
+            let mut statement = kept(sqlx::query(AssertSqlSafe(sql)), links.len() == LINKS);
             for (sequence, (member, fields)) in (last - count + 1..).zip(links) {
                 statement = statement
                     .bind(sequence)

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::columns::Statement;
 use crate::{domain::MemberNumber, storage::placeholders::Parameters};
 
 /// Begins a statement that writes many rows, whose transaction is undone if it fails: SQLite then need not write down what it would
@@ -10,6 +11,11 @@ pub(super) const INSERT: &str = "INSERT OR FAIL INTO";
 
 /// Of statements that write many rows.
 pub(super) const PARAMETERS: Parameters = Parameters::InOrder;
+
+/// Keeps a statement of many rows with the connection, or not: one of a number of rows that hardly comes again only takes up memory.
+pub(super) fn kept(statement: Statement<'_>, keep: bool) -> Statement<'_> {
+    statement.persistent(keep)
+}
 
 /// A function of a text and a part of it: more than 0 if it has that.
 pub(super) const POSITION: &str = "instr";

@@ -8,7 +8,7 @@ use super::{
     super::{
         EngineTransaction,
         columns::Statement,
-        dialect::{INSERT, PARAMETERS},
+        dialect::{INSERT, PARAMETERS, kept},
     },
     row,
 };
@@ -20,11 +20,6 @@ use crate::{
 /// Members of one statement: with all their columns far fewer parameters than an engine takes.
 pub(super) const PART: usize = 250;
 
-/// Whether a statement of so many members is worth keeping: the last one of others is of any number.
-const fn is_kept(members: usize) -> bool {
-    members == PART
-}
-
 impl EngineTransaction<'_> {
     /// Adds their users, who are new.
     pub(super) async fn insert_users(&mut self, members: &[Member]) -> Result<()> {
@@ -33,7 +28,7 @@ impl EngineTransaction<'_> {
             rows(2, 0, members.len(), PARAMETERS)
         );
         // Safe: it is put together from constants.
-        let mut statement = sqlx::query(AssertSqlSafe(sql)).persistent(is_kept(members.len()));
+        let mut statement = kept(sqlx::query(AssertSqlSafe(sql)), members.len() == PART);
         for member in members {
             statement = statement.bind(member.user_id).bind(member.created_at);
         }
@@ -50,7 +45,7 @@ impl EngineTransaction<'_> {
     ) -> Result<()> {
         // Safe: it is put together from constants.
         let sql = row::insert_many(more, members.len());
-        let mut statement = sqlx::query(AssertSqlSafe(sql)).persistent(is_kept(members.len()));
+        let mut statement = kept(sqlx::query(AssertSqlSafe(sql)), members.len() == PART);
         for (place, member) in members.iter().enumerate() {
             statement = bind(place, member, row::bind(member, statement));
         }
