@@ -1,4 +1,4 @@
-//! What the indexes of lists by address, role and last seen cost whoever is linked or seen: the same writes to a copy of the
+//! What the indexes of lists by role and last seen cost whoever is linked or seen: the same writes to a copy of the
 //! database as it is and to one without them, in turn.
 
 use std::{path::Path, sync::Arc, time::Instant};

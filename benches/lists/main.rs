@@ -143,7 +143,7 @@ fn report(
         let [first, linked, middle] = times.map(|micros| micros / 1e3);
         println!("| {list:27} | {first:13.1} | {linked:9.1} | {middle:14.1} |");
     }
-    println!("\nWith the indexes of lists by address, role and last seen, and without, in turn, in µs.\n");
+    println!("\nWith the indexes of lists by role and last seen, and without, in turn, in µs.\n");
     println!("| write                    | with | without | ratio |");
     println!("| ------------------------ | ---- | ------- | ----- |");
     for (write, [with, without]) in indexes {

@@ -25,7 +25,7 @@ impl Settings {
     pub fn bulk() -> Self {
         Self {
             writer_cache: 40 * 1024,
-            // Most are written again before they are moved.
+            // They are moved beside the writer, too, which so seldom has to do it itself.
             log_pages: 40_000,
             ..Self::default()
         }
