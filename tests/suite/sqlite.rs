@@ -481,6 +481,52 @@ async fn a_live_member_without_a_facet_is_refused_by_the_file_itself() {
 
 /// One batch, so one transaction: were they not told apart, it would fail, and each be tried alone.
 #[tokio::test]
+async fn a_second_live_link_of_a_user_or_an_address_is_refused_by_the_file_itself() {
+    let (_folder, url) = migrated().await;
+    let mut connection = raw(&url).await;
+    sqlx::raw_sql(
+        "INSERT INTO organizations (id, slug, name, created_at) VALUES (zeroblob(16), 'acme', 'Acme', 0);
+         INSERT INTO users (id, created_at) VALUES (x'0a', 0), (x'0b', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    let mut number = 0_i64;
+    let mut link = async |user: &str, email: Option<&str>, revoked: Option<i64>| {
+        number += 1;
+        sqlx::query(
+            "INSERT INTO members (organization_id, id, user_id, email, number, created_at, revoked_at)
+             VALUES (zeroblob(16), CAST($1 AS BLOB), unhex($2), $3, $1, 0, $4)",
+        )
+        .bind(number)
+        .bind(user)
+        .bind(email)
+        .bind(revoked)
+        .execute(&mut connection)
+        .await
+        .map_err(|error| {
+            error
+                .into_database_error()
+                .map(|error| error.is_unique_violation())
+        })
+    };
+    for revoked in [Some(1), Some(1), None] {
+        link("0a", Some("sally@example.com"), revoked).await.unwrap();
+    }
+    let refused = Err(Some(true));
+    assert_eq!(
+        link("0a", Some("other@example.com"), None).await.map(drop),
+        refused
+    );
+    assert_eq!(link("0a", None, None).await.map(drop), refused);
+    assert_eq!(
+        link("0b", Some("sally@example.com"), None).await.map(drop),
+        refused
+    );
+    link("0b", None, None).await.unwrap();
+}
+
+#[tokio::test]
 async fn who_is_deleted_twice_at_once_is_revoked_once_and_in_one_transaction() {
     let app = TestApp::start(Form::Embedded).await;
     let (acme, globex) = (app.organization("acme").await, app.organization("globex").await);
