@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::error::{is_passing, store_error};
 use crate::{
-    domain::{Actor, Change, EventKind, MemberId, OrganizationId, Outage, Timestamp},
+    domain::{Actor, Change, EventKind, MemberId, MemberNumber, OrganizationId, Outage, Timestamp},
     storage::{Result, Savepoints, StoreError, Verdict},
 };
 
@@ -19,6 +19,7 @@ pub(super) struct PostgresTransaction<'c> {
     last_event: Option<Appended>,
     /// The same when its part began.
     event_before_part: Option<Appended>,
+    has_grown: bool,
 }
 
 /// An event that a transaction has appended: enough to know it again.
@@ -64,7 +65,22 @@ impl<'c> PostgresTransaction<'c> {
             trouble: None,
             last_event: None,
             event_before_part: None,
+            has_grown: false,
         }
+    }
+
+    /// Whether an organization has so many members more that the planner is to know it.
+    pub(super) const fn has_grown(&self) -> bool {
+        self.has_grown
+    }
+
+    /// Notes the numbers of new members. [`Self::has_grown`] if there are twice as many as at some time before, of thousands.
+    pub(super) fn note_growth(
+        &mut self,
+        MemberNumber(first): MemberNumber,
+        MemberNumber(last): MemberNumber,
+    ) {
+        self.has_grown |= last >= 1_000 && first.max(1).ilog2() != last.saturating_add(1).ilog2();
     }
 
     pub(super) const fn trouble(&self) -> Option<Trouble> {

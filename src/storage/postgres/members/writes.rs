@@ -88,6 +88,9 @@ impl MemberWrites for PostgresTransaction<'_> {
     }
 
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
+        if let [first, .., last] = members {
+            self.note_growth(first.number, last.number);
+        }
         for members in members.chunks(PART) {
             self.insert_users(members).await?;
             self.insert_rows(organization, members, &search::COLUMNS, |_, member, statement| {
