@@ -130,9 +130,9 @@ impl Import {
             let mut target = target.begin(rehearse).await?;
             while let Some(batch) = reading.next(wanted).await {
                 let mut rejected = batch.rejected;
-                let (lines, rows): (Vec<_>, Vec<_>) = batch.rows.into_iter().unzip();
-                if !rows.is_empty() {
-                    for (line, outcome) in lines.into_iter().zip(target.import(rows).await?) {
+                if !batch.rows.is_empty() {
+                    let outcomes = target.import(batch.rows).await?;
+                    for (line, outcome) in batch.lines.into_iter().zip(outcomes) {
                         match outcome {
                             Outcome::Rejected(flaws) => rejected.push((line, reading.named(flaws))),
                             outcome => summary.count(&outcome),

@@ -45,10 +45,12 @@ impl Input {
     }
 }
 
-/// Some rows, each with its line.
+/// Some rows.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) rows: Vec<(u64, ImportRow)>,
+    pub(super) rows: Vec<ImportRow>,
+    /// The line of each.
+    pub(super) lines: Vec<u64>,
     /// Those that can't be taken.
     pub(super) rejected: Vec<(u64, Vec<Named>)>,
     /// Bytes of the file that were read until now.
@@ -73,10 +75,13 @@ impl Reading {
     /// The next rows: as many as are wanted, or what is left. None: nothing is left.
     pub(super) async fn next(&mut self, wanted: usize) -> Option<Batch> {
         let mut batch = self.parts.recv().await?;
+        // Grown bit by bit, it would be in memory twice.
+        batch.rows.reserve_exact(wanted);
         while batch.len() < wanted
             && let Some(part) = self.parts.recv().await
         {
             batch.rows.extend(part.rows);
+            batch.lines.extend(part.lines);
             batch.rejected.extend(part.rejected);
             batch.read = part.read;
         }
@@ -141,7 +146,10 @@ fn parts_of(mut reader: Reader, read: &AtomicU64, parts: &mpsc::Sender<Batch>) -
         let line = record.line;
         match record.row {
             Ok(row) => match repeats.see(line, &row)? {
-                None => batch.rows.push((line, row)),
+                None => {
+                    batch.rows.push(row);
+                    batch.lines.push(line);
+                }
                 Some(Repeat { field, line: first }) => {
                     let column = reader.column(field).to_owned();
                     let reason = format!("is the same as at line {first}");

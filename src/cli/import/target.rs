@@ -145,7 +145,7 @@ impl Importing<'_> {
                 rehearse,
             } => {
                 let directory = &session.directory;
-                let rows: Arc<[_]> = rows.into();
+                let rows = Arc::new(rows);
                 let import = || async {
                     let (grant, rows) = (Write::operator(*organization), rows.clone());
                     if *rehearse {

@@ -150,7 +150,7 @@ impl Session {
         } else {
             let mut imported = Vec::with_capacity(rows.len());
             for rows in rows.chunks(ROWS) {
-                imported.extend(self.directory.import_members(grant.clone(), rows.into()).await?);
+                imported.extend(self.directory.import_members(grant.clone(), rows.to_vec().into()).await?);
             }
             imported
         };

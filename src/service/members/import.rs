@@ -23,7 +23,8 @@ use crate::{
     storage::{StoreError, Verdict},
 };
 
-/// Rows that are found and written together. Of more, what is kept of each while that is done would fill memory.
+/// Rows that are found and written together: those whose addresses are next to each other, which lie together in indexes. Of more, what
+/// is kept of each while that is done would fill memory.
 const TOGETHER: usize = 1_000;
 
 /// What became of a row.
@@ -79,7 +80,7 @@ impl From<StoreError> for Rehearsed {
     }
 }
 
-type Input = (OrganizationId, Arc<[ImportRow]>, Vec<NewIds>, Change);
+type Input = (OrganizationId, Arc<Vec<ImportRow>>, Vec<NewIds>, Change);
 
 impl Directory {
     /// Links people by the rows of a file, each as [`Self::link_member`] does, in their order and in one transaction, which others wait
@@ -88,7 +89,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Resource::Organization`]. [`ServiceError::RoleRequired`].
-    pub async fn import_members(&self, grant: Write, rows: Arc<[ImportRow]>) -> Result<Vec<Imported>> {
+    pub async fn import_members(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<Vec<Imported>> {
         let (organization, input) = self.import(grant, rows)?;
         let imported = self
             .storage
@@ -103,7 +104,7 @@ impl Directory {
     /// # Errors
     ///
     /// As there.
-    pub async fn rehearse_import(&self, grant: Write, rows: Arc<[ImportRow]>) -> Result<Vec<Imported>> {
+    pub async fn rehearse_import(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<Vec<Imported>> {
         let (organization, input) = self.import(grant, rows)?;
         let rehearsed = self
             .storage
@@ -119,7 +120,7 @@ impl Directory {
         }
     }
 
-    fn import(&self, grant: Write, rows: Arc<[ImportRow]>) -> Result<(OrganizationId, Input)> {
+    fn import(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<(OrganizationId, Input)> {
         let organization = grant.organization;
         let change = self.change(grant.author);
         let ids = rows.iter().map(|_| self.new_ids(change.at));
@@ -142,37 +143,25 @@ pub async fn import_members(
 ) -> Result<Vec<Imported>> {
     live_organization(tx, organization).await?;
     let rows: Vec<_> = rows.iter().zip(ids.iter().copied()).collect();
+    let mut plan = Plan::new(&rows);
+    let mut in_order: Vec<_> = rows.iter().map(|(row, _)| *row).enumerate().collect();
+    in_order.sort_by_key(|(_, row)| email(row));
+    for together in in_order.chunks(TOGETHER) {
+        let known = Known::of(tx, organization, together).await?;
+        for (place, row) in together {
+            plan.add(*place, row, &known);
+        }
+    }
+    create(tx, organization, &rows, &plan, change).await?;
     let mut imported = Vec::with_capacity(rows.len());
-    for rows in rows.chunks(TOGETHER) {
-        imported.append(&mut import_together(tx, organization, rows, change).await?);
-    }
-    Ok(imported)
-}
-
-async fn import_together(
-    tx: &mut dyn Transaction,
-    organization: OrganizationId,
-    rows: &[(&ImportRow, NewIds)],
-    change: &Change,
-) -> Result<Vec<Imported>> {
-    let known = Known::of(tx, organization, rows).await?;
-    let mut plan = Plan::default();
-    for (place, (row, _)) in rows.iter().enumerate() {
-        plan.add(place, row, &known);
-    }
-    create(tx, organization, rows, &plan.new, change).await?;
-    let mut imported = plan.imported;
-    for place in plan.new {
-        imported[place] = Some(Imported::Created(rows[place].1.member));
-    }
-    let mut all = Vec::with_capacity(rows.len());
-    for (&(row, new), imported) in rows.iter().zip(imported) {
-        all.push(match imported {
-            Some(imported) => imported,
-            None => import_alone(tx, organization, row, new, change).await?,
+    for (&(row, new), planned) in rows.iter().zip(plan.rows) {
+        imported.push(match planned {
+            Planned::Done(imported) => imported,
+            Planned::New => Imported::Created(new.member),
+            Planned::Alone => import_alone(tx, organization, row, new, change).await?,
         });
     }
-    Ok(all)
+    Ok(imported)
 }
 
 /// What the directory has of those whom rows are about.
@@ -187,11 +176,11 @@ impl Known {
     async fn of(
         tx: &mut dyn Transaction,
         organization: OrganizationId,
-        rows: &[(&ImportRow, NewIds)],
+        rows: &[(usize, &ImportRow)],
     ) -> Result<Self> {
-        let emails: Vec<_> = rows.iter().filter_map(|(row, _)| email(row)).cloned().collect();
+        let emails: Vec<_> = rows.iter().filter_map(|(_, row)| email(row)).cloned().collect();
         let mut ids = BTreeMap::<_, Vec<_>>::new();
-        for (row, _) in rows {
+        for (_, row) in rows {
             if let Some(id) = &row.origin.external_id {
                 ids.entry(&row.origin.source).or_default().push(id.clone());
             }
@@ -225,36 +214,63 @@ impl Known {
     }
 }
 
-/// What is to be done about each row.
-#[derive(Default)]
-struct Plan<'r> {
-    /// None: it is new, or is linked alone.
-    imported: Vec<Option<Imported>>,
-    /// Places of rows whose people are new.
-    new: Vec<usize>,
-    emails: HashSet<&'r Email>,
-    external_ids: HashSet<(&'r Source, &'r ExternalId)>,
-    members: HashSet<MemberId>,
+/// What is to be done about a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Planned {
+    /// Nothing.
+    Done(Imported),
+    /// The person is new.
+    New,
+    /// It is linked alone, after those before it.
+    Alone,
 }
 
-impl<'r> Plan<'r> {
-    fn add(&mut self, place: usize, row: &'r ImportRow, known: &Known) {
-        let (email, id) = (email(row), row.origin.external_id.as_ref());
-        let member = known.member(row);
-        // What rows before it change is not in what is known.
-        let same_email = email.is_some_and(|email| !self.emails.insert(email));
-        let same_id = id.is_some_and(|id| !self.external_ids.insert((&row.origin.source, id)));
-        let same_member = member.is_some_and(|member| !self.members.insert(member.id));
-        let is_first = !same_email && !same_id && !same_member;
-        self.imported.push(match member {
-            _ if email.is_none() && id.is_none() => Some(Imported::Rejected(Rejection::Unidentified)),
-            Some(member) if is_first && is_unchanged(member, row) => Some(Imported::Unchanged(member.id)),
-            None if is_first && is_simple(row) && email.is_none_or(|email| !known.linked.contains(email)) => {
-                self.new.push(place);
-                None
+/// What is to be done about each row.
+struct Plan {
+    rows: Vec<Planned>,
+    /// The row that each member was found by first.
+    found: HashMap<MemberId, usize>,
+}
+
+impl Plan {
+    /// A row that has the address or the external id of one before it is linked alone: it is not known yet what that one changes.
+    fn new(rows: &[(&ImportRow, NewIds)]) -> Self {
+        let (mut emails, mut ids) = (HashSet::new(), HashSet::new());
+        let rows = rows.iter().map(|(row, _)| {
+            let (email, id) = (email(row), row.origin.external_id.as_ref());
+            let same_email = email.is_some_and(|email| !emails.insert(email));
+            let same_id = id.is_some_and(|id| !ids.insert((&row.origin.source, id)));
+            match (email, id) {
+                (None, None) => Planned::Done(Imported::Rejected(Rejection::Unidentified)),
+                _ if same_email || same_id => Planned::Alone,
+                _ => Planned::New,
             }
-            _ => None,
         });
+        Self {
+            rows: rows.collect(),
+            found: HashMap::new(),
+        }
+    }
+
+    /// Looks at a row, in whatever order.
+    fn add(&mut self, place: usize, row: &ImportRow, known: &Known) {
+        let member = known.member(row);
+        // By another key, and it is not known yet which of them changes what.
+        let other = member.and_then(|member| self.found.insert(member.id, place));
+        if let Some(other) = other {
+            self.rows[other] = Planned::Alone;
+        }
+        if self.rows[place] != Planned::New {
+            return;
+        }
+        let is_linked = email(row).is_some_and(|email| known.linked.contains(email));
+        self.rows[place] = match member {
+            Some(member) if other.is_none() && is_unchanged(member, row) => {
+                Planned::Done(Imported::Unchanged(member.id))
+            }
+            None if is_simple(row) && !is_linked => Planned::New,
+            _ => Planned::Alone,
+        };
     }
 }
 
@@ -277,34 +293,43 @@ fn is_unchanged(member: &Member, row: &ImportRow) -> bool {
         && refreshed(member, row.origin.clone(), row.values.clone()) == *member
 }
 
-/// Links people who are new, in the order of their rows.
+/// Links people who are new. Their numbers are in the order of their rows.
 async fn create(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     rows: &[(&ImportRow, NewIds)],
-    places: &[usize],
+    plan: &Plan,
     change: &Change,
 ) -> Result<()> {
-    if places.is_empty() {
+    let new = plan.rows.iter().enumerate();
+    let new: Vec<_> = new.filter(|(_, planned)| **planned == Planned::New).collect();
+    if new.is_empty() {
         return Ok(());
     }
-    let MemberNumber(first) = tx.next_member_numbers(organization, places.len()).await?;
-    let members = (first..).zip(places).map(|(number, place)| {
-        let (row, new) = &rows[*place];
-        let (origin, values) = (row.origin.clone(), row.values.clone());
-        Member {
-            last_seen_at: row.last_seen_at,
-            ..fresh(*new, MemberNumber(number), change.at, origin, values)
-        }
-    });
-    let members: Vec<_> = members.collect();
-    may_change(tx, organization, change, &members.iter().collect::<Vec<_>>()).await?;
-    tx.insert_members(organization, &members).await?;
-    let links = members
-        .iter()
-        .map(|member| (member, Member::changes(None, member)));
-    let links: Vec<_> = links.collect();
-    Ok(tx.append_links(organization, &links, change).await?)
+    let MemberNumber(first) = tx.next_member_numbers(organization, new.len()).await?;
+    let new = (first..)
+        .zip(new)
+        .map(|(number, (place, _))| (number, &rows[place]));
+    let mut new: Vec<_> = new.collect();
+    new.sort_by_key(|(_, (row, _))| email(row));
+    for new in new.chunks(TOGETHER) {
+        let members = new.iter().map(|(number, (row, ids))| {
+            let (origin, values) = (row.origin.clone(), row.values.clone());
+            Member {
+                last_seen_at: row.last_seen_at,
+                ..fresh(*ids, MemberNumber(*number), change.at, origin, values)
+            }
+        });
+        let members: Vec<_> = members.collect();
+        may_change(tx, organization, change, &members.iter().collect::<Vec<_>>()).await?;
+        tx.insert_members(organization, &members).await?;
+        let links = members
+            .iter()
+            .map(|member| (member, Member::changes(None, member)));
+        let links: Vec<_> = links.collect();
+        tx.append_links(organization, &links, change).await?;
+    }
+    Ok(())
 }
 
 /// Links somebody by the rule of one link.

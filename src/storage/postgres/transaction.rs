@@ -74,13 +74,11 @@ impl<'c> PostgresTransaction<'c> {
         self.has_grown
     }
 
-    /// Notes the numbers of new members. [`Self::has_grown`] if there are twice as many as at some time before, of thousands.
-    pub(super) fn note_growth(
-        &mut self,
-        MemberNumber(first): MemberNumber,
-        MemberNumber(last): MemberNumber,
-    ) {
-        self.has_grown |= last >= 1_000 && first.max(1).ilog2() != last.saturating_add(1).ilog2();
+    /// Notes that an organization has so many members more, from this number on. [`Self::has_grown`] if it has twice as many as at
+    /// some time before, of thousands.
+    pub(super) fn note_growth(&mut self, MemberNumber(first): MemberNumber, count: i64) {
+        let next = first.saturating_add(count);
+        self.has_grown |= next > 1_000 && first.max(1).ilog2() != next.ilog2();
     }
 
     pub(super) const fn trouble(&self) -> Option<Trouble> {

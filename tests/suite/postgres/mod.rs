@@ -7,6 +7,7 @@ mod load;
 mod outages;
 mod pgbouncer;
 mod place;
+mod plans;
 mod poolers;
 mod proxy;
 mod replica;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinSet;
 use userbridge::{
     domain::{
-        Email, EventKind, EventQuery, ImportRow, LinkOutcome, Member, MemberPatch, MemberQuery,
+        Email, EventKind, EventQuery, ImportRow, LinkOutcome, Member, MemberFilter, MemberPatch, MemberQuery,
         OrganizationId, Origin, Role, TeamNumber, Timestamp, UserId,
     },
     service::{Directory, Imported, Rejection, ServiceError, Write},
@@ -271,6 +271,55 @@ pub(super) async fn an_import_that_is_repeated_changes_nothing(fixture: Fixture)
         .await;
     assert!(matches!(seen.unwrap()[..], [Imported::Updated(_)]));
     assert_eq!(told(&fixture, acme).await, before.1);
+}
+
+/// They are written in the order of their addresses, some at a time.
+pub(super) async fn rows_of_an_import_come_in_their_order(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let directory = directory(&fixture);
+    let mut names = Vec::new();
+    for (first, end) in [(0, 2_700), (2_700, 3_000)] {
+        // No two rows that follow each other have addresses that do.
+        let rows = (first..end).map(|number| {
+            let address = format!("{}@acme.example", number * 7_919 % 10_007);
+            let name = format!("Person {number}");
+            names.push(name.clone());
+            row(
+                Origin::default(),
+                values! { email: set(&address), name: set(&name) },
+            )
+        });
+        let rows: Vec<_> = rows.collect();
+        let imported = directory.import_members(Write::operator(acme), rows.into()).await;
+        let is_new = |imported: &Imported| matches!(imported, Imported::Created(_));
+        assert!(imported.unwrap().iter().all(is_new));
+    }
+    let named = async |filter| {
+        let query = MemberQuery {
+            filter,
+            limit: u32::MAX,
+            ..MemberQuery::default()
+        };
+        let members = fixture.storage().members(acme, query).await.unwrap();
+        let named = members
+            .into_iter()
+            .map(|member| member.profile.name.unwrap().as_str().to_owned());
+        named.collect::<Vec<_>>()
+    };
+    assert_eq!(named(MemberFilter::default()).await, names);
+    for (name, part) in names.iter().zip(0..).step_by(97) {
+        let by_name = MemberFilter {
+            name_parts: vec![name.clone()],
+            ..MemberFilter::default()
+        };
+        let found = names.iter().filter(|other| other.contains(name.as_str()));
+        assert_eq!(named(by_name).await, found.cloned().collect::<Vec<_>>());
+        let by_email = MemberFilter {
+            email_parts: vec![format!("{}@acme", part * 7_919 % 10_007)],
+            ..MemberFilter::default()
+        };
+        assert!(named(by_email).await.contains(name), "{name}");
+    }
 }
 
 pub(super) async fn a_row_that_is_rejected_leaves_the_others_alone(fixture: Fixture) {

@@ -113,6 +113,7 @@ macro_rules! every_case {
             imports: [
                 an_import_comes_to_what_links_one_by_one_come_to,
                 an_import_that_is_repeated_changes_nothing,
+                rows_of_an_import_come_in_their_order,
                 a_row_that_is_rejected_leaves_the_others_alone,
                 addresses_that_two_organizations_import_at_once_are_the_same_people,
             ]

@@ -70,7 +70,9 @@ impl MemberWrites for PostgresTransaction<'_> {
              RETURNING members - $2 + 1",
         );
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.value(query.bind(organization).bind(count)).await
+        let first = self.value(query.bind(organization).bind(count)).await?;
+        self.note_growth(first, count);
+        Ok(first)
     }
 
     async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()> {
@@ -88,9 +90,6 @@ impl MemberWrites for PostgresTransaction<'_> {
     }
 
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
-        if let [first, .., last] = members {
-            self.note_growth(first.number, last.number);
-        }
         for members in members.chunks(PART) {
             self.insert_users(members).await?;
             self.insert_rows(organization, members, &search::COLUMNS, |_, member, statement| {

@@ -36,10 +36,6 @@ pub(super) const MARK: usize = 4;
 /// The least byte of a mark. UTF-8 has none from here on (RFC 3629 §3).
 const LEAST: u8 = 0xf8;
 
-/// What is written to a block of which there is a row.
-const REPLACED: &str = "excluded.lines";
-const APPENDED: &str = "CAST(lines || excluded.lines AS BLOB)";
-
 /// Rows of one statement that fills the blocks.
 const ROWS: usize = 250;
 
@@ -88,9 +84,11 @@ pub(super) const fn is_of_mark(byte: u8) -> bool {
     byte >= LEAST
 }
 
-fn push(lines: &mut Vec<u8>, number: i64, text: &str) {
-    lines.extend(mark(number));
-    lines.extend(fold(text).into_bytes());
+fn push(lines: &mut Vec<u8>, number: i64, text: Option<&str>) {
+    if let Some(text) = text {
+        lines.extend(mark(number));
+        lines.extend(fold(text).into_bytes());
+    }
 }
 
 /// Marks and texts of a block.
@@ -105,23 +103,22 @@ fn lines(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// A block in which a member has this text, or none.
-fn with(block: &[u8], number: i64, text: Option<&str>) -> Vec<u8> {
-    let own = mark(number);
+/// A block in which these members have these texts, or none. They are in the order of their numbers.
+fn with<'t>(block: &[u8], texts: impl IntoIterator<Item = (i64, Option<&'t str>)>) -> Vec<u8> {
     let mut changed = Vec::with_capacity(block.len());
-    let mut text = text;
-    for (mark, other) in lines(block) {
-        if mark >= &own[..]
-            && let Some(text) = text.take()
-        {
+    let mut texts = texts.into_iter().peekable();
+    for (found, text) in lines(block) {
+        while let Some((number, text)) = texts.next_if(|(number, _)| mark(*number)[..] < *found) {
             push(&mut changed, number, text);
         }
-        if mark != own {
-            changed.extend(mark);
-            changed.extend(other);
+        if let Some((number, text)) = texts.next_if(|(number, _)| mark(*number)[..] == *found) {
+            push(&mut changed, number, text);
+        } else {
+            changed.extend(found);
+            changed.extend(text);
         }
     }
-    if let Some(text) = text {
+    for (number, text) in texts {
         push(&mut changed, number, text);
     }
     changed
@@ -133,7 +130,7 @@ pub(super) fn put(parameter: usize) -> String {
         let lines = block + 1;
         format!(
             "INSERT INTO member_texts (block, lines) SELECT ${block}, ${lines} WHERE ${lines} IS NOT NULL
-                 ON CONFLICT (block) DO UPDATE SET lines = {APPENDED}"
+                 ON CONFLICT (block) DO UPDATE SET lines = CAST(lines || excluded.lines AS BLOB)"
         )
     };
     format!("{}; {}", column(parameter), column(parameter + 2))
@@ -142,29 +139,44 @@ pub(super) fn put(parameter: usize) -> String {
 pub(super) fn bind<'q>(mut statement: Statement<'q>, ordinal: i64, member: &Member) -> Statement<'q> {
     let number = member.number.0;
     for column in Column::ALL {
-        let lines = column.of(member).map(|text| with(&[], number, Some(text)));
+        let text = column.of(member);
+        let lines = text.map(|_| with(&[], [(number, text)]));
         statement = statement.bind(column.block(ordinal, number)).bind(lines);
     }
     statement
 }
 
-/// Puts in the texts of new members. They are in the order of their numbers.
+/// Puts in the texts of new members.
 pub(super) async fn put_many(
     transaction: &mut SqliteTransaction<'_>,
     ordinal: i64,
     members: &[Member],
 ) -> Result<()> {
-    let mut blocks = BTreeMap::<_, Vec<u8>>::new();
+    let mut new = BTreeMap::<_, Vec<_>>::new();
     for member in members {
         let number = member.number.0;
         for column in Column::ALL {
-            if let Some(text) = column.of(member) {
-                let block = blocks.entry(column.block(ordinal, number)).or_default();
-                push(block, number, text);
+            let text = column.of(member);
+            if text.is_some() {
+                let block = column.block(ordinal, number);
+                new.entry(block).or_default().push((number, text));
             }
         }
     }
-    for statement in write(blocks, APPENDED) {
+    let blocks: Vec<_> = new.keys().map(i64::to_string).collect();
+    let query = sqlx::query_as(
+        "SELECT block, lines FROM member_texts WHERE block IN (SELECT value FROM json_each($1))",
+    );
+    let found: Vec<(i64, Vec<u8>)> = transaction
+        .rows(query.bind(format!("[{}]", blocks.join(","))))
+        .await?;
+    let found: BTreeMap<_, _> = found.into_iter().collect();
+    let blocks = new.into_iter().map(|(block, mut new)| {
+        new.sort_unstable();
+        let found = found.get(&block).map_or(&[][..], Vec::as_slice);
+        (block, with(found, new))
+    });
+    for statement in write(blocks.collect()) {
         transaction.execute(statement).await?;
     }
     Ok(())
@@ -186,23 +198,23 @@ pub(super) async fn replace(
         let block = column.block(ordinal, number);
         let query = sqlx::query_as("SELECT lines FROM member_texts WHERE block = $1").bind(block);
         let (found,): (Vec<u8>,) = transaction.optional(query).await?.unwrap_or_default();
-        let changed = BTreeMap::from([(block, with(&found, number, text))]);
-        for statement in write(changed, REPLACED) {
+        let changed = BTreeMap::from([(block, with(&found, [(number, text)]))]);
+        for statement in write(changed) {
             transaction.execute(statement).await?;
         }
     }
     Ok(())
 }
 
-/// Statements that write blocks, and to those of which there is a row what this says.
-fn write(blocks: BTreeMap<i64, Vec<u8>>, lines: &str) -> Vec<Statement<'static>> {
+/// Statements that write blocks.
+fn write(blocks: BTreeMap<i64, Vec<u8>>) -> Vec<Statement<'static>> {
     let mut blocks: Vec<_> = blocks.into_iter().collect();
     let mut statements = Vec::new();
     while !blocks.is_empty() {
         let part: Vec<_> = blocks.drain(..ROWS.min(blocks.len())).collect();
         let sql = format!(
             "INSERT INTO member_texts (block, lines) VALUES {}
-             ON CONFLICT (block) DO UPDATE SET lines = {lines}",
+             ON CONFLICT (block) DO UPDATE SET lines = excluded.lines",
             rows(2, 0, part.len(), PARAMETERS)
         );
         // Safe: it is put together from constants.
@@ -240,7 +252,7 @@ async fn fill_step(connection: &mut SqliteConnection, members: usize) -> Result<
     // Another program may have done it.
     let Some(from) = from else { return Ok(()) };
     let (blocks, next) = wanted(&mut transaction, from, members).await?;
-    for statement in write(blocks, REPLACED) {
+    for statement in write(blocks) {
         statement.execute(&mut *transaction).await?;
     }
     let progress = match next {
@@ -285,9 +297,9 @@ async fn wanted(
     let mut blocks = BTreeMap::<_, Vec<u8>>::new();
     for texts in members {
         for (column, text) in [(Column::Name, texts.name), (Column::Email, texts.email)] {
-            if let Some(text) = text {
+            if text.is_some() {
                 let block = blocks.entry(column.block(texts.ordinal, texts.number));
-                push(block.or_default(), texts.number, &text);
+                push(block.or_default(), texts.number, text.as_deref());
             }
         }
     }
@@ -394,18 +406,18 @@ mod tests {
         let of = |number: i64, text: &str| (number, text.to_owned());
         let mut block = Vec::new();
         for (number, text) in [(300, "Jü\n"), (256, ""), (511, "c"), (257, "d")] {
-            block = with(&block, number, Some(text));
+            block = with(&block, [(number, Some(text))]);
         }
         assert_eq!(
             texts(&block),
             [of(256, ""), of(257, "d"), of(300, "jü\n"), of(511, "c")]
         );
-        block = with(&block, 257, None);
-        block = with(&block, 300, Some("Other"));
-        block = with(&block, 511, None);
-        block = with(&block, 299, None);
+        block = with(&block, [(257, None)]);
+        block = with(&block, [(300, Some("Other"))]);
+        block = with(&block, [(511, None)]);
+        block = with(&block, [(299, None)]);
         assert_eq!(texts(&block), [of(256, ""), of(300, "other")]);
-        block = with(&with(&block, 256, None), 300, None);
+        block = with(&block, [(256, None), (300, None)]);
         assert_eq!(block, [0; 0]);
     }
 
