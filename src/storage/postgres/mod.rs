@@ -67,7 +67,7 @@ use sqlx::{
 };
 
 /// See [`super::bulk_rows`].
-pub(super) const BULK_ROWS: usize = 500;
+pub(super) const BULK_ROWS: usize = 1_000;
 
 /// A directory in a PostgreSQL database.
 pub struct PostgresStorage {
