@@ -150,7 +150,11 @@ impl Session {
         } else {
             let mut imported = Vec::with_capacity(rows.len());
             for rows in rows.chunks(ROWS) {
-                imported.extend(self.directory.import_members(grant.clone(), rows.to_vec().into()).await?);
+                imported.extend(
+                    self.directory
+                        .import_members(grant.clone(), rows.to_vec().into())
+                        .await?,
+                );
             }
             imported
         };

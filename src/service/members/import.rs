@@ -23,9 +23,10 @@ use crate::{
     storage::{StoreError, Verdict},
 };
 
-/// Rows that are found and written together: those whose addresses are next to each other, which lie together in indexes. Of more, what
-/// is kept of each while that is done would fill memory.
-const TOGETHER: usize = 1_000;
+/// Rows that are found together, and people who are written together: those whose addresses are next to each other, which lie together
+/// in indexes. Of more, what is kept of each while that is done would fill memory.
+const FOUND: usize = 1_000;
+const WRITTEN: usize = 4_000;
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +147,7 @@ pub async fn import_members(
     let mut plan = Plan::new(&rows);
     let mut in_order: Vec<_> = rows.iter().map(|(row, _)| *row).enumerate().collect();
     in_order.sort_by_key(|(_, row)| email(row));
-    for together in in_order.chunks(TOGETHER) {
+    for together in in_order.chunks(FOUND) {
         let known = Known::of(tx, organization, together).await?;
         for (place, row) in together {
             plan.add(*place, row, &known);
@@ -312,7 +313,7 @@ async fn create(
         .map(|(number, (place, _))| (number, &rows[place]));
     let mut new: Vec<_> = new.collect();
     new.sort_by_key(|(_, (row, _))| email(row));
-    for new in new.chunks(TOGETHER) {
+    for new in new.chunks(WRITTEN) {
         let members = new.iter().map(|(number, (row, ids))| {
             let (origin, values) = (row.origin.clone(), row.values.clone());
             Member {

@@ -24,7 +24,7 @@ impl Settings {
     #[must_use]
     pub fn bulk() -> Self {
         Self {
-            writer_cache: 40 * 1024,
+            writer_cache: 36 * 1024,
             // They are moved beside the writer, too, which so seldom has to do it itself.
             log_pages: 40_000,
             ..Self::default()
