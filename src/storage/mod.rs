@@ -196,8 +196,8 @@ pub async fn connect_with(
     }
 }
 
-/// How many rows of an import one transaction has in the database at a URL, if it is to be quick and nobody waits much longer than a
-/// second for it: in a file more rows write fewer pages, in PostgreSQL a transaction holds locks that others want.
+/// How many rows of an import one transaction has in the database at a URL, if it is to be quick and nobody waits longer than a
+/// second or two for it: in a file more rows write fewer pages, in PostgreSQL a transaction holds locks that others want.
 #[must_use]
 pub fn bulk_rows(url: &str) -> usize {
     match url.split_once(':') {

@@ -15,10 +15,10 @@ use crate::support::{
     process::{Process, USERBRIDGE, command},
 };
 
-const ROWS: usize = 32_000;
+const ROWS: usize = 48_000;
 
 /// Rows of one transaction.
-const BATCH: u64 = 8_000;
+const BATCH: u64 = 16_000;
 
 /// How often it is looked whether something is there.
 const LOOK: Duration = Duration::from_millis(5);
