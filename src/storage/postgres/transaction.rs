@@ -12,6 +12,9 @@ use crate::{
     storage::{Result, Savepoints, StoreError, Verdict},
 };
 
+/// Up to so many members of an organization, looking through all of them takes less than to count what the planner goes by.
+const COUNTED: i64 = 4_000;
+
 /// What the primitives are implemented on.
 pub(super) struct PostgresTransaction<'c> {
     connection: &'c mut PgConnection,
@@ -75,10 +78,10 @@ impl<'c> PostgresTransaction<'c> {
     }
 
     /// Notes that an organization has so many members more, from this number on. [`Self::has_grown`] if it has twice as many as at
-    /// some time before, of thousands.
+    /// some time before, from [`COUNTED`] on.
     pub(super) fn note_growth(&mut self, MemberNumber(first): MemberNumber, count: i64) {
         let next = first.saturating_add(count);
-        self.has_grown |= next > 1_000 && first.max(1).ilog2() != next.ilog2();
+        self.has_grown |= next > COUNTED && first.max(1).ilog2() != next.ilog2();
     }
 
     pub(super) const fn trouble(&self) -> Option<Trouble> {

@@ -29,7 +29,7 @@ async fn an_import_finds_addresses_by_an_index_from_the_start() {
     let mut connection = database.connect().await;
     let mut plans = Vec::new();
     for batch in 0..3 {
-        let rows = (0..500).map(|number| ImportRow {
+        let rows = (0..2_000).map(|number| ImportRow {
             values: MemberPatch {
                 email: Some(Some(format!("{batch}.{number}@acme.example").parse().unwrap())),
                 ..MemberPatch::default()

@@ -277,13 +277,13 @@ pub(super) async fn an_import_that_is_repeated_changes_nothing(fixture: Fixture)
 pub(super) async fn rows_of_an_import_come_in_their_order(fixture: Fixture) {
     let acme = fixture.organization("acme").await;
     let directory = directory(&fixture);
-    let mut names = Vec::new();
+    let mut people = Vec::new();
     for (first, end) in [(0, 2_700), (2_700, 3_000)] {
         // No two rows that follow each other have addresses that do.
         let rows = (first..end).map(|number| {
             let address = format!("{}@acme.example", number * 7_919 % 10_007);
             let name = format!("Person {number}");
-            names.push(name.clone());
+            people.push(name.clone());
             row(
                 Origin::default(),
                 values! { email: set(&address), name: set(&name) },
@@ -301,18 +301,18 @@ pub(super) async fn rows_of_an_import_come_in_their_order(fixture: Fixture) {
             ..MemberQuery::default()
         };
         let members = fixture.storage().members(acme, query).await.unwrap();
-        let named = members
+        members
             .into_iter()
-            .map(|member| member.profile.name.unwrap().as_str().to_owned());
-        named.collect::<Vec<_>>()
+            .map(|member| member.profile.name.unwrap().as_str().to_owned())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(named(MemberFilter::default()).await, names);
-    for (name, part) in names.iter().zip(0..).step_by(97) {
+    assert_eq!(named(MemberFilter::default()).await, people);
+    for (name, part) in people.iter().zip(0..).step_by(97) {
         let by_name = MemberFilter {
             name_parts: vec![name.clone()],
             ..MemberFilter::default()
         };
-        let found = names.iter().filter(|other| other.contains(name.as_str()));
+        let found = people.iter().filter(|other| other.contains(name.as_str()));
         assert_eq!(named(by_name).await, found.cloned().collect::<Vec<_>>());
         let by_email = MemberFilter {
             email_parts: vec![format!("{}@acme", part * 7_919 % 10_007)],
