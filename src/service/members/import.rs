@@ -253,10 +253,10 @@ impl Plan {
         }
     }
 
-    /// Looks at a row, in whatever order.
+    /// Decides about a row by what the directory has. Rows may come in any order.
     fn add(&mut self, place: usize, row: &ImportRow, known: &Known) {
         let member = known.member(row);
-        // By another key, and it is not known yet which of them changes what.
+        // Two rows that are about one member, by different keys: the later one sees what the one before it changes.
         let other = member.and_then(|member| self.found.insert(member.id, place));
         if let Some(other) = other {
             self.rows[other] = Planned::Alone;
