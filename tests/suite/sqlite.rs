@@ -479,7 +479,6 @@ async fn a_live_member_without_a_facet_is_refused_by_the_file_itself() {
         .unwrap();
 }
 
-/// One batch, so one transaction: were they not told apart, it would fail, and each be tried alone.
 #[tokio::test]
 async fn a_second_live_link_of_a_user_or_an_address_is_refused_by_the_file_itself() {
     let (_folder, url) = migrated().await;
@@ -526,6 +525,7 @@ async fn a_second_live_link_of_a_user_or_an_address_is_refused_by_the_file_itsel
     link("0b", None, None).await.unwrap();
 }
 
+/// One batch, so one transaction: were they not told apart, it would fail, and each be tried alone.
 #[tokio::test]
 async fn who_is_deleted_twice_at_once_is_revoked_once_and_in_one_transaction() {
     let app = TestApp::start(Form::Embedded).await;

@@ -229,7 +229,7 @@ enum Planned {
 /// What is to be done about each row.
 struct Plan {
     rows: Vec<Planned>,
-    /// The row that each member was found by first.
+    /// The row by which each member was found last.
     found: HashMap<MemberId, usize>,
 }
 

@@ -12,7 +12,7 @@ use crate::{
     storage::{Result, Savepoints, StoreError, Verdict},
 };
 
-/// Up to so many members of an organization, looking through all of them takes less than to count what the planner goes by.
+/// Up to so many members of an organization are soon looked through. From here on the planner is to know how many there are.
 const COUNTED: i64 = 4_000;
 
 /// What the primitives are implemented on.

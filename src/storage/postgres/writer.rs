@@ -47,8 +47,8 @@ pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// A change that changes nothing, of a row that is held for a moment at most.
 pub(super) const TOUCH: &str = "UPDATE address_locks SET slot = slot WHERE slot = 0";
 
-/// Counts what the planner goes by, which autovacuum does a minute later. Until then it takes a table for an empty one and looks through
-/// all members of an organization for one address. What another one counts at the time is left out.
+/// Counts what the planner goes by, which autovacuum does a minute later. Until then it expects one row whatever is asked, and looks
+/// through all members of an organization for one address. What another one counts at the time is left out.
 const COUNT: &str = "ANALYZE (SKIP_LOCKED) members, addresses";
 
 /// Tables that have something of a person in them.

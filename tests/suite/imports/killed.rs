@@ -15,20 +15,18 @@ use crate::support::{
     process::{Process, USERBRIDGE, command},
 };
 
-const ROWS: usize = 48_000;
-
-/// Rows of one transaction.
-const BATCH: u64 = 16_000;
-
 /// How often it is looked whether something is there.
 const LOOK: Duration = Duration::from_millis(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_was_killed_ends_as_if_it_had_not_been() {
     let place = Place::new();
-    let rows = lines(ROWS, |number| {
-        format!("p{number:05}@acme.example,Somebody,{number}\n")
-    });
+    // Three transactions.
+    let batch = storage::bulk_rows(&place.url);
+    let all = 3 * batch;
+    // No two rows that follow each other have addresses that do. 7,919 is prime.
+    let address = |number: usize| format!("p{:05}@acme.example", number * 7_919 % all);
+    let rows = lines(all, |number| format!("{},Somebody,{number}\n", address(number)));
     let file = place.write("people.csv", format!("email,name,external_id\n{rows}"));
     let storage = storage::connect(&place.url, Migrate::Never).await.unwrap();
     let acme = OrganizationRef::Slug("acme".parse().unwrap());
@@ -46,24 +44,28 @@ async fn an_import_that_was_killed_ends_as_if_it_had_not_been() {
                 .env("USERBRIDGE_DATABASE_URL", &place.url)
                 .args(["import", "--org", "acme", &file]),
         );
-        while there().await < BATCH * round {
+        while there().await < batch as u64 * round {
             sleep(LOOK).await;
         }
         import.kill();
-        assert_eq!(there().await % BATCH, 0, "a transaction is whole or not there");
+        assert_eq!(
+            there().await % batch as u64,
+            0,
+            "a transaction is whole or not there"
+        );
     }
     let before = there().await;
-    assert!(before < ROWS as u64, "it was cut off");
+    assert!(before < all as u64, "it was cut off");
     storage.close().await;
     assert_eq!(
         place.import(&[&file]).json(),
-        took(ROWS as u64 - before, 0, before)
+        took(all as u64 - before, 0, before)
     );
     let emails = place.emails();
-    assert_eq!(emails.len(), ROWS);
+    assert_eq!(emails.len(), all);
     for (number, email) in emails.iter().enumerate() {
         assert_eq!(*email, format!("p{number:05}@acme.example"));
     }
     assert_eq!(place.run(&["check"]).code, 0);
-    assert_eq!(place.import(&[&file]).json(), took(0, 0, ROWS as u64));
+    assert_eq!(place.import(&[&file]).json(), took(0, 0, all as u64));
 }

@@ -277,16 +277,16 @@ pub(super) async fn an_import_that_is_repeated_changes_nothing(fixture: Fixture)
 pub(super) async fn rows_of_an_import_come_in_their_order(fixture: Fixture) {
     let acme = fixture.organization("acme").await;
     let directory = directory(&fixture);
+    // No two rows that follow each other have addresses that do.
+    let address = |number: usize| format!("{}@acme.example", number * 7_919 % 10_007);
     let mut people = Vec::new();
     for (first, end) in [(0, 2_700), (2_700, 3_000)] {
-        // No two rows that follow each other have addresses that do.
         let rows = (first..end).map(|number| {
-            let address = format!("{}@acme.example", number * 7_919 % 10_007);
             let name = format!("Person {number}");
             people.push(name.clone());
             row(
                 Origin::default(),
-                values! { email: set(&address), name: set(&name) },
+                values! { email: set(&address(number)), name: set(&name) },
             )
         });
         let rows: Vec<_> = rows.collect();
@@ -294,6 +294,21 @@ pub(super) async fn rows_of_an_import_come_in_their_order(fixture: Fixture) {
         let is_new = |imported: &Imported| matches!(imported, Imported::Created(_));
         assert!(imported.unwrap().iter().all(is_new));
     }
+    // Their texts are found again to be changed.
+    let renamed = people.iter_mut().enumerate().skip(5).step_by(97);
+    let renamed = renamed.map(|(number, name)| {
+        *name = format!("Renamed {number}");
+        row(
+            Origin::default(),
+            values! { email: set(&address(number)), name: set(name) },
+        )
+    });
+    let renamed: Vec<_> = renamed.collect();
+    let imported = directory
+        .import_members(Write::operator(acme), renamed.into())
+        .await;
+    let is_changed = |imported: &Imported| matches!(imported, Imported::Updated(_));
+    assert!(imported.unwrap().iter().all(is_changed));
     let named = async |filter| {
         let query = MemberQuery {
             filter,
@@ -307,18 +322,20 @@ pub(super) async fn rows_of_an_import_come_in_their_order(fixture: Fixture) {
             .collect::<Vec<_>>()
     };
     assert_eq!(named(MemberFilter::default()).await, people);
-    for (name, part) in people.iter().zip(0..).step_by(97) {
-        let by_name = MemberFilter {
-            name_parts: vec![name.clone()],
-            ..MemberFilter::default()
-        };
-        let found = people.iter().filter(|other| other.contains(name.as_str()));
-        assert_eq!(named(by_name).await, found.cloned().collect::<Vec<_>>());
+    for (number, name) in people.iter().enumerate().step_by(97) {
         let by_email = MemberFilter {
-            email_parts: vec![format!("{}@acme", part * 7_919 % 10_007)],
+            email_parts: vec![address(number)],
             ..MemberFilter::default()
         };
         assert!(named(by_email).await.contains(name), "{name}");
+    }
+    for name in [&people[5], &people[6], "Person 5", "Renamed"] {
+        let by_name = MemberFilter {
+            name_parts: vec![name.to_owned()],
+            ..MemberFilter::default()
+        };
+        let found = people.iter().filter(|other| other.contains(name));
+        assert_eq!(named(by_name).await, found.cloned().collect::<Vec<_>>());
     }
 }
 

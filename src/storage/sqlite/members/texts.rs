@@ -163,13 +163,11 @@ pub(super) async fn put_many(
             }
         }
     }
-    let blocks: Vec<_> = new.keys().map(i64::to_string).collect();
+    let blocks: serde_json::Value = new.keys().copied().collect();
     let query = sqlx::query_as(
         "SELECT block, lines FROM member_texts WHERE block IN (SELECT value FROM json_each($1))",
     );
-    let found: Vec<(i64, Vec<u8>)> = transaction
-        .rows(query.bind(format!("[{}]", blocks.join(","))))
-        .await?;
+    let found: Vec<(i64, Vec<u8>)> = transaction.rows(query.bind(blocks.to_string())).await?;
     let found: BTreeMap<_, _> = found.into_iter().collect();
     let blocks = new.into_iter().map(|(block, mut new)| {
         new.sort_unstable();
