@@ -6,7 +6,7 @@ use thiserror::Error;
 use userbridge_gateway::config_file::ConfigError;
 
 use crate::{
-    rpc::ImportClientError,
+    rpc::TransferClientError,
     server::ServerError,
     service::ServiceError,
     storage::{self, OpenError, backup::BackupError, copy::CopyError},
@@ -68,6 +68,9 @@ pub enum CliError {
         #[source]
         error: ImportError,
     },
+    /// A server did not send its members to the end. Exit code 1.
+    #[error("{}", with_cause(.0))]
+    Export(#[from] TransferClientError),
     /// Rows of a file were not taken. Exit code 5.
     #[error("{0}")]
     Rejected(String),
@@ -105,7 +108,7 @@ pub enum ImportError {
     #[error(transparent)]
     Service(#[from] ServiceError),
     #[error("{}", with_cause(.0))]
-    Server(#[from] ImportClientError),
+    Server(#[from] TransferClientError),
     /// The thread that reads it is gone.
     #[error("reading has ended in an unexpected way")]
     Broken,
@@ -210,6 +213,7 @@ impl CliError {
             | Self::Backup { .. }
             | Self::Found(_)
             | Self::Import { .. }
+            | Self::Export(_)
             | Self::Interrupted
             | Self::Service(_)
             | Self::Io(_)

@@ -10,11 +10,13 @@ use userbridge_gateway::program::StopSignals;
 
 use super::{
     CliError, Global, Session,
+    organization_at::{Opened, OrganizationAt},
     output::{self, PAGE},
     progress::{Progress, Unit},
 };
 use crate::{
-    domain::Slug,
+    domain::{Member, OrganizationId},
+    rpc::ExportClient,
     service::{AllPlace, Read},
     storage::Migrate,
     transfer::{Format, Writer},
@@ -31,9 +33,8 @@ enum Written {
 
 #[derive(Args, Debug)]
 pub(super) struct Export {
-    /// The organization's slug.
-    #[arg(long)]
-    org: Slug,
+    #[command(flatten)]
+    at: OrganizationAt,
     /// How to write it.
     #[arg(long, value_enum, default_value = "csv")]
     format: Written,
@@ -45,22 +46,71 @@ pub(super) struct Export {
     file: PathBuf,
 }
 
+/// Where members come from, and which are next.
+enum Members<'s> {
+    Directory {
+        session: &'s Session,
+        organization: OrganizationId,
+        with_revoked: bool,
+        next: Option<AllPlace>,
+    },
+    Server(Box<ExportClient>),
+}
+
+impl<'s> Members<'s> {
+    async fn of(source: &'s Opened, with_revoked: bool) -> Result<Self, CliError> {
+        Ok(match source {
+            Opened::Directory(session, organization) => Self::Directory {
+                session,
+                organization: *organization,
+                with_revoked,
+                next: Some(AllPlace::START),
+            },
+            Opened::Server(server) => Self::Server(Box::new(server.export(with_revoked).await?)),
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<Member>>, CliError> {
+        match self {
+            Self::Directory {
+                session,
+                organization,
+                with_revoked,
+                next,
+            } => {
+                let Some(place) = next.take() else {
+                    return Ok(None);
+                };
+                let grant = Read::operator(*organization);
+                let (members, then) = session
+                    .directory
+                    .all_members(grant, place, *with_revoked, PAGE)
+                    .await?;
+                *next = then;
+                Ok(Some(members))
+            }
+            Self::Server(export) => Ok(export.next().await?),
+        }
+    }
+}
+
 impl Export {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
         let mut signals = StopSignals::listen()?;
-        let session = Session::open(global, Migrate::Never).await?;
+        let source = self.at.open(Session::open(global, Migrate::Never)).await?;
         let exported = tokio::select! {
-            exported = self.export(global, &session) => exported,
+            exported = self.export(global, &source) => exported,
             () = signals.recv() => Err(CliError::Interrupted),
         };
-        session.close(exported).await
+        source.close(exported).await
     }
 
-    async fn export(&self, global: &Global, session: &Session) -> Result<(), CliError> {
+    async fn export(&self, global: &Global, source: &Opened) -> Result<(), CliError> {
+        let members = Members::of(source, self.revoked).await?;
         let progress = Progress::new(global.json, "export", Unit::Nothing);
         if self.file == Path::new(STREAM) {
             let (_, mut out) = progress
-                .during(self.write(session, io::stdout(), &progress))
+                .during(self.write(members, io::stdout(), &progress))
                 .await?;
             return Ok(out.flush()?);
         }
@@ -69,7 +119,7 @@ impl Export {
             .prefix(".export")
             .tempfile_in(folder.unwrap_or(Path::new(".")))?;
         let (members, _) = progress
-            .during(self.write(session, new.as_file(), &progress))
+            .during(self.write(members, new.as_file(), &progress))
             .await?;
         new.as_file().sync_all()?;
         new.persist(&self.file).map_err(|error| error.error)?;
@@ -85,29 +135,22 @@ impl Export {
     /// How many there were, and what they were written to, which has all of them.
     async fn write<W: io::Write>(
         &self,
-        session: &Session,
+        mut members: Members<'_>,
         out: W,
         progress: &Progress,
     ) -> Result<(u64, W), CliError> {
-        let grant = Read::operator(session.organization(&self.org).await?);
         let format = match self.format {
             Written::Csv => Format::Csv,
             Written::Ndjson => Format::Ndjson,
         };
         let mut writer = Writer::new(out, format)?;
         let mut written = 0;
-        let mut next = Some(AllPlace::START);
-        while let Some(place) = next {
-            let (members, then) = session
-                .directory
-                .all_members(grant, place, self.revoked, PAGE)
-                .await?;
+        while let Some(members) = members.next().await? {
             for member in &members {
                 writer.write(member)?;
             }
             written += members.len() as u64;
             progress.count(written);
-            next = then;
         }
         Ok((written, writer.finish()?))
     }

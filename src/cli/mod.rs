@@ -19,6 +19,7 @@ mod mail;
 mod mail_flags;
 mod member;
 mod org;
+mod organization_at;
 mod output;
 mod progress;
 mod serve;

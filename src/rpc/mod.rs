@@ -65,7 +65,7 @@ use self::{
 };
 pub use self::{
     gate::LARGEST_MESSAGE,
-    transfer::{ImportAnswer, ImportClient, ImportClientError},
+    transfer::{ExportClient, ImportAnswer, ImportClient, TransferClient, TransferClientError},
     web::with_web,
 };
 use userbridge_gateway::observe::Observer;

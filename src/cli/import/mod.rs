@@ -19,10 +19,11 @@ use userbridge_gateway::program::StopSignals;
 use self::{
     outcome::{Outcome, Summary},
     reading::{Input, read},
-    target::{Target, To},
+    target::{Importing, batch},
 };
 use super::{
-    CliError, Global,
+    CliError, Global, Session,
+    organization_at::{Opened, OrganizationAt},
     progress::{Progress, Unit},
 };
 use crate::transfer::{Field, Format, ReadOptions};
@@ -33,7 +34,7 @@ const STREAM: &str = "-";
 #[derive(Args, Debug)]
 pub(super) struct Import {
     #[command(flatten)]
-    to: To,
+    at: OrganizationAt,
     /// Change nothing: say what would happen.
     #[arg(long)]
     dry_run: bool,
@@ -65,7 +66,9 @@ fn mapping(text: &str) -> Result<(Field, String), String> {
 impl Import {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
         let mut signals = StopSignals::listen()?;
-        let target = self.to.open(global).await?;
+        let opening = Progress::new(global.json, "open", Unit::Nothing);
+        let session = opening.during(Session::open_for_bulk(global));
+        let target = self.at.open(session).await?;
         let imported = tokio::select! {
             imported = self.import(global, &target) => imported,
             () = signals.recv() => Err(CliError::Interrupted),
@@ -73,7 +76,7 @@ impl Import {
         target.close(imported).await
     }
 
-    async fn import(&self, global: &Global, target: &Target) -> Result<(), CliError> {
+    async fn import(&self, global: &Global, target: &Opened) -> Result<(), CliError> {
         let mut summary = Summary::new(self.list());
         let done = if self.strict && !self.dry_run {
             self.import_strictly(global, target, &mut summary).await
@@ -90,7 +93,7 @@ impl Import {
     async fn import_strictly(
         &self,
         global: &Global,
-        target: &Target,
+        target: &Opened,
         summary: &mut Summary,
     ) -> Result<(), CliError> {
         let [first, second] = self.input_twice()?;
@@ -107,7 +110,7 @@ impl Import {
     async fn pass(
         &self,
         global: &Global,
-        target: &Target,
+        target: &Opened,
         input: Input,
         rehearse: bool,
         summary: &mut Summary,
@@ -125,13 +128,13 @@ impl Import {
         };
         let (bytes, name) = (input.bytes, self.name());
         let mut reading = read(input, options);
-        let wanted = target.batch();
+        let wanted = batch(target);
         let work = async {
-            let mut target = target.begin(rehearse).await?;
+            let mut importing = Importing::begin(target, rehearse).await?;
             while let Some(batch) = reading.next(wanted).await {
                 let mut rejected = batch.rejected;
                 if !batch.rows.is_empty() {
-                    let outcomes = target.import(batch.rows).await?;
+                    let outcomes = importing.import(batch.rows).await?;
                     for (line, outcome) in batch.lines.into_iter().zip(outcomes) {
                         match outcome {
                             Outcome::Rejected(flaws) => rejected.push((line, reading.named(flaws))),

@@ -5,9 +5,9 @@ use tonic::Status;
 
 use crate::{
     domain::{
-        AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId, FamilyName,
-        GivenName, ImportRow, LinkRequest, Locale, MemberNumber, MemberPatch, MemberRef, Origin, PortalRole,
-        Role, Source, TeamNumber,
+        Access, AuthMethod, AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, ExternalId,
+        FamilyName, GivenName, ImportRow, LinkRequest, Locale, Member, MemberNumber, MemberPatch, MemberRef,
+        Origin, PersonName, PortalRole, Profile, Role, Source, TeamNumber,
     },
     rpc::{proto::userbridge::directory::v1 as pb, time::moment, violations::Violations},
 };
@@ -127,6 +127,56 @@ pub(in crate::rpc) fn import_row(row: pb::ImportRow, violations: &mut Violations
         values,
         last_seen_at: violations.optional("last_seen_at", row.last_seen_at, moment),
     }
+}
+
+/// A member that a server has sent. Since when it has its address is not told: as if since it was linked. None: it is none of this
+/// version's.
+pub(in crate::rpc) fn received(member: pb::Member) -> Option<Member> {
+    let violations = &mut Violations::default();
+    macro_rules! read {
+        ($field:ident, $new:expr) => {
+            violations.optional(stringify!($field), member.$field, $new)
+        };
+    }
+    let created_at = read!(created_at, moment)?;
+    let received = Member {
+        id: violations.id("id", &member.id)?,
+        user_id: violations.id("user_id", &member.user_id)?,
+        profile: Profile {
+            email: read!(email, Email::new),
+            name: read!(name, DisplayName::new),
+            avatar_url: read!(avatar_url, AvatarUrl::new),
+            portal_role: read!(portal_role, PortalRole::new),
+            company_name: read!(company_name, CompanyName::new),
+            customer_status: read!(customer_status, CustomerStatus::new),
+            locale: read!(locale, Locale::new),
+        },
+        person: PersonName {
+            given_name: read!(given_name, GivenName::new),
+            family_name: read!(family_name, FamilyName::new),
+        },
+        created_at,
+        number: MemberNumber(member.number),
+        email_since: created_at,
+        access: Access {
+            role: role(violations, "role", member.role),
+            enabled: member.enabled,
+            auth_method: auth_method(violations, "auth_method", member.auth_method),
+            onboarded: member.onboarded,
+        },
+        origin: Origin {
+            source: violations.check("source", Source::new(member.source))?,
+            external_id: read!(external_id, ExternalId::new),
+        },
+        teams: member.teams.into_iter().map(TeamNumber).collect(),
+        primary_team: TeamNumber(member.primary_team),
+        updated_at: read!(updated_at, moment)?,
+        last_seen_at: read!(last_seen_at, moment),
+        revoked_at: read!(revoked_at, moment),
+        erased_at: read!(erased_at, moment),
+        version: member.etag.parse().ok()?,
+    };
+    violations.is_empty().then_some(received)
 }
 
 pub(super) fn member_ref(

@@ -5,7 +5,7 @@ mod encode;
 mod lists;
 
 pub(super) use self::{
-    decode::{import_row, role as role_of},
+    decode::{import_row, received, role as role_of},
     encode::{auth_method, member, role},
 };
 

@@ -1,23 +1,39 @@
-//! The other end of an import: what `userbridge import --server` calls.
+//! The other end: what `userbridge import --server` and `userbridge export --server` call.
 
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use http::uri::PathAndQuery;
-use prost::Message as _;
+use prost::Message;
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tonic::{Request, Status, Streaming, client::Grpc, metadata::MetadataValue, transport::Channel};
+use tonic::{
+    Request, Status, Streaming,
+    client::Grpc,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
 use userbridge_wire::SmallCodec;
 
 use super::MAX_ROWS;
 use crate::{
-    domain::{ImportRow, OrganizationId},
+    domain::{ImportRow, Member, OrganizationId},
     rpc::{LARGEST_MESSAGE, members, proto::userbridge::directory::v1 as pb, time::timestamp},
 };
 
 /// The most that a row takes beside its own bytes: the number of its field, and its length.
 const FRAME: usize = 8;
 
-const METHOD: &str = "/userbridge.directory.v1.TransferService/ImportMembers";
+const IMPORT: &str = "/userbridge.directory.v1.TransferService/ImportMembers";
+const EXPORT: &str = "/userbridge.directory.v1.TransferService/ExportMembers";
+
+/// Calls of one organization on a server.
+pub struct TransferClient {
+    channel: Channel,
+    key: MetadataValue<Ascii>,
+    organization: Option<OrganizationId>,
+}
+
+/// An export from a server, while it lasts.
+pub struct ExportClient(Streaming<pb::ExportMembersResponse>);
 
 /// An import into a server, while it lasts.
 pub struct ImportClient {
@@ -36,9 +52,9 @@ pub enum ImportAnswer {
     Rejected(Vec<(String, String)>),
 }
 
-/// Why an import has ended before its end.
+/// Why a call has ended before its end.
 #[derive(Debug, Error)]
-pub enum ImportClientError {
+pub enum TransferClientError {
     /// The key can't be sent.
     #[error("the key has characters that no key has")]
     Key,
@@ -52,56 +68,109 @@ pub enum ImportClientError {
     Odd,
 }
 
-impl From<Status> for ImportClientError {
+impl From<Status> for TransferClientError {
     fn from(status: Status) -> Self {
         Self::Refused(Box::new(status))
     }
 }
 
-impl ImportClient {
-    /// Begins an import with this key, which names the organization unless the key is one of it.
+impl TransferClient {
+    /// Calls with this key, of the organization that is named unless the key is one of it.
+    ///
+    /// # Errors
+    ///
+    /// The key can't be sent.
+    pub fn new(
+        channel: Channel,
+        key: &str,
+        organization: Option<OrganizationId>,
+    ) -> Result<Self, TransferClientError> {
+        let mut key: MetadataValue<_> = format!("Bearer {key}")
+            .parse()
+            .map_err(|_| TransferClientError::Key)?;
+        key.set_sensitive(true);
+        Ok(Self {
+            channel,
+            key,
+            organization,
+        })
+    }
+
+    /// Begins an import, or one that changes nothing.
     ///
     /// # Errors
     ///
     /// The server is not there, or refuses the key.
-    pub async fn begin(
-        channel: Channel,
-        key: &str,
-        organization: Option<OrganizationId>,
-        validate_only: bool,
-    ) -> Result<Self, ImportClientError> {
+    pub async fn import(&self, validate_only: bool) -> Result<ImportClient, TransferClientError> {
         // Each message is answered before the next one is sent.
         let (messages, sent) = mpsc::channel(1);
         let sent = stream::unfold(sent, |mut sent| async { Some((sent.recv().await?, sent)) });
-        let mut request = Request::new(sent);
-        let key: MetadataValue<_> = format!("Bearer {key}")
-            .parse()
-            .map_err(|_| ImportClientError::Key)?;
-        let metadata = request.metadata_mut();
-        metadata.insert("authorization", key);
-        if let Some(id) = organization.and_then(|id| id.to_string().parse().ok()) {
-            metadata.insert("x-organization-id", id);
-        }
-        let mut grpc = Grpc::new(channel);
-        grpc.ready().await.map_err(ImportClientError::Unreachable)?;
-        let codec = SmallCodec::<pb::ImportMembersRequest, pb::ImportMembersResponse>::default();
-        let answers = grpc
-            .streaming(request, PathAndQuery::from_static(METHOD), codec)
-            .await?;
-        Ok(Self {
+        Ok(ImportClient {
             messages,
-            answers: answers.into_inner(),
+            answers: self.call(IMPORT, sent).await?,
             validate_only,
         })
     }
 
+    /// Begins an export: of live members, and of those who were revoked behind them.
+    ///
+    /// # Errors
+    ///
+    /// The server is not there, or refuses the key.
+    pub async fn export(&self, include_revoked: bool) -> Result<ExportClient, TransferClientError> {
+        let request = pb::ExportMembersRequest { include_revoked };
+        let request = stream::iter([request]);
+        Ok(ExportClient(self.call(EXPORT, request).await?))
+    }
+
+    async fn call<Q, A>(
+        &self,
+        method: &'static str,
+        messages: impl Stream<Item = Q> + Send + 'static,
+    ) -> Result<Streaming<A>, TransferClientError>
+    where
+        Q: Message + Default + 'static,
+        A: Message + Default + 'static,
+    {
+        let mut request = Request::new(messages);
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", self.key.clone());
+        if let Some(id) = self.organization.and_then(|id| id.to_string().parse().ok()) {
+            metadata.insert("x-organization-id", id);
+        }
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await.map_err(TransferClientError::Unreachable)?;
+        let codec = SmallCodec::<Q, A>::default();
+        let answers = grpc
+            .streaming(request, PathAndQuery::from_static(method), codec)
+            .await?;
+        Ok(answers.into_inner())
+    }
+}
+
+impl ExportClient {
+    /// The next members. None: there are no more. Since when they have their addresses is not told: it is as if since they were linked.
+    ///
+    /// # Errors
+    ///
+    /// The server is gone, or has ended the export.
+    pub async fn next(&mut self) -> Result<Option<Vec<Member>>, TransferClientError> {
+        let Some(message) = self.0.message().await? else {
+            return Ok(None);
+        };
+        let members: Option<Vec<_>> = message.members.into_iter().map(members::received).collect();
+        members.ok_or(TransferClientError::Odd).map(Some)
+    }
+}
+
+impl ImportClient {
     /// Sends rows, and returns what became of each when they are on disk.
     ///
     /// # Errors
     ///
     /// The server is gone, or has ended the import. What became of these rows is not known then; those that were sent before
     /// are imported.
-    pub async fn import(&mut self, rows: Vec<ImportRow>) -> Result<Vec<ImportAnswer>, ImportClientError> {
+    pub async fn import(&mut self, rows: Vec<ImportRow>) -> Result<Vec<ImportAnswer>, TransferClientError> {
         let mut answers = Vec::with_capacity(rows.len());
         let mut message = Vec::new();
         let mut bytes = 0;
@@ -121,7 +190,7 @@ impl ImportClient {
         Ok(answers)
     }
 
-    async fn exchange(&mut self, rows: Vec<pb::ImportRow>) -> Result<Vec<ImportAnswer>, ImportClientError> {
+    async fn exchange(&mut self, rows: Vec<pb::ImportRow>) -> Result<Vec<ImportAnswer>, TransferClientError> {
         let count = rows.len();
         let message = pb::ImportMembersRequest {
             rows,
@@ -129,11 +198,11 @@ impl ImportClient {
         };
         // It fails if the call has ended, and then the answer says why.
         let _ = self.messages.send(message).await;
-        let answer = self.answers.message().await?.ok_or(ImportClientError::Odd)?;
+        let answer = self.answers.message().await?.ok_or(TransferClientError::Odd)?;
         let answers: Option<Vec<_>> = answer.results.into_iter().map(decoded).collect();
         answers
             .filter(|answers| answers.len() == count)
-            .ok_or(ImportClientError::Odd)
+            .ok_or(TransferClientError::Odd)
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::{Stream, stream};
 use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Status, Streaming};
 
-pub use self::client::{ImportAnswer, ImportClient, ImportClientError};
+pub use self::client::{ExportClient, ImportAnswer, ImportClient, TransferClient, TransferClientError};
 use super::{
     DirectoryCell, Reply, auth, drained,
     members::{import_row, member},

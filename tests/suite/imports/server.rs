@@ -1,9 +1,11 @@
-//! Imports into a server.
+//! Imports into a server, and exports from one.
+
+use std::{net::TcpListener, thread};
 
 use userbridge::domain::Scope;
 
 use super::{Place, lines, numbers, rejected, took};
-use crate::support::{Form, TestApp};
+use crate::support::{Form, TestApp, process::Serve};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_imports_as_a_database_does() {
@@ -68,4 +70,95 @@ async fn a_server_imports_as_a_database_does() {
     let counted = directory.members_counted(grant, query).await.unwrap();
     assert_eq!(counted.total, Some(2501));
     app.shutdown().await;
+}
+
+#[test]
+fn a_server_exports_as_a_database_does() {
+    let place = Place::new();
+    let rows = lines(1200, |number| format!("p{number}@acme.example,=1+1,,,\n"));
+    let others = "all@acme.example,Al Li,admin,,2026-01-02T03:04:05Z\nboth@acme.example,,viewer,fan,\n";
+    let file = place.write(
+        "people.csv",
+        format!("email,name,role,portal_role,last_seen_at\n{rows}{others}"),
+    );
+    place.import(&[&file]).json();
+    assert_eq!(place.run(&["team", "create", "--org", "acme", "east"]).code, 0);
+    for command in [
+        &["member", "revoke", "--org", "acme", "--email", "p7@acme.example"][..],
+        &[
+            "member",
+            "link",
+            "--org",
+            "acme",
+            "--email",
+            "in@acme.example",
+            "--source",
+            "crm",
+            "--external-id",
+            "17",
+            "--team",
+            "2",
+        ],
+    ] {
+        let done = place.run(command);
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    let create = [
+        "key",
+        "create",
+        "--org",
+        "acme",
+        "--scope",
+        "directory.read",
+        "--json",
+    ];
+    let key = place.run(&create).json()["key"].as_str().unwrap().to_owned();
+    let key = place.write("key", key);
+    let server = Serve::start(&place.url);
+    let server = server.grpc_addr.to_string();
+    let from_server = ["export", "--server", &server, "--api-key-file", &key];
+    for more in [
+        &["--format", "csv"][..],
+        &["--format", "ndjson", "--revoked"],
+        &["--revoked"],
+    ] {
+        let sent = place.run(&[&from_server[..], more].concat());
+        assert_eq!(sent.code, 0, "{sent:?}");
+        let read = place.run(&[&["export", "--org", "acme"], more].concat()).stdout;
+        assert!(read.contains("in@acme.example") && read.contains("both@acme.example"));
+        assert_eq!(read.contains("p7@acme.example"), more.contains(&"--revoked"));
+        assert_eq!(sent.stdout, read);
+    }
+    let path = place.path("export.csv").display().to_string();
+    let written = place.run(&[&from_server[..], &["--json", &path]].concat());
+    assert_eq!(written.json()["members"], 1202);
+
+    let wrong = place.write("wrong", "pb_nothing");
+    let refused = place.run(&["export", "--server", &server, "--api-key-file", &wrong, &path]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
+    assert!(!refused.stderr.contains("pb_nothing"), "{refused:?}");
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(kept.lines().count(), 1203, "the file that was there stays");
+}
+
+/// Its system is gone, as if the cable were cut: nothing tells its clients.
+#[test]
+fn a_server_that_has_fallen_silent_is_left() {
+    let place = Place::new();
+    let key = place.write("key", "pb_something");
+    let file = place.write("people.csv", "email\na@acme.example\n");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = silent.local_addr().unwrap().to_string();
+    thread::scope(|scope| {
+        for command in [&["import", &file][..], &["export"]] {
+            let arguments = [command, &["--server", &server, "--api-key-file", &key]].concat();
+            let place = &place;
+            scope.spawn(move || {
+                let left = place.run(&arguments);
+                assert_eq!(left.code, 1, "{left:?}");
+                assert!(left.stderr.contains("the server answered: "), "{left:?}");
+            });
+        }
+    });
+    assert!(place.members().is_empty());
 }
