@@ -17,6 +17,7 @@ mod load;
 mod peers;
 mod people;
 mod plain_pool;
+mod plain_row;
 mod plan;
 #[path = "../../tests/suite/support/port.rs"]
 mod port;

@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 use sqlx::{
-    ConnectOptions as _, Connection as _, FromRow, SqliteConnection, SqlitePool,
+    ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 use tokio::sync::Mutex;
@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     Result,
+    plain_row::Row,
     proto::server::{
-        DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse, User,
+        DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse,
         retrieve_request::By, user_service_server::UserService,
     },
 };
@@ -100,22 +101,6 @@ impl PlainPool {
     }
 }
 
-#[derive(FromRow)]
-struct Row {
-    scopes: String,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
-    id: Option<Vec<u8>>,
-    user_id: Option<Vec<u8>>,
-    email: Option<String>,
-    name: Option<String>,
-    avatar_url: Option<String>,
-    portal_role: Option<String>,
-    company_name: Option<String>,
-    customer_status: Option<String>,
-    created_at: Option<i64>,
-}
-
 #[tonic::async_trait]
 impl UserService for PlainPool {
     async fn retrieve(
@@ -128,18 +113,14 @@ impl UserService for PlainPool {
             Some(By::Email(email)) => (None, Some(email)),
             None => return Err(Status::invalid_argument("by")),
         };
-        let row = sqlx::query_as::<_, Row>(LOOKUP)
+        let found = sqlx::query_as::<_, Row>(LOOKUP)
             .bind(digest)
             .bind(user_id.as_ref().map(|id| &id.as_bytes()[..]))
             .bind(email)
             .fetch_optional(&self.pool)
             .await
-            .map_err(|error| failed(&error))?
-            .filter(|row| row.scopes.contains("public_api"))
-            .filter(|row| row.revoked_at.is_none() && row.expires_at.is_none())
-            .ok_or_else(|| Status::unauthenticated("invalid key"))?;
-        let user = user(row).ok_or_else(|| Status::not_found("user not found"))?;
-        Ok(Response::new(RetrieveResponse { user: Some(user) }))
+            .map_err(|error| failed(&error))?;
+        Row::answer(found)
     }
 
     async fn delete(
@@ -185,23 +166,4 @@ pub(crate) fn user_id(text: &str) -> std::result::Result<Uuid, Status> {
 /// These are errors of the benchmark, so whoever reads them may see all.
 pub(crate) fn failed(error: &sqlx::Error) -> Status {
     Status::internal(error.to_string())
-}
-
-fn user(row: Row) -> Option<User> {
-    let uuid = |bytes: Vec<u8>| Some(Uuid::from_slice(&bytes).ok()?.to_string());
-    let millis = row.created_at?;
-    Some(User {
-        id: uuid(row.id?)?,
-        user_id: uuid(row.user_id?)?,
-        email: row.email,
-        name: row.name,
-        avatar_url: row.avatar_url,
-        portal_role: row.portal_role?,
-        company_name: row.company_name,
-        customer_status: row.customer_status,
-        created_at: Some(prost_types::Timestamp {
-            seconds: millis.div_euclid(1000),
-            nanos: i32::try_from(millis.rem_euclid(1000) * 1_000_000).ok()?,
-        }),
-    })
 }

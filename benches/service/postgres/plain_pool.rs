@@ -4,7 +4,7 @@
 use std::str::FromStr as _;
 
 use sqlx::{
-    FromRow, PgPool,
+    PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tonic::{Request, Response, Status};
@@ -14,8 +14,9 @@ use uuid::Uuid;
 use crate::{
     Result,
     plain_pool::{digest, failed, user_id},
+    plain_row::Row,
     proto::server::{
-        DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse, User,
+        DeleteRequest, DeleteResponse, PingRequest, PingResponse, RetrieveRequest, RetrieveResponse,
         retrieve_request::By, user_service_server::UserService,
     },
 };
@@ -127,22 +128,6 @@ impl PostgresPool {
     }
 }
 
-#[derive(FromRow)]
-struct Row {
-    scopes: String,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
-    id: Option<Uuid>,
-    user_id: Option<Uuid>,
-    email: Option<String>,
-    name: Option<String>,
-    avatar_url: Option<String>,
-    portal_role: Option<String>,
-    company_name: Option<String>,
-    customer_status: Option<String>,
-    created_at: Option<i64>,
-}
-
 #[tonic::async_trait]
 impl UserService for PostgresPool {
     async fn retrieve(
@@ -157,15 +142,11 @@ impl UserService for PostgresPool {
             Some(By::Email(email)) => sqlx::query_as::<_, Row>(BY_EMAIL).bind(digest).bind(email),
             None => return Err(Status::invalid_argument("by")),
         };
-        let row = query
+        let found = query
             .fetch_optional(&self.0)
             .await
-            .map_err(|error| failed(&error))?
-            .filter(|row| row.scopes.contains("public_api"))
-            .filter(|row| row.revoked_at.is_none() && row.expires_at.is_none())
-            .ok_or_else(|| Status::unauthenticated("invalid key"))?;
-        let user = user(row).ok_or_else(|| Status::not_found("user not found"))?;
-        Ok(Response::new(RetrieveResponse { user: Some(user) }))
+            .map_err(|error| failed(&error))?;
+        Row::answer(found)
     }
 
     async fn delete(
@@ -194,22 +175,4 @@ impl UserService for PostgresPool {
     async fn ping(&self, _: Request<PingRequest>) -> std::result::Result<Response<PingResponse>, Status> {
         Err(Status::unimplemented("ping"))
     }
-}
-
-fn user(row: Row) -> Option<User> {
-    let millis = row.created_at?;
-    Some(User {
-        id: row.id?.to_string(),
-        user_id: row.user_id?.to_string(),
-        email: row.email,
-        name: row.name,
-        avatar_url: row.avatar_url,
-        portal_role: row.portal_role?,
-        company_name: row.company_name,
-        customer_status: row.customer_status,
-        created_at: Some(prost_types::Timestamp {
-            seconds: millis.div_euclid(1000),
-            nanos: i32::try_from(millis.rem_euclid(1000) * 1_000_000).ok()?,
-        }),
-    })
 }

@@ -67,7 +67,7 @@ impl Import {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
         let mut signals = StopSignals::listen()?;
         let opening = Progress::new(global.json, "open", Unit::Nothing);
-        let session = opening.during(Session::open_for_bulk(global));
+        let session = Box::pin(opening.during(Session::open_for_bulk(global)));
         let target = self.at.open(session).await?;
         let imported = tokio::select! {
             imported = self.import(global, &target) => imported,

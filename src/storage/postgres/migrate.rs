@@ -18,11 +18,18 @@ use super::{
     error::store_error,
     shards,
 };
-use crate::storage::{Migrate, OpenError, StoreError, copy::Contents};
+use crate::storage::{Migrate, OpenError, StoreError, copy::Contents, migrations::migrations};
 
 /// Embedded in the program. An applied migration is never edited: its checksum is in every database.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
-    let mut migrations = sqlx::migrate!("migrations/postgres");
+    let mut migrations = migrations!(
+        "postgres":
+        "0011_directory",
+        "0012_clients",
+        "0013_parts",
+        "0014_texts",
+        "0015_indexes",
+    );
     // It would wait for others inside a statement, and with it everything that waits for old statements to end.
     migrations.set_locking(false);
     migrations
@@ -140,5 +147,16 @@ fn migrate_error(error: MigrateError) -> OpenError {
         MigrateError::VersionMismatch(version) => OpenError::SchemaChanged(version),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => store_error(error).into(),
         other => StoreError::Engine(Box::new(other)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+    use crate::storage::migrations::assert_whole;
+
+    #[test]
+    fn every_file_of_the_folder_is_a_migration() {
+        assert_whole("postgres", &MIGRATIONS);
     }
 }

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{checks, copied::Connection, error::store_error};
+use super::{Row, checks, copied::Connection, error::store_error};
 use crate::{
     domain::{OrganizationId, Outage},
     storage::{
         Result, StoreError,
         check::{Finding, MOST, RULES, Rule, Tell},
+        from_row::from_row,
         values::organization_of,
     },
 };
@@ -20,13 +21,19 @@ use crate::{
 const PATIENCE: Duration = Duration::from_mins(60);
 
 /// What breaks a rule.
-#[derive(FromRow)]
 struct Breach {
     organization_id: Option<OrganizationId>,
     number: Option<i64>,
     found: Option<i64>,
     wanted: Option<i64>,
 }
+
+from_row!(Row => Breach {
+    organization_id,
+    number,
+    found,
+    wanted,
+});
 
 /// Looks at everything, in the transaction of one moment that the connection is in.
 pub(super) async fn run(connection: &mut Connection, tell: Tell<'_>) -> Result<Vec<Finding>> {

@@ -44,12 +44,7 @@ macro_rules! columns {
             }
         }
 
-        impl sqlx::FromRow<'_, Row> for $type {
-            fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
-                use sqlx::Row as _;
-                Ok(Self { $($column: row.try_get(stringify!($column))?),+ })
-            }
-        }
+        crate::storage::from_row::from_row!(Row => $type { $($column),+ });
     };
 }
 pub(super) use columns;

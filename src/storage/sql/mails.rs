@@ -1,16 +1,16 @@
 //! Mails that wait to be sent, and those that were.
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::AssertSqlSafe;
 
 use super::{
-    Engine, EngineTransaction,
+    Engine, EngineTransaction, Row,
     columns::Columns as _,
     dialect::{DUE_MAILS, ids},
 };
 use crate::{
     domain::{DueMail, Mail, MailId, MailState, MemberNumber, OrganizationId, PageRequest, Timestamp},
-    storage::{MailStore, MailWrites, Result, values::organization_column},
+    storage::{MailStore, MailWrites, Result, from_row::from_row, values::organization_column},
 };
 
 /// An organization's mails of which something holds, as a statement.
@@ -22,11 +22,12 @@ fn select(condition: &str) -> AssertSqlSafe<String> {
     ))
 }
 
-#[derive(FromRow)]
 struct DueRow {
     organization: OrganizationId,
     mail: MailId,
 }
+
+from_row!(Row => DueRow { organization, mail });
 
 #[async_trait]
 impl MailStore for Engine {

@@ -16,11 +16,30 @@ use super::{
 };
 use crate::{
     domain::Outage,
-    storage::{Migrate, OpenError, StoreError, copy::Contents},
+    storage::{Migrate, OpenError, StoreError, copy::Contents, migrations::migrations},
 };
 
 /// Embedded in the program. An applied migration is never edited: its checksum is in every database.
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    migrations!(
+        "sqlite":
+        "0001_directory",
+        "0002_management",
+        "0003_revocations",
+        "0004_addresses",
+        "0005_facets",
+        "0006_old_answers",
+        "0007_counters",
+        "0008_names",
+        "0009_credentials",
+        "0010_mails",
+        "0011_lists",
+        "0012_clients",
+        "0013_parts",
+        "0014_texts",
+        "0015_indexes",
+    )
+});
 
 /// Says in a file's head whose it is (<https://www.sqlite.org/pragma.html#pragma_application_id>): `usrb` in ASCII.
 pub(super) const APPLICATION_ID: i32 = 0x7573_7262;
@@ -158,5 +177,16 @@ fn migrate_error(error: MigrateError) -> OpenError {
         MigrateError::VersionMismatch(version) => OpenError::SchemaChanged(version),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => store_error(error).into(),
         other => StoreError::Engine(Box::new(other)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+    use crate::storage::migrations::assert_whole;
+
+    #[test]
+    fn every_file_of_the_folder_is_a_migration() {
+        assert_whole("sqlite", &MIGRATIONS);
     }
 }

@@ -4,12 +4,12 @@
 use std::ops::Range;
 
 use memchr::memmem::Finder;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::texts::{BLOCKS, Column, MARK, SPAN, is_of_mark, marked};
 use crate::{
     domain::{MemberFilter, MemberNumber, OrganizationId},
-    storage::{Result, fold::fold, sqlite::rows},
+    storage::{Result, fold::fold, from_row::from_row, sqlite::rows},
 };
 
 /// All of it must hold.
@@ -22,12 +22,14 @@ struct AnyOf {
 }
 
 /// Of an organization.
-#[derive(Clone, Copy, Default, sqlx::FromRow)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Members {
     ordinal: i64,
     /// The highest number.
     pub(super) last: i64,
 }
+
+from_row!(SqliteRow => Members { ordinal, last });
 
 impl Members {
     pub(super) async fn of(connection: &mut SqliteConnection, organization: OrganizationId) -> Result<Self> {

@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     domain::{DisplayName, Email, Member, MemberNumber, OrganizationId},
     storage::{
         Result,
         fold::fold,
+        from_row::from_row,
         placeholders::rows,
         sqlite::{
             columns::Statement, dialect::PARAMETERS, error::store_error, transaction::SqliteTransaction,
@@ -262,13 +263,19 @@ async fn fill_step(connection: &mut SqliteConnection, members: usize) -> Result<
 }
 
 /// What texts are made of.
-#[derive(sqlx::FromRow)]
 struct Texts {
     ordinal: i64,
     number: i64,
     name: Option<String>,
     email: Option<String>,
 }
+
+from_row!(SqliteRow => Texts {
+    ordinal,
+    number,
+    name,
+    email,
+});
 
 /// Blocks as the rows of members have it, those of about so many from this block of names on, with those of addresses; and the first
 /// block behind them. None: they are the last.
