@@ -73,7 +73,7 @@ const LEFT: (&str, &[&str]) = (
     &["erased_member"],
 );
 
-const OF_SQLITE: [(&str, &[&str]); 5] = [
+const OF_SQLITE: [(&str, &[&str]); 6] = [
     (
         "DELETE FROM users WHERE id IN (SELECT user_id FROM members)",
         &["foreign_key"],
@@ -84,6 +84,12 @@ const OF_SQLITE: [(&str, &[&str]); 5] = [
     ),
     (
         "UPDATE member_texts SET lines = CAST(lines || x'ffffffff' || 'left' AS BLOB)
+         WHERE block = (SELECT min(block) FROM member_texts)",
+        &["search_index"],
+    ),
+    // As they should be, but behind a repeated one of themselves.
+    (
+        "UPDATE member_texts SET lines = CAST(lines || lines AS BLOB)
          WHERE block = (SELECT min(block) FROM member_texts)",
         &["search_index"],
     ),

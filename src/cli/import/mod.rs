@@ -133,16 +133,19 @@ impl Import {
             let mut importing = Importing::begin(target, rehearse).await?;
             while let Some(batch) = reading.next(wanted).await {
                 let mut rejected = batch.rejected;
-                if !batch.rows.is_empty() {
-                    let outcomes = importing.import(batch.rows).await?;
-                    for (line, outcome) in batch.lines.into_iter().zip(outcomes) {
-                        match outcome {
-                            Outcome::Rejected(flaws) => rejected.push((line, reading.named(flaws))),
-                            outcome => summary.count(&outcome),
-                        }
+                let (outcomes, failed) = match importing.import(batch.rows).await {
+                    Ok(outcomes) => (outcomes, Ok(())),
+                    Err(error) => (Vec::new(), Err(error)),
+                };
+                for (line, outcome) in batch.lines.into_iter().zip(outcomes) {
+                    match outcome {
+                        Outcome::Rejected(flaws) => rejected.push((line, reading.named(flaws))),
+                        outcome => summary.count(&outcome),
                     }
                 }
+                // Also those of a batch that failed, which are bad by themselves.
                 summary.reject(rejected)?;
+                failed?;
                 progress.tell(batch.read, bytes.unwrap_or(batch.read));
                 progress.count(summary.rows());
             }

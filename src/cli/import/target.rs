@@ -54,6 +54,9 @@ impl<'t> Importing<'t> {
 
     /// What became of each row.
     pub(super) async fn import(&mut self, rows: Vec<ImportRow>) -> Result<Vec<Outcome>, ImportError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         match self {
             Self::Directory {
                 session,

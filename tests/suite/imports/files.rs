@@ -3,6 +3,7 @@
 use std::{io::Write as _, process::Command};
 
 use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::{Place, lines, numbers, rejected, took};
 
@@ -243,4 +244,21 @@ fn a_list_that_can_not_be_written_ends_the_import() {
         table.stdout,
         "created\t0\nupdated\t0\nunchanged\t1\nrejected\t0\n"
     );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_rows_is_listed_also_if_the_others_can_not_be_imported() {
+    let place = Place::new();
+    let mut database = SqliteConnection::connect(&place.url).await.unwrap();
+    sqlx::query("CREATE TRIGGER refuse BEFORE INSERT ON members BEGIN SELECT RAISE(ABORT, 'refused'); END")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    database.close().await.unwrap();
+    let file = place.write("people.csv", "email\nnobody\na@acme.example\n");
+    let failed = place.import(&[&file]);
+    assert_eq!((failed.code, numbers(&failed)), (1, [0, 0, 0, 1]));
+    assert!(!failed.stderr.contains("were not taken"), "{failed:?}");
+    let list = rejected(format!("{file}.rejected.csv"));
+    assert_eq!(list, [["2", "email", "must be an email address"]]);
 }

@@ -314,7 +314,7 @@ async fn wanted(
 /// What is not as the rows of members have it.
 #[derive(Default)]
 pub(in crate::storage::sqlite) struct Differences {
-    /// Whose texts are others, or not there, or should not be.
+    /// Whose texts are others, or not there, or not in the order of numbers, or should not be.
     pub(in crate::storage::sqlite) members: BTreeSet<(OrganizationId, MemberNumber)>,
     /// Blocks in which nobody can have a text.
     pub(in crate::storage::sqlite) blocks: i64,
@@ -360,11 +360,16 @@ async fn compare(
                     .bind(ordinal)
                     .fetch_one(&mut *connection)
                     .await?;
-            let (found, wanted): (BTreeSet<_>, BTreeSet<_>) =
-                (lines(&found).collect(), lines(&wanted).collect());
-            let numbers = found
-                .symmetric_difference(&wanted)
-                .map(|(mark, _)| first - first % SPAN + marked(mark));
+            let (found, wanted): (Vec<_>, BTreeSet<_>) = (lines(&found).collect(), lines(&wanted).collect());
+            let out_of_turn = found.windows(2).filter_map(|pair| match pair {
+                [before, after] if before.0 >= after.0 => Some(after.0),
+                _ => None,
+            });
+            let found: BTreeSet<_> = found.iter().copied().collect();
+            let others = found.symmetric_difference(&wanted).map(|(mark, _)| *mark);
+            let numbers = others
+                .chain(out_of_turn)
+                .map(|mark| first - first % SPAN + marked(mark));
             differences
                 .members
                 .extend(numbers.map(|number| (organization, MemberNumber(number))));
