@@ -19,11 +19,12 @@ use super::{
 };
 use crate::storage::{Result, StoreError};
 
-/// How many pages of 4 KiB wait in the log until they are moved: SQLite's own default.
-const PAGES: i64 = 1_000;
-
 /// How long to wait before the next look at the log.
 const PACE: Duration = Duration::from_millis(50);
+
+/// The same for a log that the writer is about to move itself, and how many pages have to wait in it then.
+const HURRY: Duration = Duration::from_millis(2);
+const FEW: i64 = 100;
 
 /// The first pause before it is tried again to empty the log, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -46,11 +47,13 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Opens a connection and starts the task that owns it. It looks at the log after each of the `commits`.
+    /// Opens a connection and starts the task that owns it. It looks at the log after each of the `commits`. From so many `pages` on
+    /// the writer moves the log itself.
     pub(super) async fn start(
         options: SqliteConnectOptions,
         commits: watch::Receiver<u64>,
         truncation: Truncation,
+        pages: u32,
     ) -> Result<Self> {
         let options = options
             .pragma("wal_autocheckpoint", "0")
@@ -68,6 +71,8 @@ impl Checkpointer {
             connection: Some(connection),
             truncation,
             turn: turn.clone(),
+            pages: pages.into(),
+            is_long: false,
             wanted: None,
             said_at: None,
         };
@@ -110,6 +115,9 @@ struct Log {
     connection: Option<SqliteConnection>,
     truncation: Truncation,
     turn: Arc<Mutex<()>>,
+    /// The length from which on the writer moves it.
+    pages: i64,
+    is_long: bool,
     wanted: Option<Wanted>,
     said_at: Option<Instant>,
 }
@@ -131,8 +139,9 @@ impl Log {
         let mut waiting = Vec::new();
         let mut every = tokio::time::interval_at(Instant::now() + EMPTY_EVERY, EMPTY_EVERY);
         loop {
+            let pace = if self.is_long { HURRY } else { PACE };
             let changed = async {
-                sleep(PACE).await;
+                sleep(pace).await;
                 commits.changed().await
             };
             let next = self.wanted.as_ref().map(|wanted| wanted.next);
@@ -177,17 +186,27 @@ impl Log {
         }
     }
 
+    /// Seldom, as each time takes disk and processor from those who write, until the writer is about to do it: all that waits for it
+    /// waits then, so next to nothing is to be left.
     async fn move_if_long(&mut self) {
         let turn = self.turn.clone().lock_owned().await;
-        let moved = match self.length().await {
-            Ok((log, moved)) if log - moved >= PAGES => self.move_now().await,
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let moved = self.move_what_waits().await;
         drop(turn);
         if let Err(error) = moved {
             self.failed(&error).await;
         }
+    }
+
+    async fn move_what_waits(&mut self) -> Result<(), sqlx::Error> {
+        let (log, moved) = self.length().await?;
+        self.is_long = log >= self.pages / 4 * 3;
+        let most = if self.is_long { FEW } else { self.pages / 5 };
+        if log - moved >= most {
+            let (_, now) = self.move_now().await?;
+            // Of what somebody still reads nothing can be moved.
+            self.is_long &= now > moved;
+        }
+        Ok(())
     }
 
     async fn empty(&mut self) {
@@ -218,18 +237,19 @@ impl Log {
 
     /// Pages in the log, and how many of them are in the file.
     async fn length(&mut self) -> Result<(i64, i64), sqlx::Error> {
-        // The first column is whether it failed for want of a lock (sqlite.org/pragma.html#pragma_wal_checkpoint).
-        let (_, log, moved): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint (NOOP)")
-            .fetch_one(self.connection().await?)
-            .await?;
-        Ok((log, moved))
+        self.checkpoint("PRAGMA wal_checkpoint (NOOP)").await
     }
 
-    async fn move_now(&mut self) -> Result<(), sqlx::Error> {
-        sqlx::query("PRAGMA wal_checkpoint (PASSIVE)")
-            .execute(self.connection().await?)
-            .await?;
-        Ok(())
+    /// The same afterwards.
+    async fn move_now(&mut self) -> Result<(i64, i64), sqlx::Error> {
+        self.checkpoint("PRAGMA wal_checkpoint (PASSIVE)").await
+    }
+
+    async fn checkpoint(&mut self, sql: &'static str) -> Result<(i64, i64), sqlx::Error> {
+        // The first column is whether it failed for want of a lock (sqlite.org/pragma.html#pragma_wal_checkpoint).
+        let (_, log, moved): (i64, i64, i64) =
+            sqlx::query_as(sql).fetch_one(self.connection().await?).await?;
+        Ok((log, moved))
     }
 
     async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {

@@ -118,7 +118,13 @@ impl SqliteStorage {
         let reads = Reads::new(&readers, &condition);
         Ok(Self {
             lookups: LookupQueue::start(&readers, &settings, sender)?,
-            checkpoints: Checkpointer::start(options, writes.commits(), writes.truncation()).await?,
+            checkpoints: Checkpointer::start(
+                options,
+                writes.commits(),
+                writes.truncation(),
+                settings.log_pages,
+            )
+            .await?,
             writes,
             reads,
             condition,

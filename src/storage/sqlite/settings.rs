@@ -25,8 +25,6 @@ impl Settings {
     pub fn bulk() -> Self {
         Self {
             writer_cache: 36 * 1024,
-            // They are moved beside the writer, too, which so seldom has to do it itself.
-            log_pages: 40_000,
             ..Self::default()
         }
     }
@@ -38,8 +36,8 @@ impl Default for Settings {
             write_queue: 1024,
             lookup_queue: 4096,
             writer_cache: 16 * 1024,
-            // 40 MB that a start after a crash reads back: it does not grow for ever while changes come without a pause.
-            log_pages: 10_000,
+            // 120 MB that a start after a crash reads back: it does not grow for ever while changes come without a pause.
+            log_pages: 30_000,
             busy_timeout: Duration::from_secs(5),
             log_patience: Duration::from_secs(10),
         }
