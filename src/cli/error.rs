@@ -68,9 +68,9 @@ pub enum CliError {
         #[source]
         error: ImportError,
     },
-    /// A server did not send its members to the end. Exit code 1.
+    /// A server was not asked, or did not send its members to the end. Exit code 1.
     #[error("{}", with_cause(.0))]
-    Export(#[from] TransferClientError),
+    Transfer(#[from] TransferClientError),
     /// Rows of a file were not taken. Exit code 5.
     #[error("{0}")]
     Rejected(String),
@@ -213,7 +213,7 @@ impl CliError {
             | Self::Backup { .. }
             | Self::Found(_)
             | Self::Import { .. }
-            | Self::Export(_)
+            | Self::Transfer(_)
             | Self::Interrupted
             | Self::Service(_)
             | Self::Io(_)
