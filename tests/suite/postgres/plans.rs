@@ -1,15 +1,38 @@
 //! How PostgreSQL finds members.
 
-use sqlx::Connection as _;
+use sqlx::{AssertSqlSafe, Connection as _};
+use tokio::time::timeout;
 use userbridge::{
-    domain::{Idempotency, ImportRow, MemberPatch},
+    domain::{Idempotency, ImportRow, MemberPatch, OrganizationId},
     service::{Admin, Directory, Imported, Write},
 };
 
+use super::place::NEVER;
 use crate::support::{
     engine::{Engine as _, Postgres, open},
     first,
 };
+
+async fn acme(directory: &Directory) -> OrganizationId {
+    let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
+    let created = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
+    first(created.await.unwrap()).id
+}
+
+/// Imports people who are new, and whose addresses begin with the number of their batch.
+async fn import(directory: &Directory, acme: OrganizationId, batch: u32, count: u32) {
+    let rows = (0..count).map(|number| ImportRow {
+        values: MemberPatch {
+            email: Some(Some(format!("{batch}.{number}@acme.example").parse().unwrap())),
+            ..MemberPatch::default()
+        },
+        ..ImportRow::default()
+    });
+    let rows: Vec<_> = rows.collect();
+    let imported = directory.import_members(Write::operator(acme), rows.into());
+    let imported = timeout(NEVER, imported).await.expect("it ends").unwrap();
+    assert!(imported.iter().all(|row| matches!(row, Imported::Created(_))));
+}
 
 /// Autovacuum, which is off here, would count rows a minute later.
 #[tokio::test]
@@ -19,26 +42,11 @@ async fn an_import_finds_addresses_by_an_index_from_the_start() {
     };
     let storage = open(database.url()).await;
     let directory = Directory::new(storage.clone());
-    let created = directory.create_organization(
-        Admin::OPERATOR,
-        "acme".parse().unwrap(),
-        "Acme".parse().unwrap(),
-        Idempotency::never(),
-    );
-    let acme = first(created.await.unwrap()).id;
+    let acme = acme(&directory).await;
     let mut connection = database.connect().await;
     let mut plans = Vec::new();
     for batch in 0..3 {
-        let rows = (0..2_000).map(|number| ImportRow {
-            values: MemberPatch {
-                email: Some(Some(format!("{batch}.{number}@acme.example").parse().unwrap())),
-                ..MemberPatch::default()
-            },
-            ..ImportRow::default()
-        });
-        let rows: Vec<_> = rows.collect();
-        let imported = directory.import_members(Write::operator(acme), rows.into()).await;
-        assert!(matches!(imported.unwrap()[..], [Imported::Created(_), ..]));
+        import(&directory, acme, batch, 2_000).await;
         let plan: Vec<String> = sqlx::query_scalar(
             "EXPLAIN SELECT id FROM members
              WHERE organization_id = (SELECT id FROM organizations) AND email = '0.1@acme.example' AND revoked_at IS NULL",
@@ -54,4 +62,52 @@ async fn an_import_finds_addresses_by_an_index_from_the_start() {
         |plan: &String| plan.contains("email = '0.1@acme.example'") && plan.contains("members_live_email");
     assert!(!by_address(&plans[0]), "PostgreSQL knows by itself: {}", plans[0]);
     assert!(by_address(&plans[2]), "{}", plans[2]);
+}
+
+/// An index by a function is counted by calling it.
+#[tokio::test]
+async fn an_import_goes_on_if_rows_can_not_be_counted() {
+    let Some(database) = Postgres::new().await else {
+        return;
+    };
+    let storage = open(database.url()).await;
+    let directory = Directory::new(storage.clone());
+    let acme = acme(&directory).await;
+    let mut connection = database.connect().await;
+    let mut number = 0;
+    for (fault, members, question) in [
+        ("RAISE 'it can not be counted'", 4_000, "SELECT true"),
+        (
+            "NULL",
+            8_000,
+            "SELECT last_analyze IS NOT NULL FROM pg_stat_user_tables WHERE relname = 'members'",
+        ),
+        // It is given up, and would go on for hours.
+        (
+            "PERFORM pg_sleep(60)",
+            16_000,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND query LIKE 'ANALYZE%' AND wait_event = 'PgSleep'",
+        ),
+    ] {
+        // Safe: it is put together from constants.
+        let function = AssertSqlSafe(format!(
+            "CREATE OR REPLACE FUNCTION gate(text text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF current_query() LIKE 'ANALYZE%' THEN {fault}; END IF;
+                 RETURN text;
+             END $$;
+             CREATE INDEX IF NOT EXISTS gate ON members (gate(email))"
+        ));
+        sqlx::raw_sql(function).execute(&mut connection).await.unwrap();
+        while number < members {
+            import(&directory, acme, number, 1_000).await;
+            number += 1_000;
+        }
+        let question = sqlx::query_scalar(question).fetch_one(&mut connection);
+        let holds: bool = question.await.expect(fault);
+        assert!(holds, "{fault}");
+    }
+    connection.close().await.unwrap();
+    storage.close().await;
 }
