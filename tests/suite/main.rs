@@ -13,6 +13,7 @@ mod admin;
 mod backup;
 mod browsers;
 mod check;
+mod checkpoints;
 mod cli;
 mod copy;
 mod crash;

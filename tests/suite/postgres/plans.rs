@@ -1,10 +1,13 @@
 //! How PostgreSQL finds members.
 
+use std::sync::Arc;
+
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::time::timeout;
 use userbridge::{
     domain::{Idempotency, ImportRow, MemberPatch, OrganizationId},
     service::{Admin, Directory, Imported, Write},
+    storage::Storage,
 };
 
 use super::place::NEVER;
@@ -13,10 +16,14 @@ use crate::support::{
     first,
 };
 
-async fn acme(directory: &Directory) -> OrganizationId {
+/// A directory with one organization.
+async fn world(database: &Postgres) -> (Arc<dyn Storage>, Directory, OrganizationId) {
+    let storage = open(database.url()).await;
+    let directory = Directory::new(storage.clone());
     let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
     let created = directory.create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
-    first(created.await.unwrap()).id
+    let acme = first(created.await.unwrap()).id;
+    (storage, directory, acme)
 }
 
 /// Imports people who are new, and whose addresses begin with the number of their batch.
@@ -40,9 +47,7 @@ async fn an_import_finds_addresses_by_an_index_from_the_start() {
     let Some(database) = Postgres::new().await else {
         return;
     };
-    let storage = open(database.url()).await;
-    let directory = Directory::new(storage.clone());
-    let acme = acme(&directory).await;
+    let (storage, directory, acme) = world(&database).await;
     let mut connection = database.connect().await;
     let mut plans = Vec::new();
     for batch in 0..3 {
@@ -70,9 +75,7 @@ async fn an_import_goes_on_if_rows_can_not_be_counted() {
     let Some(database) = Postgres::new().await else {
         return;
     };
-    let storage = open(database.url()).await;
-    let directory = Directory::new(storage.clone());
-    let acme = acme(&directory).await;
+    let (storage, directory, acme) = world(&database).await;
     let mut connection = database.connect().await;
     let mut number = 0;
     for (fault, members, question) in [
