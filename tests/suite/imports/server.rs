@@ -1,11 +1,14 @@
 //! Imports into a server, and exports from one.
 
-use std::{net::TcpListener, thread};
+use std::{net::TcpListener, sync::mpsc, thread, time::Duration};
 
 use userbridge::domain::Scope;
 
 use super::{Place, lines, numbers, rejected, took};
-use crate::support::{Form, TestApp, process::Serve};
+use crate::support::{
+    Form, TestApp,
+    process::{Serve, userbridge},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_imports_as_a_database_does() {
@@ -149,16 +152,24 @@ fn a_server_that_has_fallen_silent_is_left() {
     let file = place.write("people.csv", "email\na@acme.example\n");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = silent.local_addr().unwrap().to_string();
-    thread::scope(|scope| {
-        for command in [&["import", &file][..], &["export"]] {
-            let arguments = [command, &["--server", &server, "--api-key-file", &key]].concat();
-            let place = &place;
-            scope.spawn(move || {
-                let left = place.run(&arguments);
-                assert_eq!(left.code, 1, "{left:?}");
-                assert!(left.stderr.contains("the server answered: "), "{left:?}");
-            });
-        }
-    });
+    let (sender, ended) = mpsc::channel();
+    for command in [vec!["import".to_owned(), file], vec!["export".to_owned()]] {
+        let (url, key, server, sender) = (place.url.clone(), key.clone(), server.clone(), sender.clone());
+        thread::spawn(move || {
+            let command: Vec<_> = command.iter().map(String::as_str).collect();
+            let left = userbridge(
+                &url,
+                &[&command[..], &["--server", &server, "--api-key-file", &key]].concat(),
+            );
+            sender.send(left)
+        });
+    }
+    for _ in 0..2 {
+        let left = ended
+            .recv_timeout(Duration::from_secs(60))
+            .expect("it waits for ever");
+        assert_eq!(left.code, 1, "{left:?}");
+        assert!(left.stderr.contains("keep-alive timed out"), "{left:?}");
+    }
     assert!(place.members().is_empty());
 }
