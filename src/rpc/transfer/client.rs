@@ -1,5 +1,7 @@
 //! The other end: what `userbridge import --server` and `userbridge export --server` call.
 
+use std::error::Error as _;
+
 use futures_util::{Stream, stream};
 use http::uri::PathAndQuery;
 use prost::Message;
@@ -60,6 +62,9 @@ pub enum TransferClientError {
     Key,
     #[error("the server can't be reached")]
     Unreachable(#[source] tonic::transport::Error),
+    /// It said nothing more, and this is why.
+    #[error("the connection to the server broke: {0}")]
+    Broken(String),
     /// It answered so.
     #[error("the server answered: {} ({})", .0.message(), .0.code())]
     Refused(Box<Status>),
@@ -70,7 +75,14 @@ pub enum TransferClientError {
 
 impl From<Status> for TransferClientError {
     fn from(status: Status) -> Self {
-        Self::Refused(Box::new(status))
+        // What the server says has no cause here.
+        let Some(mut cause) = status.source() else {
+            return Self::Refused(Box::new(status));
+        };
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Self::Broken(cause.to_string())
     }
 }
 
