@@ -20,7 +20,7 @@ use uuid::Uuid;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Part of the file's name. Raise it when what is seeded changes.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 const PAGE: u32 = 200;
 
@@ -242,9 +242,6 @@ async fn database(members: i64) -> Result<PathBuf> {
 async fn seed(connection: &mut SqliteConnection, organization: &[u8], first: i64, last: i64) -> Result<()> {
     let mut transaction = connection.begin().await?;
     for statement in [
-        "WITH RECURSIVE n (i) AS (SELECT $2 UNION ALL SELECT i + 1 FROM n WHERE i < $3)
-         INSERT INTO users (id, created_at)
-         SELECT unhex(printf('%032x', i)), 0 FROM n WHERE $1 IS NOT NULL",
         "WITH RECURSIVE n (i) AS (SELECT $2 UNION ALL SELECT i + 1 FROM n WHERE i < $3)
          INSERT INTO members (row, organization_id, id, user_id, email, name, role, created_at, number)
          SELECT i, $1, unhex(printf('%032x', i)), unhex(printf('%032x', i)), printf('%09d@example.com', i),

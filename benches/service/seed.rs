@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Part of the file's name. Raise it when what is seeded changes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Rows in one statement: at 13 columns far below SQLite's 32,766 parameters.
 pub(crate) const ROWS: u64 = 500;
@@ -98,7 +98,7 @@ async fn fill(path: &Path, people: &People) -> Result<()> {
     organizations(&mut connection, people).await?;
     // An index made at the end is sorted once, which is several times faster than keeping it in order.
     let indexes: Vec<(String, String)> = sqlx::query_as(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ('users', 'members')",
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = 'members'",
     )
     .fetch_all(&mut connection)
     .await?;
@@ -174,15 +174,9 @@ async fn organizations(connection: &mut SqliteConnection, people: &People) -> Re
 }
 
 pub(crate) async fn insert(connection: &mut SqliteConnection, batch: &[Person]) -> Result<()> {
-    let mut users = QueryBuilder::<Sqlite>::new("INSERT INTO users (id, created_at) ");
-    users.push_values(batch, |mut row, person| {
-        row.push_bind(&person.user_id.as_bytes()[..])
-            .push_bind(person.created_at.cast_signed());
-    });
-    users.build().execute(&mut *connection).await?;
     let mut members = QueryBuilder::<Sqlite>::new(
         "INSERT INTO members (organization_id, id, user_id, email, name, avatar_url, portal_role, company_name, \
-         customer_status, created_at, row, number, updated_at) ",
+         customer_status, created_at, row, number, updated_at, organization_ordinal) ",
     );
     members.push_values(batch, |mut row, person| {
         row.push_bind(people::organization_id(person.organization).as_bytes().to_vec())
@@ -197,7 +191,8 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, batch: &[Person]) 
             .push_bind(person.created_at.cast_signed())
             .push_bind(person.row())
             .push_bind(person.member_number())
-            .push_bind(person.created_at.cast_signed());
+            .push_bind(person.created_at.cast_signed())
+            .push_bind(person.organization.cast_signed());
     });
     members.build().execute(&mut *connection).await?;
     Ok(())

@@ -30,10 +30,6 @@ const DAMAGE: [(&str, &[&str]); 13] = [
         ],
     ),
     (
-        "DELETE FROM users WHERE id IN (SELECT user_id FROM members)",
-        &["member_user"],
-    ),
-    (
         "UPDATE members SET primary_team = 999 WHERE number = 1",
         &["primary_team"],
     ),
@@ -73,10 +69,11 @@ const LEFT: (&str, &[&str]) = (
     &["erased_member"],
 );
 
-const OF_SQLITE: [(&str, &[&str]); 6] = [
+const OF_SQLITE: [(&str, &[&str]); 7] = [
+    ("DELETE FROM organizations WHERE slug = 'acme'", &["foreign_key"]),
     (
-        "DELETE FROM users WHERE id IN (SELECT user_id FROM members)",
-        &["foreign_key"],
+        "UPDATE members SET organization_ordinal = organization_ordinal + 100",
+        &["member_ordinal"],
     ),
     (
         "DELETE FROM member_texts WHERE block = (SELECT min(block) FROM member_texts)",
@@ -103,7 +100,11 @@ const OF_SQLITE: [(&str, &[&str]); 6] = [
     ),
 ];
 
-const OF_POSTGRES: [(&str, &[&str]); 6] = [
+const OF_POSTGRES: [(&str, &[&str]); 7] = [
+    (
+        "DELETE FROM users WHERE id IN (SELECT user_id FROM members)",
+        &["member_user"],
+    ),
     ("DELETE FROM links", &["link_of_member"]),
     (
         "UPDATE links SET role = 'owner' WHERE role IS NULL",

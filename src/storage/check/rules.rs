@@ -32,7 +32,6 @@ macro_rules! refers {
 /// All of them. Foreign keys are among them, because the engines have different ones.
 pub(in crate::storage) const RULES: &[Rule] = &[
     refers!("member_organization": "members" ["c.number"] -> "organizations" on "p.id = c.organization_id"),
-    refers!("member_user": "members" ["c.number"] -> "users" on "p.id = c.user_id"),
     refers!("primary_team": "members" ["c.number"] -> "teams" on
         "p.organization_id = c.organization_id AND p.number = c.primary_team"),
     refers!("former_address_member": "former_addresses" ["c.member"] -> "members" on

@@ -79,11 +79,6 @@ pub const TABLES: &[Table] = &[
     },
     COUNTERS,
     Table {
-        name: "users",
-        key: 1,
-        columns: &[("id", Kind::Uuid), ("created_at", Kind::Integer)],
-    },
-    Table {
         name: "members",
         key: 2,
         columns: &[

@@ -46,6 +46,12 @@ pub(super) async fn derived(_: &mut PgConnection) -> Result<Vec<Finding>> {
 /// The look-up tables against the rows that they are made of, in both directions.
 pub(super) const RULES: &[Rule] = &[
     Rule {
+        name: "member_user",
+        says: "the user of member {number} is not there",
+        sql: "SELECT m.organization_id, m.number, NULL AS found, NULL AS wanted FROM members AS m \
+              WHERE NOT EXISTS (SELECT 1 FROM users AS u WHERE u.id = m.user_id)",
+    },
+    Rule {
         name: "link_of_member",
         says: "member {number} is not looked up by its user as the member that it is",
         sql: "SELECT m.organization_id, m.number, NULL AS found, NULL AS wanted FROM members AS m \

@@ -1,5 +1,5 @@
-//! What PostgreSQL has of a copied directory beside the rows: folded names and addresses, and what is looked up by address
-//! and by user.
+//! What PostgreSQL has of a copied directory beside the rows: folded names and addresses, users, and what is looked up by
+//! address and by user.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -18,8 +18,12 @@ pub(super) const BEGIN: &str = "BEGIN";
 /// Begins a transaction that reads, and sees one moment from its first read on.
 pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// The links and addresses of members between two keys.
+/// The users, links and addresses of members between two keys.
 const OF_MEMBERS: &[&str] = &[
+    "INSERT INTO users (id, created_at)
+         SELECT user_id, min(created_at) FROM members
+         WHERE (organization_id, number) >= ($1, $2) AND (organization_id, number) <= ($3, $4) GROUP BY user_id
+         ON CONFLICT DO NOTHING",
     "INSERT INTO links (user_id, organization_id, member_id, email, role)
          SELECT user_id, organization_id, id, email, role FROM members
          WHERE (organization_id, number) >= ($1, $2) AND (organization_id, number) <= ($3, $4) AND revoked_at IS NULL",
@@ -100,7 +104,7 @@ pub(super) fn derived(table: &Table) -> &'static [&'static str] {
 /// Counts what the planner goes by, which autovacuum would do some minutes later.
 pub(super) async fn derive(connection: &mut PgConnection) -> Result<()> {
     let mut tables: Vec<_> = TABLES.iter().map(|table| table.name).collect();
-    tables.extend(["links", "addresses"]);
+    tables.extend(["users", "links", "addresses"]);
     // Safe: it is put together from constants.
     let statement = sqlx::query(AssertSqlSafe(format!("ANALYZE {}", tables.join(", "))));
     statement.execute(connection).await.map_err(store_error)?;

@@ -29,6 +29,9 @@ pub(super) const TEAMS: &str = "(SELECT string_agg(t.team::text, ' ' ORDER BY t.
 /// That a link `m` is live, where a user or an address leads to it.
 pub(super) const LIVE: &str = "m.revoked_at IS NULL";
 
+/// That a member `m` is of the organization `$1`, where it is found by its user, its address or its external id.
+pub(super) const OF_ORGANIZATION: &str = "m.organization_id = $1";
+
 /// The column by which a member is found who has an address.
 pub(super) const EMAIL: &str = "email";
 

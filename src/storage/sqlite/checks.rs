@@ -71,12 +71,14 @@ pub(super) async fn broken_keys(connection: &mut SqliteConnection) -> Result<Vec
     Ok(broken.into_iter().map(finding).collect())
 }
 
-/// What SQLite says is wrong.
+/// What SQLite says is wrong, each in one line.
 pub(super) async fn integrity(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
     // Safe: it is put together from constants.
     let sql = AssertSqlSafe(format!("PRAGMA integrity_check ({MOST})"));
     let lines: Vec<String> = sqlx::query_scalar(sql).fetch_all(connection).await?;
-    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    let told = lines.iter().filter(|line| *line != "ok");
+    // Of some damage it says where in a line of its own.
+    Ok(told.map(|line| line.replace('\n', " ")).collect())
 }
 
 const fn of(check: &'static str, finding: String) -> Finding {
@@ -115,5 +117,10 @@ pub(super) async fn derived(connection: &mut SqliteConnection) -> Result<Vec<Fin
     Ok(findings)
 }
 
-/// None: [`derived`] looks at what SQLite alone has.
-pub(super) const RULES: &[Rule] = &[];
+/// What SQLite alone has, but for the search index, at which [`derived`] looks.
+pub(super) const RULES: &[Rule] = &[Rule {
+    name: "member_ordinal",
+    says: "member {number} is found as one of another organization: the ordinal is {found} instead of {wanted}",
+    sql: "SELECT m.organization_id, m.number, m.organization_ordinal AS found, o.ordinal AS wanted FROM members AS m \
+          JOIN organizations AS o ON o.id = m.organization_id WHERE m.organization_ordinal <> o.ordinal",
+}];

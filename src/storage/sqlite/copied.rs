@@ -1,4 +1,4 @@
-//! What SQLite has of a copied directory beside the rows: numbers of organizations, and the search index.
+//! What SQLite has of a copied directory beside the rows: ordinals of organizations, and the search index.
 
 use sqlx::{Connection as _, SqliteConnection};
 
@@ -48,15 +48,52 @@ pub(super) async fn more(
     table: &Table,
     rows: &[Row],
 ) -> Result<(&'static [&'static str], Vec<Row>), sqlx::Error> {
-    if table.name != "organizations" {
-        return Ok((&[], Vec::new()));
+    match table.name {
+        "organizations" => Ok((&["ordinal"], new_ordinals(connection, rows).await?)),
+        "members" => Ok((
+            &["organization_ordinal"],
+            ordinals_of(connection, table, rows).await?,
+        )),
+        _ => Ok((&[], Vec::new())),
     }
+}
+
+async fn new_ordinals(connection: &mut SqliteConnection, rows: &[Row]) -> Result<Vec<Row>, sqlx::Error> {
     let last: i64 = sqlx::query_scalar("SELECT coalesce(max(ordinal), 0) FROM organizations")
         .fetch_one(connection)
         .await?;
     let ordinals = (last + 1..).take(rows.len());
     let values = ordinals.map(|ordinal| vec![Value::Integer(Some(ordinal))]);
-    Ok((&["ordinal"], values.collect()))
+    Ok(values.collect())
+}
+
+/// Those of the organizations of members. Members of one follow each other.
+async fn ordinals_of(
+    connection: &mut SqliteConnection,
+    table: &Table,
+    rows: &[Row],
+) -> Result<Vec<Row>, sqlx::Error> {
+    let column = table.position("organization_id");
+    let mut ordinals = Vec::with_capacity(rows.len());
+    let mut last = None;
+    for row in rows {
+        let organization = column.and_then(|column| row.get(column));
+        let ordinal = match (last, organization) {
+            (Some((of, ordinal)), Some(organization)) if of == organization => ordinal,
+            (_, Some(organization @ Value::Uuid(id))) => {
+                let ordinal: Option<i64> =
+                    sqlx::query_scalar("SELECT ordinal FROM organizations WHERE id = $1")
+                        .bind(id)
+                        .fetch_optional(&mut *connection)
+                        .await?;
+                last = Some((organization, ordinal));
+                ordinal
+            }
+            _ => None,
+        };
+        ordinals.push(vec![Value::Integer(ordinal)]);
+    }
+    Ok(ordinals)
 }
 
 /// Statements that derive other rows from those between two keys.

@@ -30,13 +30,20 @@ pub(super) const TEAMS: &str = "(SELECT group_concat(t.team, ' ' ORDER BY t.team
 /// That a link `m` is live, where a user or an address leads to it.
 pub(super) const LIVE: &str = "m.revoked_number = 0";
 
+/// That a member `m` is of the organization `$1`, where it is found by its user, its address or its external id.
+pub(super) const OF_ORGANIZATION: &str =
+    "m.organization_ordinal = (SELECT ordinal FROM organizations WHERE id = $1)";
+
 /// The column by which a member is found who has an address.
 pub(super) const EMAIL: &str = "sort_email";
 
 /// The events of a user: the table, and the condition about the user `$5`.
 pub(super) const EVENTS_OF_USER: (&str, &str) = (
     "events INDEXED BY events_member",
-    "member_id IN (SELECT id FROM members WHERE user_id = $5 AND organization_id = $1)",
+    "member_id IN (
+         SELECT id FROM members
+         WHERE user_id = $5 AND organization_ordinal = (SELECT ordinal FROM organizations WHERE id = $1)
+     )",
 );
 
 /// That a kept response has the text `$2` in it.

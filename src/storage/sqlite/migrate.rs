@@ -38,6 +38,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         "0013_parts",
         "0014_texts",
         "0015_indexes",
+        "0016_ordinals",
     )
 });
 

@@ -28,8 +28,9 @@ static FIND: LazyLock<Batched> = LazyLock::new(|| {
     Batched::new(
         "WITH wanted (slot, organization_id, user_id) AS (VALUES {slots:2})
          SELECT json_group_array(json_array(w.slot, m.row, hex(m.id), m.role))
-         FROM wanted AS w CROSS JOIN members AS m
-             ON m.organization_id = w.organization_id AND m.user_id = w.user_id AND m.revoked_number = 0
+         FROM wanted AS w CROSS JOIN organizations AS o ON o.id = w.organization_id
+         CROSS JOIN members AS m
+             ON m.organization_ordinal = o.ordinal AND m.user_id = w.user_id AND m.revoked_number = 0
              AND m.portal_role IS NOT NULL",
     )
 });

@@ -25,6 +25,8 @@ impl Settings {
     pub fn bulk() -> Self {
         Self {
             writer_cache: 36 * 1024,
+            // Several times what one of them writes: so what one has written is moved beside the next.
+            log_pages: 120_000,
             ..Self::default()
         }
     }

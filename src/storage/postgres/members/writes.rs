@@ -158,7 +158,8 @@ impl MemberWrites for PostgresTransaction<'_> {
     }
 
     async fn user_exists(&mut self, user: UserId) -> Result<bool> {
-        self.value(find::user_exists(user)).await
+        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE id = $1)");
+        self.value(query.bind(user)).await
     }
 
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders> {
@@ -231,6 +232,18 @@ impl MemberWrites for PostgresTransaction<'_> {
 }
 
 impl PostgresTransaction<'_> {
+    /// Adds users, who are new.
+    async fn insert_users(&mut self, members: &[Member]) -> Result<()> {
+        let ids: Vec<_> = members.iter().map(|member| *member.user_id.as_uuid()).collect();
+        let times: Vec<_> = members
+            .iter()
+            .map(|member| member.created_at.as_millis())
+            .collect();
+        let statement =
+            sqlx::query("INSERT INTO users (id, created_at) SELECT * FROM unnest($1::uuid[], $2::bigint[])");
+        self.execute(statement.bind(ids).bind(times)).await
+    }
+
     /// Keeps the counts of live members.
     async fn count(
         &mut self,

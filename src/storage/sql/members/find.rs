@@ -6,7 +6,10 @@ use super::{
     super::{
         Arguments, Db,
         columns::{Row, Select, Statement, Stored},
-        dialect::{EMAIL, LIVE, THEN_JOIN, ids, members_with, numbers, rows_of_ids, rows_of_numbers, texts},
+        dialect::{
+            EMAIL, LIVE, OF_ORGANIZATION, THEN_JOIN, ids, members_with, numbers, rows_of_ids,
+            rows_of_numbers, texts,
+        },
     },
     row::COLUMNS,
 };
@@ -30,16 +33,15 @@ pub(in super::super) fn member_with<T: Stored>(
     member: &MemberRef,
 ) -> Select<'static, T> {
     let condition = match member {
-        MemberRef::Id(_) => "m.id = $2",
-        MemberRef::Number(_) => "m.number = $2",
-        MemberRef::UserId(_) => &format!("m.user_id = $2 AND {LIVE}"),
-        MemberRef::Email(_) => &format!("m.{EMAIL} = $2 AND {LIVE}"),
-        MemberRef::ExternalId(..) => "m.source = $2 AND m.external_id = $3 AND m.revoked_at IS NULL",
+        MemberRef::Id(_) => "m.organization_id = $1 AND m.id = $2",
+        MemberRef::Number(_) => "m.organization_id = $1 AND m.number = $2",
+        MemberRef::UserId(_) => &format!("{OF_ORGANIZATION} AND m.user_id = $2 AND {LIVE}"),
+        MemberRef::Email(_) => &format!("{OF_ORGANIZATION} AND m.{EMAIL} = $2 AND {LIVE}"),
+        MemberRef::ExternalId(..) => {
+            &format!("{OF_ORGANIZATION} AND m.source = $2 AND m.external_id = $3 AND m.revoked_at IS NULL")
+        }
     };
-    let sql = format!(
-        "SELECT {}{columns} FROM members AS m WHERE m.organization_id = $1 AND {condition}",
-        *COLUMNS
-    );
+    let sql = format!("SELECT {}{columns} FROM members AS m WHERE {condition}", *COLUMNS);
     // Safe: it is put together from constants.
     let query = sqlx::query_as(AssertSqlSafe(sql)).bind(organization);
     match member {
@@ -68,7 +70,7 @@ pub(super) fn by_id(organization: OrganizationId, members: &[MemberId]) -> Selec
 /// The live members who have one of these addresses.
 pub(super) fn by_email(organization: OrganizationId, emails: &[Email]) -> Select<'static, Member> {
     let sql = format!(
-        "SELECT {} FROM {} AND m.organization_id = $1 AND {LIVE}",
+        "SELECT {} FROM {} AND {OF_ORGANIZATION} AND {LIVE}",
         *COLUMNS,
         members_with(EMAIL, "$2")
     );
@@ -85,7 +87,7 @@ pub(super) fn by_external_id(
     ids: &[ExternalId],
 ) -> Select<'static, Member> {
     let sql = format!(
-        "SELECT {} FROM {} AND m.organization_id = $1 AND m.source = $3 AND m.revoked_at IS NULL",
+        "SELECT {} FROM {} AND {OF_ORGANIZATION} AND m.source = $3 AND m.revoked_at IS NULL",
         *COLUMNS,
         members_with("external_id", "$2")
     );
@@ -103,14 +105,14 @@ pub(super) fn links(
     page: &PageRequest<MemberNumber>,
 ) -> Select<'static, Member> {
     let sql = format!(
-        "SELECT {} FROM members AS m WHERE m.user_id = $1 AND m.organization_id = $2 AND m.number > $3
+        "SELECT {} FROM members AS m WHERE {OF_ORGANIZATION} AND m.user_id = $2 AND m.number > $3
          ORDER BY m.number LIMIT $4",
         *COLUMNS
     );
     // Safe: it is put together from constants.
     sqlx::query_as(AssertSqlSafe(sql))
-        .bind(user)
         .bind(organization)
+        .bind(user)
         .bind(page.after.unwrap_or(MemberNumber(0)))
         .bind(i64::from(page.limit))
 }
@@ -184,9 +186,4 @@ pub(super) fn record_seen(
     .bind(organization)
     .bind(member)
     .bind(at)
-}
-
-/// Whether there is such a user.
-pub(super) fn user_exists(user: UserId) -> Values<bool> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE id = $1)").bind(user)
 }

@@ -5,36 +5,18 @@ use std::collections::BTreeMap;
 use sqlx::AssertSqlSafe;
 
 use super::{
-    super::{
-        EngineTransaction,
-        columns::Statement,
-        dialect::{INSERT, PARAMETERS, kept},
-    },
+    super::{EngineTransaction, columns::Statement, dialect::kept},
     row,
 };
 use crate::{
     domain::{Conflict, Member, OrganizationId},
-    storage::{Result, placeholders::rows},
+    storage::Result,
 };
 
 /// Members of one statement: with all their columns far fewer parameters than an engine takes.
 pub(super) const PART: usize = 250;
 
 impl EngineTransaction<'_> {
-    /// Adds their users, who are new.
-    pub(super) async fn insert_users(&mut self, members: &[Member]) -> Result<()> {
-        let sql = format!(
-            "{INSERT} users (id, created_at) VALUES {}",
-            rows(2, 0, members.len(), PARAMETERS)
-        );
-        // Safe: it is put together from constants.
-        let mut statement = kept(sqlx::query(AssertSqlSafe(sql)), members.len() == PART);
-        for member in members {
-            statement = statement.bind(member.user_id).bind(member.created_at);
-        }
-        self.execute(statement).await
-    }
-
     /// Adds their rows. Columns that only this engine has come last; `bind` binds them.
     pub(super) async fn insert_rows(
         &mut self,

@@ -438,14 +438,15 @@ mod tests {
         connect(&url, Migrate::Always).await.unwrap().close().await;
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
         sqlx::raw_sql(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
-                 INSERT INTO users (id, created_at) SELECT unhex(printf('%032x', i)), 0 FROM n;
-             INSERT INTO organizations (id, slug, name, created_at, ordinal)
-                 SELECT id, 'acme-' || rowid, 'Acme', 0, rowid FROM users WHERE rowid < 4;
-             INSERT INTO members (organization_id, id, user_id, number, created_at, name, email, role)
-                 SELECT unhex(printf('%032x', 1 + rowid % 3 % 2)), id, id, rowid, 0,
-                     iif(rowid % 5, 'Member ' || rowid, NULL), rowid || '@acme.example.com', 'viewer'
-                 FROM users;
+            "INSERT INTO organizations (id, slug, name, created_at, ordinal)
+                 SELECT unhex(printf('%032x', value)), 'acme-' || value, 'Acme', 0, value FROM json_each('[1, 2, 3]');
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+                 INSERT INTO members (
+                     organization_id, organization_ordinal, id, user_id, number, created_at, name, email, role
+                 )
+                 SELECT unhex(printf('%032x', 1 + i % 3 % 2)), 1 + i % 3 % 2, unhex(printf('%032x', i)),
+                     unhex(printf('%032x', i)), i, 0, iif(i % 5, 'Member ' || i, NULL), i || '@acme.example.com', 'viewer'
+                 FROM n;
              INSERT INTO search_backlog (next) VALUES (0)",
         )
         .execute(&mut connection)

@@ -25,14 +25,13 @@ const NEXT_NUMBERS: &str =
     "UPDATE organization_counters SET members = members + $2 WHERE organization_id = $1
      RETURNING members - $2 + 1, (SELECT ordinal FROM organizations WHERE id = $1)";
 
-/// Adds a live member, and its user if that is new, to the rows, to the count of its role, and to the search index, in
+/// Adds a live member to the rows, to the count of its role, and to the search index, in
 /// which this is the number of its organization.
 fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statement<'static> {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
-        let (member, next) = row::insert(&[]);
+        let (member, next) = row::insert(&["organization_ordinal"]);
         format!(
-            "INSERT INTO users (id, created_at) VALUES ($3, $5) ON CONFLICT DO NOTHING;
-             INSERT INTO member_counts (organization_id, role, live) VALUES ($1, ${next}, 1)
+            "INSERT INTO member_counts (organization_id, role, live) VALUES ($1, ${next}, 1)
                  ON CONFLICT (organization_id, role) DO UPDATE SET live = live + 1;
              {member};
              {}",
@@ -41,7 +40,9 @@ fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statem
     });
     // Safe: it is put together from constants.
     let statement = sqlx::query(AssertSqlSafe(INSERT.as_str()));
-    let statement = row::bind(member, statement.bind(organization)).bind(row::counted_role(member));
+    let statement = row::bind(member, statement.bind(organization))
+        .bind(ordinal)
+        .bind(row::counted_role(member));
     texts::bind(statement, ordinal, member)
 }
 
@@ -113,10 +114,10 @@ impl MemberWrites for SqliteTransaction<'_> {
         let first = sqlx::query_scalar("SELECT coalesce(max(row), 0) + 1 FROM members");
         let mut first: i64 = self.value(first).await?;
         for members in members.chunks(PART) {
-            self.insert_users(members).await?;
             let row = |place| first + i64::try_from(place).unwrap_or(i64::MAX);
-            self.insert_rows(organization, members, &["row"], |place, _, statement| {
-                statement.bind(row(place))
+            let more = ["row", "organization_ordinal"];
+            self.insert_rows(organization, members, &more, |place, _, statement| {
+                statement.bind(row(place)).bind(ordinal)
             })
             .await?;
             first = row(members.len());
@@ -181,7 +182,8 @@ impl MemberWrites for SqliteTransaction<'_> {
     }
 
     async fn user_exists(&mut self, user: UserId) -> Result<bool> {
-        self.value(find::user_exists(user)).await
+        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM members WHERE user_id = $1)");
+        self.value(query.bind(user)).await
     }
 
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders> {

@@ -3,7 +3,7 @@
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::{
-    domain::{MemberFilter, MemberNumber, OrganizationId, Role, TimeRange},
+    domain::{MemberFilter, MemberNumber, MemberOrder, OrganizationId, Role, TimeRange},
     storage::sqlite::dialect::numbers,
 };
 
@@ -32,18 +32,49 @@ impl Found {
     }
 }
 
-/// Columns, tables, filters, for those who come in an order, which finds its index unless a few are looked for.
+/// By what an index has the members of an organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Id,
+    Ordinal,
+}
+
+impl Key {
+    /// That of the index of an order.
+    pub(super) const fn of(order: MemberOrder) -> Self {
+        match order {
+            MemberOrder::Name | MemberOrder::Email => Self::Ordinal,
+            MemberOrder::Number | MemberOrder::Role | MemberOrder::LastSeen => Self::Id,
+        }
+    }
+
+    /// That a member `m` is of the organization.
+    pub(super) fn condition(self, sql: &mut QueryBuilder<Sqlite>, organization: OrganizationId) {
+        match self {
+            Self::Id => sql.push("m.organization_id = ").push_bind(organization),
+            Self::Ordinal => sql
+                .push("m.organization_ordinal = (SELECT ordinal FROM organizations WHERE id = ")
+                .push_bind(organization)
+                .push(")"),
+        };
+    }
+}
+
+/// Columns, tables, filters, for those who come in the order of an index, unless a few are looked for.
 pub(super) fn statement(
     columns: &str,
     organization: OrganizationId,
+    key: Key,
     filter: &MemberFilter,
     found: Option<&Found>,
 ) -> QueryBuilder<Sqlite> {
-    let index = match found {
-        Some(Found::Few(_)) => index(filter),
-        Some(Found::Many(_)) | None => "",
+    let (index, key) = match found {
+        Some(Found::Few(_)) => (index(filter), Key::Id),
+        _ if filter.team.is_some() => ("", Key::Id),
+        Some(Found::Many(_)) | None => ("", key),
     };
-    tables_and_filters(&format!("SELECT {columns}"), organization, filter, found, index)
+    let begin = format!("SELECT {columns}");
+    tables_and_filters(&begin, organization, key, filter, found, index)
 }
 
 /// The same for all at once, in any order, after what begins the statement.
@@ -53,7 +84,7 @@ pub(super) fn statement_of_all(
     filter: &MemberFilter,
     found: Option<&Found>,
 ) -> QueryBuilder<Sqlite> {
-    tables_and_filters(begin, organization, filter, found, index(filter))
+    tables_and_filters(begin, organization, Key::Id, filter, found, index(filter))
 }
 
 /// SQLite knows no better than to take any index of the organization's members. The one that is named has their numbers, for a
@@ -71,6 +102,7 @@ fn index(filter: &MemberFilter) -> &'static str {
 fn tables_and_filters(
     begin: &str,
     organization: OrganizationId,
+    key: Key,
     filter: &MemberFilter,
     found: Option<&Found>,
     index: &str,
@@ -85,9 +117,8 @@ fn tables_and_filters(
     } else {
         sql.push(" FROM members AS m").push(index).push(" WHERE ");
     }
-    sql.push("m.organization_id = ")
-        .push_bind(organization)
-        .push(" AND m.revoked_at IS NULL");
+    key.condition(&mut sql, organization);
+    sql.push(" AND m.revoked_at IS NULL");
     match found {
         None => {}
         Some(Found::Few(numbers)) => {

@@ -25,8 +25,6 @@ async fn storage() -> (tempfile::TempDir, Arc<dyn Storage>) {
     for statement in [
         "INSERT INTO organizations (id, slug, name, created_at) VALUES ($1, 'large', 'Large', 0)",
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
-         INSERT INTO users (id, created_at) SELECT unhex(printf('%032x', i)), 0 FROM n WHERE $1 IS NOT NULL",
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
          INSERT INTO members (
              row, organization_id, id, user_id, number, created_at, email, name, role, portal_role, enabled,
              last_seen_at, revoked_at

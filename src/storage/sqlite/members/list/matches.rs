@@ -7,7 +7,7 @@
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{
-    filter::{Found, statement_of_all},
+    filter::{Found, Key, statement_of_all},
     limit, members, sort_column, sorted,
 };
 use crate::{
@@ -78,7 +78,7 @@ pub(super) fn page_statement(
         // A plus sign keeps SQLite from looking for each of the rows.
         " FROM members AS m WHERE +m.row IN (SELECT row FROM temp.matches) AND "
     });
-    sql.push("m.organization_id = ").push_bind(organization);
+    Key::of(query.order).condition(&mut sql, organization);
     if let Some(column) = sort_column(query) {
         sorted(&mut sql, query, column, few);
     }

@@ -9,7 +9,7 @@ mod plans;
 
 use sqlx::{AssertSqlSafe, Connection as _, QueryBuilder, Sqlite, SqliteConnection};
 
-use self::filter::{Found, statement, statement_of_all};
+use self::filter::{Found, Key, statement, statement_of_all};
 use super::{
     row::COLUMNS,
     search::{Members, Search},
@@ -188,7 +188,8 @@ fn page_statement(
     found: Option<&Found>,
     few: bool,
 ) -> QueryBuilder<Sqlite> {
-    let mut sql = statement(&COLUMNS, organization, &query.filter, found);
+    let key = if few { Key::Id } else { Key::of(query.order) };
+    let mut sql = statement(&COLUMNS, organization, key, &query.filter, found);
     if let Some(column) = sort_column(query) {
         sorted(&mut sql, query, column, few);
     } else {

@@ -122,7 +122,7 @@ async fn a_page_by_number_begins_where_the_one_before_ended() {
 
 #[tokio::test]
 async fn a_page_by_name_begins_where_the_one_before_ended() {
-    let step = "SEARCH m USING INDEX members_name (organization_id=?{ AND (sort_name,number)<>(?,?)})";
+    let step = "SEARCH m USING INDEX members_name (organization_ordinal=?{ AND (sort_name,number)<>(?,?)})";
     for filter in [MemberFilter::default(), of_roles(&[Role::Owner])] {
         assert_plan(filter, MemberOrder::Name, &[step]).await;
     }
@@ -136,7 +136,8 @@ async fn a_page_in_any_other_order_begins_where_the_one_before_ended() {
         (MemberOrder::LastSeen, "sort_seen"),
     ] {
         let step = format!(
-            "SEARCH m USING INDEX members_{column} (organization_id=?{{ AND {}}})",
+            "SEARCH m USING INDEX members_{column} ({}=?{{ AND {}}})",
+            organization_of(order),
             beyond(column)
         );
         assert_plan(MemberFilter::default(), order, &[&step]).await;
@@ -145,6 +146,14 @@ async fn a_page_in_any_other_order_begins_where_the_one_before_ended() {
                 assert_plan(of_roles(roles), order, &[&step]).await;
             }
         }
+    }
+}
+
+/// By what the index of an order has organizations.
+fn organization_of(order: MemberOrder) -> &'static str {
+    match Key::of(order) {
+        Key::Id => "organization_id",
+        Key::Ordinal => "organization_ordinal",
     }
 }
 
@@ -280,7 +289,8 @@ async fn a_page_of_a_search_that_found_many_is_read_in_its_order() {
         (MemberOrder::Name, "members_name", "(sort_name,number)<>(?,?)"),
         (MemberOrder::Email, "members_sort_email", "sort_email<>?"),
     ] {
-        let step = format!("SEARCH m USING INDEX {index} (organization_id=?{{ AND {column}}})");
+        let organization = organization_of(order);
+        let step = format!("SEARCH m USING INDEX {index} ({organization}=?{{ AND {column}}})");
         assert_plan_of(MemberFilter::default(), order, Some(many()), &[&step]).await;
     }
 }
@@ -354,7 +364,10 @@ async fn a_page_of_those_who_were_collected_reads_nobody_else() {
                 )
             });
             let many = [
-                format!("SEARCH m USING INDEX {index} (organization_id=?{later})"),
+                format!(
+                    "SEARCH m USING INDEX {index} ({}=?{later})",
+                    organization_of(order)
+                ),
                 "USING ROWID SEARCH ON TABLE matches FOR IN-OPERATOR".to_owned(),
             ];
             let sql = matches::page_statement(organization, &query, false);
