@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Damage that both engines can have, and the rules that it breaks.
-const DAMAGE: [(&str, &[&str]); 13] = [
+const DAMAGE: [(&str, &[&str]); 12] = [
     (
         "DELETE FROM organizations WHERE slug = 'acme'",
         &[
