@@ -1,6 +1,6 @@
 //! The event log.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
@@ -146,22 +146,35 @@ impl EventWrites for EngineTransaction<'_> {
         links: &[(&Member, Vec<&'static str>)],
         change: &Change,
     ) -> Result<()> {
+        let Some((member, _)) = links.last() else {
+            return Ok(());
+        };
         let kind = EventKind::MemberLinked;
-        for links in links.chunks(LINKS) {
-            let count = i64::try_from(links.len()).unwrap_or(i64::MAX);
-            let last = sqlx::query_scalar(
-                "UPDATE organization_counters SET events = events + $2 WHERE organization_id = $1 RETURNING events",
-            );
-            let last: i64 = self.value(last.bind(organization).bind(count)).await?;
-            let sql = format!(
+        let count = i64::try_from(links.len()).unwrap_or(i64::MAX);
+        let last = sqlx::query_scalar(
+            "UPDATE organization_counters SET events = events + $2 WHERE organization_id = $1 RETURNING events",
+        );
+        let last: i64 = self.value(last.bind(organization).bind(count)).await?;
+        let insert = |links| {
+            format!(
                 "{INSERT} events (
                      sequence, member_id, user_id, source, fields, organization_id, kind, actor, at, client
                  ) VALUES {}",
-                rows(5, 5, links.len(), PARAMETERS)
-            );
+                rows(5, 5, links, PARAMETERS)
+            )
+        };
+        let of_a_part: Arc<str> = insert(LINKS).into();
+        let parts = (last - count + 1..).step_by(LINKS).zip(links.chunks(LINKS));
+        let statements = parts.map(|(first, links)| {
+            let is_full = links.len() == LINKS;
+            let sql = if is_full {
+                of_a_part.clone()
+            } else {
+                insert(links.len()).into()
+            };
             // Safe: it is put together from constants.
-            let mut statement = kept(sqlx::query(AssertSqlSafe(sql)), links.len() == LINKS);
-            for (sequence, (member, fields)) in (last - count + 1..).zip(links) {
+            let mut statement = kept(sqlx::query(AssertSqlSafe(sql)), is_full);
+            for (sequence, (member, fields)) in (first..).zip(links) {
                 statement = statement
                     .bind(sequence)
                     .bind(member.id)
@@ -169,17 +182,15 @@ impl EventWrites for EngineTransaction<'_> {
                     .bind(&member.origin.source)
                     .bind(fields.join(" "));
             }
-            let statement = statement
+            statement
                 .bind(organization)
                 .bind(kind)
                 .bind(change.actor)
                 .bind(change.at)
-                .bind(&change.client);
-            self.execute(statement).await?;
-            if let Some((member, _)) = links.last() {
-                self.note_event(organization, last, kind, Some(member.id), change);
-            }
-        }
+                .bind(&change.client)
+        });
+        self.execute_each(statements, None).await?;
+        self.note_event(organization, last, kind, Some(member.id), change);
         Ok(())
     }
 

@@ -31,6 +31,28 @@ impl EngineTransaction<'_> {
         self.noted(unless_unique(done, conflict)?).map(|_| ())
     }
 
+    /// Runs statements one after another, and makes each while the engine is at the one before. With which rule of uniqueness
+    /// they break, if they break one.
+    pub(in super::super) async fn execute_each<'q>(
+        &mut self,
+        mut statements: impl Iterator<Item = Statement<'q>> + Send,
+        conflict: Option<Conflict>,
+    ) -> Result<()> {
+        let mut next = statements.next();
+        while let Some(statement) = next {
+            let run = async {
+                match conflict {
+                    Some(conflict) => self.execute_unique(statement, conflict).await,
+                    None => self.execute(statement).await,
+                }
+            };
+            let done;
+            (done, next) = tokio::join!(biased; run, async { statements.next() });
+            done?;
+        }
+        Ok(())
+    }
+
     /// The first row.
     pub(in super::super) async fn optional<T: Stored>(&mut self, query: Select<'_, T>) -> Result<Option<T>> {
         let found = query.fetch_optional(&mut *self.connection).await;

@@ -14,6 +14,7 @@ use super::{
         transaction::PostgresTransaction,
     },
     find::Values,
+    many::PART,
 };
 use crate::{
     domain::{Email, HeldAddress, Member, MemberNumber, OrganizationId, PageRequest, UserId},
@@ -128,45 +129,45 @@ impl PostgresTransaction<'_> {
         organization: OrganizationId,
         members: &[Member],
     ) -> Result<()> {
-        let sql = format!(
-            "INSERT INTO links (user_id, member_id, email, role, organization_id) VALUES {}",
-            rows(4, 1, members.len(), PARAMETERS)
-        );
-        // Safe: it is put together from constants.
-        let mut links = sqlx::query(AssertSqlSafe(sql));
-        for member in members {
-            links = links
-                .bind(member.user_id)
-                .bind(member.id)
-                .bind(&member.profile.email)
-                .bind(member.access.role);
-        }
-        self.execute(links.bind(organization)).await?;
-        let held = || {
-            let emails = members.iter().map(|member| member.profile.email.as_ref());
-            members
-                .iter()
-                .zip(emails)
-                .filter_map(|(member, email)| Some((member, email?)))
-        };
-        if held().next().is_none() {
-            return Ok(());
-        }
-        let sql = format!(
-            "INSERT INTO addresses (email, member, member_id, user_id, since, organization_id, version) VALUES {}",
-            rows(5, 2, held().count(), PARAMETERS)
-        );
-        // Safe: it is put together from constants.
-        let mut addresses = sqlx::query(AssertSqlSafe(sql));
-        for (member, email) in held() {
-            addresses = addresses
-                .bind(email)
-                .bind(member.number)
-                .bind(member.id)
-                .bind(member.user_id)
-                .bind(member.email_since);
-        }
-        self.execute(addresses.bind(organization).bind(0_i64)).await
+        let links = members.chunks(PART).map(|members| {
+            let sql = format!(
+                "INSERT INTO links (user_id, member_id, email, role, organization_id) VALUES {}",
+                rows(4, 1, members.len(), PARAMETERS)
+            );
+            // Safe: it is put together from constants.
+            let mut links = sqlx::query(AssertSqlSafe(sql));
+            for member in members {
+                links = links
+                    .bind(member.user_id)
+                    .bind(member.id)
+                    .bind(&member.profile.email)
+                    .bind(member.access.role);
+            }
+            links.bind(organization)
+        });
+        self.execute_each(links, None).await?;
+        let held = members
+            .iter()
+            .filter_map(|member| Some((member, member.profile.email.as_ref()?)));
+        let held: Vec<_> = held.collect();
+        let addresses = held.chunks(PART).map(|held| {
+            let sql = format!(
+                "INSERT INTO addresses (email, member, member_id, user_id, since, organization_id, version) VALUES {}",
+                rows(5, 2, held.len(), PARAMETERS)
+            );
+            // Safe: it is put together from constants.
+            let mut addresses = sqlx::query(AssertSqlSafe(sql));
+            for (member, email) in held {
+                addresses = addresses
+                    .bind(email)
+                    .bind(member.number)
+                    .bind(member.id)
+                    .bind(member.user_id)
+                    .bind(member.email_since);
+            }
+            addresses.bind(organization).bind(0_i64)
+        });
+        self.execute_each(addresses, None).await
     }
 
     /// Keeps what is known by address and by user of a member that was another one before, or none.

@@ -5,7 +5,7 @@ use std::slice;
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
-use super::{addresses, find, many::PART, row, search};
+use super::{addresses, find, row, search};
 use crate::{
     domain::{
         Change, Conflict, Email, EventKind, ExternalId, HeldAddress, Member, MemberId, MemberNumber,
@@ -90,14 +90,12 @@ impl MemberWrites for PostgresTransaction<'_> {
     }
 
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
-        for members in members.chunks(PART) {
-            self.insert_users(members).await?;
-            self.insert_rows(organization, members, &search::COLUMNS, |_, member, statement| {
-                search::bind(member, statement)
-            })
-            .await?;
-            self.follow_new(organization, members).await?;
-        }
+        self.insert_users(members).await?;
+        self.insert_rows(organization, members, &search::COLUMNS, |_, member, statement| {
+            search::bind(member, statement)
+        })
+        .await?;
+        self.follow_new(organization, members).await?;
         self.count_new(organization, members).await
     }
 

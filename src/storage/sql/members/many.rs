@@ -1,6 +1,6 @@
 //! Many new members at once: what is written the same way on every engine.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sqlx::AssertSqlSafe;
 
@@ -17,7 +17,7 @@ use crate::{
 pub(super) const PART: usize = 250;
 
 impl EngineTransaction<'_> {
-    /// Adds their rows. Columns that only this engine has come last; `bind` binds them.
+    /// Adds their rows. Columns that only this engine has come last; `bind` binds them, and is told the member's place.
     pub(super) async fn insert_rows(
         &mut self,
         organization: OrganizationId,
@@ -25,14 +25,25 @@ impl EngineTransaction<'_> {
         more: &[&'static str],
         bind: impl for<'q> Fn(usize, &Member, Statement<'q>) -> Statement<'q> + Send + Sync,
     ) -> Result<()> {
-        // Safe: it is put together from constants.
-        let sql = row::insert_many(more, members.len());
-        let mut statement = kept(sqlx::query(AssertSqlSafe(sql)), members.len() == PART);
-        for (place, member) in members.iter().enumerate() {
-            statement = bind(place, member, row::bind(member, statement));
-        }
-        self.execute_unique(statement.bind(organization), Conflict::Member)
-            .await
+        let of_a_part: Arc<str> = row::insert_many(more, PART).into();
+        let statements = (0..)
+            .step_by(PART)
+            .zip(members.chunks(PART))
+            .map(|(first, members)| {
+                let is_full = members.len() == PART;
+                let sql = if is_full {
+                    of_a_part.clone()
+                } else {
+                    row::insert_many(more, members.len()).into()
+                };
+                // Safe: it is put together from constants.
+                let mut statement = kept(sqlx::query(AssertSqlSafe(sql)), is_full);
+                for (place, member) in (first..).zip(members) {
+                    statement = bind(place, member, row::bind(member, statement));
+                }
+                statement.bind(organization)
+            });
+        self.execute_each(statements, Some(Conflict::Member)).await
     }
 
     /// Counts them among those of their roles.

@@ -175,10 +175,7 @@ pub(super) async fn put_many(
         let found = found.get(&block).map_or(&[][..], Vec::as_slice);
         (block, with(found, new))
     });
-    for statement in write(blocks.collect()) {
-        transaction.execute(statement).await?;
-    }
-    Ok(())
+    transaction.execute_each(write(blocks.collect()), None).await
 }
 
 /// Puts a member's texts in the place of those that it had.
@@ -206,11 +203,13 @@ pub(super) async fn replace(
 }
 
 /// Statements that write blocks.
-fn write(blocks: BTreeMap<i64, Vec<u8>>) -> Vec<Statement<'static>> {
-    let mut blocks: Vec<_> = blocks.into_iter().collect();
-    let mut statements = Vec::new();
-    while !blocks.is_empty() {
-        let part: Vec<_> = blocks.drain(..ROWS.min(blocks.len())).collect();
+fn write(blocks: BTreeMap<i64, Vec<u8>>) -> impl Iterator<Item = Statement<'static>> {
+    let mut blocks = blocks.into_iter();
+    std::iter::from_fn(move || {
+        let part: Vec<_> = blocks.by_ref().take(ROWS).collect();
+        if part.is_empty() {
+            return None;
+        }
         let sql = format!(
             "INSERT INTO member_texts (block, lines) VALUES {}
              ON CONFLICT (block) DO UPDATE SET lines = excluded.lines",
@@ -221,9 +220,8 @@ fn write(blocks: BTreeMap<i64, Vec<u8>>) -> Vec<Statement<'static>> {
         for (block, lines) in part {
             statement = statement.bind(block).bind(lines);
         }
-        statements.push(statement);
-    }
-    statements
+        Some(statement)
+    })
 }
 
 /// Fills the blocks of a database from before there were these. In steps, each of which says in its own transaction how far it

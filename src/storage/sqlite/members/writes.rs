@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
-use super::{addresses, find, many::PART, row, texts};
+use super::{addresses, find, row, texts};
 use crate::{
     domain::{
         Change, Conflict, Email, EventKind, ExternalId, HeldAddress, Member, MemberId, MemberNumber,
@@ -112,16 +112,13 @@ impl MemberWrites for SqliteTransaction<'_> {
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
         let ordinal = self.ordinal(organization).await?;
         let first = sqlx::query_scalar("SELECT coalesce(max(row), 0) + 1 FROM members");
-        let mut first: i64 = self.value(first).await?;
-        for members in members.chunks(PART) {
-            let row = |place| first + i64::try_from(place).unwrap_or(i64::MAX);
-            let more = ["row", "organization_ordinal"];
-            self.insert_rows(organization, members, &more, |place, _, statement| {
-                statement.bind(row(place)).bind(ordinal)
-            })
-            .await?;
-            first = row(members.len());
-        }
+        let first: i64 = self.value(first).await?;
+        let more = ["row", "organization_ordinal"];
+        self.insert_rows(organization, members, &more, |place, _, statement| {
+            let row = first.saturating_add(i64::try_from(place).unwrap_or(i64::MAX));
+            statement.bind(row).bind(ordinal)
+        })
+        .await?;
         texts::put_many(self, ordinal, members).await?;
         self.count_new(organization, members).await
     }
