@@ -7,7 +7,7 @@ use super::Field;
 use crate::domain::ImportRow;
 
 /// Memory for what was seen, in KiB. What is more is in a file.
-const CACHE_KIB: i64 = 16 * 1024;
+const CACHE_KIB: i64 = 8 * 1024;
 
 /// The first bytes of a digest: enough to take no two for the same by accident.
 const DIGEST: usize = 16;

@@ -127,8 +127,8 @@ impl Import {
             map: self.map.clone(),
         };
         let (bytes, name) = (input.bytes, self.name());
-        let mut reading = read(input, options);
         let wanted = batch(target);
+        let mut reading = read(input, options, wanted);
         let work = async {
             let mut importing = Importing::begin(target, rehearse).await?;
             while let Some(batch) = reading.next(wanted).await {

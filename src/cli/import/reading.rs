@@ -19,9 +19,8 @@ use crate::{
     transfer::{Field, ReadOptions, Reader, Repeat, Repeats},
 };
 
-/// Rows that are handed over at once, and how often that is done before somebody takes them: what is read ahead is in memory.
+/// Rows that are handed over at once.
 const PART: usize = 250;
-const AHEAD: usize = 32;
 
 /// What is to be read.
 pub(super) struct Input {
@@ -103,9 +102,9 @@ impl Reading {
     }
 }
 
-/// Starts to read.
-pub(super) fn read(input: Input, options: ReadOptions) -> Reading {
-    let (sender, parts) = mpsc::channel(AHEAD);
+/// Starts to read, so many rows ahead of who takes them. Those are in memory.
+pub(super) fn read(input: Input, options: ReadOptions, ahead: usize) -> Reading {
+    let (sender, parts) = mpsc::channel(ahead.div_ceil(PART));
     let columns: Arc<OnceLock<HashMap<_, _>>> = Arc::default();
     let task = tokio::task::spawn_blocking({
         let columns = Arc::clone(&columns);

@@ -75,7 +75,7 @@ use sqlx::{
 };
 
 /// See [`super::bulk_rows`].
-pub(super) const BULK_ROWS: usize = 16_000;
+pub(super) const BULK_ROWS: usize = 32_000;
 
 /// How long to wait before it is tried again to empty the log after the file was compacted.
 const COMPACT_PAUSE: Duration = Duration::from_millis(50);

@@ -20,11 +20,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// For large transactions, one after the other.
+    /// For large transactions, one after the other, which go through the indexes in their order.
     #[must_use]
     pub fn bulk() -> Self {
         Self {
-            writer_cache: 36 * 1024,
+            writer_cache: 12 * 1024,
             // Several times what one of them writes: so what one has written is moved beside the next.
             log_pages: 120_000,
             ..Self::default()

@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct SqliteTransaction<'c> {
     connection: &'c mut SqliteConnection,
     outage: Option<Outage>,
-    /// The number in the search index of the organization that a member was numbered in last.
+    /// That of the organization that a member was numbered in last.
     ordinal: Option<(OrganizationId, i64)>,
 }
 
@@ -71,7 +71,7 @@ impl<'c> SqliteTransaction<'c> {
     ) {
     }
 
-    /// An organization's number in the search index.
+    /// The number by which the search index and some indexes of members have an organization.
     pub(super) async fn ordinal(&mut self, organization: OrganizationId) -> Result<i64> {
         match self.ordinal {
             Some((of, ordinal)) if of == organization => Ok(ordinal),

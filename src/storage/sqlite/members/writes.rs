@@ -17,16 +17,16 @@ use crate::{
     },
 };
 
-/// The number of an organization in the search index.
+/// The ordinal of an organization.
 const ORDINAL: &str = "(SELECT ordinal FROM organizations WHERE id = $1)";
 
-/// Takes the next numbers of members, and reads the number of its organization in the search index.
+/// Takes the next numbers of members, and reads the ordinal of their organization.
 const NEXT_NUMBERS: &str =
     "UPDATE organization_counters SET members = members + $2 WHERE organization_id = $1
      RETURNING members - $2 + 1, (SELECT ordinal FROM organizations WHERE id = $1)";
 
-/// Adds a live member to the rows, to the count of its role, and to the search index, in
-/// which this is the number of its organization.
+/// Adds a live member to the rows, to the count of its role, and to the search index. With the ordinal of
+/// its organization.
 fn insert(organization: OrganizationId, member: &Member, ordinal: i64) -> Statement<'static> {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
         let (member, next) = row::insert(&["organization_ordinal"]);
