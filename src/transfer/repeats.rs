@@ -1,5 +1,7 @@
 //! Who comes more than once in a file.
 
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+
 use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 
@@ -7,10 +9,11 @@ use super::Field;
 use crate::domain::ImportRow;
 
 /// Memory for what was seen, in KiB. What is more is in a file.
-const CACHE_KIB: i64 = 8 * 1024;
+const CACHE_KIB: i64 = 2 * 1024;
 
-/// The first bytes of a digest: enough to take no two for the same by accident.
-const DIGEST: usize = 16;
+/// The first bytes of a digest: enough to take no two for the same by accident. Of a hundred million, two are the same once in
+/// hundreds of millions of files.
+type Key = [u8; 10];
 
 /// Addresses and external ids that were seen, however many. They are in a database of SQLite's that is in memory until it is too
 /// large, then in a file in the folder for temporary ones, which is gone with this.
@@ -44,48 +47,108 @@ impl Repeats {
         Ok(Self { seen })
     }
 
-    /// Whether somebody has the address, or the id of the source, who was seen before. Remembers both if not.
+    /// Whether each of these rows, with their lines, has the address, or the id of the source, of one that was seen before.
+    /// Remembers the address of one that has not, and the id of one that has neither. The more rows at once, the less the
+    /// file is read and written.
     ///
     /// # Errors
     ///
     /// There is no room in memory, or on the disk.
-    pub fn see(&mut self, line: u64, row: &ImportRow) -> Result<Option<Repeat>, rusqlite::Error> {
-        let email = row.values.email.as_ref().and_then(Option::as_ref);
-        if let Some(email) = email
-            && let Some(line) = self.first(line, &[email.as_str()])?
-        {
-            let field = Field::Email;
-            return Ok(Some(Repeat { field, line }));
+    pub fn see(&mut self, lines: &[u64], rows: &[ImportRow]) -> Result<Vec<Option<Repeat>>, rusqlite::Error> {
+        let mut new = BTreeMap::<Key, u64>::new();
+        for (line, row) in lines.iter().zip(rows) {
+            for (key, _) in keys(row) {
+                new.entry(key).or_insert(*line);
+            }
         }
-        if let Some(id) = &row.origin.external_id
-            && let Some(line) = self.first(line, &[row.origin.source.as_str(), id.as_str()])?
-        {
-            let field = Field::ExternalId;
-            return Ok(Some(Repeat { field, line }));
+        // In the order of the keys, each page is looked at once.
+        let mut seen = HashMap::with_capacity(new.len());
+        for (key, line) in &new {
+            if let Some(line) = self.add(key, *line)? {
+                seen.insert(*key, line);
+            }
         }
-        Ok(None)
+        new.retain(|key, _| !seen.contains_key(key));
+        let repeats = lines.iter().zip(rows).map(|(line, row)| {
+            let mut repeats = keys(row).filter_map(|(key, field)| match seen.entry(key) {
+                Entry::Occupied(first) => Some(Repeat {
+                    field,
+                    line: *first.get(),
+                }),
+                Entry::Vacant(none) => {
+                    none.insert(*line);
+                    None
+                }
+            });
+            repeats.next()
+        });
+        let repeats = repeats.collect();
+        // The first row that has it may have been a repeat itself.
+        for (key, line) in new {
+            let first = seen.get(&key).copied();
+            if first != Some(line) {
+                self.correct(&key, first)?;
+            }
+        }
+        Ok(repeats)
     }
 
-    /// The line at which these texts were seen first, if it was another one.
-    fn first(&mut self, line: u64, texts: &[&str]) -> Result<Option<u64>, rusqlite::Error> {
-        let mut digest = Sha256::new();
-        for text in texts {
-            digest.update(text);
-            // No text has it.
-            digest.update([0]);
-        }
-        let digest = &digest.finalize()[..DIGEST];
+    /// Adds it, unless it is there: then this is its line.
+    fn add(&self, key: &Key, line: u64) -> Result<Option<u64>, rusqlite::Error> {
         let add = "INSERT INTO seen (digest, line) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-        let line = i64::try_from(line).unwrap_or(i64::MAX);
-        if self.seen.prepare_cached(add)?.execute(params![digest, line])? == 1 {
+        if self
+            .seen
+            .prepare_cached(add)?
+            .execute(params![key, column(line)])?
+            == 1
+        {
             return Ok(None);
         }
-        let mut find = self
+        let find = "SELECT line FROM seen WHERE digest = ?1";
+        let first: i64 = self
             .seen
-            .prepare_cached("SELECT line FROM seen WHERE digest = ?1")?;
-        let first: i64 = find.query_row(params![digest], |row| row.get(0))?;
+            .prepare_cached(find)?
+            .query_row(params![key], |row| row.get(0))?;
         Ok(u64::try_from(first).ok())
     }
+
+    fn correct(&self, key: &Key, line: Option<u64>) -> Result<(), rusqlite::Error> {
+        match line {
+            Some(line) => self
+                .seen
+                .prepare_cached("UPDATE seen SET line = ?2 WHERE digest = ?1")?
+                .execute(params![key, column(line)])?,
+            None => self
+                .seen
+                .prepare_cached("DELETE FROM seen WHERE digest = ?1")?
+                .execute(params![key])?,
+        };
+        Ok(())
+    }
+}
+
+fn column(line: u64) -> i64 {
+    i64::try_from(line).unwrap_or(i64::MAX)
+}
+
+/// By what a row is known again.
+fn keys(row: &ImportRow) -> impl Iterator<Item = (Key, Field)> {
+    let email = row.values.email.as_ref().and_then(Option::as_ref);
+    let email = email.map(|email| (key(&[email.as_str()]), Field::Email));
+    let (source, id) = (&row.origin.source, row.origin.external_id.as_ref());
+    let id = id.map(|id| (key(&[source.as_str(), id.as_str()]), Field::ExternalId));
+    email.into_iter().chain(id)
+}
+
+fn key(texts: &[&str]) -> Key {
+    let mut digest = Sha256::new();
+    for text in texts {
+        digest.update(text);
+        // No text has it.
+        digest.update([0]);
+    }
+    let digest = digest.finalize();
+    std::array::from_fn(|byte| digest[byte])
 }
 
 #[cfg(test)]
@@ -108,7 +171,7 @@ mod tests {
     #[test]
     fn who_comes_twice_is_found_with_the_first_line() {
         let mut repeats = Repeats::new().unwrap();
-        let mut see = |line, row| repeats.see(line, &row).unwrap();
+        let mut see = |line, row| repeats.see(&[line], &[row]).unwrap()[0];
         let repeat = |field, line| Some(Repeat { field, line });
         assert_eq!(see(2, row(Some("a@x.example"), "zendesk", Some("1"))), None);
         assert_eq!(see(3, row(Some("A@x.example"), "import", Some("1"))), None);
@@ -122,5 +185,48 @@ mod tests {
             repeat(Field::ExternalId, 4)
         );
         assert_eq!(see(7, row(None, "zendeskx", Some("2"))), None);
+    }
+
+    /// However many are seen at once.
+    #[test]
+    fn what_only_a_repeat_has_is_new() {
+        let lines: Vec<_> = (2..10).collect();
+        let rows: Vec<_> = [
+            ("a@x.example", "1"),
+            // By its address: its id is nobody's.
+            ("a@x.example", "2"),
+            ("b@x.example", "2"),
+            ("c@x.example", "2"),
+            // By its id: its address is taken.
+            ("c@x.example", "3"),
+            ("a@x.example", "4"),
+            ("d@x.example", "4"),
+            ("e@x.example", "4"),
+        ]
+        .into_iter()
+        .map(|(email, id)| row(Some(email), "zendesk", Some(id)))
+        .collect();
+        let repeat = |field, line| Some(Repeat { field, line });
+        let expected = [
+            None,
+            repeat(Field::Email, 2),
+            None,
+            repeat(Field::ExternalId, 4),
+            repeat(Field::Email, 5),
+            repeat(Field::Email, 2),
+            None,
+            repeat(Field::ExternalId, 8),
+        ];
+        for at_once in 1..=8 {
+            let mut repeats = Repeats::new().unwrap();
+            let parts = lines.chunks(at_once).zip(rows.chunks(at_once));
+            let found: Vec<_> = parts
+                .flat_map(|(lines, rows)| repeats.see(lines, rows).unwrap())
+                .collect();
+            assert_eq!(found, expected, "{at_once} at once");
+            // The lines are remembered, too.
+            let found = repeats.see(&lines[7..], &rows[7..]).unwrap();
+            assert_eq!(found, [repeat(Field::Email, 9)]);
+        }
     }
 }

@@ -127,11 +127,10 @@ impl Import {
             map: self.map.clone(),
         };
         let (bytes, name) = (input.bytes, self.name());
-        let wanted = batch(target);
-        let mut reading = read(input, options, wanted);
+        let mut reading = read(input, options, batch(target));
         let work = async {
             let mut importing = Importing::begin(target, rehearse).await?;
-            while let Some(batch) = reading.next(wanted).await {
+            while let Some(batch) = reading.next().await {
                 let mut rejected = batch.rejected;
                 let (outcomes, failed) = match importing.import(batch.rows).await {
                     Ok(outcomes) => (outcomes, Ok(())),

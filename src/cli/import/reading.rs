@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use super::outcome::Named;
 use crate::{
@@ -18,9 +18,6 @@ use crate::{
     domain::ImportRow,
     transfer::{Field, ReadOptions, Reader, Repeat, Repeats},
 };
-
-/// Rows that are handed over at once.
-const PART: usize = 250;
 
 /// What is to be read.
 pub(super) struct Input {
@@ -64,27 +61,16 @@ impl Batch {
 
 /// A file that is being read.
 pub(super) struct Reading {
-    parts: mpsc::Receiver<Batch>,
+    batches: mpsc::Receiver<Batch>,
     /// The file's names for fields, when the first batch has come.
     columns: Arc<OnceLock<HashMap<&'static str, String>>>,
     task: JoinHandle<Result<(), ImportError>>,
 }
 
 impl Reading {
-    /// The next rows: as many as are wanted, or what is left. None: nothing is left.
-    pub(super) async fn next(&mut self, wanted: usize) -> Option<Batch> {
-        let mut batch = self.parts.recv().await?;
-        // Grown bit by bit, it would be in memory twice.
-        batch.rows.reserve_exact(wanted);
-        while batch.len() < wanted
-            && let Some(part) = self.parts.recv().await
-        {
-            batch.rows.extend(part.rows);
-            batch.lines.extend(part.lines);
-            batch.rejected.extend(part.rejected);
-            batch.read = part.read;
-        }
-        Some(batch)
+    /// The next rows. None: nothing is left.
+    pub(super) async fn next(&mut self) -> Option<Batch> {
+        self.batches.recv().await
     }
 
     /// How the reading ended.
@@ -102,9 +88,9 @@ impl Reading {
     }
 }
 
-/// Starts to read, so many rows ahead of who takes them. Those are in memory.
-pub(super) fn read(input: Input, options: ReadOptions, ahead: usize) -> Reading {
-    let (sender, parts) = mpsc::channel(ahead.div_ceil(PART));
+/// Starts to read, so many rows at once. While they are taken, the next ones are read.
+pub(super) fn read(input: Input, options: ReadOptions, at_once: usize) -> Reading {
+    let (sender, batches) = mpsc::channel(1);
     let columns: Arc<OnceLock<HashMap<_, _>>> = Arc::default();
     let task = tokio::task::spawn_blocking({
         let columns = Arc::clone(&columns);
@@ -119,55 +105,74 @@ pub(super) fn read(input: Input, options: ReadOptions, ahead: usize) -> Reading 
                 .iter()
                 .map(|field| (field.as_str(), reader.column(*field).to_owned()));
             columns.get_or_init(|| names.collect());
-            parts_of(reader, &counted, &sender)
+            send_all(reader, at_once, &counted, &sender)
         }
     });
-    Reading { parts, columns, task }
+    Reading {
+        batches,
+        columns,
+        task,
+    }
 }
 
 /// Sends all there is. An error of the file comes after what was good before it.
-fn parts_of(mut reader: Reader, read: &AtomicU64, parts: &mpsc::Sender<Batch>) -> Result<(), ImportError> {
+fn send_all(
+    mut reader: Reader,
+    at_once: usize,
+    read: &AtomicU64,
+    batches: &mpsc::Sender<Batch>,
+) -> Result<(), ImportError> {
     let mut repeats = Repeats::new()?;
-    let mut batch = Batch::default();
-    let send = |batch: &mut Batch| {
-        batch.read = read.load(Ordering::Relaxed);
-        // It fails when nobody imports any more.
-        parts.blocking_send(std::mem::take(batch)).is_ok()
-    };
-    while let Some(record) = reader.next() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                send(&mut batch);
-                return Err(error.into());
-            }
+    loop {
+        // Not before there is room for them: otherwise there would be a third batch in memory.
+        let Ok(room) = Handle::current().block_on(batches.reserve()) else {
+            // Nobody imports any more.
+            return Ok(());
         };
-        let line = record.line;
-        match record.row {
-            Ok(row) => match repeats.see(line, &row)? {
-                None => {
-                    batch.rows.push(row);
-                    batch.lines.push(line);
-                }
-                Some(Repeat { field, line: first }) => {
-                    let column = reader.column(field).to_owned();
-                    let reason = format!("is the same as at line {first}");
-                    batch.rejected.push((line, vec![(column, reason)]));
-                }
-            },
-            Err(flaws) => {
-                let flaws = flaws
-                    .into_iter()
-                    .map(|flaw| (flaw.column, flaw.reason.to_string()));
-                batch.rejected.push((line, flaws.collect()));
+        let mut batch = Batch::default();
+        // Grown bit by bit, they would be in memory twice.
+        batch.rows.reserve_exact(at_once);
+        let mut end = None;
+        while end.is_none() && batch.len() < at_once {
+            match reader.next() {
+                None => end = Some(Ok(())),
+                Some(Err(error)) => end = Some(Err(error.into())),
+                Some(Ok(record)) => match record.row {
+                    Ok(row) => {
+                        batch.rows.push(row);
+                        batch.lines.push(record.line);
+                    }
+                    Err(flaws) => {
+                        let flaws = flaws
+                            .into_iter()
+                            .map(|flaw| (flaw.column, flaw.reason.to_string()));
+                        batch.rejected.push((record.line, flaws.collect()));
+                    }
+                },
             }
         }
-        if batch.len() == PART && !send(&mut batch) {
-            return Ok(());
+        let repeats = repeats.see(&batch.lines, &batch.rows)?;
+        for (line, repeat) in batch.lines.iter().zip(&repeats) {
+            if let Some(Repeat { field, line: first }) = repeat {
+                let column = reader.column(*field).to_owned();
+                let reason = format!("is the same as at line {first}");
+                batch.rejected.push((*line, vec![(column, reason)]));
+            }
+        }
+        let is_new = || repeats.iter().map(Option::is_none);
+        keep(&mut batch.rows, is_new());
+        keep(&mut batch.lines, is_new());
+        batch.read = read.load(Ordering::Relaxed);
+        room.send(batch);
+        if let Some(end) = end {
+            return end;
         }
     }
-    send(&mut batch);
-    Ok(())
+}
+
+/// Keeps those of which it is said.
+fn keep<T>(items: &mut Vec<T>, mut whether: impl Iterator<Item = bool>) {
+    items.retain(|_| whether.next().unwrap_or_default());
 }
 
 /// Counts what is read.
