@@ -194,12 +194,14 @@ impl Known {
                 }
             }
         }
-        let found = tx.members_by_email(organization, &emails).await?;
+        // Those of this organization's members are among them.
+        let linked = tx.linked_addresses(&emails).await?;
+        let found = tx.members_by_email(organization, &linked).await?;
         let by_email = found
             .into_iter()
             .filter_map(|member| Some((member.profile.email.clone()?, member)))
             .collect();
-        let linked = tx.linked_addresses(&emails).await?.into_iter().collect();
+        let linked = linked.into_iter().collect();
         Ok(Self {
             by_email,
             by_external_id,

@@ -24,7 +24,7 @@ impl Settings {
     #[must_use]
     pub fn bulk() -> Self {
         Self {
-            writer_cache: 32 * 1024,
+            writer_cache: 12 * 1024,
             // Several times what one of them writes: so what one has written is moved beside the next.
             log_pages: 120_000,
             ..Self::default()
