@@ -31,8 +31,8 @@ impl EngineTransaction<'_> {
         self.noted(unless_unique(done, conflict)?).map(|_| ())
     }
 
-    /// Runs statements one after another, and makes each while the engine is at the one before. With which rule of uniqueness
-    /// they break, if they break one.
+    /// Runs statements one after another, and makes each while the engine is at the one before. `conflict` is the rule of
+    /// uniqueness that they break when they break one; without it that is a failure.
     pub(in super::super) async fn execute_each<'q>(
         &mut self,
         mut statements: impl Iterator<Item = Statement<'q>> + Send,
