@@ -121,6 +121,17 @@ enum Command {
     Config(config::Config),
 }
 
+impl Cli {
+    /// Whether it is long work that is done beside servers, whose callers come first.
+    #[must_use]
+    pub const fn gives_way(&self) -> bool {
+        matches!(
+            self.command,
+            Command::Import(_) | Command::Export(_) | Command::Backup(_) | Command::Check
+        )
+    }
+}
+
 /// Commands that open the database.
 #[derive(Debug, Subcommand)]
 enum OnDatabase {

@@ -26,7 +26,6 @@ mod members;
 mod migrations;
 mod organizations;
 mod outages;
-mod placeholders;
 pub mod postgres;
 mod shares;
 pub mod sqlite;

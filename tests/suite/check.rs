@@ -69,11 +69,15 @@ const LEFT: (&str, &[&str]) = (
     &["erased_member"],
 );
 
-const OF_SQLITE: [(&str, &[&str]); 7] = [
+const OF_SQLITE: [(&str, &[&str]); 8] = [
     ("DELETE FROM organizations WHERE slug = 'acme'", &["foreign_key"]),
     (
         "UPDATE members SET organization_ordinal = organization_ordinal + 100",
         &["member_ordinal"],
+    ),
+    (
+        "UPDATE api_keys SET organization_ordinal = organization_ordinal + 100",
+        &["key_ordinal"],
     ),
     (
         "DELETE FROM member_texts WHERE block = (SELECT min(block) FROM member_texts)",

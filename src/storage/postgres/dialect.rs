@@ -2,19 +2,7 @@
 
 use uuid::Uuid;
 
-use super::columns::Statement;
-use crate::{domain::MemberNumber, storage::placeholders::Parameters};
-
-/// Begins a statement that writes many rows, whose transaction is undone if it fails.
-pub(super) const INSERT: &str = "INSERT INTO";
-
-/// Of statements that write many rows.
-pub(super) const PARAMETERS: Parameters = Parameters::Numbered;
-
-/// A statement of many rows as it is: poolers want all of them kept.
-pub(super) const fn kept(statement: Statement<'_>, _: bool) -> Statement<'_> {
-    statement
-}
+use crate::domain::MemberNumber;
 
 /// A function of a text and a part of it: more than 0 if it has that.
 pub(super) const POSITION: &str = "strpos";
@@ -46,6 +34,11 @@ pub(super) const INSERT_ORGANIZATION: &str =
     "INSERT INTO organizations (id, slug, name, default_role, retention_days, created_at, deleted_at,
                                 brand_name, brand_logo_url, brand_sender, brand_locale)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+/// Adds a key, of the values in the order of the columns.
+pub(super) const INSERT_API_KEY: &str =
+    "INSERT INTO api_keys (organization_id, id, digest, hint, scopes, created_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 /// Adds an event: `$1` is its organization, and returns its sequence number.
 pub(super) const APPEND_EVENT: &str = "WITH counted AS (

@@ -30,6 +30,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         "0014_texts",
         "0015_indexes",
         "0016_ordinals",
+        "0017_less",
     );
     // It would wait for others inside a statement, and with it everything that waits for old statements to end.
     migrations.set_locking(false);

@@ -27,6 +27,7 @@ mod idempotency;
 mod lookup;
 #[path = "../sql/mails.rs"]
 mod mails;
+mod many;
 mod members;
 mod migrate;
 mod monitor;
@@ -67,7 +68,7 @@ use sqlx::{
 };
 
 /// See [`super::bulk_rows`].
-pub(super) const BULK_ROWS: usize = 1_000;
+pub(super) const BULK_ROWS: usize = 4_000;
 
 /// A directory in a PostgreSQL database.
 pub struct PostgresStorage {

@@ -6,6 +6,8 @@ mod statements;
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
+pub(super) use statements::unless_unique;
+
 use super::error::{is_passing, store_error};
 use crate::{
     domain::{Actor, Change, EventKind, MemberId, MemberNumber, OrganizationId, Outage, Timestamp},
@@ -15,9 +17,12 @@ use crate::{
 /// Up to so many members of an organization are soon looked through. From here on the planner is to know how many there are.
 const COUNTED: i64 = 4_000;
 
+/// How many times as many they are when it is told again: PostgreSQL knows by itself how long its tables are.
+const GROWN: i64 = 8;
+
 /// What the primitives are implemented on.
 pub(super) struct PostgresTransaction<'c> {
-    connection: &'c mut PgConnection,
+    pub(super) connection: &'c mut PgConnection,
     trouble: Option<Trouble>,
     last_event: Option<Appended>,
     /// The same when its part began.
@@ -77,11 +82,11 @@ impl<'c> PostgresTransaction<'c> {
         self.has_grown
     }
 
-    /// Notes that an organization has so many members more, from this number on. [`Self::has_grown`] if it has twice as many as at
-    /// some time before, from [`COUNTED`] on.
+    /// Notes that an organization has so many members more, from this number on. [`Self::has_grown`] if it has [`GROWN`] times as
+    /// many as at some time before, from [`COUNTED`] on.
     pub(super) fn note_growth(&mut self, MemberNumber(first): MemberNumber, count: i64) {
         let next = first.saturating_add(count);
-        self.has_grown |= next > COUNTED && first.max(1).ilog2() != next.ilog2();
+        self.has_grown |= next > COUNTED && first.max(1).ilog(GROWN) != next.ilog(GROWN);
     }
 
     pub(super) const fn trouble(&self) -> Option<Trouble> {
@@ -112,7 +117,7 @@ impl<'c> PostgresTransaction<'c> {
         });
     }
 
-    fn noted<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
+    pub(super) fn noted<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
         result.map_err(|error| {
             let is_passing = is_passing(&error);
             let error = store_error(error);

@@ -3,7 +3,11 @@
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
-use super::{Engine, EngineTransaction, columns::API_KEY, dialect::POSITION};
+use super::{
+    Engine, EngineTransaction,
+    columns::API_KEY,
+    dialect::{INSERT_API_KEY, POSITION},
+};
 use crate::{
     domain::{ApiKey, ApiKeyId, Conflict, KeyDigest, OrganizationId, PageRequest, Timestamp},
     storage::{ApiKeyStore, ApiKeyWrites, Result, values::organization_column},
@@ -67,17 +71,14 @@ impl ApiKeyWrites for EngineTransaction<'_> {
     }
 
     async fn insert_api_key(&mut self, key: &ApiKey, digest: KeyDigest) -> Result<()> {
-        let statement = sqlx::query(
-            "INSERT INTO api_keys (organization_id, id, digest, hint, scopes, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(organization_column(key.organization_id))
-        .bind(key.id)
-        .bind(digest.as_bytes().to_vec())
-        .bind(&key.hint)
-        .bind(key.scopes)
-        .bind(key.created_at)
-        .bind(key.expires_at);
+        let statement = sqlx::query(INSERT_API_KEY)
+            .bind(organization_column(key.organization_id))
+            .bind(key.id)
+            .bind(digest.as_bytes().to_vec())
+            .bind(&key.hint)
+            .bind(key.scopes)
+            .bind(key.created_at)
+            .bind(key.expires_at);
         self.execute_unique(statement, Conflict::PublicKey).await
     }
 

@@ -1,7 +1,7 @@
 //! Rows to domain values, by the names of their columns.
 
 use sqlx::{
-    FromRow, Row as _,
+    Encode, FromRow, Row as _, Type,
     query::{Query, QueryAs},
 };
 
@@ -18,6 +18,18 @@ pub(super) type Statement<'q> = Query<'q, Db, Arguments>;
 /// A query for rows.
 pub(super) type Select<'q, T> = QueryAs<'q, Db, T, Arguments>;
 
+/// What takes values one after the other: the parameters of a statement, or a row.
+pub(super) trait Binds<'q>: Sized {
+    /// Takes the next value.
+    fn bind<T: 'q + Encode<'q, Db> + Type<Db>>(self, value: T) -> Self;
+}
+
+impl<'q> Binds<'q> for Statement<'q> {
+    fn bind<T: 'q + Encode<'q, Db> + Type<Db>>(self, value: T) -> Self {
+        self.bind(value)
+    }
+}
+
 /// What is read from a row.
 pub(super) trait Stored: for<'r> FromRow<'r, Row> + Send + Unpin {}
 
@@ -29,18 +41,18 @@ pub(super) trait Columns {
     const NAMES: &'static [&'static str];
 
     /// Binds a value for each column.
-    fn bind<'q>(&self, statement: Statement<'q>) -> Statement<'q>;
+    fn bind<'q, V: Binds<'q>>(&self, values: V) -> V;
 }
 
-/// Says that fields of a struct are columns: all of its fields. [`Columns`], [`Row`] and [`Statement`] are to be
+/// Says that fields of a struct are columns: all of its fields. [`Columns`], [`Row`] and [`Binds`] are to be
 /// imported beside it.
 macro_rules! columns {
     ($type:ident { $($column:ident),+ $(,)? }) => {
         impl Columns for $type {
             const NAMES: &'static [&'static str] = &[$(stringify!($column)),+];
 
-            fn bind<'q>(&self, statement: Statement<'q>) -> Statement<'q> {
-                statement$(.bind(self.$column.clone()))+
+            fn bind<'q, V: Binds<'q>>(&self, values: V) -> V {
+                values$(.bind(self.$column.clone()))+
             }
         }
 

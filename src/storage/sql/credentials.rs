@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Engine, EngineTransaction,
-    columns::{Columns, Row, Statement, columns},
+    columns::{Binds, Columns, Row, columns},
     members,
 };
 use crate::{

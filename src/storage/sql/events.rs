@@ -1,6 +1,6 @@
 //! The event log.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
@@ -9,17 +9,12 @@ use tokio::sync::watch;
 use super::{
     Engine, EngineTransaction,
     columns::Select,
-    dialect::{
-        APPEND_EVENT, EVENTS_OF_USER, INSERT, PARAMETERS, POSITION, THEN_JOIN, ids, kept, rows_of_ids,
-    },
+    dialect::{APPEND_EVENT, EVENTS_OF_USER, POSITION, THEN_JOIN, ids, rows_of_ids},
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
-    storage::{EventLog, EventWrites, Result, placeholders::rows, values::organization_column},
+    storage::{EventLog, EventWrites, Result, values::organization_column},
 };
-
-/// Events of one statement: far fewer parameters than an engine takes.
-const LINKS: usize = 500;
 
 /// A page of an organization's events beyond a sequence number. The kinds come as one text.
 fn page(organization: Option<OrganizationId>, query: &EventQuery) -> Select<'static, Event> {
@@ -155,41 +150,8 @@ impl EventWrites for EngineTransaction<'_> {
             "UPDATE organization_counters SET events = events + $2 WHERE organization_id = $1 RETURNING events",
         );
         let last: i64 = self.value(last.bind(organization).bind(count)).await?;
-        let insert = |links| {
-            format!(
-                "{INSERT} events (
-                     sequence, member_id, user_id, source, fields, organization_id, kind, actor, at, client
-                 ) VALUES {}",
-                rows(5, 5, links, PARAMETERS)
-            )
-        };
-        let of_a_part: Arc<str> = insert(LINKS).into();
-        let parts = (last - count + 1..).step_by(LINKS).zip(links.chunks(LINKS));
-        let statements = parts.map(|(first, links)| {
-            let is_full = links.len() == LINKS;
-            let sql = if is_full {
-                of_a_part.clone()
-            } else {
-                insert(links.len()).into()
-            };
-            // Safe: it is put together from constants.
-            let mut statement = kept(sqlx::query(AssertSqlSafe(sql)), is_full);
-            for (sequence, (member, fields)) in (first..).zip(links) {
-                statement = statement
-                    .bind(sequence)
-                    .bind(member.id)
-                    .bind(member.user_id)
-                    .bind(&member.origin.source)
-                    .bind(fields.join(" "));
-            }
-            statement
-                .bind(organization)
-                .bind(kind)
-                .bind(change.actor)
-                .bind(change.at)
-                .bind(&change.client)
-        });
-        self.execute_each(statements, None).await?;
+        self.insert_links(organization, last - count + 1, links, kind, change)
+            .await?;
         self.note_event(organization, last, kind, Some(member.id), change);
         Ok(())
     }

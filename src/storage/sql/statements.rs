@@ -31,28 +31,6 @@ impl EngineTransaction<'_> {
         self.noted(unless_unique(done, conflict)?).map(|_| ())
     }
 
-    /// Runs statements one after another, and makes each while the engine is at the one before. `conflict` is the rule of
-    /// uniqueness that they break when they break one; without it that is a failure.
-    pub(in super::super) async fn execute_each<'q>(
-        &mut self,
-        mut statements: impl Iterator<Item = Statement<'q>> + Send,
-        conflict: Option<Conflict>,
-    ) -> Result<()> {
-        let mut next = statements.next();
-        while let Some(statement) = next {
-            let run = async {
-                match conflict {
-                    Some(conflict) => self.execute_unique(statement, conflict).await,
-                    None => self.execute(statement).await,
-                }
-            };
-            let done;
-            (done, next) = tokio::join!(biased; run, async { statements.next() });
-            done?;
-        }
-        Ok(())
-    }
-
     /// The first row.
     pub(in super::super) async fn optional<T: Stored>(&mut self, query: Select<'_, T>) -> Result<Option<T>> {
         let found = query.fetch_optional(&mut *self.connection).await;
@@ -107,7 +85,7 @@ impl EngineTransaction<'_> {
 }
 
 /// What the statement came to, unless it would have broken a rule of uniqueness.
-fn unless_unique<T>(
+pub(in super::super) fn unless_unique<T>(
     result: Result<T, sqlx::Error>,
     conflict: Conflict,
 ) -> Result<Result<T, sqlx::Error>, Conflict> {

@@ -118,9 +118,17 @@ pub(super) async fn derived(connection: &mut SqliteConnection) -> Result<Vec<Fin
 }
 
 /// What SQLite alone has, but for the search index, at which [`derived`] looks.
-pub(super) const RULES: &[Rule] = &[Rule {
-    name: "member_ordinal",
-    says: "member {number} is found as one of another organization: the ordinal is {found} instead of {wanted}",
-    sql: "SELECT m.organization_id, m.number, m.organization_ordinal AS found, o.ordinal AS wanted FROM members AS m \
-          JOIN organizations AS o ON o.id = m.organization_id WHERE m.organization_ordinal <> o.ordinal",
-}];
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "member_ordinal",
+        says: "member {number} is found as one of another organization: the ordinal is {found} instead of {wanted}",
+        sql: "SELECT m.organization_id, m.number, m.organization_ordinal AS found, o.ordinal AS wanted FROM members AS m \
+              JOIN organizations AS o ON o.id = m.organization_id WHERE m.organization_ordinal <> o.ordinal",
+    },
+    Rule {
+        name: "key_ordinal",
+        says: "a key finds nobody, because it looks in another organization: the ordinal is {found} instead of {wanted}",
+        sql: "SELECT k.organization_id, NULL AS number, k.organization_ordinal AS found, o.ordinal AS wanted FROM api_keys AS k \
+              JOIN organizations AS o ON o.id = k.organization_id WHERE k.organization_ordinal <> o.ordinal",
+    },
+];

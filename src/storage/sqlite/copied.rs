@@ -50,7 +50,7 @@ pub(super) async fn more(
 ) -> Result<(&'static [&'static str], Vec<Row>), sqlx::Error> {
     match table.name {
         "organizations" => Ok((&["ordinal"], new_ordinals(connection, rows).await?)),
-        "members" => Ok((
+        "members" | "api_keys" => Ok((
             &["organization_ordinal"],
             ordinals_of(connection, table, rows).await?,
         )),
@@ -67,7 +67,7 @@ async fn new_ordinals(connection: &mut SqliteConnection, rows: &[Row]) -> Result
     Ok(values.collect())
 }
 
-/// Those of the organizations of members. Members of one follow each other.
+/// Those of the organizations of rows; 0 of none. Rows of one follow each other.
 async fn ordinals_of(
     connection: &mut SqliteConnection,
     table: &Table,
@@ -86,12 +86,13 @@ async fn ordinals_of(
                         .bind(id)
                         .fetch_optional(&mut *connection)
                         .await?;
+                let ordinal = ordinal.unwrap_or_default();
                 last = Some((organization, ordinal));
                 ordinal
             }
-            _ => None,
+            _ => 0,
         };
-        ordinals.push(vec![Value::Integer(ordinal)]);
+        ordinals.push(vec![Value::Integer(Some(ordinal))]);
     }
     Ok(ordinals)
 }

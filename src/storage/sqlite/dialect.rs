@@ -2,20 +2,7 @@
 
 use uuid::Uuid;
 
-use super::columns::Statement;
-use crate::{domain::MemberNumber, storage::placeholders::Parameters};
-
-/// Begins a statement that writes many rows, whose transaction is undone if it fails: SQLite then need not write down what it would
-/// take to undo the statement alone.
-pub(super) const INSERT: &str = "INSERT OR FAIL INTO";
-
-/// Of statements that write many rows.
-pub(super) const PARAMETERS: Parameters = Parameters::InOrder;
-
-/// Keeps a statement of many rows with the connection, or not: one of a number of rows that hardly comes again only takes up memory.
-pub(super) fn kept(statement: Statement<'_>, keep: bool) -> Statement<'_> {
-    statement.persistent(keep)
-}
+use crate::domain::MemberNumber;
 
 /// A function of a text and a part of it: more than 0 if it has that.
 pub(super) const POSITION: &str = "instr";
@@ -54,6 +41,11 @@ pub(super) const INSERT_ORGANIZATION: &str =
     "INSERT INTO organizations (id, slug, name, default_role, retention_days, created_at, deleted_at,
                                 brand_name, brand_logo_url, brand_sender, brand_locale, ordinal)
      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce(max(ordinal), 0) + 1 FROM organizations";
+
+/// Adds a key, of the values in the order of the columns.
+pub(super) const INSERT_API_KEY: &str =
+    "INSERT INTO api_keys (organization_id, id, digest, hint, scopes, created_at, expires_at, organization_ordinal)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce((SELECT ordinal FROM organizations WHERE id = $1), 0))";
 
 /// Adds an event: `$1` is its organization, and returns its sequence number.
 pub(super) const APPEND_EVENT: &str =

@@ -39,6 +39,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         "0014_texts",
         "0015_indexes",
         "0016_ordinals",
+        "0017_less",
     )
 });
 

@@ -31,10 +31,12 @@ mod job;
 mod lookup;
 #[path = "../sql/mails.rs"]
 mod mails;
+mod many;
 mod members;
 mod migrate;
 #[path = "../sql/organizations.rs"]
 mod organizations;
+mod placeholders;
 mod reads;
 mod revoke;
 mod rows;

@@ -4,22 +4,19 @@
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest as _, Sha256};
-use sqlx::AssertSqlSafe;
-
 use super::{
     super::{
-        columns::{Columns, Row, Select, Statement, columns},
-        dialect::{PARAMETERS, texts},
+        columns::{Binds, Columns, Row, Select, Statement, columns},
+        dialect::texts,
         transaction::PostgresTransaction,
     },
     find::Values,
-    many::PART,
 };
 use crate::{
-    domain::{Email, HeldAddress, Member, MemberNumber, OrganizationId, PageRequest, UserId},
-    storage::{AddressHolders, LiveLink, Result, placeholders::rows},
+    domain::{Email, HeldAddress, Member, MemberNumber, OrganizationId, PageRequest, Role, UserId},
+    storage::{AddressHolders, LiveLink, Result},
 };
+use sha2::{Digest as _, Sha256};
 
 columns!(AddressHolders { has, had });
 columns!(LiveLink { organization, email });
@@ -129,45 +126,38 @@ impl PostgresTransaction<'_> {
         organization: OrganizationId,
         members: &[Member],
     ) -> Result<()> {
-        let links = members.chunks(PART).map(|members| {
-            let sql = format!(
-                "INSERT INTO links (user_id, member_id, email, role, organization_id) VALUES {}",
-                rows(4, 1, members.len(), PARAMETERS)
-            );
-            // Safe: it is put together from constants.
-            let mut links = sqlx::query(AssertSqlSafe(sql));
-            for member in members {
-                links = links
-                    .bind(member.user_id)
-                    .bind(member.id)
-                    .bind(&member.profile.email)
-                    .bind(member.access.role);
-            }
-            links.bind(organization)
-        });
-        self.execute_each(links, None).await?;
-        let held = members
-            .iter()
-            .filter_map(|member| Some((member, member.profile.email.as_ref()?)));
-        let held: Vec<_> = held.collect();
-        let addresses = held.chunks(PART).map(|held| {
-            let sql = format!(
-                "INSERT INTO addresses (email, member, member_id, user_id, since, organization_id, version) VALUES {}",
-                rows(5, 2, held.len(), PARAMETERS)
-            );
-            // Safe: it is put together from constants.
-            let mut addresses = sqlx::query(AssertSqlSafe(sql));
-            for (member, email) in held {
-                addresses = addresses
-                    .bind(email)
-                    .bind(member.number)
-                    .bind(member.id)
-                    .bind(member.user_id)
-                    .bind(member.email_since);
-            }
-            addresses.bind(organization).bind(0_i64)
-        });
-        self.execute_each(addresses, None).await
+        let users: Vec<_> = members.iter().map(|member| *member.user_id.as_uuid()).collect();
+        let ids: Vec<_> = members.iter().map(|member| *member.id.as_uuid()).collect();
+        let emails = members.iter().map(|member| member.profile.email.as_ref());
+        let emails: Vec<_> = emails.map(|email| email.map(Email::as_str)).collect();
+        let roles = members.iter().map(|member| member.access.role.map(Role::as_str));
+        let links = sqlx::query(
+            "INSERT INTO links (user_id, organization_id, member_id, email, role)
+                 SELECT m.user_id, $1, m.id, m.email, m.role
+                 FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[]) AS m (user_id, id, email, role)",
+        )
+        .bind(organization)
+        .bind(&users)
+        .bind(&ids)
+        .bind(&emails)
+        .bind(roles.collect::<Vec<_>>());
+        self.execute(links).await?;
+        let numbers = members.iter().map(|member| member.number.0);
+        let since = members.iter().map(|member| member.email_since.as_millis());
+        let addresses = sqlx::query(
+            "INSERT INTO addresses (email, organization_id, member, version, member_id, user_id, since)
+                 SELECT m.email, $1, m.number, 0, m.id, m.user_id, m.since
+                 FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[])
+                     AS m (user_id, id, email, number, since)
+                 WHERE m.email IS NOT NULL",
+        )
+        .bind(organization)
+        .bind(&users)
+        .bind(&ids)
+        .bind(&emails)
+        .bind(numbers.collect::<Vec<_>>())
+        .bind(since.collect::<Vec<_>>());
+        self.execute(addresses).await
     }
 
     /// Keeps what is known by address and by user of a member that was another one before, or none.

@@ -1,22 +1,28 @@
 //! Parts of names and addresses, whatever their letter case.
 //!
-//! Folded names and addresses are columns of the member, with an index of their trigrams. It is asked with LIKE, which also
-//! finds parts that are too short for a trigram: those are looked for in each member of the organization.
+//! Folded names and addresses are columns of the member, with one index of the trigrams of both. It finds those who have a part
+//! somewhere, and of them it is asked where. Parts that are too short for a trigram are looked for in each member of the organization.
 
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::{
     domain::{DisplayName, Email, Member, MemberFilter},
-    storage::{fold::fold, postgres::columns::Statement},
+    storage::{fold::fold, postgres::columns::Binds},
 };
 
 /// What is searched, in the order of [`bind`].
 pub(super) const COLUMNS: [&str; 2] = ["folded_name", "folded_email"];
 
+/// What the index `members_text` has of a member `m`.
+const TEXT: &str = "(coalesce(m.folded_name, '') || ' ' || coalesce(m.folded_email, ''))";
+
+/// The fewest characters of which an index of trigrams knows anything.
+const TRIGRAM: usize = 3;
+
 /// Binds a member's folded name and address.
-pub(super) fn bind<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
+pub(super) fn bind<'q, V: Binds<'q>>(member: &Member, values: V) -> V {
     let (name, email) = (&member.profile.name, &member.profile.email);
-    statement
+    values
         .bind(name.as_ref().map(DisplayName::as_str).map(fold))
         .bind(email.as_ref().map(Email::as_str).map(fold))
 }
@@ -33,12 +39,20 @@ pub(super) fn push(sql: &mut QueryBuilder<Postgres>, filter: &MemberFilter) {
         if parts.is_empty() {
             continue;
         }
-        sql.push(" AND (");
-        let mut either = "";
+        if parts.iter().all(|part| part.chars().count() >= TRIGRAM) {
+            let mut either = " AND (";
+            for part in parts {
+                sql.push(either).push(TEXT).push(" LIKE ");
+                sql.push_bind(pattern(part));
+                either = " OR ";
+            }
+            sql.push(")");
+        }
+        let mut either = " AND (";
         for column in columns {
             for part in parts {
-                sql.push(either).push("m.").push(column).push(" LIKE ");
-                sql.push_bind(pattern(part));
+                sql.push(either).push("strpos(m.").push(column).push(", ");
+                sql.push_bind(asked_for(part)).push(") > 0");
                 either = " OR ";
             }
         }
@@ -46,14 +60,17 @@ pub(super) fn push(sql: &mut QueryBuilder<Postgres>, filter: &MemberFilter) {
     }
 }
 
-/// A pattern that finds a part as it stands. A NUL, which no member has, can't be asked for: nothing matches NULL.
+/// A part as it is looked for. A NUL, which no member has, can't be asked for: nothing has NULL.
+fn asked_for(part: &str) -> Option<String> {
+    (!part.contains('\0')).then(|| fold(part))
+}
+
+/// A pattern that finds a part as it stands.
 fn pattern(part: &str) -> Option<String> {
-    if part.contains('\0') {
-        return None;
-    }
+    let part = asked_for(part)?;
     let mut pattern = String::with_capacity(part.len() + 2);
     pattern.push('%');
-    for character in fold(part).chars() {
+    for character in part.chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }

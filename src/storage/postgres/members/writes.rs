@@ -13,7 +13,7 @@ use crate::{
     },
     storage::{
         AddressHolders, LiveLink, MemberWrites, Result, StoreError,
-        postgres::{dialect::numbers, transaction::PostgresTransaction},
+        postgres::{columns::Binds as _, dialect::numbers, many::Rows, transaction::PostgresTransaction},
     },
 };
 
@@ -90,11 +90,20 @@ impl MemberWrites for PostgresTransaction<'_> {
     }
 
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
-        self.insert_users(members).await?;
-        self.insert_rows(organization, members, &search::COLUMNS, |_, member, statement| {
-            search::bind(member, statement)
-        })
-        .await?;
+        let ids = members.iter().map(|member| *member.user_id.as_uuid());
+        let times = members.iter().map(|member| member.created_at.as_millis());
+        let users =
+            sqlx::query("INSERT INTO users (id, created_at) SELECT * FROM unnest($1::uuid[], $2::bigint[])")
+                .bind(ids.collect::<Vec<_>>())
+                .bind(times.collect::<Vec<_>>());
+        self.execute(users).await?;
+        let mut columns = row::inserted(&search::COLUMNS);
+        columns.push("organization_id");
+        let bind = |member: &Member, row: &mut Rows| {
+            search::bind(member, row::bind(member, row)).bind(organization);
+        };
+        self.insert_many("members", &columns, members.iter(), bind, Conflict::Member)
+            .await?;
         self.follow_new(organization, members).await?;
         self.count_new(organization, members).await
     }
@@ -230,18 +239,6 @@ impl MemberWrites for PostgresTransaction<'_> {
 }
 
 impl PostgresTransaction<'_> {
-    /// Adds users, who are new.
-    async fn insert_users(&mut self, members: &[Member]) -> Result<()> {
-        let ids: Vec<_> = members.iter().map(|member| *member.user_id.as_uuid()).collect();
-        let times: Vec<_> = members
-            .iter()
-            .map(|member| member.created_at.as_millis())
-            .collect();
-        let statement =
-            sqlx::query("INSERT INTO users (id, created_at) SELECT * FROM unnest($1::uuid[], $2::bigint[])");
-        self.execute(statement.bind(ids).bind(times)).await
-    }
-
     /// Keeps the counts of live members.
     async fn count(
         &mut self,

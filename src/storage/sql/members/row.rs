@@ -5,13 +5,10 @@ use std::sync::LazyLock;
 use sqlx::{AssertSqlSafe, FromRow, Row as _};
 
 use super::super::{
-    columns::{Columns, Row, Statement, columns},
-    dialect::{INSERT, PARAMETERS, TEAMS},
+    columns::{Binds, Columns, Row, Statement, columns},
+    dialect::TEAMS,
 };
-use crate::{
-    domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, Role, TeamNumber},
-    storage::placeholders::rows,
-};
+use crate::domain::{Access, Member, OrganizationId, Origin, PersonName, Profile, Role, TeamNumber};
 
 // In the order of the fields: where SQLite makes JSON of a profile, it is read by that.
 columns!(Profile {
@@ -63,12 +60,12 @@ fn changing() -> impl Iterator<Item = &'static str> {
     .copied()
 }
 
-fn bind_changing<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
-    let statement = member.profile.bind(statement);
-    let statement = member.person.bind(statement);
-    let statement = member.access.bind(statement);
-    let statement = member.origin.bind(statement);
-    statement
+fn bind_changing<'q, V: Binds<'q>>(member: &Member, values: V) -> V {
+    let values = member.profile.bind(values);
+    let values = member.person.bind(values);
+    let values = member.access.bind(values);
+    let values = member.origin.bind(values);
+    values
         .bind(member.email_since)
         .bind(member.primary_team)
         .bind(member.updated_at)
@@ -135,29 +132,20 @@ pub(super) fn insert(more: &[&'static str]) -> (String, usize) {
     (sql, columns.len() + 2)
 }
 
-/// Adds so many members, each bound by [`bind`] and with columns that only one engine has behind that; then their organization.
-pub(super) fn insert_many(more: &[&'static str], members: usize) -> String {
-    let columns = inserted(more);
-    format!(
-        "{INSERT} members ({}, organization_id) VALUES {}",
-        columns.join(", "),
-        rows(columns.len(), 1, members, PARAMETERS)
-    )
-}
-
-fn inserted(more: &[&'static str]) -> Vec<&'static str> {
+/// The columns that [`bind`] binds, and then these.
+pub(super) fn inserted(more: &[&'static str]) -> Vec<&'static str> {
     let more = more.iter().copied();
     IDENTITY.into_iter().chain(changing()).chain(more).collect()
 }
 
-/// Binds a member. Behind its organization, its user is `$3`, and when that was made `$5`.
-pub(super) fn bind<'q>(member: &Member, statement: Statement<'q>) -> Statement<'q> {
-    let statement = statement
+/// Binds a member, in the order of [`inserted`].
+pub(super) fn bind<'q, V: Binds<'q>>(member: &Member, values: V) -> V {
+    let values = values
         .bind(member.id)
         .bind(member.user_id)
         .bind(member.number)
         .bind(member.created_at);
-    bind_changing(member, statement)
+    bind_changing(member, values)
 }
 
 /// Changes a member's row. Columns that only one engine has come last, and are bound by the caller; `returning` is what

@@ -41,10 +41,10 @@ macro_rules! with_member {
             columns!(),
             ", ",
             columns!(member),
-            " FROM api_keys AS k LEFT JOIN organizations AS o ON o.id = k.organization_id \
-             LEFT JOIN members AS m ON m.organization_ordinal = o.ordinal AND m.",
+            " FROM api_keys AS k LEFT JOIN members AS m ON m.organization_ordinal = k.organization_ordinal AND m.",
             $column,
-            " = ?2 AND m.revoked_number = 0 AND m.portal_role IS NOT NULL WHERE k.digest = ?1"
+            " = ?2 AND m.revoked_number = 0 AND m.organization_id = k.organization_id \
+             AND m.portal_role IS NOT NULL WHERE k.digest = ?1"
         )
     };
 }
@@ -216,14 +216,12 @@ mod tests {
         connect(&url, Migrate::Always).await.unwrap().close().await;
         let statements = Statements::open(&path).unwrap();
         let key = "SEARCH k USING INDEX api_keys_digest (digest=?)";
-        let organization = "SEARCH o USING INDEX sqlite_autoindex_organizations_1 (id=?) LEFT-JOIN";
         for (sql, searches) in [
             (KEY, vec![key]),
             (
                 BY_USER_ID,
                 vec![
                     key,
-                    organization,
                     "SEARCH m USING INDEX members_link (user_id=? AND organization_ordinal=? AND revoked_number=?) LEFT-JOIN",
                 ],
             ),
@@ -231,7 +229,6 @@ mod tests {
                 BY_EMAIL,
                 vec![
                     key,
-                    organization,
                     "SEARCH m USING INDEX members_sort_email (organization_ordinal=? AND sort_email=? AND revoked_number=?) LEFT-JOIN",
                 ],
             ),

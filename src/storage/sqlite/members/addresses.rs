@@ -10,7 +10,7 @@ use crate::{
     storage::{
         AddressHolders, LiveLink,
         sqlite::{
-            columns::{Columns, Row, Select, Statement, columns},
+            columns::{Binds, Columns, Row, Select, columns},
             dialect::{OF_ORGANIZATION, rows_of_texts, texts},
         },
     },

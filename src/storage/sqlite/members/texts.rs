@@ -15,9 +15,8 @@ use crate::{
         Result,
         fold::fold,
         from_row::from_row,
-        placeholders::rows,
         sqlite::{
-            columns::Statement, dialect::PARAMETERS, error::store_error, transaction::SqliteTransaction,
+            columns::Statement, error::store_error, placeholders::rows, transaction::SqliteTransaction,
         },
     },
 };
@@ -213,7 +212,7 @@ fn write(blocks: BTreeMap<i64, Vec<u8>>) -> impl Iterator<Item = Statement<'stat
         let sql = format!(
             "INSERT INTO member_texts (block, lines) VALUES {}
              ON CONFLICT (block) DO UPDATE SET lines = excluded.lines",
-            rows(2, 0, part.len(), PARAMETERS)
+            rows(2, 0, part.len())
         );
         // Safe: it is put together from constants.
         let mut statement = sqlx::query(AssertSqlSafe(sql));

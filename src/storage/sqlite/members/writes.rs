@@ -13,7 +13,7 @@ use crate::{
     },
     storage::{
         AddressHolders, LiveLink, MemberWrites, Result, StoreError,
-        sqlite::{columns::Statement, dialect::numbers, transaction::SqliteTransaction},
+        sqlite::{columns::Statement, dialect::numbers, many::Rows, transaction::SqliteTransaction},
     },
 };
 
@@ -113,12 +113,19 @@ impl MemberWrites for SqliteTransaction<'_> {
         let ordinal = self.ordinal(organization).await?;
         let first = sqlx::query_scalar("SELECT coalesce(max(row), 0) + 1 FROM members");
         let first: i64 = self.value(first).await?;
-        let more = ["row", "organization_ordinal"];
-        self.insert_rows(organization, members, &more, |place, _, statement| {
+        let into = Rows {
+            table: "members",
+            own: &row::inserted(&["row"]),
+            common: &["organization_id", "organization_ordinal"],
+            together: 250,
+        };
+        let bind = |place, member: &Member, statement: Statement<'static>| {
             let row = first.saturating_add(i64::try_from(place).unwrap_or(i64::MAX));
-            statement.bind(row).bind(ordinal)
-        })
-        .await?;
+            row::bind(member, statement).bind(row)
+        };
+        let bind_common = |statement: Statement<'static>| statement.bind(organization).bind(ordinal);
+        self.insert_many(into, members, bind, bind_common, Some(Conflict::Member))
+            .await?;
         texts::put_many(self, ordinal, members).await?;
         self.count_new(organization, members).await
     }
