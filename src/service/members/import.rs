@@ -143,7 +143,7 @@ pub async fn import_members(
     change: &Change,
 ) -> Result<Vec<Imported>> {
     live_organization(tx, organization).await?;
-    let rows: Vec<_> = rows.iter().zip(ids.iter().copied()).collect();
+    let mut rows: Vec<_> = rows.iter().zip(ids.iter().copied()).collect();
     let mut plan = Plan::new(&rows);
     let mut in_order: Vec<_> = rows.iter().map(|(row, _)| *row).enumerate().collect();
     in_order.sort_by_key(|(_, row)| email(row));
@@ -153,7 +153,7 @@ pub async fn import_members(
             plan.add(*place, row, &known);
         }
     }
-    create(tx, organization, &rows, &plan, change).await?;
+    create(tx, organization, &mut rows, &plan, change).await?;
     let mut imported = Vec::with_capacity(rows.len());
     for (&(row, new), planned) in rows.iter().zip(plan.rows) {
         imported.push(match planned {
@@ -300,7 +300,7 @@ fn is_unchanged(member: &Member, row: &ImportRow) -> bool {
 async fn create(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
-    rows: &[(&ImportRow, NewIds)],
+    rows: &mut [(&ImportRow, NewIds)],
     plan: &Plan,
     change: &Change,
 ) -> Result<()> {
@@ -310,13 +310,12 @@ async fn create(
         return Ok(());
     }
     let MemberNumber(first) = tx.next_member_numbers(organization, new.len()).await?;
-    let new = (first..)
-        .zip(new)
-        .map(|(number, (place, _))| (number, &rows[place]));
-    let mut new: Vec<_> = new.collect();
-    new.sort_by_key(|(_, (row, _))| email(row));
+    let mut new: Vec<_> = (first..).zip(new.into_iter().map(|(place, _)| place)).collect();
+    new.sort_by_key(|(_, place)| email(rows[*place].0));
+    deal_ids(rows, new.iter().map(|(_, place)| *place));
     for new in new.chunks(WRITTEN) {
-        let members = new.iter().map(|(number, (row, ids))| {
+        let members = new.iter().map(|(number, place)| {
+            let (row, ids) = &rows[*place];
             let (origin, values) = (row.origin.clone(), row.values.clone());
             Member {
                 last_seen_at: row.last_seen_at,
@@ -333,6 +332,19 @@ async fn create(
         tx.append_links(organization, &links, change).await?;
     }
     Ok(())
+}
+
+/// Deals the ids of new people anew among them, in ascending order: those who are written one after the other then also lie together
+/// in indexes of ids.
+fn deal_ids(rows: &mut [(&ImportRow, NewIds)], places: impl Iterator<Item = usize> + Clone) {
+    let mut members: Vec<_> = places.clone().map(|place| rows[place].1.member).collect();
+    let mut users: Vec<_> = places.clone().map(|place| rows[place].1.user).collect();
+    members.sort_unstable();
+    users.sort_unstable();
+    for ((place, member), user) in places.zip(members).zip(users) {
+        let ids = &mut rows[place].1;
+        (ids.member, ids.user) = (member, user);
+    }
 }
 
 /// Links somebody by the rule of one link.

@@ -1,11 +1,17 @@
 //! Files of others, good and bad.
 
-use std::{io::Write as _, process::Command};
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{Place, lines, numbers, rejected, took};
+use crate::support::process::{Process, Serve, USERBRIDGE, command};
 
 const ZENDESK: &str = r#"{"users": [
     {"id": 35436, "name": "Sally Doe", "email": "sally@acme.example", "role": "end-user", "active": true, "suspended": false,
@@ -59,6 +65,34 @@ fn users_of_zendesk_come_in_once_however_often_they_are_imported() {
     assert_eq!(place.members(), members);
     let renamed = place.write("users.json", ZENDESK.replace("Sally Doe", "Sally Roe"));
     assert_eq!(place.import(&[&renamed]).json(), took(0, 1, 1));
+}
+
+#[test]
+fn an_import_gives_way_to_servers() {
+    let place = Place::new();
+    let serve = Serve::start(&place.url);
+    let server = niceness(&serve.process);
+    let import = Process::start(
+        command(USERBRIDGE)
+            .env("USERBRIDGE_DATABASE_URL", &place.url)
+            .args(["import", "--org", "acme", "-"])
+            .stdin(Stdio::piped()),
+    );
+    // It waits for what comes. The thread that starts the others has begun as any other process does.
+    while niceness(&import).len() < 2 {
+        sleep(Duration::from_millis(5));
+    }
+    let import = niceness(&import);
+    assert!(import.iter().min() > server.iter().max(), "{import:?} {server:?}");
+}
+
+/// How nice each of a process's threads is.
+fn niceness(process: &Process) -> Vec<i64> {
+    let process = procfs::process::Process::new(process.id().cast_signed()).unwrap();
+    let threads = process.tasks().unwrap().flatten();
+    threads
+        .filter_map(|thread| Some(thread.stat().ok()?.nice))
+        .collect()
 }
 
 #[test]

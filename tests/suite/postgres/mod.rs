@@ -3,6 +3,7 @@
 mod cluster;
 mod commits;
 mod consistency;
+mod imports;
 mod load;
 mod outages;
 mod pgbouncer;

@@ -199,6 +199,7 @@ macro_rules! every_case {
                 members_of_other_organizations_are_never_found,
                 a_renamed_member_is_found_by_its_new_name_only,
                 any_of_several_parts_is_enough,
+                no_part_reaches_from_a_name_into_an_address,
             ]
             idempotency: [
                 a_repeated_request_gets_the_first_answer_as_it_was,

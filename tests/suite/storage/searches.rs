@@ -276,3 +276,31 @@ pub(super) async fn any_of_several_parts_is_enough(fixture: Fixture) {
         );
     }
 }
+
+pub(super) async fn no_part_reaches_from_a_name_into_an_address(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let values = values! { name: set("Ann Bob"), email: address("bob.ann@acme.example") };
+    fixture.person(acme, values).await;
+    let by_text = async |part: &str| {
+        let filter = MemberFilter {
+            text: Some(part.to_owned()),
+            ..MemberFilter::default()
+        };
+        fixture.filtered(acme, filter).await.len()
+    };
+    for (part, either, name, email) in [
+        ("ann bob", 1, 1, 0),
+        ("bob.ann", 1, 0, 1),
+        ("bob bob", 0, 0, 0),
+        ("bobbob", 0, 0, 0),
+        ("bob", 1, 1, 1),
+        ("b b", 0, 0, 0),
+    ] {
+        let found = (
+            by_text(part).await,
+            by_name(&fixture, acme, part).await.len(),
+            by_email(&fixture, acme, part).await.len(),
+        );
+        assert_eq!(found, (either, name, email), "{part:?}");
+    }
+}

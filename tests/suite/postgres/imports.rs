@@ -1,0 +1,97 @@
+//! Imports whose rows fail while they are stored, and what rows are spared that is checked otherwise.
+
+use sqlx::{AssertSqlSafe, Connection as _, error::ErrorKind};
+use tokio::time::timeout;
+use userbridge::{
+    domain::{ImportRow, MemberFilter, MemberPatch},
+    service::{Imported, ServiceError, Write},
+};
+
+use super::{
+    consistency::assert_consistent,
+    place::{NEVER, Place, migrated},
+};
+
+/// More than are sent at once.
+const ROWS: usize = 1_000;
+
+fn rows() -> Vec<ImportRow> {
+    let row = |number| ImportRow {
+        values: MemberPatch {
+            email: Some(Some(format!("{number}@acme.example").parse().unwrap())),
+            ..MemberPatch::default()
+        },
+        ..ImportRow::default()
+    };
+    (0..ROWS).map(row).collect()
+}
+
+#[tokio::test]
+async fn an_import_that_fails_half_way_leaves_nothing_and_is_made_afterwards() {
+    let Some(database) = migrated().await else {
+        return;
+    };
+    let place = Place::open(database.url()).await;
+    let mut connection = database.connect().await;
+    let import = async || {
+        let imported = place
+            .directory
+            .import_members(Write::operator(place.organization), rows().into());
+        timeout(NEVER, imported).await.expect("it ends")
+    };
+    for fault in [
+        "RAISE 'full' USING ERRCODE = 'disk_full'",
+        "PERFORM pg_terminate_backend(pg_backend_pid())",
+    ] {
+        // Safe: it is put together from constants.
+        let gate = AssertSqlSafe(format!(
+            "CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF NEW.email = '{}@acme.example' THEN {fault}; END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER gate BEFORE INSERT ON members FOR EACH ROW EXECUTE FUNCTION gate()",
+            ROWS / 2
+        ));
+        sqlx::raw_sql(gate).execute(&mut connection).await.unwrap();
+        let failed = import().await;
+        assert!(
+            matches!(failed, Err(ServiceError::Unavailable(_))),
+            "{fault}: {failed:?}"
+        );
+        sqlx::raw_sql("DROP FUNCTION gate CASCADE")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let there = place
+            .storage
+            .count_members(place.organization, MemberFilter::default());
+        assert_eq!(there.await.unwrap(), 0, "{fault}");
+        assert_consistent(&mut connection).await;
+    }
+    place.until_it_works().await;
+    let imported = import().await.unwrap();
+    assert!(imported.iter().all(|row| matches!(row, Imported::Created(_))));
+    assert_consistent(&mut connection).await;
+    place.storage.close().await;
+    connection.close().await.unwrap();
+}
+
+/// Members themselves do not refer to it.
+#[tokio::test]
+async fn an_organization_that_has_members_can_not_be_deleted() {
+    let Some(database) = migrated().await else {
+        return;
+    };
+    let place = Place::open(database.url()).await;
+    place.link("sally@example.com").await.unwrap();
+    let mut connection = database.connect().await;
+    let deleted = sqlx::query("DELETE FROM organizations")
+        .execute(&mut connection)
+        .await;
+    let refused = deleted.unwrap_err();
+    let kind = refused.as_database_error().map(|error| error.kind());
+    assert!(matches!(kind, Some(ErrorKind::ForeignKeyViolation)), "{refused}");
+    place.storage.close().await;
+    connection.close().await.unwrap();
+}
