@@ -13,5 +13,8 @@ CREATE INDEX members_text ON members
     WHERE revoked_at IS NULL;
 DROP INDEX members_search;
 
+-- Whose an address is takes as long as there are organizations that know it, with or without an order of their own.
+DROP INDEX addresses_live;
+
 -- Every member is counted, and `member_counts` refers to the organization. That it is there again for each member is left out.
 ALTER TABLE members DROP CONSTRAINT members_organization_id_fkey;

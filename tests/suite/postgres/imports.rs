@@ -11,6 +11,7 @@ use super::{
     consistency::assert_consistent,
     place::{NEVER, Place, migrated},
 };
+use crate::support::Count as _;
 
 /// More than are sent at once.
 const ROWS: usize = 1_000;

@@ -17,6 +17,11 @@ use crate::{
     },
 };
 
+/// From so many new members on, more of them are put into the index of searches together: of four times as many, each takes less. Who
+/// comes next and finds them waiting puts them there, in half a second rather than an eighth.
+const MANY: usize = 1_000;
+const SEARCHED_LATER: &str = "SET LOCAL gin_pending_list_limit = '16MB'";
+
 #[async_trait]
 impl MemberWrites for PostgresTransaction<'_> {
     async fn stored_member(
@@ -90,6 +95,9 @@ impl MemberWrites for PostgresTransaction<'_> {
     }
 
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
+        if members.len() >= MANY {
+            self.execute(sqlx::query(SEARCHED_LATER)).await?;
+        }
         let ids = members.iter().map(|member| *member.user_id.as_uuid());
         let times = members.iter().map(|member| member.created_at.as_millis());
         let users =
