@@ -13,7 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// goes on.
 const LEAST_THREADS: usize = 2;
 
-/// By how much long work beside a server gives way to it, of 19: a tenth of the time for each (<https://man7.org/linux/man-pages/man7/sched.7.html>).
+/// By how much long work beside a server gives way to it: of what both want it gets a quarter (sched(7)).
 const NICENESS: i32 = 5;
 
 fn main() -> ExitCode {

@@ -19,7 +19,7 @@ const EVERYWHERE: [&str; 4] = ["address_locks", "api_keys", "organizations", "to
 const BY_KEY: [(&str, &str); 3] = [("addresses", "email"), ("links", "user_id"), ("users", "id")];
 
 /// Statements that ask every shard, or write to several, by the words that they have.
-const ACROSS: [(&str, &str); 8] = [
+const ACROSS: [(&str, &str); 9] = [
     (
         "WITH wanted AS",
         "revocations of many organizations; one by one where the tables are sharded",
@@ -39,6 +39,10 @@ const ACROSS: [(&str, &str); 8] = [
     ("ORDER BY at LIMIT", "upkeep of all organizations"),
     ("ORDER BY created_at LIMIT", "upkeep of all organizations"),
     ("o.retention_days IS NOT NULL AND", "upkeep of all organizations"),
+    (
+        "SELECT DISTINCT email FROM addresses",
+        "imports: whom the addresses of many rows lead to",
+    ),
     ("FROM tokens AS k", "whose a token is, is known when it is found"),
 ];
 

@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// From so many new members on, more of them are put into the index of searches together: of four times as many, each takes less. Who
-/// comes next and finds them waiting puts them there, in half a second rather than an eighth.
+/// From so many new members on, four times as many as otherwise are put into the index of searches together: each takes less then. Those
+/// that wait at the end are put there by whoever comes next, in a quarter of a second at most by reckoning.
 const MANY: usize = 1_000;
 const SEARCHED_LATER: &str = "SET LOCAL gin_pending_list_limit = '16MB'";
 
