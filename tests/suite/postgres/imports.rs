@@ -1,6 +1,9 @@
 //! Imports whose rows fail while they are stored, and what rows are spared that is checked otherwise.
 
-use sqlx::{AssertSqlSafe, Connection as _, error::ErrorKind};
+use sqlx::{
+    AssertSqlSafe, Connection as _,
+    error::{DatabaseError, ErrorKind},
+};
 use tokio::time::timeout;
 use userbridge::{
     domain::{ImportRow, MemberFilter, MemberPatch},
@@ -91,7 +94,7 @@ async fn an_organization_that_has_members_can_not_be_deleted() {
         .execute(&mut connection)
         .await;
     let refused = deleted.unwrap_err();
-    let kind = refused.as_database_error().map(|error| error.kind());
+    let kind = refused.as_database_error().map(DatabaseError::kind);
     assert!(matches!(kind, Some(ErrorKind::ForeignKeyViolation)), "{refused}");
     place.storage.close().await;
     connection.close().await.unwrap();
