@@ -5,6 +5,7 @@
 
 mod outcome;
 mod reading;
+mod rehearsal;
 mod target;
 
 use std::{
@@ -27,6 +28,9 @@ use super::{
     progress::{Progress, Unit},
 };
 use crate::transfer::{Field, Format, ReadOptions};
+
+/// What is said of a rehearsal that is not exact.
+const UNCERTAIN: &str = "so many rows change members that those which depend on them may come out otherwise";
 
 /// Standard input.
 const STREAM: &str = "-";
@@ -147,6 +151,9 @@ impl Import {
                 failed?;
                 progress.tell(batch.read, bytes.unwrap_or(batch.read));
                 progress.count(summary.rows());
+            }
+            if importing.is_uncertain() {
+                eprintln!("warning: {UNCERTAIN}");
             }
             reading.end().await
         };

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
 
-use super::outcome::{Named, Outcome};
+use super::{
+    outcome::{Named, Outcome},
+    rehearsal::Carried,
+};
 use crate::{
     cli::{Session, error::ImportError, organization_at::Opened},
     domain::{ImportRow, OrganizationId},
@@ -34,7 +37,8 @@ pub(super) enum Importing<'t> {
     Directory {
         session: &'t Session,
         organization: OrganizationId,
-        rehearse: bool,
+        /// None: it is no rehearsal.
+        carried: Option<Carried>,
     },
     Server(Box<ImportClient>),
 }
@@ -46,7 +50,7 @@ impl<'t> Importing<'t> {
             Opened::Directory(session, organization) => Self::Directory {
                 session,
                 organization: *organization,
-                rehearse,
+                carried: rehearse.then(|| Carried::new(batch(target) / 2)),
             },
             Opened::Server(server) => Self::Server(Box::new(server.import(rehearse).await?)),
         })
@@ -61,13 +65,18 @@ impl<'t> Importing<'t> {
             Self::Directory {
                 session,
                 organization,
-                rehearse,
+                carried,
             } => {
                 let directory = &session.directory;
-                let rows = Arc::new(rows);
+                let mut all = carried
+                    .as_ref()
+                    .map_or_else(Vec::new, |carried| carried.rows().to_vec());
+                let first = all.len();
+                all.extend(rows);
+                let rows = Arc::new(all);
                 let import = || async {
                     let (grant, rows) = (Write::operator(*organization), rows.clone());
-                    if *rehearse {
+                    if carried.is_some() {
                         directory.rehearse_import(grant, rows).await
                     } else {
                         directory.import_members(grant, rows).await
@@ -82,12 +91,26 @@ impl<'t> Importing<'t> {
                     .sleep(tokio::time::sleep)
                     .when(passes)
                     .await?;
-                Ok(imported.into_iter().map(outcome).collect())
+                let outcomes = rows.iter().zip(imported).skip(first).map(|(row, imported)| {
+                    if let Some(carried) = carried {
+                        carried.keep(row, imported);
+                    }
+                    outcome(imported)
+                });
+                Ok(outcomes.collect())
             }
             Self::Server(import) => {
                 let answers = import.import(rows).await?;
                 Ok(answers.into_iter().map(answered).collect())
             }
+        }
+    }
+
+    /// Whether rows may come to something else than was rehearsed, because they depend on others of which there are too many.
+    pub(super) fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Directory { carried, .. } => carried.as_ref().is_some_and(Carried::is_full),
+            Self::Server(_) => false,
         }
     }
 }

@@ -68,7 +68,7 @@ use sqlx::{
 };
 
 /// See [`super::bulk_rows`].
-pub(super) const BULK_ROWS: usize = 8_000;
+pub(super) const BULK_ROWS: usize = 2_000;
 
 /// A directory in a PostgreSQL database.
 pub struct PostgresStorage {

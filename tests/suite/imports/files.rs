@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{Place, lines, numbers, rejected, took};
+use userbridge::storage;
+
 use crate::support::process::{Process, Serve, USERBRIDGE, command};
 
 const ZENDESK: &str = r#"{"users": [
@@ -84,6 +86,23 @@ fn an_import_gives_way_to_servers() {
     }
     let import = niceness(&import);
     assert!(import.iter().min() > server.iter().max(), "{import:?} {server:?}");
+}
+
+/// An address that somebody gives up, and another one takes over many rows later.
+#[test]
+fn a_rehearsal_foresees_what_rows_far_apart_come_to() {
+    let place = Place::new();
+    let old = place.write("old.csv", "email,external_id\nold@acme.example,one\n");
+    assert_eq!(place.import(&[&old]).code, 0);
+    let others = lines(storage::bulk_rows(&place.url), |number| {
+        format!("p{number}@acme.example,{number}\n")
+    });
+    let rows = format!("email,external_id\nnew@acme.example,one\n{others}old@acme.example,two\n");
+    let file = place.write("new.csv", rows);
+    let rehearsed = place.import(&["--dry-run", &file]);
+    let imported = place.import(&[&file]);
+    assert_eq!(numbers(&rehearsed), numbers(&imported), "{rehearsed:?}");
+    assert_eq!(numbers(&imported)[1], 1);
 }
 
 /// How nice each of a process's threads is.

@@ -29,14 +29,19 @@ fn row(origin: Origin, values: MemberPatch) -> ImportRow {
     }
 }
 
-/// Everybody, live or not, without what two organizations can't have in common.
-async fn everybody(fixture: &Fixture, organization: OrganizationId, domain: &str) -> Vec<Member> {
-    let zero = Timestamp::from_millis(0);
+/// Everybody who is live, in the order of their numbers.
+async fn members(fixture: &Fixture, organization: OrganizationId) -> Vec<Member> {
     let query = MemberQuery {
         limit: u32::MAX,
         ..MemberQuery::default()
     };
-    let members = fixture.storage().members(organization, query).await.unwrap();
+    fixture.storage().members(organization, query).await.unwrap()
+}
+
+/// The same without what two organizations can't have in common.
+async fn everybody(fixture: &Fixture, organization: OrganizationId, domain: &str) -> Vec<Member> {
+    let zero = Timestamp::from_millis(0);
+    let members = members(fixture, organization).await;
     let strip = |member: Member| Member {
         id: uuid::Uuid::nil().to_string().parse().unwrap(),
         user_id: uuid::Uuid::nil().to_string().parse().unwrap(),
@@ -280,6 +285,7 @@ pub(super) async fn rows_of_an_import_come_in_their_order(fixture: Fixture) {
     // No two rows that follow each other have addresses that do.
     let address = |number: usize| format!("{}@acme.example", number * 7_919 % 10_007);
     let mut people = Vec::new();
+    let mut ids = Vec::new();
     for (first, end) in [(0, 2_700), (2_700, 3_000)] {
         let rows = (first..end).map(|number| {
             let name = format!("Person {number}");
@@ -291,9 +297,13 @@ pub(super) async fn rows_of_an_import_come_in_their_order(fixture: Fixture) {
         });
         let rows: Vec<_> = rows.collect();
         let imported = directory.import_members(Write::operator(acme), rows.into()).await;
-        let is_new = |imported: &Imported| matches!(imported, Imported::Created(_));
-        assert!(imported.unwrap().iter().all(is_new));
+        ids.extend(imported.unwrap().into_iter().map(|imported| match imported {
+            Imported::Created(id) => id,
+            other => panic!("{other:?}"),
+        }));
     }
+    let members = members(&fixture, acme).await;
+    assert_eq!(members.iter().map(|member| member.id).collect::<Vec<_>>(), ids);
     // Their texts are found again to be changed.
     let renamed = people.iter_mut().enumerate().skip(5).step_by(97);
     let renamed = renamed.map(|(number, name)| {
