@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Part of the file's name. Raise it when what is seeded changes.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Rows in one statement: at 13 columns far below SQLite's 32,766 parameters.
 pub(crate) const ROWS: u64 = 500;
@@ -159,13 +159,14 @@ async fn organizations(connection: &mut SqliteConnection, people: &People) -> Re
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "INSERT INTO api_keys (organization_id, id, digest, hint, scopes, created_at)
-             VALUES ($1, $2, $3, $4, 'public_api', 0)",
+            "INSERT INTO api_keys (organization_id, id, digest, hint, scopes, created_at, organization_ordinal)
+             VALUES ($1, $2, $3, $4, 'public_api', 0, $5)",
         )
         .bind(&id.as_bytes()[..])
         .bind(&people::key_id(organization).as_bytes()[..])
         .bind(&Sha256::digest(key)[..])
         .bind(key.get(..8))
+        .bind(organization.cast_signed())
         .execute(&mut *transaction)
         .await?;
     }
