@@ -4,7 +4,14 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::Result;
-use crate::domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject};
+use crate::domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Source, Subject};
+
+/// What is told of one of many members who are changed together.
+pub struct MemberEvent<'m> {
+    pub member: &'m Member,
+    pub fields: Vec<&'static str>,
+    pub source: &'m Source,
+}
 
 /// Reads of the event log.
 #[async_trait]
@@ -34,12 +41,12 @@ pub trait EventWrites {
         change: &Change,
     ) -> Result<i64>;
 
-    /// Adds the events of many members who were linked, in this order, each with the names of its fields. What linked them is
-    /// each member's own source.
-    async fn append_links(
+    /// Adds events of one kind about many members, in this order. Their sources take the place of that of the change.
+    async fn append_events(
         &mut self,
         organization: OrganizationId,
-        links: &[(&Member, Vec<&'static str>)],
+        kind: EventKind,
+        events: &[MemberEvent<'_>],
         change: &Change,
     ) -> Result<()>;
 

@@ -174,6 +174,15 @@ pub trait MemberWrites {
         after: &Member,
     ) -> Result<()>;
 
+    /// Replaces what describes many live members by what it is after a change, of each before and after: its name and the parts of
+    /// that, its picture, company, status and locale, where it came from, and when it was seen and changed. All else is as before,
+    /// and no other live member has the external id.
+    async fn describe_members(
+        &mut self,
+        organization: OrganizationId,
+        members: &[(Member, Member)],
+    ) -> Result<()>;
+
     /// Says of many members that they have changed in these fields: their versions grow, each with an event
     /// `member.updated`, in the order of their numbers.
     async fn touch_members(

@@ -44,7 +44,7 @@ use crate::domain::{Condition, OrganizationId};
 pub use api_keys::{ApiKeyStore, ApiKeyWrites};
 pub use credentials::{CredentialStore, CredentialWrites, TokenHolder};
 pub use error::{OpenError, Result, StoreError};
-pub use events::{EventLog, EventWrites};
+pub use events::{EventLog, EventWrites, MemberEvent};
 pub use idempotency::{IdempotencyStore, IdempotencyWrites};
 pub use load::{Batches, ConnectionLoad, Load, QueueLoad};
 pub use mails::{MailStore, MailWrites};
@@ -197,10 +197,18 @@ pub async fn connect_with(
     }
 }
 
-/// How many rows of an import one transaction has in the database at a URL, if it is to be quick and nobody waits longer than a
-/// second or two for it: in a file more rows write fewer pages, in PostgreSQL a transaction holds locks that others want.
+/// How many rows of an import one transaction has, if it is to be quick and nobody waits longer than a second or two for it: in a
+/// file more rows write fewer pages, in PostgreSQL a transaction holds locks that others want.
+#[derive(Clone, Copy, Debug)]
+pub struct BulkRows {
+    pub imported: usize,
+    /// All of them may have to be linked one by one.
+    pub rehearsed: usize,
+}
+
+/// Of the database at a URL.
 #[must_use]
-pub fn bulk_rows(url: &str) -> usize {
+pub fn bulk_rows(url: &str) -> BulkRows {
     match url.split_once(':') {
         Some(("sqlite", _)) => sqlite::BULK_ROWS,
         _ => postgres::BULK_ROWS,

@@ -131,7 +131,7 @@ impl Import {
             map: self.map.clone(),
         };
         let (bytes, name) = (input.bytes, self.name());
-        let mut reading = read(input, options, batch(target));
+        let mut reading = read(input, options, batch(target, rehearse));
         let work = async {
             let mut importing = Importing::begin(target, rehearse).await?;
             while let Some(batch) = reading.next().await {

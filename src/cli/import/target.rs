@@ -25,9 +25,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How many rows are taken at once.
-pub(super) fn batch(target: &Opened) -> usize {
+pub(super) fn batch(target: &Opened, rehearse: bool) -> usize {
     match target {
-        Opened::Directory(session, _) => storage::bulk_rows(&session.url),
+        Opened::Directory(session, _) => {
+            let rows = storage::bulk_rows(&session.url);
+            if rehearse { rows.rehearsed } else { rows.imported }
+        }
         Opened::Server(_) => ROWS_SENT,
     }
 }
@@ -50,7 +53,7 @@ impl<'t> Importing<'t> {
             Opened::Directory(session, organization) => Self::Directory {
                 session,
                 organization: *organization,
-                carried: rehearse.then(|| Carried::new(batch(target) / 2)),
+                carried: rehearse.then(|| Carried::new(batch(target, rehearse))),
             },
             Opened::Server(server) => Self::Server(Box::new(server.import(rehearse).await?)),
         })

@@ -1,5 +1,5 @@
-//! Importing: many links at once. Most rows of a file are of people who are new, or have not changed; they are found and
-//! written together. Each of the others is linked by the rule of one link.
+//! Importing: many links at once. Most rows of a file are of people who are new, have not changed, or are described otherwise; they
+//! are found and written together. Each of the others is linked by the rule of one link.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -12,21 +12,28 @@ use thiserror::Error;
 use super::link::{NewIds, fresh, link_member, refreshed};
 use crate::{
     domain::{
-        Change, Conflict, Email, ExternalId, ImportRow, LinkOutcome, LinkRequest, Member, MemberId,
-        MemberNumber, OrganizationId, Precondition, Resource, Source, TeamNumber,
+        Change, Conflict, Email, EventKind, ExternalId, ImportRow, LinkOutcome, LinkRequest, Member,
+        MemberId, MemberNumber, OrganizationId, Precondition, Profile, Resource, Source, TeamNumber,
     },
     service::{
         Directory, Result, ServiceError, Write,
         acting::may_change,
         rules::{Transaction, live_organization},
     },
-    storage::{StoreError, Verdict},
+    storage::{MemberEvent, StoreError, Verdict},
 };
+
+/// Rows that are linked alone in one transaction: each takes a millisecond or two in PostgreSQL, and the more of them there were,
+/// the more.
+const ALONE: usize = 500;
 
 /// Rows that are found together, and people who are written together: those whose addresses are next to each other, which lie together
 /// in indexes. Of more, what is kept of each while that is done would fill memory.
 const FOUND: usize = 1_000;
 const WRITTEN: usize = 4_000;
+
+/// The field of which a change is no event.
+const SEEN: &str = "last_seen_at";
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +78,7 @@ impl Rejection {
 
 /// What would have become of the rows: an error to the transaction, which undoes it.
 enum Rehearsed {
-    Done(Vec<Imported>),
+    Done(Outcomes),
     Failed(ServiceError),
 }
 
@@ -83,19 +90,39 @@ impl From<StoreError> for Rehearsed {
 
 type Input = (OrganizationId, Arc<Vec<ImportRow>>, Vec<NewIds>, Change);
 
+/// What became of rows. None: nothing yet.
+type Outcomes = Vec<Option<Imported>>;
+
 impl Directory {
-    /// Links people by the rows of a file, each as [`Self::link_member`] does, in their order and in one transaction, which others wait
-    /// for: so thousands at most. A row that is rejected leaves the others alone. The same rows again change nothing.
+    /// Links people by the rows of a file, each as [`Self::link_member`] does and in their order. Thousands at most are in one
+    /// transaction, which others wait for; if one fails, those before it have happened. A row that is rejected leaves the others
+    /// alone. The same rows again change nothing.
     ///
     /// # Errors
     ///
     /// [`Resource::Organization`]. [`ServiceError::RoleRequired`].
     pub async fn import_members(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<Vec<Imported>> {
+        let mut outcomes = self.import_part(grant.clone(), rows.clone()).await?;
+        let left: Vec<_> = (0..rows.len())
+            .filter(|place| outcomes[*place].is_none())
+            .collect();
+        for places in left.chunks(ALONE) {
+            let part: Vec<_> = places.iter().map(|place| rows[*place].clone()).collect();
+            let part = self.import_part(grant.clone(), part.into()).await?;
+            for (place, outcome) in places.iter().zip(part) {
+                outcomes[*place] = outcome;
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    /// All rows, but for those of which there are more than [`ALONE`].
+    async fn import_part(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<Outcomes> {
         let (organization, input) = self.import(grant, rows)?;
         let imported = self
             .storage
             .write(organization, input, |tx, (organization, rows, ids, change)| {
-                Box::pin(import_members(tx, *organization, rows, ids, change))
+                Box::pin(import_members(tx, *organization, rows, ids, change, ALONE))
             });
         imported.await
     }
@@ -111,12 +138,12 @@ impl Directory {
             .storage
             .write(organization, input, |tx, (organization, rows, ids, change)| {
                 Box::pin(async move {
-                    let imported = import_members(tx, *organization, rows, ids, change).await;
+                    let imported = import_members(tx, *organization, rows, ids, change, rows.len()).await;
                     Err::<Infallible, _>(imported.map_or_else(Rehearsed::Failed, Rehearsed::Done))
                 })
             });
         match rehearsed.await {
-            Err(Rehearsed::Done(imported)) => Ok(imported),
+            Err(Rehearsed::Done(imported)) => Ok(imported.into_iter().flatten().collect()),
             Err(Rehearsed::Failed(error)) => Err(error),
         }
     }
@@ -130,7 +157,7 @@ impl Directory {
     }
 }
 
-/// The rule of [`Directory::import_members`], with the ids that each row may need.
+/// The rule of [`Directory::import_members`], with the ids that each row may need. Of those that are linked alone it takes so many.
 ///
 /// # Errors
 ///
@@ -141,7 +168,8 @@ pub async fn import_members(
     rows: &[ImportRow],
     ids: &[NewIds],
     change: &Change,
-) -> Result<Vec<Imported>> {
+    alone: usize,
+) -> Result<Outcomes> {
     live_organization(tx, organization).await?;
     let mut rows: Vec<_> = rows.iter().zip(ids.iter().copied()).collect();
     let mut plan = Plan::new(&rows);
@@ -154,12 +182,18 @@ pub async fn import_members(
         }
     }
     create(tx, organization, &mut rows, &plan, change).await?;
+    describe(tx, organization, &rows, &mut plan, change).await?;
     let mut imported = Vec::with_capacity(rows.len());
+    let mut left = alone;
     for (&(row, new), planned) in rows.iter().zip(plan.rows) {
         imported.push(match planned {
-            Planned::Done(imported) => imported,
-            Planned::New => Imported::Created(new.member),
-            Planned::Alone => import_alone(tx, organization, row, new, change).await?,
+            Planned::Done(imported) => Some(imported),
+            Planned::New => Some(Imported::Created(new.member)),
+            Planned::Described | Planned::Alone if left == 0 => None,
+            Planned::Described | Planned::Alone => {
+                left -= 1;
+                Some(import_alone(tx, organization, row, new, change).await?)
+            }
         });
     }
     Ok(imported)
@@ -224,6 +258,8 @@ enum Planned {
     Done(Imported),
     /// The person is new.
     New,
+    /// The member is described otherwise.
+    Described,
     /// It is linked alone, after those before it.
     Alone,
 }
@@ -268,8 +304,15 @@ impl Plan {
         }
         let is_linked = email(row).is_some_and(|email| known.linked.contains(email));
         self.rows[place] = match member {
-            Some(member) if other.is_none() && is_unchanged(member, row) => {
-                Planned::Done(Imported::Unchanged(member.id))
+            Some(member) if other.is_none() => {
+                let after = after(member, row);
+                if after == *member {
+                    Planned::Done(Imported::Unchanged(member.id))
+                } else if is_described(member, &after) {
+                    Planned::Described
+                } else {
+                    Planned::Alone
+                }
             }
             None if is_simple(row) && !is_linked => Planned::New,
             _ => Planned::Alone,
@@ -291,9 +334,28 @@ fn is_simple(row: &ImportRow) -> bool {
             .is_none_or(|team| team == TeamNumber::ROOT)
 }
 
-fn is_unchanged(member: &Member, row: &ImportRow) -> bool {
-    row.last_seen_at <= member.last_seen_at
-        && refreshed(member, row.origin.clone(), row.values.clone()) == *member
+/// What a row makes of a member. It is only seen later, and changes nothing by that.
+fn after(member: &Member, row: &ImportRow) -> Member {
+    Member {
+        last_seen_at: row.last_seen_at.max(member.last_seen_at),
+        ..refreshed(member, row.origin.clone(), row.values.clone())
+    }
+}
+
+/// Whether a row that nothing else is to be asked about makes this of a member: it was found by its external id, or nobody has that.
+fn is_described(before: &Member, after: &Member) -> bool {
+    let described = Member {
+        profile: Profile {
+            email: before.profile.email.clone(),
+            portal_role: before.profile.portal_role.clone(),
+            ..after.profile.clone()
+        },
+        person: after.person.clone(),
+        origin: after.origin.clone(),
+        last_seen_at: after.last_seen_at,
+        ..before.clone()
+    };
+    described == *after
 }
 
 /// Links people who are new. Their numbers are in the order of their rows.
@@ -325,11 +387,65 @@ async fn create(
         let members: Vec<_> = members.collect();
         may_change(tx, organization, change, &members.iter().collect::<Vec<_>>()).await?;
         tx.insert_members(organization, &members).await?;
-        let links = members
+        let events = members.iter().map(|member| MemberEvent {
+            member,
+            fields: Member::changes(None, member),
+            source: &member.origin.source,
+        });
+        let events: Vec<_> = events.collect();
+        tx.append_events(organization, EventKind::MemberLinked, &events, change)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Changes members who are described otherwise.
+async fn describe(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    rows: &[(&ImportRow, NewIds)],
+    plan: &mut Plan,
+    change: &Change,
+) -> Result<()> {
+    let described = rows.iter().map(|(row, _)| *row).enumerate();
+    let described = described.filter(|(place, _)| plan.rows[*place] == Planned::Described);
+    let mut described: Vec<_> = described.collect();
+    described.sort_by_key(|(_, row)| email(row));
+    for together in described.chunks(FOUND) {
+        // They are read again: all of them would not be kept in memory.
+        let known = Known::of(tx, organization, together).await?;
+        let (mut members, mut fields) = (Vec::new(), Vec::new());
+        for (place, row) in together {
+            let Some(before) = known.member(row) else { continue };
+            let mut after = after(before, row);
+            // That somebody was seen is no event.
+            let mut changed = Member::changes(Some(before), &after);
+            changed.retain(|field| *field != SEEN);
+            if !changed.is_empty() {
+                after.version += 1;
+                after.updated_at = change.at;
+            }
+            plan.rows[*place] = Planned::Done(Imported::Updated(before.id));
+            members.push((before.clone(), after));
+            fields.push((changed, &row.origin.source));
+        }
+        let both: Vec<_> = members
             .iter()
-            .map(|member| (member, Member::changes(None, member)));
-        let links: Vec<_> = links.collect();
-        tx.append_links(organization, &links, change).await?;
+            .flat_map(|(before, after)| [before, after])
+            .collect();
+        may_change(tx, organization, change, &both).await?;
+        tx.describe_members(organization, &members).await?;
+        let events = members
+            .iter()
+            .zip(fields)
+            .map(|((_, member), (fields, source))| MemberEvent {
+                member,
+                fields,
+                source,
+            });
+        let events: Vec<_> = events.filter(|event| !event.fields.is_empty()).collect();
+        tx.append_events(organization, EventKind::MemberUpdated, &events, change)
+            .await?;
     }
     Ok(())
 }

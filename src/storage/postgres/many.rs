@@ -12,8 +12,8 @@ use super::{
     transaction::{PostgresTransaction, unless_unique},
 };
 use crate::{
-    domain::{Change, Conflict, EventKind, Member, OrganizationId},
-    storage::Result,
+    domain::{Change, Conflict, EventKind, OrganizationId},
+    storage::{MemberEvent, Result},
 };
 
 /// From so many bytes on they are sent.
@@ -99,24 +99,24 @@ impl PostgresTransaction<'_> {
         self.noted(unless_unique(done, conflict)?)
     }
 
-    /// Adds events of links, with sequence numbers from this one on.
-    pub(super) async fn insert_links(
+    /// Adds events about members, with sequence numbers from this one on.
+    pub(super) async fn insert_events(
         &mut self,
         organization: OrganizationId,
         first: i64,
-        links: &[(&Member, Vec<&'static str>)],
         kind: EventKind,
+        events: &[MemberEvent<'_>],
         change: &Change,
     ) -> Result<()> {
-        let members = links.iter().map(|(member, _)| *member.id.as_uuid());
-        let users = links.iter().map(|(member, _)| *member.user_id.as_uuid());
-        let sources = links.iter().map(|(member, _)| member.origin.source.to_string());
-        let fields = links.iter().map(|(_, fields)| fields.join(" "));
+        let members = events.iter().map(|event| *event.member.id.as_uuid());
+        let users = events.iter().map(|event| *event.member.user_id.as_uuid());
+        let sources = events.iter().map(|event| event.source.as_str());
+        let fields = events.iter().map(|event| event.fields.join(" "));
         let statement = sqlx::query(
             "INSERT INTO events (organization_id, sequence, kind, member_id, user_id, actor, client, source, at, fields)
-                 SELECT $1, $2 + l.place - 1, $3, l.member_id, l.user_id, $4, $5, l.source, $6, l.fields
+                 SELECT $1, $2 + e.place - 1, $3, e.member_id, e.user_id, $4, $5, e.source, $6, e.fields
                  FROM unnest($7::uuid[], $8::uuid[], $9::text[], $10::text[])
-                     WITH ORDINALITY AS l (member_id, user_id, source, fields, place)",
+                     WITH ORDINALITY AS e (member_id, user_id, source, fields, place)",
         )
         .bind(organization)
         .bind(first)

@@ -54,7 +54,7 @@ use self::{
     revoke::RevokeQueue,
     writer::Writer,
 };
-use super::{Load, Migrate, OpenError, Result, Storage, Work, copy::Contents};
+use super::{BulkRows, Load, Migrate, OpenError, Result, Storage, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
 
 pub use self::settings::Settings;
@@ -68,7 +68,10 @@ use sqlx::{
 };
 
 /// See [`super::bulk_rows`].
-pub(super) const BULK_ROWS: usize = 2_000;
+pub(super) const BULK_ROWS: BulkRows = BulkRows {
+    imported: 8_000,
+    rehearsed: 1_000,
+};
 
 /// A directory in a PostgreSQL database.
 pub struct PostgresStorage {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{Change, Event, EventKind, EventQuery, Member, OrganizationId, Subject},
-    storage::{EventLog, EventWrites, Result, values::organization_column},
+    storage::{EventLog, EventWrites, MemberEvent, Result, values::organization_column},
 };
 
 /// A page of an organization's events beyond a sequence number. The kinds come as one text.
@@ -135,22 +135,22 @@ impl EventWrites for EngineTransaction<'_> {
         Ok(sequence)
     }
 
-    async fn append_links(
+    async fn append_events(
         &mut self,
         organization: OrganizationId,
-        links: &[(&Member, Vec<&'static str>)],
+        kind: EventKind,
+        events: &[MemberEvent<'_>],
         change: &Change,
     ) -> Result<()> {
-        let Some((member, _)) = links.last() else {
+        let Some(MemberEvent { member, .. }) = events.last() else {
             return Ok(());
         };
-        let kind = EventKind::MemberLinked;
-        let count = i64::try_from(links.len()).unwrap_or(i64::MAX);
+        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
         let last = sqlx::query_scalar(
             "UPDATE organization_counters SET events = events + $2 WHERE organization_id = $1 RETURNING events",
         );
         let last: i64 = self.value(last.bind(organization).bind(count)).await?;
-        self.insert_links(organization, last - count + 1, links, kind, change)
+        self.insert_events(organization, last - count + 1, kind, events, change)
             .await?;
         self.note_event(organization, last, kind, Some(member.id), change);
         Ok(())

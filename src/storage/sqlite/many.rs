@@ -6,8 +6,8 @@ use sqlx::AssertSqlSafe;
 
 use super::{columns::Statement, placeholders::rows, transaction::SqliteTransaction};
 use crate::{
-    domain::{Change, Conflict, EventKind, Member, OrganizationId},
-    storage::Result,
+    domain::{Change, Conflict, EventKind, OrganizationId},
+    storage::{MemberEvent, Result},
 };
 
 /// Rows of a table. Each has so many parameters of its own, which are bound first, row by row; `common` are the same in all, and bound
@@ -64,13 +64,13 @@ impl SqliteTransaction<'_> {
         self.execute_each(statements, conflict).await
     }
 
-    /// Adds events of links, with sequence numbers from this one on.
-    pub(super) async fn insert_links(
+    /// Adds events about members, with sequence numbers from this one on.
+    pub(super) async fn insert_events(
         &mut self,
         organization: OrganizationId,
         first: i64,
-        links: &[(&Member, Vec<&'static str>)],
         kind: EventKind,
+        events: &[MemberEvent<'_>],
         change: &Change,
     ) -> Result<()> {
         let into = Rows {
@@ -79,13 +79,13 @@ impl SqliteTransaction<'_> {
             common: &["organization_id", "kind", "actor", "at", "client"],
             together: 500,
         };
-        let bind = |place, (member, fields): &(&Member, Vec<_>), statement: Statement<'static>| {
+        let bind = |place, event: &MemberEvent<'_>, statement: Statement<'static>| {
             statement
                 .bind(first.saturating_add(i64::try_from(place).unwrap_or(i64::MAX)))
-                .bind(member.id)
-                .bind(member.user_id)
-                .bind(member.origin.source.clone())
-                .bind(fields.join(" "))
+                .bind(event.member.id)
+                .bind(event.member.user_id)
+                .bind(event.source.clone())
+                .bind(event.fields.join(" "))
         };
         let bind_common = |statement: Statement<'static>| {
             statement
@@ -95,7 +95,7 @@ impl SqliteTransaction<'_> {
                 .bind(change.at)
                 .bind(change.client.clone())
         };
-        self.insert_many(into, links, bind, bind_common, None).await
+        self.insert_many(into, events, bind, bind_common, None).await
     }
 
     /// Runs statements one after another, and makes each while the engine is at the one before. `conflict` is the rule of

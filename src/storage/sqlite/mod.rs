@@ -58,7 +58,7 @@ use self::{
     checkpoint::Checkpointer, close::close_well, error::store_error, lookup::LookupQueue, reads::Reads,
     writer::WriteQueue,
 };
-use super::{Load, Migrate, OpenError, Result, Storage, StoreError, Work, copy::Contents};
+use super::{BulkRows, Load, Migrate, OpenError, Result, Storage, StoreError, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
 
 pub use self::settings::Settings;
@@ -77,7 +77,10 @@ use sqlx::{
 };
 
 /// See [`super::bulk_rows`].
-pub(super) const BULK_ROWS: usize = 32_000;
+pub(super) const BULK_ROWS: BulkRows = BulkRows {
+    imported: 32_000,
+    rehearsed: 16_000,
+};
 
 /// How long to wait before it is tried again to empty the log after the file was compacted.
 const COMPACT_PAUSE: Duration = Duration::from_millis(50);

@@ -94,7 +94,7 @@ fn a_rehearsal_foresees_what_rows_far_apart_come_to() {
     let place = Place::new();
     let old = place.write("old.csv", "email,external_id\nold@acme.example,one\n");
     assert_eq!(place.import(&[&old]).code, 0);
-    let others = lines(storage::bulk_rows(&place.url), |number| {
+    let others = lines(storage::bulk_rows(&place.url).rehearsed, |number| {
         format!("p{number}@acme.example,{number}\n")
     });
     let rows = format!("email,external_id\nnew@acme.example,one\n{others}old@acme.example,two\n");

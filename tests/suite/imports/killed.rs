@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(5);
 async fn an_import_that_was_killed_ends_as_if_it_had_not_been() {
     let place = Place::new();
     // Three transactions.
-    let batch = storage::bulk_rows(&place.url);
+    let batch = storage::bulk_rows(&place.url).imported;
     let all = 3 * batch;
     // No two rows that follow each other have addresses that do. 7,919 is prime.
     let address = |number: usize| format!("p{:05}@acme.example", number * 7_919 % all);

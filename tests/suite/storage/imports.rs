@@ -15,7 +15,7 @@ use super::{
     fixture::Fixture,
     people::{DAY, address, later, origin, set, values},
 };
-use crate::support::rules::LinkMember;
+use crate::support::{Count as _, rules::LinkMember};
 
 fn directory(fixture: &Fixture) -> Directory {
     Directory::new(fixture.storage().0.clone())
@@ -106,6 +106,17 @@ fn rows(domain: &str, count: usize, seed: u64) -> Vec<ImportRow> {
         if numbers.below(3) > 0 {
             values.name = Some(set(&format!("Name {}", numbers.below(3))));
         }
+        match numbers.below(12) {
+            0 => values.given_name = Some(set(&format!("Given {}", numbers.below(2)))),
+            1 => values.family_name = Some(set("Family")),
+            2 => values.avatar_url = Some(set(&format!("https://example.com/{}", numbers.below(2)))),
+            3 => values.company_name = Some(set("Company")),
+            4 => values.customer_status = Some(set(["trial", "paying"][usize::from(numbers.below(2) > 0)])),
+            5 => values.locale = Some(set("en")),
+            6 => values.locale = Some(None),
+            7 => values.portal_role = Some(set("admin")),
+            _ => {}
+        }
         if numbers.below(8) == 0 {
             values.role = Some(Some(Role::Editor));
         }
@@ -145,7 +156,12 @@ pub(super) async fn an_import_comes_to_what_links_one_by_one_come_to(fixture: Fi
         }
     }
     let directory = directory(&fixture);
-    for (seed, size) in [(7, 1), (11, 60), (13, 200), (17, 400), (19, 200)] {
+    // In those of a dozen most people are in one row, by which they are changed.
+    let dozens = (23..53).map(|seed| (seed, 12));
+    for (seed, size) in [(7, 1), (11, 60), (13, 200), (17, 400), (19, 200)]
+        .into_iter()
+        .chain(dozens)
+    {
         let imported = directory
             .import_members(Write::operator(many), rows("many.example", size, seed).into())
             .await
@@ -347,6 +363,117 @@ pub(super) async fn rows_of_an_import_come_in_their_order(fixture: Fixture) {
         let found = people.iter().filter(|other| other.contains(name));
         assert_eq!(named(by_name).await, found.cloned().collect::<Vec<_>>());
     }
+}
+
+/// Rows that are linked one by one are in transactions of hundreds.
+pub(super) async fn rows_that_take_long_are_imported_in_parts(fixture: Fixture) {
+    const ROWS: usize = 1_200;
+    let acme = fixture.organization("acme").await;
+    let team = fixture.team(acme, "sales").await.unwrap().number;
+    let commits = fixture.storage().commits();
+    let before = *commits.borrow();
+    let rows = (0..ROWS).map(|number| {
+        let teams = if number % 100 == 50 {
+            Vec::new()
+        } else {
+            vec![team]
+        };
+        row(
+            Origin::default(),
+            values! { email: set(&format!("p{number}@acme.example")), teams: teams },
+        )
+    });
+    let rows: Vec<_> = rows.collect();
+    let imported = directory(&fixture)
+        .import_members(Write::operator(acme), rows.clone().into())
+        .await
+        .unwrap();
+    let ids = imported.into_iter().map(|imported| match imported {
+        Imported::Created(id) => id,
+        other => panic!("{other:?}"),
+    });
+    let ids: Vec<_> = ids.collect();
+    assert_eq!(ids.len(), ROWS);
+    for member in members(&fixture, acme).await {
+        let place = ids.iter().position(|id| *id == member.id).unwrap();
+        assert_eq!(
+            (member.profile.email, Some(member.teams)),
+            (
+                rows[place].values.email.clone().unwrap(),
+                rows[place].values.teams.clone()
+            )
+        );
+    }
+    let transactions = *commits.borrow() - before;
+    assert!((3..10).contains(&transactions), "{transactions}");
+}
+
+/// What describes people is changed of many at once, and found by that afterwards.
+pub(super) async fn people_are_described_otherwise_by_an_import(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let directory = directory(&fixture);
+    let seen = later(fixture.change().at, -DAY);
+    let file = |name: &'static str, status: &'static str, id: &'static str| -> Vec<_> {
+        let rows = (0..60).map(|number| ImportRow {
+            last_seen_at: Some(later(seen, number)),
+            ..row(
+                Origin {
+                    source: "zendesk".parse().unwrap(),
+                    external_id: (!id.is_empty()).then(|| format!("{id}{number}").parse().unwrap()),
+                },
+                values! {
+                    email: set(&format!("p{number}@acme.example")),
+                    name: set(&format!("{name} {number}")),
+                    customer_status: set(status),
+                },
+            )
+        });
+        rows.collect()
+    };
+    let import = async |rows: Vec<_>| {
+        let imported = directory.import_members(Write::operator(acme), rows.into());
+        imported.await.unwrap()
+    };
+    import(file("Before", "trial", "")).await;
+    let before = members(&fixture, acme).await;
+    let log = told(&fixture, acme).await.len();
+    let imported = import(file("After", "paying", "z")).await;
+    let updated: Vec<_> = before.iter().map(|member| Imported::Updated(member.id)).collect();
+    assert_eq!(imported, updated);
+    let after = members(&fixture, acme).await;
+    for (number, (before, after)) in before.iter().zip(&after).enumerate() {
+        let mut expected = before.clone();
+        expected.profile.name = set(&format!("After {number}"));
+        expected.profile.customer_status = set("paying");
+        expected.origin = origin("zendesk", &format!("z{number}"));
+        expected.version = 2;
+        expected.updated_at = after.updated_at;
+        assert_eq!(*after, expected);
+    }
+    let events = told(&fixture, acme).await.split_off(log);
+    assert_eq!(events.len(), 60);
+    for event in events {
+        assert_eq!(event.1, EventKind::MemberUpdated);
+        assert_eq!(event.2.as_deref(), Some("zendesk"));
+        assert_eq!(event.3, ["name", "customer_status", "external_id"]);
+    }
+    for (part, count) in [("after 7", 1), ("before", 0)] {
+        let filter = MemberFilter {
+            name_parts: vec![part.to_owned()],
+            ..MemberFilter::default()
+        };
+        assert_eq!(
+            fixture.storage().count_members(acme, filter).await.unwrap(),
+            count,
+            "{part}"
+        );
+    }
+    assert!(
+        import(file("After", "paying", "z"))
+            .await
+            .iter()
+            .all(|imported| matches!(imported, Imported::Unchanged(_)))
+    );
 }
 
 pub(super) async fn a_row_that_is_rejected_leaves_the_others_alone(fixture: Fixture) {

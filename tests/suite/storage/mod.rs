@@ -114,6 +114,8 @@ macro_rules! every_case {
                 an_import_comes_to_what_links_one_by_one_come_to,
                 an_import_that_is_repeated_changes_nothing,
                 rows_of_an_import_come_in_their_order,
+                rows_that_take_long_are_imported_in_parts,
+                people_are_described_otherwise_by_an_import,
                 a_row_that_is_rejected_leaves_the_others_alone,
                 addresses_that_two_organizations_import_at_once_are_the_same_people,
             ]

@@ -21,7 +21,7 @@ const SALES: TeamNumber = TeamNumber(2);
 const SUPPORT: TeamNumber = TeamNumber(3);
 
 impl Fixture {
-    async fn team(&self, organization: OrganizationId, slug: &str) -> Result<Team, ServiceError> {
+    pub(super) async fn team(&self, organization: OrganizationId, slug: &str) -> Result<Team, ServiceError> {
         let (slug, name) = (slug.parse().unwrap(), slug.parse().unwrap());
         let made = self.create_team(organization, slug, name, Idempotency::never(), self.change());
         made.await.map(first)

@@ -1,6 +1,7 @@
 //! Members, and the users behind them.
 
 mod addresses;
+mod descriptions;
 #[path = "../../sql/members/find.rs"]
 mod find;
 mod list;

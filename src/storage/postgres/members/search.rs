@@ -21,10 +21,15 @@ const TRIGRAM: usize = 3;
 
 /// Binds a member's folded name and address.
 pub(super) fn bind<'q, V: Binds<'q>>(member: &Member, values: V) -> V {
-    let (name, email) = (&member.profile.name, &member.profile.email);
+    let email = member.profile.email.as_ref();
     values
-        .bind(name.as_ref().map(DisplayName::as_str).map(fold))
-        .bind(email.as_ref().map(Email::as_str).map(fold))
+        .bind(folded_name(member))
+        .bind(email.map(Email::as_str).map(fold))
+}
+
+pub(super) fn folded_name(member: &Member) -> Option<String> {
+    let name = member.profile.name.as_ref();
+    name.map(DisplayName::as_str).map(fold)
 }
 
 /// Adds the conditions of a filter that ask for parts.

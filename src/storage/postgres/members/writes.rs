@@ -5,7 +5,7 @@ use std::slice;
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 
-use super::{addresses, find, row, search};
+use super::{addresses, descriptions, find, row, search};
 use crate::{
     domain::{
         Change, Conflict, Email, EventKind, ExternalId, HeldAddress, Member, MemberId, MemberNumber,
@@ -21,6 +21,10 @@ use crate::{
 /// that wait at the end are put there by whoever comes next, in a quarter of a second at most by reckoning.
 const MANY: usize = 1_000;
 const SEARCHED_LATER: &str = "SET LOCAL gin_pending_list_limit = '16MB'";
+
+fn gone() -> StoreError {
+    StoreError::Engine("a member's row is gone".into())
+}
 
 #[async_trait]
 impl MemberWrites for PostgresTransaction<'_> {
@@ -125,11 +129,25 @@ impl MemberWrites for PostgresTransaction<'_> {
         let statement = row::update(organization, after, &search::COLUMNS, "number");
         let statement = search::bind(after, statement);
         let written: Option<(MemberNumber,)> = self.first_unique(statement, Conflict::Member).await?;
-        written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
+        written.ok_or_else(gone)?;
         self.count(organization, Some(before), after).await?;
         self.set_teams(organization, after.number, &before.teams, &after.teams)
             .await?;
         self.follow(organization, Some(before), after).await
+    }
+
+    async fn describe_members(
+        &mut self,
+        organization: OrganizationId,
+        members: &[(Member, Member)],
+    ) -> Result<()> {
+        let statement = descriptions::update(organization, members);
+        let changed = self.changed(statement).await?;
+        if changed == members.len() as u64 {
+            Ok(())
+        } else {
+            Err(gone())
+        }
     }
 
     async fn touch_members(

@@ -145,6 +145,17 @@ impl MemberWrites for SqliteTransaction<'_> {
         texts::replace(self, ordinal, before, after).await
     }
 
+    async fn describe_members(
+        &mut self,
+        organization: OrganizationId,
+        members: &[(Member, Member)],
+    ) -> Result<()> {
+        for (before, after) in members {
+            self.save_member(organization, before, after).await?;
+        }
+        Ok(())
+    }
+
     async fn touch_members(
         &mut self,
         organization: OrganizationId,
