@@ -60,7 +60,7 @@ impl<'t> Importing<'t> {
     }
 
     /// What became of each row.
-    pub(super) async fn import(&mut self, rows: Vec<ImportRow>) -> Result<Vec<Outcome>, ImportError> {
+    pub(super) async fn import(&mut self, mut rows: Vec<ImportRow>) -> Result<Vec<Outcome>, ImportError> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -71,12 +71,11 @@ impl<'t> Importing<'t> {
                 carried,
             } => {
                 let directory = &session.directory;
-                let mut all = carried
-                    .as_ref()
-                    .map_or_else(Vec::new, |carried| carried.rows().to_vec());
-                let first = all.len();
-                all.extend(rows);
-                let rows = Arc::new(all);
+                let before = carried.as_ref().map(Carried::rows).unwrap_or_default();
+                let first = before.len();
+                // In place: most often there are none before.
+                drop(rows.splice(..0, before.iter().cloned()));
+                let rows = Arc::new(rows);
                 let import = || async {
                     let (grant, rows) = (Write::operator(*organization), rows.clone());
                     if carried.is_some() {

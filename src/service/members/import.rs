@@ -30,7 +30,7 @@ const ALONE: usize = 500;
 /// Rows that are found together, and people who are written together: those whose addresses are next to each other, which lie together
 /// in indexes. Of more, what is kept of each while that is done would fill memory.
 const FOUND: usize = 1_000;
-const WRITTEN: usize = 4_000;
+const WRITTEN: usize = 8_000;
 
 /// The field of which a change is no event.
 const SEEN: &str = "last_seen_at";
