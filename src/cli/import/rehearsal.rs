@@ -1,9 +1,7 @@
 //! What a rehearsal of one batch of rows has to know of those before.
 
-use crate::{
-    domain::{ImportRow, Role},
-    service::Imported,
-};
+use super::outcome::Outcome;
+use crate::domain::{ImportRow, Role};
 
 /// Rows of a rehearsal that rows of later batches may depend on: those that would change somebody who is there, or make an owner.
 /// They are rehearsed again before each of these.
@@ -25,12 +23,12 @@ impl Carried {
     }
 
     /// Keeps a row if it matters, in the order of the file.
-    pub(super) fn keep(&mut self, row: &ImportRow, imported: Imported) {
+    pub(super) fn keep(&mut self, row: &ImportRow, outcome: &Outcome) {
         let is_owner = row.values.role == Some(Some(Role::Owner));
-        let matters = match imported {
-            Imported::Created(_) => is_owner,
-            Imported::Updated(_) => true,
-            Imported::Unchanged(_) | Imported::Rejected(_) => false,
+        let matters = match outcome {
+            Outcome::Created => is_owner,
+            Outcome::Updated => true,
+            Outcome::Unchanged | Outcome::Rejected(_) => false,
         };
         if matters && self.rows.len() < self.most {
             self.rows.push(row.clone());

@@ -31,32 +31,33 @@ pub(super) fn batch(target: &Opened, rehearse: bool) -> usize {
             let rows = storage::bulk_rows(&session.url);
             if rehearse { rows.rehearsed } else { rows.imported }
         }
+        // As many again may come before those that are rehearsed, and they are to be in one message.
+        Opened::Server(_) if rehearse => ROWS_SENT / 4,
         Opened::Server(_) => ROWS_SENT,
     }
 }
 
 /// An import, while it lasts.
-pub(super) enum Importing<'t> {
-    Directory {
-        session: &'t Session,
-        organization: OrganizationId,
-        /// None: it is no rehearsal.
-        carried: Option<Carried>,
-    },
+pub(super) struct Importing<'t> {
+    to: To<'t>,
+    /// None: it is no rehearsal.
+    carried: Option<Carried>,
+}
+
+enum To<'t> {
+    Directory(&'t Session, OrganizationId),
     Server(Box<ImportClient>),
 }
 
 impl<'t> Importing<'t> {
     /// Begins an import, or one that changes nothing.
     pub(super) async fn begin(target: &'t Opened, rehearse: bool) -> Result<Self, ImportError> {
-        Ok(match target {
-            Opened::Directory(session, organization) => Self::Directory {
-                session,
-                organization: *organization,
-                carried: rehearse.then(|| Carried::new(batch(target, rehearse))),
-            },
-            Opened::Server(server) => Self::Server(Box::new(server.import(rehearse).await?)),
-        })
+        let to = match target {
+            Opened::Directory(session, organization) => To::Directory(session, *organization),
+            Opened::Server(server) => To::Server(Box::new(server.import(rehearse).await?)),
+        };
+        let carried = rehearse.then(|| Carried::new(batch(target, rehearse)));
+        Ok(Self { to, carried })
     }
 
     /// What became of each row.
@@ -64,57 +65,61 @@ impl<'t> Importing<'t> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        match self {
-            Self::Directory {
-                session,
-                organization,
-                carried,
-            } => {
-                let directory = &session.directory;
-                let before = carried.as_ref().map(Carried::rows).unwrap_or_default();
-                let first = before.len();
-                // In place: most often there are none before.
-                drop(rows.splice(..0, before.iter().cloned()));
-                let rows = Arc::new(rows);
-                let import = || async {
-                    let (grant, rows) = (Write::operator(*organization), rows.clone());
-                    if carried.is_some() {
-                        directory.rehearse_import(grant, rows).await
-                    } else {
-                        directory.import_members(grant, rows).await
-                    }
-                };
-                let pauses = ExponentialBuilder::new()
-                    .with_min_delay(FIRST_PAUSE)
-                    .with_max_delay(LONGEST_PAUSE)
-                    .with_max_times(ATTEMPTS);
-                let imported = import
-                    .retry(pauses)
-                    .sleep(tokio::time::sleep)
-                    .when(passes)
-                    .await?;
-                let outcomes = rows.iter().zip(imported).skip(first).map(|(row, imported)| {
-                    if let Some(carried) = carried {
-                        carried.keep(row, imported);
-                    }
-                    outcome(imported)
-                });
-                Ok(outcomes.collect())
+        let before = self.carried.as_ref().map(Carried::rows).unwrap_or_default();
+        let first = before.len();
+        // In place: most often there are none before.
+        drop(rows.splice(..0, before.iter().cloned()));
+        let rows = Arc::new(rows);
+        let mut outcomes = match &mut self.to {
+            To::Directory(session, organization) => {
+                let rehearse = self.carried.is_some();
+                import_here(session, *organization, &rows, rehearse).await?
             }
-            Self::Server(import) => {
-                let answers = import.import(rows).await?;
-                Ok(answers.into_iter().map(answered).collect())
+            To::Server(server) => {
+                let answers = server.import(rows.iter().cloned()).await?;
+                answers.into_iter().map(answered).collect()
+            }
+        };
+        let outcomes = outcomes.split_off(first);
+        if let Some(carried) = &mut self.carried {
+            for (row, outcome) in rows.iter().skip(first).zip(&outcomes) {
+                carried.keep(row, outcome);
             }
         }
+        Ok(outcomes)
     }
 
     /// Whether rows may come to something else than was rehearsed, because they depend on others of which there are too many.
     pub(super) fn is_uncertain(&self) -> bool {
-        match self {
-            Self::Directory { carried, .. } => carried.as_ref().is_some_and(Carried::is_full),
-            Self::Server(_) => false,
-        }
+        self.carried.as_ref().is_some_and(Carried::is_full)
     }
+}
+
+async fn import_here(
+    session: &Session,
+    organization: OrganizationId,
+    rows: &Arc<Vec<ImportRow>>,
+    rehearse: bool,
+) -> Result<Vec<Outcome>, ImportError> {
+    let directory = &session.directory;
+    let import = || async {
+        let (grant, rows) = (Write::operator(organization), rows.clone());
+        if rehearse {
+            directory.rehearse_import(grant, rows).await
+        } else {
+            directory.import_members(grant, rows).await
+        }
+    };
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_max_times(ATTEMPTS);
+    let imported = import
+        .retry(pauses)
+        .sleep(tokio::time::sleep)
+        .when(passes)
+        .await?;
+    Ok(imported.into_iter().map(outcome).collect())
 }
 
 /// Whether it may be another time. What has been imported then is unchanged the next time.

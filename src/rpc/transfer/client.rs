@@ -182,8 +182,11 @@ impl ImportClient {
     ///
     /// The server is gone, or has ended the import. What became of these rows is not known then; those that were sent before
     /// are imported.
-    pub async fn import(&mut self, rows: Vec<ImportRow>) -> Result<Vec<ImportAnswer>, TransferClientError> {
-        let mut answers = Vec::with_capacity(rows.len());
+    pub async fn import(
+        &mut self,
+        rows: impl Iterator<Item = ImportRow>,
+    ) -> Result<Vec<ImportAnswer>, TransferClientError> {
+        let mut answers = Vec::new();
         let mut message = Vec::new();
         let mut bytes = 0;
         for row in rows {

@@ -51,6 +51,17 @@ async fn a_server_imports_as_a_database_does() {
         let list = rejected(format!("{bad}.rejected.csv"));
         assert_eq!(list[0], ["2", "", "team not found"]);
 
+        // An address that somebody gives up, and another one takes over in a later message.
+        let old = place.write("old.csv", "email,external_id\nold@acme.example,one\n");
+        assert_eq!(import(&key, &[&old]).json(), took(1, 0, 0));
+        let others = lines(1000, |number| format!("o{number}@acme.example,{number}\n"));
+        let rows = format!("email,external_id\nnew@acme.example,one\n{others}old@acme.example,two\n");
+        let new = place.write("new.csv", rows);
+        let mut dry = took(1001, 1, 0);
+        dry["dry_run"] = true.into();
+        assert_eq!(import(&key, &["--dry-run", &new]).json(), dry);
+        assert_eq!(import(&key, &[&new]).json(), took(1001, 1, 0));
+
         let wrong = place.write("wrong", "pb_nothing");
         let refused = import(&wrong, &[&file]);
         assert_eq!(refused.code, 1);
@@ -71,7 +82,7 @@ async fn a_server_imports_as_a_database_does() {
         ..userbridge::domain::MemberQuery::default()
     };
     let counted = directory.members_counted(grant, query).await.unwrap();
-    assert_eq!(counted.total, Some(2501));
+    assert_eq!(counted.total, Some(2501 + 1 + 1001));
     app.shutdown().await;
 }
 
