@@ -146,59 +146,38 @@ pub(super) fn bind<'q>(mut statement: Statement<'q>, ordinal: i64, member: &Memb
     statement
 }
 
-/// Puts in the texts of new members.
-pub(super) async fn put_many(
+/// Puts members' texts in the place of those that they had: each member after what it was before, if it was there.
+pub(super) async fn replace<'m>(
     transaction: &mut SqliteTransaction<'_>,
     ordinal: i64,
-    members: &[Member],
+    members: impl Iterator<Item = (Option<&'m Member>, &'m Member)>,
 ) -> Result<()> {
-    let mut new = BTreeMap::<_, Vec<_>>::new();
-    for member in members {
-        let number = member.number.0;
+    let mut changed = BTreeMap::<_, Vec<_>>::new();
+    for (before, after) in members {
+        let number = after.number.0;
         for column in Column::ALL {
-            let text = column.of(member);
-            if text.is_some() {
+            let text = column.of(after);
+            if before.and_then(|before| column.of(before)) != text {
                 let block = column.block(ordinal, number);
-                new.entry(block).or_default().push((number, text));
+                changed.entry(block).or_default().push((number, text));
             }
         }
     }
-    let blocks: serde_json::Value = new.keys().copied().collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let blocks: serde_json::Value = changed.keys().copied().collect();
     let query = sqlx::query_as(
         "SELECT block, lines FROM member_texts WHERE block IN (SELECT value FROM json_each($1))",
     );
     let found: Vec<(i64, Vec<u8>)> = transaction.rows(query.bind(blocks.to_string())).await?;
     let found: BTreeMap<_, _> = found.into_iter().collect();
-    let blocks = new.into_iter().map(|(block, mut new)| {
-        new.sort_unstable();
+    let blocks = changed.into_iter().map(|(block, mut changed)| {
+        changed.sort_unstable();
         let found = found.get(&block).map_or(&[][..], Vec::as_slice);
-        (block, with(found, new))
+        (block, with(found, changed))
     });
     transaction.execute_each(write(blocks.collect()), None).await
-}
-
-/// Puts a member's texts in the place of those that it had.
-pub(super) async fn replace(
-    transaction: &mut SqliteTransaction<'_>,
-    ordinal: i64,
-    before: &Member,
-    after: &Member,
-) -> Result<()> {
-    let number = after.number.0;
-    for column in Column::ALL {
-        let text = column.of(after);
-        if column.of(before) == text {
-            continue;
-        }
-        let block = column.block(ordinal, number);
-        let query = sqlx::query_as("SELECT lines FROM member_texts WHERE block = $1").bind(block);
-        let (found,): (Vec<u8>,) = transaction.optional(query).await?.unwrap_or_default();
-        let changed = BTreeMap::from([(block, with(&found, [(number, text)]))]);
-        for statement in write(changed) {
-            transaction.execute(statement).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Statements that write blocks.

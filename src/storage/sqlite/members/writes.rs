@@ -1,6 +1,6 @@
 //! Changes of members: the row, what is found by it, and what is counted.
 
-use std::sync::LazyLock;
+use std::{iter, sync::LazyLock};
 
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
@@ -126,7 +126,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         let bind_common = |statement: Statement<'static>| statement.bind(organization).bind(ordinal);
         self.insert_many(into, members, bind, bind_common, Some(Conflict::Member))
             .await?;
-        texts::put_many(self, ordinal, members).await?;
+        texts::replace(self, ordinal, members.iter().map(|member| (None, member))).await?;
         self.count_new(organization, members).await
     }
 
@@ -136,13 +136,11 @@ impl MemberWrites for SqliteTransaction<'_> {
         before: &Member,
         after: &Member,
     ) -> Result<()> {
-        let written = self.first_unique(row::update(organization, after, &[], ORDINAL), Conflict::Member);
-        let written: Option<(i64,)> = written.await?;
-        let (ordinal,) = written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
+        let ordinal = self.save_row(organization, after).await?;
         self.count(organization, before, after).await?;
         self.set_teams(organization, after.number, &before.teams, &after.teams)
             .await?;
-        texts::replace(self, ordinal, before, after).await
+        texts::replace(self, ordinal, iter::once((Some(before), after))).await
     }
 
     async fn describe_members(
@@ -150,10 +148,12 @@ impl MemberWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         members: &[(Member, Member)],
     ) -> Result<()> {
-        for (before, after) in members {
-            self.save_member(organization, before, after).await?;
+        let ordinal = self.ordinal(organization).await?;
+        for (_, after) in members {
+            self.save_row(organization, after).await?;
         }
-        Ok(())
+        let members = members.iter().map(|(before, after)| (Some(before), after));
+        texts::replace(self, ordinal, members).await
     }
 
     async fn touch_members(
@@ -244,6 +244,14 @@ impl MemberWrites for SqliteTransaction<'_> {
 }
 
 impl SqliteTransaction<'_> {
+    /// Replaces a member's row, and returns the ordinal of its organization.
+    async fn save_row(&mut self, organization: OrganizationId, member: &Member) -> Result<i64> {
+        let written = self.first_unique(row::update(organization, member, &[], ORDINAL), Conflict::Member);
+        let written: Option<(i64,)> = written.await?;
+        let (ordinal,) = written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
+        Ok(ordinal)
+    }
+
     /// Keeps the counts of live members.
     async fn count(&mut self, organization: OrganizationId, before: &Member, after: &Member) -> Result<()> {
         let counted = |member: &Member| member.is_live().then(|| row::counted_role(member));
