@@ -13,8 +13,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// goes on.
 const LEAST_THREADS: usize = 2;
 
-/// By how much long work beside a server gives way to it: of what both want it gets a quarter (sched(7)).
-const NICENESS: i32 = 5;
+/// By how much long work beside a server gives way to it: of what both want it gets a sixth (sched(7)).
+const NICENESS: i32 = 7;
 
 fn main() -> ExitCode {
     match cli::parse().and_then(run) {

@@ -78,7 +78,7 @@ use sqlx::{
 
 /// See [`super::bulk_rows`].
 pub(super) const BULK_ROWS: BulkRows = BulkRows {
-    imported: 32_000,
+    imported: 20_000,
     rehearsed: 16_000,
 };
 
