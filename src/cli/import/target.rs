@@ -31,7 +31,7 @@ pub(super) fn batch(target: &Opened, rehearse: bool) -> usize {
             let rows = storage::bulk_rows(&session.url);
             if rehearse { rows.rehearsed } else { rows.imported }
         }
-        // As many again may come before those that are rehearsed, and they are to be in one message.
+        // As many again may come before those that are rehearsed, and all are in one message if rows have a kilobyte at most.
         Opened::Server(_) if rehearse => ROWS_SENT / 4,
         Opened::Server(_) => ROWS_SENT,
     }
