@@ -48,6 +48,7 @@ async fn keys_that_open_nothing_answer_alike(app: TestApp) {
             "",
             &unknown,
             "hello",
+            "ubs_unknown",
             &revoked.key,
             "pb_expired",
             &deleted.key,

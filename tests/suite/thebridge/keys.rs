@@ -47,7 +47,9 @@ async fn a_key_that_opens_nothing_is_told_so(app: TestApp) {
         )
         .await;
     let long = "x".repeat(5000);
-    for key in ["", " ", "pb_unknown", "pb_expired", &public, &admin, &long, "a b"] {
+    let tokens = ["ubp_unknown", "ubh_unknown", "uba_unknown", "ubs_unknown"];
+    let keys = ["", " ", "pb_unknown", "pb_expired", &public, &admin, &long, "a b"];
+    for key in keys.into_iter().chain(tokens) {
         for (method, path, body) in calls(&id) {
             let request = acme.request_as(key, method, &path).header("content-type", JSON);
             let answer = Answer::of(request.body(body)).await;

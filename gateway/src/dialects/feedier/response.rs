@@ -152,8 +152,10 @@ pub(super) fn refused(refusal: Refusal) -> Response {
 
 fn failed(error: UpstreamError) -> Response {
     match error {
-        // A key that is bound to no organization opens nothing here.
-        UpstreamError::Unauthenticated | UpstreamError::NotFound(Resource::Organization) => {
+        // A key that is bound to no organization opens nothing here, nor does a token in place of a key.
+        UpstreamError::Unauthenticated
+        | UpstreamError::InvalidToken
+        | UpstreamError::NotFound(Resource::Organization) => {
             message(StatusCode::UNAUTHORIZED, "Unauthenticated.")
         }
         UpstreamError::PermissionDenied | UpstreamError::FailedPrecondition(Precondition::LastOwner) => {
@@ -167,9 +169,8 @@ fn failed(error: UpstreamError) -> Response {
             wait,
         ),
         UpstreamError::DeadlineExceeded => message(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout"),
-        // The handlers have answered those that they expect, and none sends a token or a password.
-        UpstreamError::InvalidToken
-        | UpstreamError::RoleRequired
+        // The handlers have answered those that they expect, and none sends a password.
+        UpstreamError::RoleRequired
         | UpstreamError::TooManyAttempts(_)
         | UpstreamError::InvalidArgument
         | UpstreamError::NotFound(Resource::User | Resource::Member | Resource::Team | Resource::Other)

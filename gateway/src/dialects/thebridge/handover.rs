@@ -24,9 +24,10 @@ pub(super) async fn issue(bridge: &TheBridge, input: &Input) -> Result<Response,
     let token = Key::new(&token).ok_or(Reason::NoToken)?;
     match bridge.upstream.issue_handover_code(&token).await {
         Ok(code) => Ok(response::json(StatusCode::OK, &Code { code })),
-        // It is no token. An API key speaks for nobody, whatever it may do.
+        // It is no token, or a bad one. An API key speaks for nobody, whatever it may do.
         Err(
-            UpstreamError::Unauthenticated
+            UpstreamError::InvalidToken
+            | UpstreamError::Unauthenticated
             | UpstreamError::InvalidArgument
             | UpstreamError::PermissionDenied
             | UpstreamError::NotFound(Resource::Organization),

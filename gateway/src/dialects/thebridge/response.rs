@@ -292,8 +292,8 @@ fn body_refused(refusal: BodyRefusal) -> Response {
 
 fn failed(error: UpstreamError) -> Response {
     match error {
-        UpstreamError::Unauthenticated => coded(Reason::NoKey),
-        UpstreamError::InvalidToken => coded(Reason::NoToken),
+        // What was shown as a key may be a token. The handover, which takes one, says so itself.
+        UpstreamError::Unauthenticated | UpstreamError::InvalidToken => coded(Reason::NoKey),
         UpstreamError::PermissionDenied | UpstreamError::RoleRequired => coded(Reason::Forbidden),
         UpstreamError::NotFound(Resource::Organization) => coded(Reason::NoTenant),
         UpstreamError::NotFound(Resource::Member | Resource::User) => coded(Reason::NoUser),
