@@ -69,11 +69,15 @@ const LEFT: (&str, &[&str]) = (
     &["erased_member"],
 );
 
-const OF_SQLITE: [(&str, &[&str]); 8] = [
+const OF_SQLITE: [(&str, &[&str]); 9] = [
     ("DELETE FROM organizations WHERE slug = 'acme'", &["foreign_key"]),
     (
         "UPDATE members SET organization_ordinal = organization_ordinal + 100",
         &["member_ordinal"],
+    ),
+    (
+        "UPDATE members SET superseded_number = number WHERE revoked_at IS NULL",
+        &["member_place"],
     ),
     (
         "UPDATE api_keys SET organization_ordinal = organization_ordinal + 100",

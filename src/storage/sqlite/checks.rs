@@ -126,6 +126,12 @@ pub(super) const RULES: &[Rule] = &[
               JOIN organizations AS o ON o.id = m.organization_id WHERE m.organization_ordinal <> o.ordinal",
     },
     Rule {
+        name: "member_place",
+        says: "member {number} is not found by its user or its address: its place is {found} instead of {wanted}",
+        sql: "SELECT organization_id, number, superseded_number AS found, 0 AS wanted FROM members \
+              WHERE superseded_number <> 0 AND (revoked_at IS NULL OR superseded_number <> number)",
+    },
+    Rule {
         name: "key_ordinal",
         says: "a key finds nobody, because it looks in another organization: the ordinal is {found} instead of {wanted}",
         sql: "SELECT k.organization_id, NULL AS number, k.organization_ordinal AS found, o.ordinal AS wanted FROM api_keys AS k \

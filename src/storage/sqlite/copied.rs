@@ -50,7 +50,14 @@ pub(super) async fn more(
 ) -> Result<(&'static [&'static str], Vec<Row>), sqlx::Error> {
     match table.name {
         "organizations" => Ok((&["ordinal"], new_ordinals(connection, rows).await?)),
-        "members" | "api_keys" => Ok((
+        "members" => {
+            let mut more = ordinals_of(connection, table, rows).await?;
+            for (more, row) in more.iter_mut().zip(rows) {
+                more.push(superseded(table, row));
+            }
+            Ok((&["organization_ordinal", "superseded_number"], more))
+        }
+        "api_keys" => Ok((
             &["organization_ordinal"],
             ordinals_of(connection, table, rows).await?,
         )),
@@ -95,6 +102,15 @@ async fn ordinals_of(
         ordinals.push(vec![Value::Integer(Some(ordinal))]);
     }
     Ok(ordinals)
+}
+
+/// 0 of a live member, else its number: whoever was revoked holds nobody's place.
+fn superseded(table: &Table, row: &Row) -> Value {
+    let value = |column| table.position(column).and_then(|position| row.get(position));
+    match (value("revoked_at"), value("number")) {
+        (Some(Value::Integer(Some(_))), Some(Value::Integer(number))) => Value::Integer(*number),
+        _ => Value::Integer(Some(0)),
+    }
 }
 
 /// Statements that derive other rows from those between two keys.

@@ -15,7 +15,7 @@ pub(super) const TEAMS: &str = "(SELECT group_concat(t.team, ' ' ORDER BY t.team
      WHERE t.organization_id = m.organization_id AND t.member = m.number)";
 
 /// That a link `m` is live, where a user or an address leads to it.
-pub(super) const LIVE: &str = "m.revoked_number = 0";
+pub(super) const LIVE: &str = "m.superseded_number = 0 AND m.revoked_at IS NULL";
 
 /// That a member `m` is of the organization `$1`, where it is found by its user, its address or its external id.
 pub(super) const OF_ORGANIZATION: &str =

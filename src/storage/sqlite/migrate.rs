@@ -40,6 +40,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         "0015_indexes",
         "0016_ordinals",
         "0017_less",
+        "0018_superseded",
     )
 });
 

@@ -30,8 +30,8 @@ static FIND: LazyLock<Batched> = LazyLock::new(|| {
          SELECT json_group_array(json_array(w.slot, m.row, hex(m.id), m.role))
          FROM wanted AS w CROSS JOIN organizations AS o ON o.id = w.organization_id
          CROSS JOIN members AS m
-             ON m.organization_ordinal = o.ordinal AND m.user_id = w.user_id AND m.revoked_number = 0
-             AND m.portal_role IS NOT NULL",
+             ON m.organization_ordinal = o.ordinal AND m.user_id = w.user_id AND m.superseded_number = 0
+             AND m.revoked_at IS NULL AND m.portal_role IS NOT NULL",
     )
 });
 

@@ -3,9 +3,10 @@
 use crate::support::rules::LinkMember;
 use userbridge::{
     domain::{
-        Conflict, EventKind, Member, MemberFilter, MemberPatch, MemberRef, Precondition, Resource, Role,
+        Conflict, EventKind, ImportRow, Member, MemberFilter, MemberPatch, MemberRef, Precondition, Resource,
+        Role,
     },
-    service::ServiceError,
+    service::{Directory, Imported, ServiceError, Write},
 };
 
 use super::{
@@ -182,6 +183,61 @@ pub(super) async fn a_member_is_not_restored_once_somebody_has_its_place(fixture
         fixture.restore(acme, &stranger).await,
         ServiceError::NotFound(Resource::Member)
     );
+}
+
+/// Its user and its address, by every way of taking them, again and again.
+pub(super) async fn the_place_of_a_deleted_user_is_whoevers_takes_it(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let first = fixture.link(acme, SALLY).await;
+    let delete = async |member: &Member| {
+        assert_eq!(fixture.finds(acme, by_email(SALLY)).await, Some(member.id));
+        let of_user = MemberRef::UserId(member.user_id);
+        assert_eq!(fixture.finds(acme, of_user.clone()).await, Some(member.id));
+        let deleted = fixture.revoke_member(acme, member.user_id, fixture.change());
+        assert!(deleted.await.unwrap());
+        assert_eq!(fixture.finds(acme, by_email(SALLY)).await, None);
+        assert_eq!(fixture.finds(acme, of_user).await, None);
+    };
+    for round in 0..2 {
+        let first = fixture.now(acme, &first).await;
+        delete(&first).await;
+        // Linked again by the address, and by the user.
+        let again = fixture.person(acme, address(SALLY)).await;
+        assert_eq!(again.user_id, first.user_id);
+        delete(&again).await;
+        let by_user = LinkMember {
+            user_id: Some(first.user_id),
+            ..fixture.link_with(address(SALLY))
+        };
+        let by_user = fixture.link_as(acme, by_user).await.unwrap().member;
+        delete(&by_user).await;
+        // Somebody else gets the address.
+        let other = fixture
+            .person(acme, address(&format!("other{round}@acme.example.com")))
+            .await;
+        let other = fixture.update(acme, &other, address(SALLY)).await.unwrap();
+        delete(&other).await;
+        // Of many who are imported at once, one has it.
+        let rows = [SALLY, &format!("new{round}@acme.example.com")].map(|email| ImportRow {
+            origin: origin("import", email),
+            values: address(email),
+            last_seen_at: None,
+        });
+        let directory = Directory::new(fixture.storage().0.clone());
+        let imported = directory.import_members(Write::operator(acme), rows.to_vec().into());
+        let Imported::Created(imported) = imported.await.unwrap()[0] else {
+            panic!("nobody is there");
+        };
+        let found = fixture
+            .storage()
+            .member(acme, MemberRef::Id(imported), false)
+            .await;
+        delete(&found.unwrap().unwrap()).await;
+        // The first one comes back.
+        fixture.restore(acme, &first).await.unwrap();
+    }
+    assert_eq!(fixture.links_of(acme, first.user_id).await.len(), 5);
+    assert_eq!(fixture.finds(acme, by_email(SALLY)).await, Some(first.id));
 }
 
 pub(super) async fn a_member_is_restored_within_the_retention_time(fixture: Fixture) {

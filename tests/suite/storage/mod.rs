@@ -148,6 +148,7 @@ macro_rules! every_case {
                 a_restored_member_is_what_it_was,
                 a_member_is_not_restored_once_somebody_has_its_place,
                 a_member_is_restored_within_the_retention_time,
+                the_place_of_a_deleted_user_is_whoevers_takes_it,
             ]
             owners: [
                 the_last_enabled_owner_stays_an_owner,

@@ -43,8 +43,8 @@ macro_rules! with_member {
             columns!(member),
             " FROM api_keys AS k LEFT JOIN members AS m ON m.organization_ordinal = k.organization_ordinal AND m.",
             $column,
-            " = ?2 AND m.revoked_number = 0 AND m.organization_id = k.organization_id \
-             AND m.portal_role IS NOT NULL WHERE k.digest = ?1"
+            " = ?2 AND m.superseded_number = 0 AND m.organization_id = k.organization_id \
+             AND m.revoked_at IS NULL AND m.portal_role IS NOT NULL WHERE k.digest = ?1"
         )
     };
 }
@@ -222,14 +222,14 @@ mod tests {
                 BY_USER_ID,
                 vec![
                     key,
-                    "SEARCH m USING INDEX members_link (user_id=? AND organization_ordinal=? AND revoked_number=?) LEFT-JOIN",
+                    "SEARCH m USING INDEX members_link (user_id=? AND organization_ordinal=? AND superseded_number=?) LEFT-JOIN",
                 ],
             ),
             (
                 BY_EMAIL,
                 vec![
                     key,
-                    "SEARCH m USING INDEX members_sort_email (organization_ordinal=? AND sort_email=? AND revoked_number=?) LEFT-JOIN",
+                    "SEARCH m USING INDEX members_sort_email (organization_ordinal=? AND sort_email=? AND superseded_number=?) LEFT-JOIN",
                 ],
             ),
         ] {

@@ -38,7 +38,8 @@ pub(super) fn holders(email: &Email) -> Select<'static, AddressHolders> {
                  SELECT m.user_id
                  FROM (SELECT DISTINCT organization_ordinal FROM members WHERE email = $1) AS has
                  CROSS JOIN members AS m
-                     ON m.organization_ordinal = has.organization_ordinal AND m.sort_email = $1 AND m.revoked_number = 0
+                     ON m.organization_ordinal = has.organization_ordinal AND m.sort_email = $1
+                     AND m.superseded_number = 0 AND m.revoked_at IS NULL
                  CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
                  ORDER BY m.email_since, m.id LIMIT 1
              )
@@ -83,7 +84,7 @@ pub(super) fn live_links(user: UserId) -> Select<'static, LiveLink> {
         "SELECT m.organization_id AS organization, m.email
          FROM members AS m
          CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
-         WHERE m.user_id = $1 AND m.revoked_number = 0",
+         WHERE m.user_id = $1 AND m.superseded_number = 0 AND m.revoked_at IS NULL",
     )
     .bind(user)
 }

@@ -21,7 +21,10 @@ use crate::{
         Association, Change, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
         MemberQuery, MemberRef, OrganizationId, PageRequest, Timestamp, UserId,
     },
-    storage::{KeyAndMember, MemberStore, Result, sqlite::columns::ORGANIZATION},
+    storage::{
+        KeyAndMember, MemberStore, Result,
+        sqlite::{columns::ORGANIZATION, dialect::LIVE},
+    },
 };
 
 pub(super) use {
@@ -116,7 +119,7 @@ impl MemberStore for SqliteStorage {
         let sql = format!(
             "SELECT {ORGANIZATION}, m.id AS member_id, m.role
              FROM members AS m CROSS JOIN organizations AS o ON o.id = m.organization_id AND o.deleted_at IS NULL
-             WHERE m.user_id = $1 AND m.revoked_number = 0 AND ($2 IS NULL OR m.organization_id = $2)
+             WHERE m.user_id = $1 AND {LIVE} AND ($2 IS NULL OR m.organization_id = $2)
              ORDER BY o.slug"
         );
         // Safe: it is put together from constants.

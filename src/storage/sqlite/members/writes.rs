@@ -1,6 +1,6 @@
 //! Changes of members: the row, what is found by it, and what is counted.
 
-use std::{iter, sync::LazyLock};
+use std::{iter, slice, sync::LazyLock};
 
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
@@ -13,7 +13,12 @@ use crate::{
     },
     storage::{
         AddressHolders, LiveLink, MemberWrites, Result, StoreError,
-        sqlite::{columns::Statement, dialect::numbers, many::Rows, transaction::SqliteTransaction},
+        sqlite::{
+            columns::Statement,
+            dialect::{ids, numbers, rows_of_ids, rows_of_texts, texts as texts_of},
+            many::Rows,
+            transaction::SqliteTransaction,
+        },
     },
 };
 
@@ -103,6 +108,8 @@ impl MemberWrites for SqliteTransaction<'_> {
 
     async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()> {
         let ordinal = self.ordinal(organization).await?;
+        self.supersede(organization, ordinal, slice::from_ref(member))
+            .await?;
         self.execute_unique(insert(organization, member, ordinal), Conflict::Member)
             .await?;
         self.set_teams(organization, member.number, &[], &member.teams)
@@ -111,6 +118,7 @@ impl MemberWrites for SqliteTransaction<'_> {
 
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
         let ordinal = self.ordinal(organization).await?;
+        self.supersede(organization, ordinal, members).await?;
         let first = sqlx::query_scalar("SELECT coalesce(max(row), 0) + 1 FROM members");
         let first: i64 = self.value(first).await?;
         let into = Rows {
@@ -136,6 +144,12 @@ impl MemberWrites for SqliteTransaction<'_> {
         before: &Member,
         after: &Member,
     ) -> Result<()> {
+        let takes_a_place = !before.is_live() || before.profile.email != after.profile.email;
+        if after.is_live() && takes_a_place {
+            let ordinal = self.ordinal(organization).await?;
+            self.supersede(organization, ordinal, slice::from_ref(after))
+                .await?;
+        }
         let ordinal = self.save_row(organization, after).await?;
         self.count(organization, before, after).await?;
         self.set_teams(organization, after.number, &before.teams, &after.teams)
@@ -246,10 +260,46 @@ impl MemberWrites for SqliteTransaction<'_> {
 impl SqliteTransaction<'_> {
     /// Replaces a member's row, and returns the ordinal of its organization.
     async fn save_row(&mut self, organization: OrganizationId, member: &Member) -> Result<i64> {
-        let written = self.first_unique(row::update(organization, member, &[], ORDINAL), Conflict::Member);
+        let superseded = if member.is_live() { 0 } else { member.number.0 };
+        let update = row::update(organization, member, &["superseded_number"], ORDINAL);
+        let written = self.first_unique(update.bind(superseded), Conflict::Member);
         let written: Option<(i64,)> = written.await?;
         let (ordinal,) = written.ok_or_else(|| StoreError::Engine("a member's row is gone".into()))?;
         Ok(ordinal)
+    }
+
+    /// Gives live members the places of those who were revoked and had their users or addresses last.
+    async fn supersede(
+        &mut self,
+        organization: OrganizationId,
+        ordinal: i64,
+        members: &[Member],
+    ) -> Result<()> {
+        let sql = format!(
+            "UPDATE members SET superseded_number = number
+             WHERE EXISTS (
+                 SELECT 1 FROM members INDEXED BY members_revoked
+                 WHERE organization_id = $1 AND revoked_at IS NOT NULL AND erased_at IS NULL
+             ) AND row IN (
+                 SELECT m.row FROM {users}
+                 CROSS JOIN members AS m ON m.user_id = taken.value AND m.organization_ordinal = $2
+                 WHERE m.superseded_number = 0 AND m.revoked_at IS NOT NULL
+                 UNION ALL
+                 SELECT m.row FROM {addresses}
+                 CROSS JOIN members AS m ON m.sort_email = taken.value AND m.organization_ordinal = $2
+                 WHERE m.superseded_number = 0 AND m.revoked_at IS NOT NULL
+             )",
+            users = rows_of_ids("$3", "taken"),
+            addresses = rows_of_texts("$4", "taken"),
+        );
+        let emails = members.iter().filter_map(|member| member.profile.email.as_ref());
+        // Safe: it is put together from constants.
+        let statement = sqlx::query(AssertSqlSafe(sql))
+            .bind(organization)
+            .bind(ordinal)
+            .bind(ids(members.iter().map(|member| member.user_id.as_uuid())))
+            .bind(texts_of(emails.map(Email::as_str)));
+        self.execute(statement).await
     }
 
     /// Keeps the counts of live members.
