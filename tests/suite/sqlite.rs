@@ -493,8 +493,10 @@ async fn a_second_live_link_of_a_user_or_an_address_is_refused_by_the_file_itsel
     let mut link = async |user: &str, email: Option<&str>, revoked: Option<i64>| {
         number += 1;
         sqlx::query(
-            "INSERT INTO members (organization_id, id, user_id, email, number, created_at, revoked_at)
-             VALUES (zeroblob(16), CAST($1 AS BLOB), unhex($2), $3, $1, 0, $4)",
+            "INSERT INTO members (
+                 organization_id, id, user_id, email, number, created_at, revoked_at, superseded_number
+             )
+             VALUES (zeroblob(16), CAST($1 AS BLOB), unhex($2), $3, $1, 0, $4, iif($4 IS NULL, 0, $1))",
         )
         .bind(number)
         .bind(user)

