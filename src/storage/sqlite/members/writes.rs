@@ -275,27 +275,32 @@ impl SqliteTransaction<'_> {
         ordinal: i64,
         members: &[Member],
     ) -> Result<()> {
-        let sql = format!(
-            "UPDATE members SET superseded_number = number
-             WHERE EXISTS (
+        // Else many who are new would each be looked for in two indexes. Whoever was erased holds no place.
+        let any = sqlx::query_scalar(
+            "SELECT EXISTS (
                  SELECT 1 FROM members INDEXED BY members_revoked
                  WHERE organization_id = $1 AND revoked_at IS NOT NULL AND erased_at IS NULL
-             ) AND row IN (
+             )",
+        );
+        if !self.value::<bool>(any.bind(organization)).await? {
+            return Ok(());
+        }
+        let sql = format!(
+            "UPDATE members SET superseded_number = number WHERE row IN (
                  SELECT m.row FROM {users}
-                 CROSS JOIN members AS m ON m.user_id = taken.value AND m.organization_ordinal = $2
+                 CROSS JOIN members AS m ON m.user_id = taken.value AND m.organization_ordinal = $1
                  WHERE m.superseded_number = 0 AND m.revoked_at IS NOT NULL
                  UNION ALL
                  SELECT m.row FROM {addresses}
-                 CROSS JOIN members AS m ON m.sort_email = taken.value AND m.organization_ordinal = $2
+                 CROSS JOIN members AS m ON m.sort_email = taken.value AND m.organization_ordinal = $1
                  WHERE m.superseded_number = 0 AND m.revoked_at IS NOT NULL
              )",
-            users = rows_of_ids("$3", "taken"),
-            addresses = rows_of_texts("$4", "taken"),
+            users = rows_of_ids("$2", "taken"),
+            addresses = rows_of_texts("$3", "taken"),
         );
         let emails = members.iter().filter_map(|member| member.profile.email.as_ref());
         // Safe: it is put together from constants.
         let statement = sqlx::query(AssertSqlSafe(sql))
-            .bind(organization)
             .bind(ordinal)
             .bind(ids(members.iter().map(|member| member.user_id.as_uuid())))
             .bind(texts_of(emails.map(Email::as_str)));
