@@ -274,7 +274,7 @@ async fn answers_of_the_largest_members_stay_within_what_clients_take() {
     // All of them links of one user.
     in_the_file(
         &app,
-        "UPDATE members SET revoked_at = 1, user_id = (SELECT min(user_id) FROM members)",
+        "UPDATE members SET revoked_at = 1, superseded_number = number, user_id = (SELECT min(user_id) FROM members)",
     )
     .await;
     let user_id = members.iter().map(|member| member.user_id.clone()).min().unwrap();
