@@ -154,7 +154,8 @@ pub trait MemberWrites {
     /// [`crate::domain::Conflict::Member`]: a live member has the user, the address or the external id.
     async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()>;
 
-    /// Adds many live members who are in no team, and whose users are new, as [`Self::insert_member`] adds one.
+    /// Adds many live members who are in no team, whose users are new, and whose addresses nobody has or had, as
+    /// [`Self::insert_member`] adds one.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! Changes of members: the row, what is found by it, and what is counted.
 
-use std::{iter, slice, sync::LazyLock};
+use std::{iter, sync::LazyLock};
 
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
@@ -13,12 +13,7 @@ use crate::{
     },
     storage::{
         AddressHolders, LiveLink, MemberWrites, Result, StoreError,
-        sqlite::{
-            columns::Statement,
-            dialect::{ids, numbers, rows_of_ids, rows_of_texts, texts as texts_of},
-            many::Rows,
-            transaction::SqliteTransaction,
-        },
+        sqlite::{columns::Statement, dialect::numbers, many::Rows, transaction::SqliteTransaction},
     },
 };
 
@@ -108,8 +103,7 @@ impl MemberWrites for SqliteTransaction<'_> {
 
     async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()> {
         let ordinal = self.ordinal(organization).await?;
-        self.supersede(organization, ordinal, slice::from_ref(member))
-            .await?;
+        self.supersede(ordinal, member).await?;
         self.execute_unique(insert(organization, member, ordinal), Conflict::Member)
             .await?;
         self.set_teams(organization, member.number, &[], &member.teams)
@@ -118,7 +112,6 @@ impl MemberWrites for SqliteTransaction<'_> {
 
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
         let ordinal = self.ordinal(organization).await?;
-        self.supersede(organization, ordinal, members).await?;
         let first = sqlx::query_scalar("SELECT coalesce(max(row), 0) + 1 FROM members");
         let first: i64 = self.value(first).await?;
         let into = Rows {
@@ -147,8 +140,7 @@ impl MemberWrites for SqliteTransaction<'_> {
         let takes_a_place = !before.is_live() || before.profile.email != after.profile.email;
         if after.is_live() && takes_a_place {
             let ordinal = self.ordinal(organization).await?;
-            self.supersede(organization, ordinal, slice::from_ref(after))
-                .await?;
+            self.supersede(ordinal, after).await?;
         }
         let ordinal = self.save_row(organization, after).await?;
         self.count(organization, before, after).await?;
@@ -268,42 +260,21 @@ impl SqliteTransaction<'_> {
         Ok(ordinal)
     }
 
-    /// Gives live members the places of those who were revoked and had their users or addresses last.
-    async fn supersede(
-        &mut self,
-        organization: OrganizationId,
-        ordinal: i64,
-        members: &[Member],
-    ) -> Result<()> {
-        // Else many who are new would each be looked for in two indexes. Whoever was erased holds no place.
-        let any = sqlx::query_scalar(
-            "SELECT EXISTS (
-                 SELECT 1 FROM members INDEXED BY members_revoked
-                 WHERE organization_id = $1 AND revoked_at IS NOT NULL AND erased_at IS NULL
-             )",
-        );
-        if !self.value::<bool>(any.bind(organization)).await? {
-            return Ok(());
-        }
-        let sql = format!(
+    /// Gives a live member the places of those who were revoked and had its user or its address last. Many who are new take
+    /// nobody's: nobody has had their users or addresses.
+    async fn supersede(&mut self, ordinal: i64, member: &Member) -> Result<()> {
+        let statement = sqlx::query(
             "UPDATE members SET superseded_number = number WHERE row IN (
-                 SELECT m.row FROM {users}
-                 CROSS JOIN members AS m ON m.user_id = taken.value AND m.organization_ordinal = $1
-                 WHERE m.superseded_number = 0 AND m.revoked_at IS NOT NULL
+                 SELECT row FROM members
+                 WHERE user_id = $2 AND organization_ordinal = $1 AND superseded_number = 0 AND revoked_at IS NOT NULL
                  UNION ALL
-                 SELECT m.row FROM {addresses}
-                 CROSS JOIN members AS m ON m.sort_email = taken.value AND m.organization_ordinal = $1
-                 WHERE m.superseded_number = 0 AND m.revoked_at IS NOT NULL
+                 SELECT row FROM members
+                 WHERE sort_email = $3 AND organization_ordinal = $1 AND superseded_number = 0 AND revoked_at IS NOT NULL
              )",
-            users = rows_of_ids("$2", "taken"),
-            addresses = rows_of_texts("$3", "taken"),
-        );
-        let emails = members.iter().filter_map(|member| member.profile.email.as_ref());
-        // Safe: it is put together from constants.
-        let statement = sqlx::query(AssertSqlSafe(sql))
-            .bind(ordinal)
-            .bind(ids(members.iter().map(|member| member.user_id.as_uuid())))
-            .bind(texts_of(emails.map(Email::as_str)));
+        )
+        .bind(ordinal)
+        .bind(member.user_id)
+        .bind(member.profile.email.clone());
         self.execute(statement).await
     }
 
