@@ -73,15 +73,32 @@ pub(super) const fn all<K>() -> PageRequest<K> {
     }
 }
 
+/// The first moment of each case.
+const BEGIN: i64 = 1_775_030_400_000;
+
 impl Fixture {
     pub(super) async fn new<E: Engine + 'static>() -> Option<Self> {
+        let engine = E::new().await?;
+        Some(Self::on(Arc::new(engine)).await)
+    }
+
+    /// The database must be empty.
+    pub(super) async fn on(engine: Arc<dyn Engine>) -> Self {
         log();
-        let engine = Arc::new(E::new().await?);
-        Some(Self {
+        Self {
             storage: Rules(open(engine.url()).await),
             engine,
-            millis: Arc::new(AtomicI64::new(1_775_030_400_000)),
-        })
+            millis: Arc::new(AtomicI64::new(BEGIN)),
+        }
+    }
+
+    /// The same storage, which somebody has emptied.
+    pub(super) fn anew(&self) -> Self {
+        let millis = Arc::new(AtomicI64::new(BEGIN));
+        Self {
+            millis,
+            ..self.clone()
+        }
     }
 
     /// The storage, where a method of the fixture has the same name.
