@@ -14,7 +14,7 @@ mod write;
 pub use field::Field;
 pub use format::Format;
 pub use read::{Compression, FileError, Flaw, ReadOptions, Reader, Reason, Record};
-pub use rejections::{Rejections, is_list_of_rejections};
+pub use rejections::{Place, Rejections, is_list_of_rejections};
 pub use repeats::{Repeat, Repeats};
 pub use write::Writer;
 

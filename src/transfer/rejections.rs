@@ -5,7 +5,16 @@ use std::{fmt::Display, io};
 use super::formula::guarded;
 
 /// What a list begins with.
-const HEADER: [&str; 3] = ["line", "column", "reason"];
+const HEADER: [&str; 4] = ["line", "record", "column", "reason"];
+
+/// Where a record is in its file.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// At which it begins, from 1.
+    pub line: u64,
+    /// Which one of them it is, from 1: JSON may be all on one line.
+    pub record: u64,
+}
 
 /// Whether a file is such a list.
 #[must_use]
@@ -14,7 +23,7 @@ pub fn is_list_of_rejections(file: impl io::Read) -> bool {
     list.headers().is_ok_and(|header| *header == HEADER[..])
 }
 
-/// Writes which records were not taken, and why: CSV with the line, the column and the reason of each flaw.
+/// Writes which records were not taken, and why: CSV with the place, the column and the reason of each flaw.
 pub struct Rejections<W: io::Write>(csv::Writer<W>);
 
 impl<W: io::Write> Rejections<W> {
@@ -34,11 +43,12 @@ impl<W: io::Write> Rejections<W> {
     /// # Errors
     ///
     /// Writing failed.
-    pub fn add(&mut self, line: u64, column: &str, reason: impl Display) -> io::Result<()> {
-        let (line, reason) = (line.to_string(), reason.to_string());
+    pub fn add(&mut self, place: Place, column: &str, reason: impl Display) -> io::Result<()> {
+        let (line, record) = (place.line.to_string(), place.record.to_string());
+        let (column, reason) = (guarded(column), reason.to_string());
         Ok(self
             .0
-            .write_record([&line, &*guarded(column), &*guarded(&reason)])?)
+            .write_record([&*line, &*record, &*column, &*guarded(&reason)])?)
     }
 
     /// Writes what is still in memory.

@@ -26,8 +26,8 @@ pub struct Repeats {
 pub struct Repeat {
     /// By which they are the same.
     pub field: Field,
-    /// Of the first record.
-    pub line: u64,
+    /// In which record first, from 1.
+    pub record: u64,
 }
 
 impl Repeats {
@@ -41,42 +41,46 @@ impl Repeats {
         seen.pragma_update(None, "journal_mode", "OFF")?;
         seen.pragma_update(None, "synchronous", "OFF")?;
         seen.execute_batch(
-            "CREATE TABLE seen (digest BLOB PRIMARY KEY, line INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+            "CREATE TABLE seen (digest BLOB PRIMARY KEY, record INTEGER NOT NULL) STRICT, WITHOUT ROWID;
              BEGIN",
         )?;
         Ok(Self { seen })
     }
 
-    /// Whether each of these rows, with their lines, has the address, or the id of the source, of one that was seen before.
+    /// Whether each of these rows of these records has the address, or the id of the source, of one that was seen before.
     /// Remembers the address of one that has not, and the id of one that has neither. The more rows at once, the less the
     /// file is read and written.
     ///
     /// # Errors
     ///
     /// There is no room in memory, or on the disk.
-    pub fn see(&mut self, lines: &[u64], rows: &[ImportRow]) -> Result<Vec<Option<Repeat>>, rusqlite::Error> {
+    pub fn see(
+        &mut self,
+        records: &[u64],
+        rows: &[ImportRow],
+    ) -> Result<Vec<Option<Repeat>>, rusqlite::Error> {
         let mut new = BTreeMap::<Key, u64>::new();
-        for (line, row) in lines.iter().zip(rows) {
+        for (record, row) in records.iter().zip(rows) {
             for (key, _) in keys(row) {
-                new.entry(key).or_insert(*line);
+                new.entry(key).or_insert(*record);
             }
         }
         // In the order of the keys, each page is looked at once.
         let mut seen = HashMap::with_capacity(new.len());
-        for (key, line) in &new {
-            if let Some(line) = self.add(key, *line)? {
-                seen.insert(*key, line);
+        for (key, record) in &new {
+            if let Some(record) = self.add(key, *record)? {
+                seen.insert(*key, record);
             }
         }
         new.retain(|key, _| !seen.contains_key(key));
-        let repeats = lines.iter().zip(rows).map(|(line, row)| {
+        let repeats = records.iter().zip(rows).map(|(record, row)| {
             let mut repeats = keys(row).filter_map(|(key, field)| match seen.entry(key) {
                 Entry::Occupied(first) => Some(Repeat {
                     field,
-                    line: *first.get(),
+                    record: *first.get(),
                 }),
                 Entry::Vacant(none) => {
-                    none.insert(*line);
+                    none.insert(*record);
                     None
                 }
             });
@@ -84,27 +88,27 @@ impl Repeats {
         });
         let repeats = repeats.collect();
         // The first row that has it may have been a repeat itself.
-        for (key, line) in new {
+        for (key, record) in new {
             let first = seen.get(&key).copied();
-            if first != Some(line) {
+            if first != Some(record) {
                 self.correct(&key, first)?;
             }
         }
         Ok(repeats)
     }
 
-    /// Adds it, unless it is there: then this is its line.
-    fn add(&self, key: &Key, line: u64) -> Result<Option<u64>, rusqlite::Error> {
-        let add = "INSERT INTO seen (digest, line) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    /// Adds it, unless it is there: then this is its record.
+    fn add(&self, key: &Key, record: u64) -> Result<Option<u64>, rusqlite::Error> {
+        let add = "INSERT INTO seen (digest, record) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         if self
             .seen
             .prepare_cached(add)?
-            .execute(params![key, column(line)])?
+            .execute(params![key, column(record)])?
             == 1
         {
             return Ok(None);
         }
-        let find = "SELECT line FROM seen WHERE digest = ?1";
+        let find = "SELECT record FROM seen WHERE digest = ?1";
         let first: i64 = self
             .seen
             .prepare_cached(find)?
@@ -112,12 +116,12 @@ impl Repeats {
         Ok(u64::try_from(first).ok())
     }
 
-    fn correct(&self, key: &Key, line: Option<u64>) -> Result<(), rusqlite::Error> {
-        match line {
-            Some(line) => self
+    fn correct(&self, key: &Key, record: Option<u64>) -> Result<(), rusqlite::Error> {
+        match record {
+            Some(record) => self
                 .seen
-                .prepare_cached("UPDATE seen SET line = ?2 WHERE digest = ?1")?
-                .execute(params![key, column(line)])?,
+                .prepare_cached("UPDATE seen SET record = ?2 WHERE digest = ?1")?
+                .execute(params![key, column(record)])?,
             None => self
                 .seen
                 .prepare_cached("DELETE FROM seen WHERE digest = ?1")?
@@ -127,8 +131,8 @@ impl Repeats {
     }
 }
 
-fn column(line: u64) -> i64 {
-    i64::try_from(line).unwrap_or(i64::MAX)
+fn column(record: u64) -> i64 {
+    i64::try_from(record).unwrap_or(i64::MAX)
 }
 
 /// By what a row is known again.
@@ -169,10 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_twice_is_found_with_the_first_line() {
+    fn who_comes_twice_is_found_with_the_first_record() {
         let mut repeats = Repeats::new().unwrap();
-        let mut see = |line, row| repeats.see(&[line], &[row]).unwrap()[0];
-        let repeat = |field, line| Some(Repeat { field, line });
+        let mut see = |record, row| repeats.see(&[record], &[row]).unwrap()[0];
+        let repeat = |field, record| Some(Repeat { field, record });
         assert_eq!(see(2, row(Some("a@x.example"), "zendesk", Some("1"))), None);
         assert_eq!(see(3, row(Some("A@x.example"), "import", Some("1"))), None);
         assert_eq!(see(4, row(None, "zendesk", Some("2"))), None);
@@ -190,7 +194,7 @@ mod tests {
     /// However many are seen at once.
     #[test]
     fn what_only_a_repeat_has_is_new() {
-        let lines: Vec<_> = (2..10).collect();
+        let records: Vec<_> = (2..10).collect();
         let rows: Vec<_> = [
             ("a@x.example", "1"),
             // By its address: its id is nobody's.
@@ -206,7 +210,7 @@ mod tests {
         .into_iter()
         .map(|(email, id)| row(Some(email), "zendesk", Some(id)))
         .collect();
-        let repeat = |field, line| Some(Repeat { field, line });
+        let repeat = |field, record| Some(Repeat { field, record });
         let expected = [
             None,
             repeat(Field::Email, 2),
@@ -219,13 +223,13 @@ mod tests {
         ];
         for at_once in 1..=8 {
             let mut repeats = Repeats::new().unwrap();
-            let parts = lines.chunks(at_once).zip(rows.chunks(at_once));
+            let parts = records.chunks(at_once).zip(rows.chunks(at_once));
             let found: Vec<_> = parts
-                .flat_map(|(lines, rows)| repeats.see(lines, rows).unwrap())
+                .flat_map(|(records, rows)| repeats.see(records, rows).unwrap())
                 .collect();
             assert_eq!(found, expected, "{at_once} at once");
-            // The lines are remembered, too.
-            let found = repeats.see(&lines[7..], &rows[7..]).unwrap();
+            // The records are remembered, too.
+            let found = repeats.see(&records[7..], &rows[7..]).unwrap();
             assert_eq!(found, [repeat(Field::Email, 9)]);
         }
     }

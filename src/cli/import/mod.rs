@@ -140,9 +140,9 @@ impl Import {
                     Ok(outcomes) => (outcomes, Ok(())),
                     Err(error) => (Vec::new(), Err(error)),
                 };
-                for (line, outcome) in batch.lines.into_iter().zip(outcomes) {
+                for (place, outcome) in batch.places.into_iter().zip(outcomes) {
                     match outcome {
-                        Outcome::Rejected(flaws) => rejected.push((line, reading.named(flaws))),
+                        Outcome::Rejected(flaws) => rejected.push((place, reading.named(flaws))),
                         outcome => summary.count(&outcome),
                     }
                 }

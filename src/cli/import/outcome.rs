@@ -15,7 +15,7 @@ use crate::{
         output,
         table::{Columns, Table},
     },
-    transfer::{Rejections, is_list_of_rejections},
+    transfer::{Place, Rejections, is_list_of_rejections},
 };
 
 /// What a flaw is about, and what is wrong with it: at first a field, then a column. Empty: the row as a whole.
@@ -61,26 +61,27 @@ impl Summary {
         }
     }
 
-    /// Adds rows to the list, in the order of their lines.
-    pub(super) fn reject(&mut self, mut rows: Vec<(u64, Vec<Named>)>) -> Result<(), ImportError> {
-        rows.sort_by_key(|(line, _)| *line);
-        for (line, flaws) in rows {
+    /// Adds rows to the list, in the order of the file.
+    pub(super) fn reject(&mut self, mut rows: Vec<(Place, Vec<Named>)>) -> Result<(), ImportError> {
+        rows.sort_by_key(|(place, _)| place.record);
+        for (place, flaws) in rows {
             self.rejected += 1;
-            self.list_flaws(line, &flaws).map_err(|error| ImportError::List {
-                path: self.path.clone(),
-                error,
-            })?;
+            self.list_flaws(place, &flaws)
+                .map_err(|error| ImportError::List {
+                    path: self.path.clone(),
+                    error,
+                })?;
         }
         Ok(())
     }
 
-    fn list_flaws(&mut self, line: u64, flaws: &[Named]) -> io::Result<()> {
+    fn list_flaws(&mut self, place: Place, flaws: &[Named]) -> io::Result<()> {
         let list = match &mut self.list {
             Some(list) => list,
             none => none.insert(Rejections::new(File::create(&self.path)?)?),
         };
         for (column, reason) in flaws {
-            list.add(line, column, reason)?;
+            list.add(place, column, reason)?;
         }
         Ok(())
     }
@@ -146,10 +147,11 @@ impl Summary {
         if self.rejected == 0 {
             return Ok(());
         }
+        let rows = match self.rejected {
+            1 => "1 row was".to_owned(),
+            rows => format!("{rows} rows were"),
+        };
         let path = self.path.display();
-        Err(CliError::Rejected(format!(
-            "{} rows were not taken: {path} says why",
-            self.rejected
-        )))
+        Err(CliError::Rejected(format!("{rows} not taken: {path} says why")))
     }
 }

@@ -16,7 +16,7 @@ use super::outcome::Named;
 use crate::{
     cli::error::ImportError,
     domain::ImportRow,
-    transfer::{Field, ReadOptions, Reader, Repeat, Repeats},
+    transfer::{Field, Place, ReadOptions, Reader, Repeat, Repeats},
 };
 
 /// What is to be read.
@@ -45,10 +45,10 @@ impl Input {
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) rows: Vec<ImportRow>,
-    /// The line of each.
-    pub(super) lines: Vec<u64>,
+    /// The place of each.
+    pub(super) places: Vec<Place>,
     /// Those that can't be taken.
-    pub(super) rejected: Vec<(u64, Vec<Named>)>,
+    pub(super) rejected: Vec<(Place, Vec<Named>)>,
     /// Bytes of the file that were read until now.
     pub(super) read: u64,
 }
@@ -123,6 +123,7 @@ fn send_all(
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), ImportError> {
     let mut repeats = Repeats::new()?;
+    let mut count = 0;
     loop {
         // Not before there is room for them: otherwise there would be a third batch in memory.
         let Ok(room) = Handle::current().block_on(batches.reserve()) else {
@@ -137,31 +138,39 @@ fn send_all(
             match reader.next() {
                 None => end = Some(Ok(())),
                 Some(Err(error)) => end = Some(Err(error.into())),
-                Some(Ok(record)) => match record.row {
-                    Ok(row) => {
-                        batch.rows.push(row);
-                        batch.lines.push(record.line);
+                Some(Ok(record)) => {
+                    count += 1;
+                    let place = Place {
+                        line: record.line,
+                        record: count,
+                    };
+                    match record.row {
+                        Ok(row) => {
+                            batch.rows.push(row);
+                            batch.places.push(place);
+                        }
+                        Err(flaws) => {
+                            let flaws = flaws
+                                .into_iter()
+                                .map(|flaw| (flaw.column, flaw.reason.to_string()));
+                            batch.rejected.push((place, flaws.collect()));
+                        }
                     }
-                    Err(flaws) => {
-                        let flaws = flaws
-                            .into_iter()
-                            .map(|flaw| (flaw.column, flaw.reason.to_string()));
-                        batch.rejected.push((record.line, flaws.collect()));
-                    }
-                },
+                }
             }
         }
-        let repeats = repeats.see(&batch.lines, &batch.rows)?;
-        for (line, repeat) in batch.lines.iter().zip(&repeats) {
-            if let Some(Repeat { field, line: first }) = repeat {
+        let records: Vec<_> = batch.places.iter().map(|place| place.record).collect();
+        let repeats = repeats.see(&records, &batch.rows)?;
+        for (place, repeat) in batch.places.iter().zip(&repeats) {
+            if let Some(Repeat { field, record }) = repeat {
                 let column = reader.column(*field).to_owned();
-                let reason = format!("is the same as at line {first}");
-                batch.rejected.push((*line, vec![(column, reason)]));
+                let reason = format!("is the same as in record {record}");
+                batch.rejected.push((*place, vec![(column, reason)]));
             }
         }
         let is_new = || repeats.iter().map(Option::is_none);
         keep(&mut batch.rows, is_new());
-        keep(&mut batch.lines, is_new());
+        keep(&mut batch.places, is_new());
         batch.read = read.load(Ordering::Relaxed);
         room.send(batch);
         if let Some(end) = end {

@@ -105,14 +105,14 @@ fn numbers(finished: &Finished) -> [u64; 4] {
     ["created", "updated", "unchanged", "rejected"].map(|name| said[name].as_u64().unwrap())
 }
 
-/// Line, column and reason of each row that was not taken.
-fn rejected(path: impl AsRef<Path>) -> Vec<[String; 3]> {
+/// Line, record, column and reason of each row that was not taken.
+fn rejected(path: impl AsRef<Path>) -> Vec<[String; 4]> {
     let list = fs::read_to_string(path).unwrap();
     let mut lines = list.lines();
-    assert_eq!(lines.next(), Some("line,column,reason"));
+    assert_eq!(lines.next(), Some("line,record,column,reason"));
     let cells = |line: &str| {
-        let mut cells = line.splitn(3, ',').map(str::to_owned);
-        [(); 3].map(|()| cells.next().unwrap())
+        let mut cells = line.splitn(4, ',').map(str::to_owned);
+        [(); 4].map(|()| cells.next().unwrap())
     };
     lines.map(cells).collect()
 }

@@ -49,7 +49,7 @@ async fn a_server_imports_as_a_database_does() {
         let finished = import(&key, &["--map", "teams=Team", &bad]);
         assert_eq!((finished.code, numbers(&finished)), (5, [1, 0, 0, 1]));
         let list = rejected(format!("{bad}.rejected.csv"));
-        assert_eq!(list[0], ["2", "", "team not found"]);
+        assert_eq!(list[0], ["2", "1", "", "team not found"]);
 
         // An address that somebody gives up, and another one takes over in a later message.
         let old = place.write("old.csv", "email,external_id\nold@acme.example,one\n");
