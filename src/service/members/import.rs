@@ -5,9 +5,11 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     convert::Infallible,
     sync::Arc,
+    time::Duration,
 };
 
 use thiserror::Error;
+use tokio::time::Instant;
 
 use super::link::{NewIds, fresh, link_member, refreshed};
 use crate::{
@@ -23,9 +25,12 @@ use crate::{
     storage::{MemberEvent, StoreError, Verdict},
 };
 
-/// Rows that are linked alone in one transaction: each takes a millisecond or two in PostgreSQL, and the more of them there were,
-/// the more.
-const ALONE: usize = 500;
+/// Which rows are linked alone in one transaction: so many, each of which takes a millisecond or two in a PostgreSQL that is near, and
+/// the more of them there were, the more; and those that are begun in this time, because no storage keeps a transaction for long.
+const ALONE: Alone = Alone {
+    rows: 500,
+    time: Duration::from_secs(3),
+};
 
 /// Rows that are found together, and people who are written together: those whose addresses are next to each other, which lie together
 /// in indexes. Of more, what is kept of each while that is done would fill memory.
@@ -76,6 +81,13 @@ impl Rejection {
     }
 }
 
+/// Rows that are linked alone, by their number and by the time since the transaction began. One is, however long that took.
+#[derive(Clone, Copy)]
+pub struct Alone {
+    rows: usize,
+    time: Duration,
+}
+
 /// What would have become of the rows: an error to the transaction, which undoes it.
 enum Rehearsed {
     Done(Outcomes),
@@ -103,20 +115,21 @@ impl Directory {
     /// [`Resource::Organization`]. [`ServiceError::RoleRequired`].
     pub async fn import_members(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<Vec<Imported>> {
         let mut outcomes = self.import_part(grant.clone(), rows.clone()).await?;
-        let left: Vec<_> = (0..rows.len())
-            .filter(|place| outcomes[*place].is_none())
-            .collect();
-        for places in left.chunks(ALONE) {
+        loop {
+            let left = (0..rows.len()).filter(|place| outcomes[*place].is_none());
+            let places: Vec<_> = left.take(ALONE.rows).collect();
+            if places.is_empty() {
+                return Ok(outcomes.into_iter().flatten().collect());
+            }
             let part: Vec<_> = places.iter().map(|place| rows[*place].clone()).collect();
             let part = self.import_part(grant.clone(), part.into()).await?;
-            for (place, outcome) in places.iter().zip(part) {
-                outcomes[*place] = outcome;
+            for (place, outcome) in places.into_iter().zip(part) {
+                outcomes[place] = outcome;
             }
         }
-        Ok(outcomes.into_iter().flatten().collect())
     }
 
-    /// All rows, but for those of which there are more than [`ALONE`].
+    /// All rows, but for those that are more than [`ALONE`].
     async fn import_part(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<Outcomes> {
         let (organization, input) = self.import(grant, rows)?;
         let imported = self
@@ -138,7 +151,11 @@ impl Directory {
             .storage
             .write(organization, input, |tx, (organization, rows, ids, change)| {
                 Box::pin(async move {
-                    let imported = import_members(tx, *organization, rows, ids, change, rows.len()).await;
+                    let all = Alone {
+                        rows: rows.len(),
+                        time: Duration::MAX,
+                    };
+                    let imported = import_members(tx, *organization, rows, ids, change, all).await;
                     Err::<Infallible, _>(imported.map_or_else(Rehearsed::Failed, Rehearsed::Done))
                 })
             });
@@ -157,7 +174,7 @@ impl Directory {
     }
 }
 
-/// The rule of [`Directory::import_members`], with the ids that each row may need. Of those that are linked alone it takes so many.
+/// The rule of [`Directory::import_members`], with the ids that each row may need. Of those that are left nothing has become yet.
 ///
 /// # Errors
 ///
@@ -168,8 +185,9 @@ pub async fn import_members(
     rows: &[ImportRow],
     ids: &[NewIds],
     change: &Change,
-    alone: usize,
+    alone: Alone,
 ) -> Result<Outcomes> {
+    let begun = Instant::now();
     live_organization(tx, organization).await?;
     let mut rows: Vec<_> = rows.iter().zip(ids.iter().copied()).collect();
     let mut plan = Plan::new(&rows);
@@ -184,14 +202,18 @@ pub async fn import_members(
     create(tx, organization, &mut rows, &plan, change).await?;
     describe(tx, organization, &rows, &mut plan, change).await?;
     let mut imported = Vec::with_capacity(rows.len());
-    let mut left = alone;
+    let mut taken = 0;
     for (&(row, new), planned) in rows.iter().zip(plan.rows) {
         imported.push(match planned {
             Planned::Done(imported) => Some(imported),
             Planned::New => Some(Imported::Created(new.member)),
-            Planned::Described | Planned::Alone if left == 0 => None,
+            Planned::Described | Planned::Alone
+                if taken == alone.rows || (taken > 0 && begun.elapsed() >= alone.time) =>
+            {
+                None
+            }
             Planned::Described | Planned::Alone => {
-                left -= 1;
+                taken += 1;
                 Some(import_alone(tx, organization, row, new, change).await?)
             }
         });

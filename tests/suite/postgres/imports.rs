@@ -1,13 +1,19 @@
 //! Imports whose rows fail while they are stored, and what rows are spared that is checked otherwise.
 
+use std::{sync::Arc, time::Duration};
+
 use sqlx::{
     AssertSqlSafe, Connection as _,
     error::{DatabaseError, ErrorKind},
 };
 use tokio::time::timeout;
 use userbridge::{
-    domain::{ImportRow, MemberFilter, MemberPatch},
+    domain::{Idempotency, Idempotent, ImportRow, MemberFilter, MemberPatch, TeamName, TeamSlug},
     service::{Imported, ServiceError, Write},
+    storage::{
+        Migrate,
+        postgres::{PostgresStorage, Settings},
+    },
 };
 
 use super::{
@@ -75,6 +81,54 @@ async fn an_import_that_fails_half_way_leaves_nothing_and_is_made_afterwards() {
     }
     place.until_it_works().await;
     let imported = import().await.unwrap();
+    assert!(imported.iter().all(|row| matches!(row, Imported::Created(_))));
+    assert_consistent(&mut connection).await;
+    place.storage.close().await;
+    connection.close().await.unwrap();
+}
+
+/// Rows that are linked one by one, each of which takes long, as it does where PostgreSQL is far away. All of them together take longer
+/// than a transaction may.
+#[tokio::test]
+async fn slow_rows_are_imported_however_long_all_take() {
+    const SLOW: usize = 240;
+
+    let Some(database) = migrated().await else {
+        return;
+    };
+    let settings = Settings {
+        patience: Duration::from_secs(2),
+        ..Settings::default()
+    };
+    let storage = PostgresStorage::open_with(database.url(), Migrate::Always, &settings).await;
+    let place = Place::on(Arc::new(storage.unwrap()), "acme").await;
+    let mut connection = database.connect().await;
+    sqlx::raw_sql(
+        "CREATE FUNCTION far_away() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN PERFORM pg_sleep(0.03); RETURN NEW; END $$;
+         CREATE TRIGGER far_away BEFORE INSERT ON members FOR EACH ROW EXECUTE FUNCTION far_away()",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    let grant = Write::operator(place.organization);
+    let (slug, name) = (TeamSlug::new("sales").unwrap(), TeamName::new("Sales").unwrap());
+    let made = place
+        .directory
+        .create_team(grant.clone(), slug, name, Idempotency::never())
+        .await
+        .unwrap();
+    let Idempotent::Fresh(team) = made else {
+        panic!("it is new");
+    };
+    let mut rows = rows();
+    rows.truncate(SLOW);
+    for row in &mut rows {
+        row.values.teams = Some(vec![team.number]);
+    }
+    let imported = place.directory.import_members(grant, rows.into());
+    let imported = timeout(NEVER, imported).await.expect("it ends").unwrap();
+    assert_eq!(imported.len(), SLOW);
     assert!(imported.iter().all(|row| matches!(row, Imported::Created(_))));
     assert_consistent(&mut connection).await;
     place.storage.close().await;
