@@ -127,3 +127,16 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Opti
         _ => Err(NotOne),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use userbridge_wire::TOKEN_PREFIXES;
+
+    use crate::domain::TokenKind;
+
+    #[test]
+    fn the_contract_says_how_tokens_begin() {
+        let prefixes: Vec<_> = TokenKind::ALL.iter().map(|kind| kind.prefix()).collect();
+        assert_eq!(prefixes, TOKEN_PREFIXES);
+    }
+}

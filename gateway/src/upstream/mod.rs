@@ -32,7 +32,7 @@ use tonic::{
     transport::{self, Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
-use userbridge_wire::users_v1::user_service_server::UserService;
+use userbridge_wire::{TOKEN_PREFIXES, users_v1::user_service_server::UserService};
 use uuid::Uuid;
 
 pub(crate) use self::{
@@ -205,6 +205,12 @@ impl Key {
             organization: None,
             used: AtomicBool::new(false),
         })
+    }
+
+    /// An API key. None: as [`Self::new`] says, or it is a member's token, which opens the pages and no vendor's API.
+    pub(crate) fn of_api(secret: &str) -> Option<Self> {
+        let is_token = TOKEN_PREFIXES.iter().any(|prefix| secret.starts_with(prefix));
+        if is_token { None } else { Self::new(secret) }
     }
 
     /// The key, for this organization. One that is bound to another finds none there.

@@ -3,9 +3,7 @@
 use tokio::task::JoinSet;
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
-use userbridge::domain::{
-    Clock as _, Member as DomainMember, MemberRef, Organization, Scope, SystemClock, TokenKind, TokenSecret,
-};
+use userbridge::domain::{Member as DomainMember, MemberRef, Organization, Scope, TokenKind};
 use userbridge::service::Read;
 
 use super::{
@@ -13,7 +11,7 @@ use super::{
     members::{linked, update, writer},
 };
 use crate::support::{
-    Form, RANDOM, TestApp,
+    Form, TestApp,
     proto::directory_v1::{
         CreateSessionRequest, EndSessionRequest, EraseMemberRequest, GetPasswordLinkRequest,
         GetSessionRequest, IssueHandoverCodeRequest, LinkMemberRequest, ListEventsRequest,
@@ -38,12 +36,7 @@ impl TestApp {
     /// A token of this kind for a member, as it would be mailed or handed over.
     pub(super) async fn token(&self, organization: &Organization, id: &str, kind: TokenKind) -> String {
         let member = self.stored(organization, id).await;
-        let secret = TokenSecret::generate(kind, RANDOM).unwrap();
-        let token = secret.stored(member.number, SystemClock.now());
-        let storage = self.storage().await;
-        storage.insert_token(organization.id, token).await.unwrap();
-        storage.close().await;
-        secret.reveal().to_owned()
+        self.live_token(organization, member.number, kind).await
     }
 
     async fn stored(&self, organization: &Organization, id: &str) -> DomainMember {

@@ -1,7 +1,7 @@
 //! Who may ask.
 
 use reqwest::Method;
-use userbridge::domain::{Clock as _, Role, Scope, Timestamp};
+use userbridge::domain::{Clock as _, Role, Scope, Timestamp, TokenKind};
 
 use super::{Acme, FORM, UNAUTHENTICATED, UNAUTHORIZED, USERS, assert_answer, assert_same, no_user};
 use crate::support::{Answer, CLOCK, TestApp, gateway_tests};
@@ -25,6 +25,9 @@ const CALLS: [(Method, &str); 5] = [
 async fn keys_that_open_nothing_answer_alike(app: TestApp) {
     let acme = Acme::of(app).await;
     acme.member("user@acme.example.com", None, Some(Role::Viewer))
+        .await;
+    let owner = acme
+        .member("owner@acme.example.com", None, Some(Role::Owner))
         .await;
     let public = acme.app.key(&acme.organization, &[Scope::PublicApi]).await;
     let admin = acme.app.key(&acme.organization, &[Scope::Admin]).await;
@@ -60,6 +63,11 @@ async fn keys_that_open_nothing_answer_alike(app: TestApp) {
         ]
         .map(|header| Some(header.to_owned())),
     );
+    // Of somebody who may change everything, on the pages.
+    for kind in TokenKind::ALL {
+        let token = acme.app.live_token(&acme.organization, owner.number, *kind);
+        headers.push(Some(format!("Bearer {}", token.await)));
+    }
     for header in headers {
         for (method, path) in CALLS {
             let mut request = acme.app.request(method.clone(), path);

@@ -16,7 +16,8 @@ use tonic::{
 use userbridge::{
     domain::{
         Actor, ApiKey, ApiKeyId, Change, Clock as _, Email, Idempotency, Idempotent, KeyDigest, LinkRequest,
-        Member, MemberPatch, Organization, OrganizationName, Profile, Scope, Slug, Timestamp, UserId,
+        Member, MemberNumber, MemberPatch, Organization, OrganizationName, Profile, Scope, Slug, Timestamp,
+        TokenKind, TokenSecret, UserId,
     },
     server::{Config, MailConfig, Server},
     service::{Admin, CallLimits, Directory, WatchLimits, Write},
@@ -206,6 +207,21 @@ impl TestApp {
         let organization = self.organization(slug).await;
         let key = self.key(&organization, &[Scope::PublicApi]).await;
         Tenant { organization, key }
+    }
+
+    /// A token of this kind for a member, as it is mailed or handed over.
+    pub(crate) async fn live_token(
+        &self,
+        organization: &Organization,
+        member: MemberNumber,
+        kind: TokenKind,
+    ) -> String {
+        let secret = TokenSecret::generate(kind, RANDOM).unwrap();
+        let token = secret.stored(member, CLOCK.now());
+        let storage = self.storage().await;
+        storage.insert_token(organization.id, token).await.unwrap();
+        storage.close().await;
+        secret.reveal().to_owned()
     }
 
     /// The text of a new key.

@@ -4,14 +4,13 @@ use reqwest::Method;
 use serde_json::json;
 use userbridge::{
     domain::{
-        Clock as _, Idempotency, LinkRequest, MemberNumber, MemberPatch, MemberRef, PageRequest, Role,
-        TokenKind, TokenSecret, UserId,
+        Idempotency, LinkRequest, MemberNumber, MemberPatch, MemberRef, PageRequest, Role, TokenKind, UserId,
     },
     service::{Read, Write},
 };
 
 use super::{Acme, JSON, assert_answer, assert_code, assert_invalid, user};
-use crate::support::{Answer, CLOCK, RANDOM, TestApp, first, gateway_tests};
+use crate::support::{Answer, TestApp, first, gateway_tests};
 
 gateway_tests!(
     a_new_user_is_welcomed_unless_muted,
@@ -34,7 +33,7 @@ async fn mails(acme: &Acme, id: &str) -> Vec<String> {
     mails.map(|mail| mail.kind.to_string()).collect()
 }
 
-async fn number(acme: &Acme, id: &str) -> MemberNumber {
+pub(super) async fn number(acme: &Acme, id: &str) -> MemberNumber {
     let user: UserId = id.parse().unwrap();
     let grant = Read::operator(acme.organization.id);
     let found = acme
@@ -97,17 +96,9 @@ async fn a_password_link_is_mailed_to_the_user(app: TestApp) {
 
 /// An access token, as a service gets it that has the user's password.
 async fn access_token(acme: &Acme, id: &str) -> String {
-    let secret = TokenSecret::generate(TokenKind::AccessToken, RANDOM).unwrap();
-    let token = secret.stored(number(acme, id).await, CLOCK.now());
-    let storage = acme.app.storage().await;
-    let inserted = storage.write(
-        acme.organization.id,
-        (acme.organization.id, token),
-        |tx, (organization, token)| Box::pin(tx.insert_token(*organization, token)),
-    );
-    inserted.await.unwrap();
-    storage.close().await;
-    secret.reveal().to_owned()
+    let number = number(acme, id).await;
+    let kind = TokenKind::AccessToken;
+    acme.app.live_token(&acme.organization, number, kind).await
 }
 
 async fn an_access_token_of_an_administrator_gives_a_code(app: TestApp) {

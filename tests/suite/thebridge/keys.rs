@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 use serde_json::json;
-use userbridge::domain::{Clock as _, Role, Scope, Timestamp};
+use userbridge::domain::{Clock as _, Role, Scope, Timestamp, TokenKind};
 
-use super::{Acme, JSON, USERS, assert_code, nobody, user};
+use super::{Acme, JSON, USERS, assert_code, credentials::number, nobody, user};
 use crate::support::{Answer, CLOCK, TestApp, gateway_tests};
 
 gateway_tests!(
@@ -47,9 +47,17 @@ async fn a_key_that_opens_nothing_is_told_so(app: TestApp) {
         )
         .await;
     let long = "x".repeat(5000);
-    let tokens = ["ubp_unknown", "ubh_unknown", "uba_unknown", "ubs_unknown"];
+    let mut tokens = ["ubp_unknown", "ubh_unknown", "uba_unknown", "ubs_unknown"]
+        .map(str::to_owned)
+        .to_vec();
+    // Of somebody who may change everything, on the pages.
+    let owner = acme.user("owner@acme.example.com", "OWNER").await;
+    let number = number(&acme, &owner).await;
+    for kind in TokenKind::ALL {
+        tokens.push(acme.app.live_token(&acme.organization, number, *kind).await);
+    }
     let keys = ["", " ", "pb_unknown", "pb_expired", &public, &admin, &long, "a b"];
-    for key in keys.into_iter().chain(tokens) {
+    for key in keys.into_iter().chain(tokens.iter().map(String::as_str)) {
         for (method, path, body) in calls(&id) {
             let request = acme.request_as(key, method, &path).header("content-type", JSON);
             let answer = Answer::of(request.body(body)).await;

@@ -137,7 +137,7 @@ fn bearer(headers: &HeaderMap) -> Result<(&str, Key), Refusal> {
         .and_then(|value| value.to_str().ok()?.trim().split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim_start())
-        .and_then(|token| Some((token, Key::new(token)?)))
+        .and_then(|token| Some((token, Key::of_api(token)?)))
         .ok_or(Refusal::Unauthenticated)
 }
 

@@ -146,7 +146,7 @@ async fn ping(upstream: Upstream, body: Body, is_json: bool) -> Response {
 fn key(api_key: &LookupText<'_>) -> Result<Key, UpstreamError> {
     api_key
         .as_deref()
-        .and_then(Key::new)
+        .and_then(Key::of_api)
         .ok_or(UpstreamError::Unauthenticated)
 }
 

@@ -171,7 +171,7 @@ async fn handle(bridge: &TheBridge, request: Request) -> Result<Response, Refusa
 /// The key of `x-api-key`, for the tenant of `x-tenant-id`.
 async fn caller(bridge: &TheBridge, headers: &HeaderMap) -> Result<Key, Refusal> {
     let key = only(headers, "x-api-key")
-        .and_then(Key::new)
+        .and_then(Key::of_api)
         .ok_or(Reason::NoKey)?;
     if let Some(tenant) = only(headers, "x-tenant-id").and_then(users::uuid) {
         return Ok(key.in_organization(tenant));
