@@ -51,11 +51,19 @@ impl MemberPatch {
         if !has_parts && self.name.as_ref().is_some_and(|name| *name != profile.name) {
             member.person = PersonName::default();
         }
+        let made_before = member.person.display_name();
         set(&mut member.person.given_name, self.given_name);
         set(&mut member.person.family_name, self.family_name);
         if has_parts && self.name.is_none() {
             let made = member.person.display_name();
-            profile.name = made.or_else(|| profile.name.take());
+            // One that was made of parts goes with them.
+            let given = || {
+                profile
+                    .name
+                    .take()
+                    .filter(|name| made_before.as_ref() != Some(name))
+            };
+            profile.name = made.or_else(given);
         }
         set(&mut profile.email, self.email);
         set(&mut profile.name, self.name);

@@ -22,14 +22,14 @@ pub(super) async fn first_and_last_name_make_the_name_unless_it_is_given(fixture
     let linked = values! { given_name: set("Sally"), family_name: set("Doe") };
     let mut sally = fixture.person(acme, linked).await;
     assert_eq!(names(&sally), [Some("Sally"), Some("Doe"), Some("Sally Doe")]);
-    let changes: [(MemberPatch, _); 7] = [
+    let changes: [(MemberPatch, _); 9] = [
         (
             values! { family_name: set("Roe") },
             [Some("Sally"), Some("Roe"), Some("Sally Roe")],
         ),
         (values! { given_name: None }, [None, Some("Roe"), Some("Roe")]),
-        // Of nothing no name is made.
-        (values! { family_name: None }, [None, None, Some("Roe")]),
+        // A name that was made of parts goes with the last of them.
+        (values! { family_name: None }, [None, None, None]),
         (
             values! { name: set("Dr. Doe"), given_name: set("Sally") },
             [Some("Sally"), None, Some("Dr. Doe")],
@@ -38,6 +38,12 @@ pub(super) async fn first_and_last_name_make_the_name_unless_it_is_given(fixture
         (
             values! { name: set("Dr. Doe") },
             [Some("Sally"), None, Some("Dr. Doe")],
+        ),
+        // One that was not stays.
+        (values! { given_name: None }, [None, None, Some("Dr. Doe")]),
+        (
+            values! { family_name: set("Roe") },
+            [None, Some("Roe"), Some("Roe")],
         ),
         (values! { name: set("Tom") }, [None, None, Some("Tom")]),
         (values! { name: None }, [None, None, None]),
