@@ -106,6 +106,10 @@ async fn what_the_client_has_is_not_sent_again(app: TestApp) {
             let request = acme.request(Method::GET, &path).header("if-none-match", held);
             let answer = Answer::of(request).await;
             assert_answer(&answer, 304, "");
+            let request = acme.request(Method::HEAD, &path).header("if-none-match", held);
+            let answer = Answer::of(request).await;
+            assert_answer(&answer, 304, "");
+            assert!(!answer.headers.contains_key("content-length"));
             assert_eq!(answer.headers["etag"], etag);
             assert!(!answer.headers.contains_key("content-type"));
         }

@@ -1,13 +1,14 @@
 //! Responses as Nest on Express writes them: bodies, statuses, headers.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{convert::Infallible, fmt::Write as _, time::Duration};
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use futures_util::stream;
 use serde::Serialize;
 use sha1::{Digest as _, Sha1};
 use utoipa::{
@@ -231,7 +232,9 @@ pub(super) fn unless_fresh(response: Response, asked: &Method, headers: &HeaderM
         let (mut parts, _) = response.into_parts();
         parts.status = StatusCode::NOT_MODIFIED;
         parts.headers.remove(header::CONTENT_TYPE);
-        return Response::from_parts(parts, Body::empty());
+        // Of unknown length: to HEAD, that of an empty body would be told as the answer's.
+        let nothing = stream::empty::<Result<Bytes, Infallible>>();
+        return Response::from_parts(parts, Body::from_stream(nothing));
     }
     response
 }

@@ -53,7 +53,7 @@ impl<'t> Parser<'t> {
                     self.at += 1;
                     self.open.push(false);
                     if self.peek() != Some('}') {
-                        self.property("Expected property name or '}'")?;
+                        self.property(true)?;
                         continue;
                     }
                     self.close()
@@ -102,7 +102,7 @@ impl<'t> Parser<'t> {
                 }
                 (Some(','), false) => {
                     self.at += 1;
-                    self.property("Expected double-quoted property name")?;
+                    self.property(false)?;
                     return Ok(false);
                 }
                 (Some(']'), true) | (Some('}'), false) => value = self.close(),
@@ -121,17 +121,26 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The name of a property and its colon. `missing` is the message if there is no name.
-    fn property(&mut self, missing: &str) -> Result<(), SyntaxError> {
+    /// The name of a property, of an object's first or of another, and its colon.
+    fn property(&mut self, is_first: bool) -> Result<(), SyntaxError> {
         if self.peek() != Some('"') {
-            return Err(self.message(missing));
+            return Err(self.message(if is_first {
+                "Expected property name or '}'"
+            } else {
+                "Expected double-quoted property name"
+            }));
         }
         let name = self.string()?;
         if self.open.len() == 1 {
             self.name = name;
         }
         if self.peek() != Some(':') {
-            return Err(self.message("Expected ':' after property name"));
+            // Behind the first name alone V8 says what it expects.
+            return Err(if is_first {
+                self.message("Expected ':' after property name")
+            } else {
+                unexpected(self.text, self.at)
+            });
         }
         self.at += 1;
         Ok(())
