@@ -158,7 +158,9 @@ fn failed(error: UpstreamError) -> Response {
         | UpstreamError::NotFound(Resource::Organization) => {
             message(StatusCode::UNAUTHORIZED, "Unauthenticated.")
         }
-        UpstreamError::PermissionDenied | UpstreamError::FailedPrecondition(Precondition::LastOwner) => {
+        UpstreamError::PermissionDenied
+        | UpstreamError::RoleRequired
+        | UpstreamError::FailedPrecondition(Precondition::LastOwner) => {
             message(StatusCode::FORBIDDEN, "This action is unauthorized.")
         }
         UpstreamError::RateLimited(wait) => {
@@ -170,8 +172,7 @@ fn failed(error: UpstreamError) -> Response {
         ),
         UpstreamError::DeadlineExceeded => message(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout"),
         // The handlers have answered those that they expect, and none sends a password.
-        UpstreamError::RoleRequired
-        | UpstreamError::TooManyAttempts(_)
+        UpstreamError::TooManyAttempts(_)
         | UpstreamError::InvalidArgument
         | UpstreamError::NotFound(Resource::User | Resource::Member | Resource::Team | Resource::Other)
         | UpstreamError::AlreadyExists(_)
