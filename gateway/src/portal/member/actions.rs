@@ -1,11 +1,8 @@
 //! What a button does at once.
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 
-use super::{etag, parse_id, path, refused, render};
+use super::{Id, etag, parse_id, path, refused, render};
 use crate::{
     portal::{Portal, form::Submitted, notice::Notice, problem::Problem},
     proto::directory_v1::Member,
@@ -14,7 +11,7 @@ use crate::{
 
 pub(in crate::portal) async fn enable(
     State(portal): State<Portal>,
-    Path(id): Path<String>,
+    Id(id): Id,
     sent: Submitted,
 ) -> Result<Response, Problem> {
     set_enabled(&portal, &id, &sent, true).await
@@ -22,7 +19,7 @@ pub(in crate::portal) async fn enable(
 
 pub(in crate::portal) async fn disable(
     State(portal): State<Portal>,
-    Path(id): Path<String>,
+    Id(id): Id,
     sent: Submitted,
 ) -> Result<Response, Problem> {
     set_enabled(&portal, &id, &sent, false).await
@@ -53,7 +50,7 @@ async fn set_enabled(
 
 pub(in crate::portal) async fn mail_password(
     State(portal): State<Portal>,
-    Path(id): Path<String>,
+    Id(id): Id,
     sent: Submitted,
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
@@ -64,7 +61,7 @@ pub(in crate::portal) async fn mail_password(
 
 pub(in crate::portal) async fn restore(
     State(portal): State<Portal>,
-    Path(id): Path<String>,
+    Id(id): Id,
     sent: Submitted,
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;

@@ -6,10 +6,12 @@
 mod actions;
 mod remove;
 
+use std::convert::Infallible;
+
 use askama::Template;
 use axum::{
-    extract::{Path, State},
-    http::{StatusCode, Uri},
+    extract::{FromRequestParts, Path, State},
+    http::{StatusCode, Uri, request::Parts},
     response::Response,
 };
 use uuid::Uuid;
@@ -62,6 +64,18 @@ struct Draft {
     teams: Vec<i64>,
 }
 
+/// The id in a path, as it is there. What can't be decoded is nobody's, like all else that is no id.
+pub(super) struct Id(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let decoded = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(decoded.map(|Path(id)| id).unwrap_or_default()))
+    }
+}
+
 /// The member of a path. What is no id is nobody's.
 fn parse_id(id: &str) -> Result<String, Problem> {
     let id = Uuid::try_parse(id).map_err(|_| Problem::NotFound)?;
@@ -86,7 +100,7 @@ fn etag(fields: &Fields) -> Result<String, Problem> {
 
 pub(super) async fn show(
     State(portal): State<Portal>,
-    Path(id): Path<String>,
+    Id(id): Id,
     uri: Uri,
     visitor: Visitor,
 ) -> Result<Response, Problem> {
@@ -97,7 +111,7 @@ pub(super) async fn show(
 /// Changes role and teams.
 pub(super) async fn save(
     State(portal): State<Portal>,
-    Path(id): Path<String>,
+    Id(id): Id,
     sent: Submitted,
 ) -> Result<Response, Problem> {
     let Submitted { visitor, fields } = sent;

@@ -1,13 +1,9 @@
 //! Removing somebody, who is asked about first.
 
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
-use super::{etag, parse_id, refused, render};
+use super::{Id, etag, parse_id, refused, render};
 use crate::{
     portal::{
         PEOPLE, Portal,
@@ -33,7 +29,7 @@ struct RemovePage {
 
 pub(in crate::portal) async fn ask(
     State(portal): State<Portal>,
-    Path(id): Path<String>,
+    Id(id): Id,
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let by = By::Id(parse_id(&id)?);
@@ -50,7 +46,7 @@ pub(in crate::portal) async fn ask(
 
 pub(in crate::portal) async fn remove(
     State(portal): State<Portal>,
-    Path(id): Path<String>,
+    Id(id): Id,
     sent: Submitted,
 ) -> Result<Response, Problem> {
     let id = parse_id(&id)?;
