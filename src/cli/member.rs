@@ -432,7 +432,10 @@ async fn list_revoked(session: &Session, grant: Read, from: Timestamp) -> Result
     let mut after = None;
     loop {
         let page = PageRequest { after, limit: PAGE };
-        let page = session.directory.revoked_members(grant, from, page).await?;
+        let page = session
+            .directory
+            .revoked_members(grant, from.into(), page)
+            .await?;
         after = page.end().and_then(|end| Some((end.revoked_at?, end.number)));
         for entry in page.items {
             list.push(&PublicMemberView::from(entry))?;

@@ -53,7 +53,9 @@ pub use profile::{
     AvatarUrl, CompanyName, CustomerStatus, DisplayName, Email, Locale, MemberLookup, PortalRole, Profile,
     PublicMember,
 };
-pub use query::{Cursor, MemberFilter, MemberOrder, MemberQuery, MemberRef, SortValue, TimeRange};
+pub use query::{
+    Cursor, MemberFilter, MemberOrder, MemberQuery, MemberRef, RevokedFilter, SortValue, TimeRange,
+};
 pub use random::{OsRandom, Random};
 pub use team::{Team, TeamName, TeamSlug};
 pub use text::InvalidText;

@@ -47,6 +47,24 @@ pub struct MemberFilter {
     pub seen: TimeRange,
 }
 
+/// Which members who were revoked and are not erased. What is set must all hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedFilter {
+    /// At this moment or later.
+    pub from: Timestamp,
+    /// The role that they had, as in [`MemberFilter::roles`].
+    pub roles: Vec<Option<Role>>,
+}
+
+impl From<Timestamp> for RevokedFilter {
+    fn from(from: Timestamp) -> Self {
+        Self {
+            from,
+            roles: Vec::new(),
+        }
+    }
+}
+
 impl MemberFilter {
     /// Whether it asks for roles and nothing else.
     #[must_use]

@@ -22,7 +22,8 @@ use crate::{
     domain::{
         ApiKey, ApiKeyId, Association, Change, Condition, DueMail, Event, EventQuery, HeldAddress, KeyDigest,
         Mail, MailId, MailState, Member, MemberId, MemberLookup, MemberNumber, MemberQuery, MemberRef,
-        Organization, OrganizationId, PageRequest, PasswordHash, Slug, Team, TeamNumber, Timestamp, UserId,
+        Organization, OrganizationId, PageRequest, PasswordHash, RevokedFilter, Slug, Team, TeamNumber,
+        Timestamp, UserId,
     },
     storage::{
         ApiKeyStore, CredentialStore, EventLog, IdempotencyStore, KeyAndMember, Load, MailStore, MemberStore,
@@ -368,12 +369,12 @@ impl MemberStore for Observed {
     async fn revoked_members(
         &self,
         organization: OrganizationId,
-        from: Timestamp,
+        filter: RevokedFilter,
         page: PageRequest<(Timestamp, MemberNumber)>,
     ) -> Result<Vec<Member>> {
         self.observe(
             Operation::RevokedMembers,
-            self.inner.revoked_members(organization, from, page),
+            self.inner.revoked_members(organization, filter, page),
         )
         .await
     }

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::Result;
 use crate::domain::{
     ApiKey, Association, Change, Email, ExternalId, HeldAddress, KeyDigest, Member, MemberId, MemberLookup,
-    MemberNumber, MemberQuery, MemberRef, OrganizationId, PageRequest, PublicMember, Source, Timestamp,
-    UserId,
+    MemberNumber, MemberQuery, MemberRef, OrganizationId, PageRequest, PublicMember, RevokedFilter, Source,
+    Timestamp, UserId,
 };
 
 /// What one look-up of the hot path found.
@@ -58,12 +58,11 @@ pub trait MemberStore: Send + Sync {
         query: MemberQuery,
     ) -> Result<(Vec<Member>, u64)>;
 
-    /// One page of the members who were revoked at this moment or later and are not erased, the last first; of one moment,
-    /// the one with the higher number.
+    /// One page of the members who were revoked, the last first; of one moment, the one with the higher number.
     async fn revoked_members(
         &self,
         organization: OrganizationId,
-        from: Timestamp,
+        filter: RevokedFilter,
         page: PageRequest<(Timestamp, MemberNumber)>,
     ) -> Result<Vec<Member>>;
 

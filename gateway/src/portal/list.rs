@@ -23,15 +23,12 @@ use super::{
     words,
 };
 use crate::{
-    proto::directory_v1::{ListMembersRequest, ListMembersResponse, Role},
+    proto::directory_v1::{ListMembersRequest, ListMembersResponse},
     response,
 };
 
 /// Those who were removed longer ago are not shown, though some may still be restored.
 const REMOVED_SINCE: Duration = Duration::from_hours(30 * 24);
-
-/// How many removed members are read for a page: end users are among them, who are not shown.
-const REMOVED_PAGE: i32 = 500;
 
 /// The head of a column.
 struct Column {
@@ -120,7 +117,6 @@ pub(super) async fn list(State(portal): State<Portal>, request: Request) -> Resu
         people: found
             .members
             .iter()
-            .filter(|member| member.role() != Role::Unspecified)
             .map(|member| Person::new(member, &teams, &visitor))
             .collect(),
         removed,
@@ -174,7 +170,7 @@ fn shows(query: &ListQuery) -> Vec<Choice> {
         .into()
 }
 
-/// Those who were removed and can be restored.
+/// Staff who were removed and can be restored.
 fn removed_request(visitor: &Visitor, page_token: String) -> ListMembersRequest {
     let retention = visitor
         .session
@@ -184,8 +180,9 @@ fn removed_request(visitor: &Visitor, page_token: String) -> ListMembersRequest 
     let since = REMOVED_SINCE.min(retention.unwrap_or(REMOVED_SINCE));
     let from = now() - jiff::SignedDuration::try_from(since).unwrap_or_default();
     ListMembersRequest {
-        page_size: REMOVED_PAGE,
+        page_size: PAGE_SIZE,
         page_token,
+        roles: words::ROLES.map(Into::into).to_vec(),
         revoked_from: Some(Timestamp {
             seconds: from.as_second(),
             nanos: 0,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         Cursor, DisplayName, Email, Member, MemberFilter, MemberNumber, MemberOrder, MemberQuery,
-        PageRequest, Role, SortValue, Source, TimeRange, Timestamp,
+        PageRequest, RevokedFilter, Role, SortValue, Source, TimeRange, Timestamp,
     },
     rpc::{
         Reply,
@@ -35,8 +35,8 @@ pub(super) async fn list_members(
     let skip = mem::take(&mut request.skip);
     let list = List::of("ListMembers", Some(grant.organization()), &mut request);
     if request.revoked_from.is_some() {
-        let (from, page) = revoked_query(&request, with_total, skip, &list)?;
-        let page = directory.revoked_members(grant, from, page).await?;
+        let (filter, page) = revoked_query(&request, with_total, skip, &list)?;
+        let page = directory.revoked_members(grant, filter, page).await?;
         let key = |member: &Member| (member.revoked_at.map(Timestamp::as_millis), member.number.0);
         return Ok(response(page.items, page.more, None, &list, key));
     }
@@ -82,12 +82,12 @@ fn revoked_query(
     with_total: bool,
     skip: i64,
     list: &List,
-) -> Result<(Timestamp, PageRequest<(Timestamp, MemberNumber)>), Status> {
+) -> Result<(RevokedFilter, PageRequest<(Timestamp, MemberNumber)>), Status> {
     let mut violations = Violations::default();
     let page = list.page::<(i64, i64)>(&mut violations);
     let from = violations.optional("revoked_from", request.revoked_from, bound);
+    let roles = roles(&mut violations, &request.roles);
     for (field, is_set) in [
-        ("roles", !request.roles.is_empty()),
         ("team", request.team.is_some()),
         ("enabled", request.enabled.is_some()),
         ("source", request.source.is_some()),
@@ -113,7 +113,7 @@ fn revoked_query(
             .map(|(at, number)| (Timestamp::from_millis(at), MemberNumber(number))),
         limit: page.limit,
     };
-    violations.finish(from.zip(Some(page)))
+    violations.finish(from.map(|from| (RevokedFilter { from, roles }, page)))
 }
 
 /// # Errors
@@ -123,15 +123,7 @@ fn live_query(request: pb::ListMembersRequest, skip: i64, list: &List) -> Result
     let mut violations = Violations::default();
     let page = list.page::<(i64, Option<SortValue>)>(&mut violations);
     let skip = violations.check("skip", u64::try_from(skip).map_err(|_| "must not be less than 0"));
-    if request.roles.len() > Role::ALL.len() + 1 {
-        violations.add("roles", format_args!("must be at most {}", Role::ALL.len() + 1));
-    }
-    let roles = request
-        .roles
-        .iter()
-        .enumerate()
-        .map(|(index, number)| role(&mut violations, &format!("roles[{index}]"), *number))
-        .collect();
+    let roles = roles(&mut violations, &request.roles);
     let (order, descending) = order(&mut violations, &request.order_by).unwrap_or_default();
     let filter = MemberFilter {
         roles,
@@ -177,6 +169,17 @@ fn live_query(request: pb::ListMembersRequest, skip: i64, list: &List) -> Result
         skip: skip.unwrap_or_default(),
         limit: page.limit,
     }))
+}
+
+fn roles(violations: &mut Violations, numbers: &[i32]) -> Vec<Option<Role>> {
+    let most = Role::ALL.len() + 1;
+    if numbers.len() > most {
+        violations.add("roles", format_args!("must be at most {most}"));
+    }
+    let numbers = numbers.iter().enumerate();
+    numbers
+        .map(|(index, number)| role(violations, &format!("roles[{index}]"), *number))
+        .collect()
 }
 
 /// The order and whether it is the other way round; None and a violation if there is none of this name.

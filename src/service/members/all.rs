@@ -48,7 +48,7 @@ impl Directory {
             AllPlace::Revoked(after) => {
                 let page = PageRequest { after, limit };
                 let page = self
-                    .revoked_members(grant, Timestamp::from_millis(0), page)
+                    .revoked_members(grant, Timestamp::from_millis(0).into(), page)
                     .await?;
                 let next = page.end().and_then(|last| Some((last.revoked_at?, last.number)));
                 Ok((page.items, next.map(|last| AllPlace::Revoked(Some(last)))))

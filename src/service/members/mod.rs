@@ -22,7 +22,7 @@ pub use self::{
 use super::{Admin, Area, Caller, Directory, Read, Result, Write};
 use crate::domain::{
     Association, Cursor, Member, MemberId, MemberNumber, MemberOrder, MemberQuery, MemberRef, Page,
-    PageRequest, Resource, Timestamp, UserId, one_more,
+    PageRequest, Resource, RevokedFilter, Timestamp, UserId, one_more,
 };
 
 /// One page of a list.
@@ -112,8 +112,7 @@ impl Directory {
         })
     }
 
-    /// One page of the members who were revoked at this moment or later and are not erased, the last first; of one moment,
-    /// the one with the higher number.
+    /// One page of the members who were revoked, the last first; of one moment, the one with the higher number.
     ///
     /// # Errors
     ///
@@ -121,7 +120,7 @@ impl Directory {
     pub async fn revoked_members(
         &self,
         grant: Read,
-        from: Timestamp,
+        filter: RevokedFilter,
         page: PageRequest<(Timestamp, MemberNumber)>,
     ) -> Result<Page<Member>> {
         let limit = page.limit;
@@ -129,7 +128,7 @@ impl Directory {
             limit: one_more(limit),
             ..page
         };
-        let members = self.storage.revoked_members(grant.organization, from, page);
+        let members = self.storage.revoked_members(grant.organization, filter, page);
         Ok(Page::of(members.await?, limit))
     }
 

@@ -380,7 +380,7 @@ impl World {
                     storage.members_counted(*organization, query).await.unwrap()
                 ));
             }
-            let revoked = storage.revoked_members(*organization, CLOCK.now(), all());
+            let revoked = storage.revoked_members(*organization, CLOCK.now().into(), all());
             told.push(format!("{:?}", revoked.await.unwrap()));
             told.push(format!(
                 "{:?}",

@@ -363,13 +363,13 @@ async fn all_faults_of_a_list_are_told_at_once() {
         (
             with!(
                 plain(),
-                revoked_from: time(0, 0), roles: vec![1], team: Some(1), enabled: Some(true), source: text("api"),
+                revoked_from: time(0, 0), roles: vec![9], team: Some(1), enabled: Some(true), source: text("api"),
                 email_parts: vec!["a".to_owned()], name_parts: vec!["a".to_owned()], created_from: time(0, 0),
                 created_until: time(0, 0), seen_from: time(0, 0), seen_until: time(0, 0), order_by: "name".to_owned(),
                 with_total: true, skip: 1, end_user: Some(true), text: text("a")
             ),
             &[
-                "roles",
+                "roles[0]",
                 "team",
                 "enabled",
                 "source",

@@ -355,6 +355,15 @@ async fn revoked_members_are_listed_from_a_moment_on() {
     let mut later = revoked[2].revoked_at.unwrap();
     later.nanos += 1;
     assert_eq!(list(Some(later), String::new()).await.members, []);
+    for (role, expected) in [(Role::Viewer, 0), (Role::Unspecified, 3)] {
+        let request = ListMembersRequest {
+            revoked_from: begin,
+            roles: vec![role.into()],
+            ..ListMembersRequest::default()
+        };
+        let answer = app.members().list_members(with_key(request, &key)).await;
+        assert_eq!(answer.unwrap().into_inner().members.len(), expected);
+    }
 }
 
 #[tokio::test]

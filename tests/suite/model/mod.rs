@@ -387,7 +387,11 @@ impl<E> Real<E> {
         loop {
             let page = PageRequest { after, limit: 2 };
             let from = Timestamp::from_millis(0);
-            let page = self.directory.revoked_members(grant, from, page).await.unwrap();
+            let page = self
+                .directory
+                .revoked_members(grant, from.into(), page)
+                .await
+                .unwrap();
             found.extend(page.items.iter().map(|entry| entry.number.0));
             after = page.end().map(|end| (end.revoked_at.unwrap(), end.number));
             if after.is_none() {

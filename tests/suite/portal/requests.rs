@@ -4,6 +4,10 @@ use axum::body::Body;
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
+use userbridge::{
+    domain::MemberRef,
+    service::{Read, Write},
+};
 use userbridge_gateway::{Settings, Upstream, router};
 
 use super::world::World;
@@ -65,6 +69,7 @@ async fn every_page_forbids_what_it_does_not_need() {
         (format!("{PEOPLE}/{id}"), 200),
         (format!("{PEOPLE}/{id}/remove"), 200),
         (format!("{PEOPLE}/no-id"), 404),
+        (format!("{PEOPLE}/%ff"), 404),
         (format!("{PEOPLE}/00000000-0000-0000-0000-000000000000"), 404),
         (format!("{PEOPLE}/no-id/remove"), 404),
         ("/cloud-views/nothing".to_owned(), 404),
@@ -75,6 +80,53 @@ async fn every_page_forbids_what_it_does_not_need() {
         assert_eq!(answer.status, status, "{path}: {answer:?}");
         assert_guarded(&answer.headers);
     }
+}
+
+#[tokio::test]
+async fn staff_who_were_removed_are_shown_however_many_end_users_were_deleted_since() {
+    let world = World::new(Form::Embedded).await;
+    let cookie = sign_in(&world, "ada.lovelace@example.com").await;
+    let (directory, acme) = (world.app.directory(), &world.organization);
+    let grant = || Write::operator(acme.id);
+    let removed = async |address: &str| {
+        let by = MemberRef::Email(address.parse().unwrap());
+        let member = directory
+            .member(Read::operator(acme.id), by, false)
+            .await
+            .unwrap();
+        let revoked = directory.revoke_member(grant(), member.id, None);
+        revoked.await.unwrap();
+    };
+    removed("viewer.07@example.com").await;
+    for number in 0..60 {
+        let address = format!("user{number}@example.com");
+        world.app.member(acme, &address).await;
+        removed(&address).await;
+    }
+    let page = get(&world.app, &format!("{PEOPLE}?show=removed"), &cookie)
+        .await
+        .body;
+    assert!(page.contains("Viewer 07"), "{page}");
+    assert!(!page.contains("user1@example.com"), "{page}");
+    // And on the next page, if there are more.
+    for number in 10..60 {
+        removed(&format!("viewer.{number}@example.com")).await;
+    }
+    let first = get(&world.app, &format!("{PEOPLE}?show=removed"), &cookie)
+        .await
+        .body;
+    assert!(
+        first.contains("Viewer 10") && !first.contains("Viewer 07"),
+        "{first}"
+    );
+    let (_, next) = first.split_once("token=").unwrap();
+    let token = next.split('"').next().unwrap();
+    let next = format!("{PEOPLE}?show=removed&token={token}");
+    let next = get(&world.app, &next, &cookie).await.body;
+    assert!(
+        next.contains("Viewer 07") && !next.contains("Viewer 10"),
+        "{next}"
+    );
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use userbridge::domain::{
-    Change, Cursor, Member, MemberFilter, MemberOrder, MemberQuery, OrganizationId, PageRequest, Role,
-    Timestamp,
+    Change, Cursor, Member, MemberFilter, MemberOrder, MemberQuery, OrganizationId, PageRequest,
+    RevokedFilter, Role, Timestamp,
 };
 
 use super::{
@@ -208,7 +208,7 @@ async fn revoked_pages(
         };
         let page = fixture
             .storage()
-            .revoked_members(organization, from, page)
+            .revoked_members(organization, from.into(), page)
             .await
             .unwrap();
         assert!(page.len() <= limit as usize);
@@ -270,7 +270,7 @@ pub(super) async fn revoked_members_come_the_last_first_and_without_those_who_ar
     let from = Timestamp::from_millis(0);
     let first = fixture
         .storage()
-        .revoked_members(acme, from, page(None))
+        .revoked_members(acme, from.into(), page(None))
         .await
         .unwrap();
     assert_eq!(numbers(&first), [1, 4]);
@@ -279,8 +279,58 @@ pub(super) async fn revoked_members_come_the_last_first_and_without_those_who_ar
     fixture.restore(acme, &people[3]).await.unwrap();
     let next = fixture
         .storage()
-        .revoked_members(acme, from, page(Some(mark)))
+        .revoked_members(acme, from.into(), page(Some(mark)))
         .await
         .unwrap();
     assert_eq!(numbers(&next), [3, 2]);
+}
+
+pub(super) async fn revoked_members_are_listed_by_the_role_that_they_had(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    fixture.holder(acme, "owner@example.com", Role::Owner).await;
+    for (index, role) in [
+        Some(Role::Viewer),
+        None,
+        Some(Role::Admin),
+        None,
+        Some(Role::Viewer),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let email = format!("user{index}@example.com");
+        let person = match role {
+            Some(role) => fixture.holder(acme, &email, role).await,
+            None => fixture.person(acme, address(&email)).await,
+        };
+        fixture.revoke(acme, &person).await.unwrap();
+    }
+    let everybody = [None].into_iter().chain(Role::ALL.iter().copied().map(Some));
+    for (roles, expected) in [
+        (vec![], &[6, 5, 4, 3, 2][..]),
+        (everybody.collect(), &[6, 5, 4, 3, 2]),
+        (Role::ALL.iter().copied().map(Some).collect(), &[6, 4, 2]),
+        (vec![Some(Role::Viewer)], &[6, 2]),
+        (vec![Some(Role::Admin), None], &[5, 4, 3]),
+        (vec![Some(Role::Owner)], &[]),
+    ] {
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let filter = RevokedFilter {
+                from: Timestamp::from_millis(0),
+                roles: roles.clone(),
+            };
+            let page = PageRequest { after, limit: 2 };
+            let page = fixture
+                .storage()
+                .revoked_members(acme, filter, page)
+                .await
+                .unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some((last.revoked_at.unwrap(), last.number));
+            found.extend(numbers(&page));
+        }
+        assert_eq!(found, expected, "{roles:?}");
+    }
 }

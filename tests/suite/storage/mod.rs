@@ -183,6 +183,7 @@ macro_rules! every_case {
                 pages_are_whole_while_members_come_and_go,
                 lists_are_of_one_organization,
                 revoked_members_come_the_last_first_and_without_those_who_are_back_or_erased,
+                revoked_members_are_listed_by_the_role_that_they_had,
             ]
             names: [
                 first_and_last_name_make_the_name_unless_it_is_given,

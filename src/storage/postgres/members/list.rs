@@ -5,8 +5,8 @@ use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 use super::{row::COLUMNS, search};
 use crate::{
     domain::{
-        Member, MemberFilter, MemberNumber, MemberOrder, MemberQuery, OrganizationId, PageRequest, Role,
-        SortValue, TimeRange, Timestamp,
+        Member, MemberFilter, MemberNumber, MemberOrder, MemberQuery, OrganizationId, PageRequest,
+        RevokedFilter, Role, SortValue, TimeRange, Timestamp,
     },
     storage::{
         Result,
@@ -106,31 +106,40 @@ fn sort_column(order: MemberOrder) -> Option<(&'static str, SortValue)> {
     }
 }
 
-/// One page of those who were revoked at a moment or later and are not erased, the last first; of one moment, the one with
-/// the higher number.
+/// One page of those who were revoked, the last first; of one moment, the one with the higher number.
 pub(super) fn revoked(
     organization: OrganizationId,
-    from: Timestamp,
+    filter: &RevokedFilter,
     page: &PageRequest<(Timestamp, MemberNumber)>,
 ) -> Select<'static, Member> {
-    let after = page
-        .after
-        .map_or("", |_| " AND (m.revoked_at, m.number) < ($4, $5)");
+    let (after, next) = match page.after {
+        Some(_) => (" AND (m.revoked_at, m.number) < ($4, $5)", 6),
+        None => ("", 4),
+    };
+    let roles = match filter.roles[..] {
+        [] => String::new(),
+        _ => format!(" AND coalesce(m.role, '') = ANY (${next})"),
+    };
     let sql = format!(
         "SELECT {} FROM members AS m
-         WHERE m.organization_id = $1 AND m.revoked_at IS NOT NULL AND m.erased_at IS NULL AND m.revoked_at >= $2{after}
+         WHERE m.organization_id = $1 AND m.revoked_at IS NOT NULL AND m.erased_at IS NULL
+             AND m.revoked_at >= $2{after}{roles}
          ORDER BY m.revoked_at DESC, m.number DESC LIMIT $3",
         *COLUMNS
     );
     // Safe: it is put together from constants.
-    let query = sqlx::query_as(AssertSqlSafe(sql))
+    let mut query = sqlx::query_as(AssertSqlSafe(sql))
         .bind(organization)
-        .bind(from)
+        .bind(filter.from)
         .bind(i64::from(page.limit));
-    match page.after {
-        Some((at, number)) => query.bind(at).bind(number),
-        None => query,
+    if let Some((at, number)) = page.after {
+        query = query.bind(at).bind(number);
     }
+    if filter.roles.is_empty() {
+        return query;
+    }
+    let names = filter.roles.iter().map(|role| role.map_or("", Role::as_str));
+    query.bind(names.collect::<Vec<_>>())
 }
 
 /// How many there are.

@@ -20,7 +20,7 @@ use super::{PostgresStorage, columns::ORGANIZATION};
 use crate::{
     domain::{
         Association, Change, EventKind, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
-        MemberQuery, MemberRef, OrganizationId, PageRequest, Subject, Timestamp, UserId,
+        MemberQuery, MemberRef, OrganizationId, PageRequest, RevokedFilter, Subject, Timestamp, UserId,
     },
     storage::{KeyAndMember, MemberStore, Result, Storage, StoreError, Transaction},
 };
@@ -107,11 +107,16 @@ impl MemberStore for PostgresStorage {
     async fn revoked_members(
         &self,
         organization: OrganizationId,
-        from: Timestamp,
+        filter: RevokedFilter,
         page: PageRequest<(Timestamp, MemberNumber)>,
     ) -> Result<Vec<Member>> {
-        let query = list::revoked(organization, from, &page);
-        self.reads.short(Some(organization)).await?.all(query).await
+        let reading = if filter.roles.is_empty() {
+            self.reads.short(Some(organization)).await?
+        } else {
+            // All who had another role may be passed over.
+            self.reads.long(Some(organization)).await?
+        };
+        reading.all(list::revoked(organization, &filter, &page)).await
     }
 
     async fn revoke_user(&self, organization: OrganizationId, user: UserId, change: Change) -> Result<bool> {

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Member, MemberFilter, MemberNumber, MemberOrder, MemberQuery, OrganizationId, PageRequest, Role,
-        SortValue, Timestamp,
+        Member, MemberFilter, MemberNumber, MemberOrder, MemberQuery, OrganizationId, PageRequest,
+        RevokedFilter, Role, SortValue, Timestamp,
     },
     storage::{
         Result,
@@ -291,32 +291,44 @@ fn ranks(sql: &mut QueryBuilder<Sqlite>, column: &str, query: &MemberQuery) {
     }
 }
 
-/// One page of those who were revoked at a moment or later and are not erased, the last first; of one moment, the one who
-/// was linked last.
+/// One page of those who were revoked, the last first; of one moment, the one who was linked last.
 pub(super) fn revoked(
     organization: OrganizationId,
-    from: Timestamp,
+    filter: &RevokedFilter,
     page: &PageRequest<(Timestamp, MemberNumber)>,
 ) -> Select<'static, Member> {
     // Rows grow as numbers do, and the index has them.
-    let after = page.after.map_or("", |_| {
-        " AND (m.revoked_at, m.row) < ($4, (SELECT row FROM members WHERE organization_id = $1 AND number = $5))"
-    });
+    let (after, next) = match page.after {
+        Some(_) => (
+            " AND (m.revoked_at, m.row) < ($4, (SELECT row FROM members WHERE organization_id = $1 AND number = $5))",
+            6,
+        ),
+        None => ("", 4),
+    };
+    let roles = match filter.roles[..] {
+        [] => String::new(),
+        _ => format!(" AND coalesce(m.role, '') IN (SELECT value FROM json_each(${next}))"),
+    };
     let sql = format!(
         "SELECT {} FROM members AS m
-         WHERE m.organization_id = $1 AND m.revoked_at IS NOT NULL AND m.erased_at IS NULL AND m.revoked_at >= $2{after}
+         WHERE m.organization_id = $1 AND m.revoked_at IS NOT NULL AND m.erased_at IS NULL
+             AND m.revoked_at >= $2{after}{roles}
          ORDER BY m.revoked_at DESC, m.row DESC LIMIT $3",
         *COLUMNS
     );
     // Safe: it is put together from constants.
-    let query = sqlx::query_as(AssertSqlSafe(sql))
+    let mut query = sqlx::query_as(AssertSqlSafe(sql))
         .bind(organization)
-        .bind(from)
+        .bind(filter.from)
         .bind(page.limit);
-    match page.after {
-        Some((at, number)) => query.bind(at).bind(number),
-        None => query,
+    if let Some((at, number)) = page.after {
+        query = query.bind(at).bind(number);
     }
+    if filter.roles.is_empty() {
+        return query;
+    }
+    let names = filter.roles.iter().map(|role| role.map_or("", Role::as_str));
+    query.bind(names.collect::<serde_json::Value>().to_string())
 }
 
 /// How many there are of some roles, or of all: from the counts that every change keeps.

@@ -215,7 +215,7 @@ async fn a_page_of_those_who_were_revoked_begins_where_the_one_before_ended() {
         (Some((at, MemberNumber(1))), "revoked_at>? AND revoked_at<?"),
     ] {
         let page = PageRequest { after, limit: 51 };
-        let query = revoked(organization, at, &page);
+        let query = revoked(organization, &at.into(), &page);
         let step = format!("SEARCH m USING INDEX members_revoked (organization_id=? AND {expected})");
         assert_eq!(steps(&pool, query.sql().as_str()).await, [step]);
     }
