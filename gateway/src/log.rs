@@ -29,7 +29,8 @@ pub enum Format {
     Json,
 }
 
-/// Logs to stderr what `USERBRIDGE_LOG` says; `info` if it says nothing.
+/// Logs to stderr what `USERBRIDGE_LOG` says; `info` if it says nothing. A line that can't be written, on a full disk or to a reader
+/// that is gone, is lost.
 ///
 /// # Errors
 ///
@@ -37,6 +38,8 @@ pub enum Format {
 pub fn init(format: Format) -> Result<(), InvalidLog> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter()?)
+        // They would be told on stderr as well, by what panics if that fails: whoever has logged would end.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     match format {
         Format::Text => log.with_ansi(io::stderr().is_terminal()).init(),

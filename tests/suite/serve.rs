@@ -1,6 +1,6 @@
 //! `userbridge serve`, as a process.
 
-use std::net::TcpListener;
+use std::{fs, io, net::TcpListener, process::Stdio};
 
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -87,6 +87,28 @@ fn a_log_setting_that_is_not_understood_is_an_error_that_names_it() {
         "{finished:?}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A log on a full disk, and one whose reader is gone.
+#[tokio::test]
+async fn a_log_that_cannot_be_written_ends_nothing() {
+    let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());
+    let unread = || Stdio::from(io::pipe().unwrap().1);
+    for stderr in [full(), unread()] {
+        let (_folder, url) = database();
+        let mut command = serve();
+        command
+            .args(["--database-url", &url, "--access-log", "on"])
+            .env("USERBRIDGE_LOG", "info");
+        let mut serve = Serve::start_as(command.stderr(stderr));
+        for _ in 0..3 {
+            let mut wire = Wire::open(serve.http_addr).await;
+            let reply = wire.post(RETRIEVE, "application/json", b"{}").await.unwrap();
+            assert_eq!(reply.status, 422);
+        }
+        serve.process.terminate();
+        assert!(serve.process.wait().success());
+    }
 }
 
 #[test]
