@@ -52,7 +52,7 @@ use self::{
 };
 use crate::{
     domain::{Author, Change, Clock, Condition, OsRandom, Random, Source, SystemClock, Timestamp},
-    storage::Storage,
+    storage::{Storage, shares::Shares},
 };
 
 /// The directory: all its use cases on one storage.
@@ -66,6 +66,7 @@ pub struct Directory {
     /// Told when a mail may have been queued.
     mail_queued: Arc<Notify>,
     hasher: Arc<Hasher>,
+    imports: Arc<Shares>,
     throttle: Arc<Throttle>,
     limits: Arc<KeyLimits>,
     readiness: Arc<Readiness>,
@@ -105,6 +106,7 @@ impl Directory {
             watches: Arc::new(Watches::new(WatchLimits::default())),
             mail_queued: Arc::default(),
             hasher: Arc::default(),
+            imports: Arc::new(Shares::new(members::IMPORTS)),
             throttle,
             limits,
             readiness: Arc::default(),

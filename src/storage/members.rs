@@ -153,8 +153,12 @@ pub trait MemberWrites {
     /// [`crate::domain::Conflict::Member`]: a live member has the user, the address or the external id.
     async fn insert_member(&mut self, organization: OrganizationId, member: &Member) -> Result<()>;
 
-    /// Adds many live members who are in no team, whose users are new, and whose addresses nobody has or had, as
-    /// [`Self::insert_member`] adds one.
+    /// Has those who were revoked leave their places to a member who is about to be among those of [`Self::insert_members`],
+    /// and whose user or address others have or had.
+    async fn make_room(&mut self, organization: OrganizationId, member: &Member) -> Result<()>;
+
+    /// Adds many live members who are in no team, as [`Self::insert_member`] adds one. There is room for them: nobody has or had their
+    /// users and addresses, or it [was made](Self::make_room).
     ///
     /// # Errors
     ///

@@ -27,7 +27,7 @@ mod migrations;
 mod organizations;
 mod outages;
 pub mod postgres;
-mod shares;
+pub(crate) mod shares;
 pub mod sqlite;
 mod teams;
 mod transaction;

@@ -17,18 +17,18 @@ use crate::{
 
 /// How much there is of something, and how much of it for each.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Places in all.
-    pub(super) places: u32,
+    pub(crate) places: u32,
     /// The most that one organization has at a time.
-    pub(super) each: usize,
+    pub(crate) each: usize,
     /// The most that wait for one organization's places. One more is refused with [`StoreError::Overloaded`].
-    pub(super) waiting: usize,
+    pub(crate) waiting: usize,
 }
 
 /// The places.
 #[derive(Debug)]
-pub(super) struct Shares {
+pub(crate) struct Shares {
     limits: Limits,
     places: Arc<Semaphore>,
     organizations: Mutex<HashMap<Option<OrganizationId>, Share>>,
@@ -43,7 +43,7 @@ struct Share {
 
 /// A place. It is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     _of_all: OwnedSemaphorePermit,
     _of_organization: OwnedSemaphorePermit,
     _entry: Entry,
@@ -57,7 +57,7 @@ struct Entry {
 }
 
 impl Shares {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             places: Arc::new(Semaphore::new(
@@ -72,7 +72,7 @@ impl Shares {
     /// # Errors
     ///
     /// [`StoreError::Overloaded`]: too many wait already. [`StoreError::Closed`].
-    pub(super) async fn place(self: &Arc<Self>, organization: Option<OrganizationId>) -> Result<Place> {
+    pub(crate) async fn place(self: &Arc<Self>, organization: Option<OrganizationId>) -> Result<Place> {
         let (entry, own) = self.enter(organization)?;
         let of_organization = own.acquire_owned().await.map_err(closed)?;
         let of_all = self.places.clone().acquire_owned().await.map_err(closed)?;
@@ -84,7 +84,7 @@ impl Shares {
     }
 
     /// How many places are taken, and how many wait for one.
-    pub(super) fn load(&self) -> (usize, usize) {
+    pub(crate) fn load(&self) -> (usize, usize) {
         let places = usize::try_from(self.limits.places).unwrap_or(usize::MAX);
         let taken = places.saturating_sub(self.places.available_permits());
         let inside: usize = self.organizations().values().map(|share| share.inside).sum();

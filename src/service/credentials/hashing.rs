@@ -1,4 +1,4 @@
-//! Slow hashes, off the threads that answer requests, and only so many at once.
+//! Slow hashes, off the threads that answer requests, only so many at once, and shared out by organization.
 
 use std::{
     sync::{
@@ -12,14 +12,12 @@ use argon2::{
     Argon2, Params,
     password_hash::{self, PasswordHasher as _, PasswordVerifier as _, phc},
 };
-use tokio::{
-    sync::{Semaphore, TryAcquireError},
-    task::spawn_blocking,
-};
+use tokio::task::spawn_blocking;
 
 use crate::{
-    domain::{Password, PasswordHash, Random},
+    domain::{OrganizationId, Password, PasswordHash, Random},
     service::{Result, ServiceError},
+    storage::shares::{Limits, Shares},
 };
 
 /// Memory of one hash, in KiB. With the number of passes below what OWASP's Password Storage Cheat Sheet asks for first.
@@ -34,9 +32,9 @@ const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Most hashes that run at once, for each core. Each has its memory to itself.
-const RUNNING_PER_CORE: usize = 2;
+const RUNNING_PER_CORE: u32 = 2;
 
-/// Most that wait: some seconds of work.
+/// Most that wait for one organization: some seconds of work.
 const WAITING: usize = 128;
 
 /// Length of a salt, in bytes (PHC string format).
@@ -52,28 +50,32 @@ pub(super) struct Judgement {
 
 /// Hashes passwords.
 pub(in crate::service) struct Hasher {
-    /// The most that run at once.
-    most: usize,
-    running: Arc<Semaphore>,
-    /// Those that run have a place too.
-    places: Arc<Semaphore>,
+    shares: Arc<Shares>,
     hashed: Arc<AtomicU64>,
 }
 
 impl Default for Hasher {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let running = cores * RUNNING_PER_CORE;
-        Self {
-            most: running,
-            running: Arc::new(Semaphore::new(running)),
-            places: Arc::new(Semaphore::new(running + WAITING)),
-            hashed: Arc::default(),
-        }
+        Self::new(Limits {
+            places: u32::try_from(cores)
+                .unwrap_or(u32::MAX)
+                .saturating_mul(RUNNING_PER_CORE),
+            // As many as the cores have use for.
+            each: cores,
+            waiting: WAITING,
+        })
     }
 }
 
 impl Hasher {
+    fn new(limits: Limits) -> Self {
+        Self {
+            shares: Arc::new(Shares::new(limits)),
+            hashed: Arc::default(),
+        }
+    }
+
     /// How many hashes have been computed.
     pub(in crate::service) fn hashed(&self) -> u64 {
         self.hashed.load(Ordering::Relaxed)
@@ -81,25 +83,24 @@ impl Hasher {
 
     /// How many hashes run, and how many wait.
     pub(in crate::service) fn load(&self) -> (usize, usize) {
-        let inside = (self.most + WAITING).saturating_sub(self.places.available_permits());
-        let running = self.most.saturating_sub(self.running.available_permits());
-        (running, inside.saturating_sub(running))
+        self.shares.load()
     }
 
     /// Hashes a new password, if it is good when it comes to it. None: it is not.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Overloaded`]: too many wait. There is no randomness.
+    /// [`ServiceError::Overloaded`]: too many of the organization's wait. There is no randomness.
     pub(super) async fn hash(
         &self,
+        organization: OrganizationId,
         password: Password,
         random: &dyn Random,
         good: impl FnOnce(&Password) -> bool + Send + 'static,
     ) -> Result<Option<PasswordHash>> {
         let mut salt = [0; SALT];
         random.fill(&mut salt)?;
-        self.run(move |hashed| {
+        self.run(organization, move |hashed| {
             if !good(&password) {
                 return Ok(None);
             }
@@ -115,9 +116,14 @@ impl Hasher {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Overloaded`]: too many wait.
-    pub(super) async fn judge(&self, password: Password, hash: Option<PasswordHash>) -> Result<Judgement> {
-        self.run(move |hashed| {
+    /// [`ServiceError::Overloaded`]: too many of the organization's wait.
+    pub(super) async fn judge(
+        &self,
+        organization: OrganizationId,
+        password: Password,
+        hash: Option<PasswordHash>,
+    ) -> Result<Judgement> {
+        self.run(organization, move |hashed| {
             hashed.fetch_add(1, Ordering::Relaxed);
             let hash = hash.as_ref().map_or(NOBODY, PasswordHash::as_str);
             let hash = phc::PasswordHash::new(hash).map_err(internal)?;
@@ -134,19 +140,15 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(
         &self,
+        organization: OrganizationId,
         work: impl FnOnce(&AtomicU64) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = match self.places.clone().try_acquire_owned() {
-            Ok(place) => place,
-            Err(TryAcquireError::NoPermits) => return Err(ServiceError::Overloaded),
-            Err(TryAcquireError::Closed) => return Err(internal(TryAcquireError::Closed)),
-        };
-        let turn = self.running.clone().acquire_owned().await.map_err(internal)?;
+        let place = self.shares.place(Some(organization)).await?;
         let hashed = self.hashed.clone();
         // It goes on when its caller goes away, and until then has its place.
         let running = spawn_blocking(move || {
             let result = work(&hashed);
-            drop((turn, place));
+            drop(place);
             result
         });
         running.await.map_err(internal)?
@@ -170,8 +172,13 @@ mod tests {
     use super::*;
     use crate::domain::OsRandom;
 
+    const ACME: OrganizationId = OrganizationId::from_uuid(uuid::Uuid::from_u128(1));
+    const GLOBEX: OrganizationId = OrganizationId::from_uuid(uuid::Uuid::from_u128(2));
+
     async fn hash(hasher: &Hasher, password: &str) -> PasswordHash {
-        let hash = hasher.hash(Password::typed(password), &OsRandom, |_| true).await;
+        let hash = hasher
+            .hash(ACME, Password::typed(password), &OsRandom, |_| true)
+            .await;
         hash.unwrap().unwrap()
     }
 
@@ -182,7 +189,7 @@ mod tests {
         assert!(otter.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert_ne!(otter, hash(&hasher, "violet otter").await);
         for (password, right) in [("violet otter", true), ("violet otters", false)] {
-            let judged = hasher.judge(Password::typed(password), Some(otter.clone()));
+            let judged = hasher.judge(ACME, Password::typed(password), Some(otter.clone()));
             assert_eq!(
                 judged.await.unwrap(),
                 Judgement {
@@ -196,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn judging_nobody_takes_one_hash_of_the_same_cost() {
         let hasher = Hasher::default();
-        let judged = hasher.judge(Password::typed("violet otter"), None).await;
+        let judged = hasher.judge(ACME, Password::typed("violet otter"), None).await;
         let wrong = Judgement {
             right: false,
             outdated: false,
@@ -213,7 +220,7 @@ mod tests {
             .unwrap();
         let hash = PasswordHash::new(hash.to_string());
         let hasher = Hasher::default();
-        let judged = hasher.judge(Password::typed("violet otter"), Some(hash));
+        let judged = hasher.judge(ACME, Password::typed("violet otter"), Some(hash));
         let right = Judgement {
             right: true,
             outdated: true,
@@ -222,17 +229,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_can_wait_are_refused() {
-        let hasher = Hasher {
-            places: Arc::new(Semaphore::new(1)),
-            ..Hasher::default()
-        };
-        let first = hasher.judge(Password::typed("one"), None);
-        let second = hasher.judge(Password::typed("two"), None);
-        let (first, second) = tokio::join!(first, second);
-        assert!(first.is_ok());
-        assert!(matches!(second, Err(ServiceError::Overloaded)));
-        let third = hasher.judge(Password::typed("three"), None).await;
-        assert!(third.is_ok());
+    async fn more_than_can_wait_are_refused_and_nobody_elses() {
+        let hasher = Hasher::new(Limits {
+            places: 2,
+            each: 1,
+            waiting: 1,
+        });
+        let judge = |organization, password| hasher.judge(organization, Password::typed(password), None);
+        let (first, second, third, other) = tokio::join!(
+            judge(ACME, "one"),
+            judge(ACME, "two"),
+            judge(ACME, "three"),
+            judge(GLOBEX, "one"),
+        );
+        assert!(first.is_ok() && second.is_ok());
+        assert!(matches!(third, Err(ServiceError::Overloaded)));
+        assert!(other.is_ok());
+        assert!(judge(ACME, "four").await.is_ok());
+        assert_eq!(hasher.load(), (0, 0));
     }
 }

@@ -73,7 +73,9 @@ impl Directory {
         self.throttle.member(organization, &whose)?;
         for _ in 0..TRIES {
             let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
-            let judged = self.hasher.judge(Password::typed(password), hash.clone());
+            let judged = self
+                .hasher
+                .judge(organization, Password::typed(password), hash.clone());
             let judged = judged.await?;
             let (Some((member, _)), Some(hash), true) = (found, hash, judged.right) else {
                 return Ok(Verified::Denied);
@@ -83,7 +85,9 @@ impl Directory {
             }
             let newer = if judged.outdated {
                 let password = Password::typed(password);
-                self.hasher.hash(password, &*self.random, |_| true).await?
+                self.hasher
+                    .hash(organization, password, &*self.random, |_| true)
+                    .await?
             } else {
                 None
             };

@@ -11,18 +11,22 @@ use std::{
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::link::{NewIds, fresh, link_member, refreshed};
+use super::{
+    addresses::user_of,
+    link::{NewIds, fresh, link_member, refreshed},
+};
 use crate::{
     domain::{
         Change, Conflict, Email, EventKind, ExternalId, ImportRow, LinkOutcome, LinkRequest, Member,
         MemberId, MemberNumber, OrganizationId, Precondition, Profile, Resource, Source, TeamNumber,
+        Timestamp,
     },
     service::{
         Directory, Result, ServiceError, Write,
         acting::may_change,
         rules::{Transaction, live_organization},
     },
-    storage::{MemberEvent, StoreError, Verdict},
+    storage::{MemberEvent, StoreError, Verdict, shares::Limits},
 };
 
 /// Which rows are linked alone in one transaction: so many, each of which takes a millisecond or two in a PostgreSQL that is near, and
@@ -30,6 +34,14 @@ use crate::{
 const ALONE: Alone = Alone {
     rows: 500,
     time: Duration::from_secs(3),
+};
+
+/// Transactions of imports at a time. Each may keep an SQLite file for a good part of a second, and all who write wait for those before
+/// them: so one organization has one of them, however many of its callers import or rehearse.
+pub(in crate::service) const IMPORTS: Limits = Limits {
+    places: 2,
+    each: 1,
+    waiting: 64,
 };
 
 /// Rows that are found together, and people who are written together: those whose addresses are next to each other, which lie together
@@ -112,7 +124,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Resource::Organization`]. [`ServiceError::RoleRequired`].
+    /// [`Resource::Organization`]. [`ServiceError::RoleRequired`]. [`ServiceError::Overloaded`]: too many imports of the organization
+    /// wait.
     pub async fn import_members(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<Vec<Imported>> {
         let mut outcomes = self.import_part(grant.clone(), rows.clone()).await?;
         loop {
@@ -131,6 +144,7 @@ impl Directory {
 
     /// All rows, but for those that are more than [`ALONE`].
     async fn import_part(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<Outcomes> {
+        let _place = self.imports.place(Some(grant.organization)).await?;
         let (organization, input) = self.import(grant, rows)?;
         let imported = self
             .storage
@@ -146,6 +160,7 @@ impl Directory {
     ///
     /// As there.
     pub async fn rehearse_import(&self, grant: Write, rows: Arc<Vec<ImportRow>>) -> Result<Vec<Imported>> {
+        let _place = self.imports.place(Some(grant.organization)).await?;
         let (organization, input) = self.import(grant, rows)?;
         let rehearsed = self
             .storage
@@ -199,6 +214,8 @@ pub async fn import_members(
             plan.add(*place, row, &known);
         }
     }
+    let is_over = || begun.elapsed() >= alone.time;
+    find_users(tx, organization, &mut rows, &mut plan, is_over).await?;
     create(tx, organization, &mut rows, &plan, change).await?;
     describe(tx, organization, &rows, &mut plan, change).await?;
     let mut imported = Vec::with_capacity(rows.len());
@@ -206,7 +223,8 @@ pub async fn import_members(
     for (&(row, new), planned) in rows.iter().zip(plan.rows) {
         imported.push(match planned {
             Planned::Done(imported) => Some(imported),
-            Planned::New => Some(Imported::Created(new.member)),
+            Planned::New | Planned::Known => Some(Imported::Created(new.member)),
+            Planned::Left => None,
             Planned::Described | Planned::Alone
                 if taken == alone.rows || (taken > 0 && begun.elapsed() >= alone.time) =>
             {
@@ -280,6 +298,10 @@ enum Planned {
     Done(Imported),
     /// The person is new.
     New,
+    /// The person is new here. The address leads to a user, or led to one.
+    Known,
+    /// The person is new here, and is left to another transaction.
+    Left,
     /// The member is described otherwise.
     Described,
     /// It is linked alone, after those before it.
@@ -336,14 +358,21 @@ impl Plan {
                     Planned::Alone
                 }
             }
-            None if is_simple(row) && !is_linked => Planned::New,
-            _ => Planned::Alone,
+            None if !is_simple(row) => Planned::Alone,
+            None if is_linked => Planned::Known,
+            None => Planned::New,
+            Some(_) => Planned::Alone,
         };
     }
 }
 
 fn email(row: &ImportRow) -> Option<&Email> {
     row.values.email.as_ref()?.as_ref()
+}
+
+/// When the person was seen. What is before 1970 is what some programs have for never.
+fn seen(row: &ImportRow) -> Option<Timestamp> {
+    row.last_seen_at.filter(|at| at.as_millis() >= 0)
 }
 
 /// Whether it is in no team, and so in the root team.
@@ -359,7 +388,7 @@ fn is_simple(row: &ImportRow) -> bool {
 /// What a row makes of a member. It is only seen later, and changes nothing by that.
 fn after(member: &Member, row: &ImportRow) -> Member {
     Member {
-        last_seen_at: row.last_seen_at.max(member.last_seen_at),
+        last_seen_at: seen(row).max(member.last_seen_at),
         ..refreshed(member, row.origin.clone(), row.values.clone())
     }
 }
@@ -380,6 +409,33 @@ fn is_described(before: &Member, after: &Member) -> bool {
     described == *after
 }
 
+/// Finds whom addresses lead to, in the order of the rows, of which the first has the user to whom several lead. Once time is over, all who
+/// are new are left from there on: so numbers tell of nobody whether the address was known.
+async fn find_users(
+    tx: &mut dyn Transaction,
+    organization: OrganizationId,
+    rows: &mut [(&ImportRow, NewIds)],
+    plan: &mut Plan,
+    is_over: impl Fn() -> bool,
+) -> Result<()> {
+    let mut users = HashSet::new();
+    let mut is_left = false;
+    let mut looked_for = 0;
+    for ((row, ids), planned) in rows.iter_mut().zip(&mut plan.rows) {
+        is_left |= *planned == Planned::Known && looked_for > 0 && is_over();
+        match (&planned, email(row)) {
+            (Planned::New | Planned::Known, _) if is_left => *planned = Planned::Left,
+            (Planned::Known, Some(email)) => {
+                looked_for += 1;
+                let user = user_of(tx, organization, email).await?;
+                ids.user = user.filter(|user| users.insert(*user)).unwrap_or(ids.user);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Links people who are new. Their numbers are in the order of their rows.
 async fn create(
     tx: &mut dyn Transaction,
@@ -389,25 +445,31 @@ async fn create(
     change: &Change,
 ) -> Result<()> {
     let new = plan.rows.iter().enumerate();
-    let new: Vec<_> = new.filter(|(_, planned)| **planned == Planned::New).collect();
+    let is_new = |planned: Planned| matches!(planned, Planned::New | Planned::Known);
+    let new: Vec<_> = new.filter(|(_, planned)| is_new(**planned)).collect();
     if new.is_empty() {
         return Ok(());
     }
     let MemberNumber(first) = tx.next_member_numbers(organization, new.len()).await?;
     let mut new: Vec<_> = (first..).zip(new.into_iter().map(|(place, _)| place)).collect();
     new.sort_by_key(|(_, place)| email(rows[*place].0));
-    deal_ids(rows, new.iter().map(|(_, place)| *place));
+    deal_ids(rows, plan, new.iter().map(|(_, place)| *place));
     for new in new.chunks(WRITTEN) {
         let members = new.iter().map(|(number, place)| {
             let (row, ids) = &rows[*place];
             let (origin, values) = (row.origin.clone(), row.values.clone());
             Member {
-                last_seen_at: row.last_seen_at,
+                last_seen_at: seen(row),
                 ..fresh(*ids, MemberNumber(*number), change.at, origin, values)
             }
         });
         let members: Vec<_> = members.collect();
         may_change(tx, organization, change, &members.iter().collect::<Vec<_>>()).await?;
+        for (member, (_, place)) in members.iter().zip(new) {
+            if plan.rows[*place] == Planned::Known {
+                tx.make_room(organization, member).await?;
+            }
+        }
         tx.insert_members(organization, &members).await?;
         let events = members.iter().map(|member| MemberEvent {
             member,
@@ -473,15 +535,18 @@ async fn describe(
 }
 
 /// Deals the ids of new people anew among them, in ascending order: those who are written one after the other then also lie together
-/// in indexes of ids.
-fn deal_ids(rows: &mut [(&ImportRow, NewIds)], places: impl Iterator<Item = usize> + Clone) {
+/// in indexes of ids. Users to whom addresses lead are theirs already.
+fn deal_ids(rows: &mut [(&ImportRow, NewIds)], plan: &Plan, places: impl Iterator<Item = usize> + Clone) {
     let mut members: Vec<_> = places.clone().map(|place| rows[place].1.member).collect();
-    let mut users: Vec<_> = places.clone().map(|place| rows[place].1.user).collect();
     members.sort_unstable();
+    for (place, member) in places.clone().zip(members) {
+        rows[place].1.member = member;
+    }
+    let strangers = places.filter(|place| plan.rows[*place] == Planned::New);
+    let mut users: Vec<_> = strangers.clone().map(|place| rows[place].1.user).collect();
     users.sort_unstable();
-    for ((place, member), user) in places.zip(members).zip(users) {
-        let ids = &mut rows[place].1;
-        (ids.member, ids.user) = (member, user);
+    for (place, user) in strangers.zip(users) {
+        rows[place].1.user = user;
     }
 }
 
@@ -520,9 +585,7 @@ async fn link_alone(
     };
     let linked = link_member(tx, organization, &request, new, &change).await?;
     let id = linked.member.id;
-    let seen = row
-        .last_seen_at
-        .filter(|at| Some(*at) > linked.member.last_seen_at);
+    let seen = seen(row).filter(|at| Some(*at) > linked.member.last_seen_at);
     if let Some(at) = seen {
         tx.record_seen(organization, id, at).await?;
     }

@@ -10,7 +10,6 @@ mod link;
 
 use std::collections::{HashMap, HashSet};
 
-pub(super) use self::change::save_by_itself;
 pub use self::{
     all::AllPlace,
     change::{restore_member, revoke_member, update_member},
@@ -19,6 +18,7 @@ pub use self::{
     import::{Imported, Rejection, import_members},
     link::{NewIds, link_member},
 };
+pub(super) use self::{change::save_by_itself, import::IMPORTS};
 use super::{Admin, Area, Caller, Directory, Read, Result, Write};
 use crate::domain::{
     Association, Cursor, Member, MemberId, MemberNumber, MemberOrder, MemberQuery, MemberRef, Page,

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use userbridge::{
     domain::{
         Email, EventKind, EventQuery, ImportRow, LinkOutcome, Member, MemberFilter, MemberPatch, MemberQuery,
-        OrganizationId, Origin, Role, TeamNumber, Timestamp, UserId,
+        OrganizationId, Origin, PageRequest, Role, TeamNumber, Timestamp, UserId,
     },
     service::{Directory, Imported, Rejection, ServiceError, Write},
 };
@@ -583,4 +583,109 @@ pub(super) async fn addresses_that_two_organizations_import_at_once_are_the_same
     }
     assert_eq!(users.len(), 200);
     assert!(users.values().all(|of_one| of_one.len() == 1), "{users:?}");
+}
+
+/// Neither numbers nor events.
+pub(super) async fn an_import_tells_of_no_address_whether_others_know_it(fixture: Fixture) {
+    let [acme, globex] = [
+        fixture.organization("acme").await,
+        fixture.organization("globex").await,
+    ];
+    let mut users = BTreeMap::new();
+    for number in (0..12).step_by(2) {
+        let email = format!("p{number}@both.example");
+        let person = fixture.person(globex, address(&email)).await;
+        if number % 4 == 0 {
+            fixture.revoke(globex, &person).await.unwrap();
+        }
+        users.insert(email, person.user_id);
+    }
+    // Two addresses of one user: the first of them has it.
+    let moved = fixture.person(globex, address("q1@both.example")).await;
+    let both = fixture.update(globex, &moved, address("q2@both.example")).await;
+    assert!(both.is_ok());
+    users.insert("q2@both.example".to_owned(), moved.user_id);
+    // Somebody who was here before.
+    let former = fixture.person(acme, address("p11@both.example")).await;
+    fixture.revoke(acme, &former).await.unwrap();
+    users.insert("p11@both.example".to_owned(), former.user_id);
+    let before = told(&fixture, acme).await.len();
+
+    let emails = (0..12).rev().map(|number| format!("p{number}@both.example"));
+    let emails: Vec<_> = emails.chain(["q2@both.example".to_owned()]).collect();
+    let rows = emails.iter().map(|email| ImportRow {
+        last_seen_at: Some(Timestamp::from_millis(DAY)),
+        ..row(Origin::default(), address(email))
+    });
+    let rows: Vec<_> = rows.collect();
+    let directory = directory(&fixture);
+    let imported = directory.import_members(Write::operator(acme), rows.clone().into());
+    let imported = imported.await.unwrap();
+    assert!(imported.iter().all(|row| matches!(row, Imported::Created(_))));
+    let members = members(&fixture, acme).await;
+    let found = members
+        .iter()
+        .map(|member| member.profile.email.clone().unwrap().into());
+    assert_eq!(found.collect::<Vec<String>>(), emails);
+    for member in &members {
+        let email = member.profile.email.as_ref().unwrap().as_str();
+        let user = users.get(email);
+        assert!(user.is_none_or(|user| *user == member.user_id), "{email}");
+        assert_ne!(member.id, former.id);
+        assert_eq!(member.last_seen_at, Some(Timestamp::from_millis(DAY)));
+    }
+    let events = told(&fixture, acme).await.split_off(before);
+    assert_eq!(events.len(), emails.len());
+    for event in &events {
+        assert_eq!((event.1, &event.3), (EventKind::MemberLinked, &events[0].3));
+    }
+    // All of it once more changes nothing, and the texts of searches are in order.
+    let again = directory.import_members(Write::operator(acme), rows.into()).await;
+    assert!(
+        again
+            .unwrap()
+            .iter()
+            .all(|row| matches!(row, Imported::Unchanged(_)))
+    );
+    let both = MemberFilter {
+        text: Some("BOTH.example".to_owned()),
+        ..MemberFilter::default()
+    };
+    assert_eq!(fixture.filtered(acme, both).await.len(), emails.len());
+}
+
+/// Their rows are in the order of their addresses, and their numbers are not.
+pub(super) async fn imported_people_who_were_revoked_at_one_moment_come_by_their_numbers(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let rows = (b'a'..=b'z').rev().map(|letter| ImportRow {
+        // As some programs write that somebody was never seen.
+        last_seen_at: Some(Timestamp::from_millis(-62_135_596_800_000)),
+        ..row(
+            Origin::default(),
+            address(&format!("{}@acme.example", char::from(letter))),
+        )
+    });
+    let rows: Vec<_> = rows.collect();
+    let directory = directory(&fixture);
+    let imported = directory.import_members(Write::operator(acme), rows.into());
+    imported.await.unwrap();
+    let change = fixture.change();
+    for member in members(&fixture, acme).await {
+        assert_eq!(member.last_seen_at, None);
+        let revoked = fixture
+            .storage()
+            .revoke_user(acme, member.user_id, change.clone());
+        assert!(revoked.await.unwrap());
+    }
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = PageRequest { after, limit: 10 };
+        let from = Timestamp::from_millis(0).into();
+        let page = fixture.storage().revoked_members(acme, from, page).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.revoked_at.unwrap(), last.number));
+        found.extend(page.iter().map(|member| member.number.0));
+    }
+    assert_eq!(found, (1..=26).rev().collect::<Vec<_>>());
 }

@@ -118,6 +118,8 @@ macro_rules! every_case {
                 people_are_described_otherwise_by_an_import,
                 a_row_that_is_rejected_leaves_the_others_alone,
                 addresses_that_two_organizations_import_at_once_are_the_same_people,
+                an_import_tells_of_no_address_whether_others_know_it,
+                imported_people_who_were_revoked_at_one_moment_come_by_their_numbers,
             ]
             addresses: [
                 an_address_leads_to_the_user_who_has_it_wherever_that_is,

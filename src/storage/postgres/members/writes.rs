@@ -98,16 +98,22 @@ impl MemberWrites for PostgresTransaction<'_> {
             .await
     }
 
+    /// Its indexes have live links alone.
+    async fn make_room(&mut self, _organization: OrganizationId, _member: &Member) -> Result<()> {
+        Ok(())
+    }
+
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
         if members.len() >= MANY {
             self.execute(sqlx::query(SEARCHED_LATER)).await?;
         }
         let ids = members.iter().map(|member| *member.user_id.as_uuid());
         let times = members.iter().map(|member| member.created_at.as_millis());
-        let users =
-            sqlx::query("INSERT INTO users (id, created_at) SELECT * FROM unnest($1::uuid[], $2::bigint[])")
-                .bind(ids.collect::<Vec<_>>())
-                .bind(times.collect::<Vec<_>>());
+        let users = sqlx::query(
+            "INSERT INTO users (id, created_at) SELECT * FROM unnest($1::uuid[], $2::bigint[]) ON CONFLICT DO NOTHING",
+        )
+        .bind(ids.collect::<Vec<_>>())
+        .bind(times.collect::<Vec<_>>());
         self.execute(users).await?;
         let mut columns = row::inserted(&search::COLUMNS);
         columns.push("organization_id");

@@ -110,6 +110,11 @@ impl MemberWrites for SqliteTransaction<'_> {
             .await
     }
 
+    async fn make_room(&mut self, organization: OrganizationId, member: &Member) -> Result<()> {
+        let ordinal = self.ordinal(organization).await?;
+        self.supersede(ordinal, member).await
+    }
+
     async fn insert_members(&mut self, organization: OrganizationId, members: &[Member]) -> Result<()> {
         let ordinal = self.ordinal(organization).await?;
         let first = sqlx::query_scalar("SELECT coalesce(max(row), 0) + 1 FROM members");

@@ -291,18 +291,14 @@ fn ranks(sql: &mut QueryBuilder<Sqlite>, column: &str, query: &MemberQuery) {
     }
 }
 
-/// One page of those who were revoked, the last first; of one moment, the one who was linked last.
+/// One page of those who were revoked, the last first; of one moment, the one with the higher number.
 pub(super) fn revoked(
     organization: OrganizationId,
     filter: &RevokedFilter,
     page: &PageRequest<(Timestamp, MemberNumber)>,
 ) -> Select<'static, Member> {
-    // Rows grow as numbers do, and the index has them.
     let (after, next) = match page.after {
-        Some(_) => (
-            " AND (m.revoked_at, m.row) < ($4, (SELECT row FROM members WHERE organization_id = $1 AND number = $5))",
-            6,
-        ),
+        Some(_) => (" AND (m.revoked_at, m.number) < ($4, $5)", 6),
         None => ("", 4),
     };
     let roles = match filter.roles[..] {
@@ -313,7 +309,7 @@ pub(super) fn revoked(
         "SELECT {} FROM members AS m
          WHERE m.organization_id = $1 AND m.revoked_at IS NOT NULL AND m.erased_at IS NULL
              AND m.revoked_at >= $2{after}{roles}
-         ORDER BY m.revoked_at DESC, m.row DESC LIMIT $3",
+         ORDER BY m.revoked_at DESC, m.number DESC LIMIT $3",
         *COLUMNS
     );
     // Safe: it is put together from constants.

@@ -217,7 +217,9 @@ async fn a_page_of_those_who_were_revoked_begins_where_the_one_before_ended() {
         let page = PageRequest { after, limit: 51 };
         let query = revoked(organization, &at.into(), &page);
         let step = format!("SEARCH m USING INDEX members_revoked (organization_id=? AND {expected})");
-        assert_eq!(steps(&pool, query.sql().as_str()).await, [step]);
+        // Of one moment there are few.
+        let sort = "USE TEMP B-TREE FOR LAST TERM OF ORDER BY".to_owned();
+        assert_eq!(steps(&pool, query.sql().as_str()).await, [step, sort]);
     }
 }
 
