@@ -1,4 +1,4 @@
-//! Where an export goes, if something is there already.
+//! Where an export or a list goes, if something is there already.
 
 use std::{
     fs::{self, File},
@@ -8,8 +8,10 @@ use std::{
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 
-use super::Place;
+use super::{Place, numbers, rejected};
 use crate::cli::assert_one_line;
+
+const PEOPLE: &str = "email\na@acme.example\nnobody\n";
 
 const EXPORT: [&str; 3] = ["export", "--org", "acme"];
 
@@ -87,4 +89,37 @@ fn an_export_does_not_replace_the_database() {
         assert!(content(&place) == before, "{name}");
     }
     drop(serve);
+}
+
+#[test]
+fn a_list_takes_the_place_of_no_other_file() {
+    let place = with_a_member();
+    let file = place.write("people.csv", PEOPLE);
+    let other = place.write("other.csv", "mine\n");
+    let database = place.path("users.db").display().to_string();
+    let before = content(&place);
+    for mode in [&[][..], &["--dry-run"], &["--strict"]] {
+        for list in [&file, &other, &database] {
+            let finished = place.import(&[mode, &["--rejected", list, &file]].concat());
+            assert_eq!((finished.code, finished.stdout.as_str()), (4, ""), "{finished:?}");
+            assert_one_line(&finished.stderr);
+            assert!(finished.stderr.contains(list.as_str()), "{finished:?}");
+            assert!(content(&place) == before, "{mode:?} {list}");
+        }
+    }
+    let list = place.write("people.csv.rejected.csv", "mine\n");
+    let finished = place.import(&[&file]);
+    assert_eq!(finished.code, 4, "{finished:?}");
+    assert_eq!(fs::read_to_string(&list).unwrap(), "mine\n");
+    assert_eq!(place.emails(), ["first@acme.example"]);
+    // What is empty is nothing that anybody misses, and a list is made anew.
+    for (there, outcome) in [
+        ("", [1, 0, 0, 1]),
+        ("line,record,column,reason\n1,1,,old\n", [0, 0, 1, 1]),
+    ] {
+        fs::write(&list, there).unwrap();
+        let finished = place.import(&[&file]);
+        assert_eq!((finished.code, numbers(&finished)), (5, outcome), "{finished:?}");
+        assert_eq!(rejected(&list).len(), 1);
+    }
 }
