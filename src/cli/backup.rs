@@ -121,7 +121,7 @@ impl Restore {
         let restored = progress.during(restore(&url, from, bytes, &tell)).await;
         restored.map_err(|error| CliError::from(error).about(&url))?;
         if !global.json {
-            println!("{} is restored", storage::name(&url));
+            output::line(format_args!("{} is restored", storage::name(&url)))?;
         }
         check::check(global, &url).await
     }

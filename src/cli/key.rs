@@ -1,7 +1,7 @@
 //! `userbridge key`.
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     time::Duration,
 };
 
@@ -181,10 +181,11 @@ fn print_created(session: &Session, created: Idempotent<CreatedApiKey>) -> Resul
             view: KeyView::new(&created.key, "active"),
         })?;
     } else {
-        println!("{key}");
+        output::line(key)?;
     }
     if io::stdout().is_terminal() {
-        eprintln!("Keep this key now: it can't be shown again.");
+        // Without it the key is as good.
+        let _ = writeln!(io::stderr(), "Keep this key now: it can't be shown again.");
     }
     Ok(())
 }

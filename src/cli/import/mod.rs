@@ -10,7 +10,7 @@ mod target;
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -155,7 +155,8 @@ impl Import {
                 progress.count(summary.rows());
             }
             if importing.is_uncertain() {
-                eprintln!("warning: {UNCERTAIN}");
+                // The import matters more than the warning.
+                let _ = writeln!(io::stderr(), "warning: {UNCERTAIN}");
             }
             reading.end().await
         };

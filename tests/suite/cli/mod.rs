@@ -4,6 +4,7 @@ mod config;
 mod events;
 mod members;
 pub(crate) mod terminal;
+mod unwritable;
 
 use std::fs;
 
@@ -21,14 +22,14 @@ const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
 /// A database with a command line in front of it.
 struct Shell {
     url: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Shell {
     /// With an organization named `acme`.
     fn new() -> Self {
         let (folder, url) = database();
-        let shell = Self { url, _folder: folder };
+        let shell = Self { url, folder };
         shell.ok(&["org", "create", "acme", "--name", "Acme Inc"]);
         shell
     }
