@@ -149,7 +149,9 @@ impl Key {
                     directory
                         .revoke_api_key(grant.clone(), organization, key.id)
                         .await?;
-                    list.push(&KeyView::new(&key, "revoked"))?;
+                    // With the time at which it was.
+                    let key = directory.api_key(grant.clone(), organization, key.id).await?;
+                    list.push(&KeyView::new(&key, state(&key)))?;
                 }
                 list.end()
             }

@@ -174,6 +174,8 @@ fn keys_are_rotated_and_revoked() {
     let id = first["id"].as_str().unwrap();
     let revoked = shell.json(&["key", "revoke", "--org", "acme", "--id", id]);
     assert_eq!(revoked[0]["id"], first["id"]);
+    assert!(revoked[0]["revoked_at"].is_string(), "{revoked}");
+    assert_eq!(revoked[0], shell.json(&["key", "list", "--org", "acme"])[0]);
     assert_eq!(states(), ["revoked", "active"]);
     shell.ok(&["key", "revoke", "--org", "acme"]);
     assert_eq!(states(), ["revoked", "revoked"]);
