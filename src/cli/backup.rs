@@ -14,7 +14,7 @@ use super::{
     progress::{Progress, Unit},
 };
 use crate::storage::{
-    self,
+    self, OpenError,
     backup::{self, BackupError, backup, beside, folder_of, restore},
 };
 
@@ -123,6 +123,16 @@ impl Restore {
         if !global.json {
             output::line(format_args!("{} is restored", storage::name(&url)))?;
         }
-        check::check(global, &url).await
+        match check::check(global, &url).await {
+            Err(CliError::Store {
+                error: OpenError::SchemaTooOld,
+                database,
+            }) => {
+                let object = json!({ "database": database, "ok": null, "findings": [], "migrated": false });
+                let line = "its schema is older: the next `userbridge migrate` or `serve` migrates it";
+                output::say(global.json, &object, line)
+            }
+            other => other,
+        }
     }
 }

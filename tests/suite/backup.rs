@@ -24,6 +24,7 @@ use crate::{
         postgres::Database,
         process::{Finished, Serve, USERBRIDGE, command, userbridge},
     },
+    upgrade::of_the_first_version,
 };
 
 const BEFORE: &str = "before@acme.example.com";
@@ -190,6 +191,30 @@ fn not_even_force_replaces_a_database_that_is_in_use_or_what_is_no_file() {
         }
     }
     assert_eq!(emails(&url), [BEFORE]);
+}
+
+#[tokio::test]
+async fn a_backup_of_an_earlier_version_is_restored_and_migrated_later() {
+    let (old, _) = of_the_first_version().await;
+    let file = in_folder(&old, "users.db");
+    for json in [false, true] {
+        let (_folder, url) = database();
+        acme(&url);
+        if json {
+            let said = ok(&url, &["restore", &file, "--json"]).json();
+            assert_eq!(
+                (&said["migrated"], &said["findings"]),
+                (&Value::Bool(false), &Value::Array(Vec::new()))
+            );
+        } else {
+            let said = ok(&url, &["restore", &file]).stdout;
+            assert_eq!(said.lines().count(), 2, "{said}");
+            assert!(said.contains("`userbridge migrate`"), "{said}");
+        }
+        assert!(refused(&url, &["check"], 1).contains("older schema"));
+        ok(&url, &["migrate"]);
+        ok(&url, &["check"]);
+    }
 }
 
 #[test]
