@@ -1,6 +1,11 @@
 //! The program: parse, dispatch, exit code.
 
-use std::{num::NonZero, process::ExitCode, thread};
+use std::{
+    io::{self, Write as _},
+    num::NonZero,
+    process::ExitCode,
+    thread,
+};
 
 use tokio::runtime::Builder;
 use userbridge::cli::{self, Cli, CliError};
@@ -20,7 +25,8 @@ fn main() -> ExitCode {
     match cli::parse().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // The exit code says it, too.
+            let _ = writeln!(io::stderr(), "error: {error}");
             error.exit_code()
         }
     }

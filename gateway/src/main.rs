@@ -1,7 +1,9 @@
 //! The gateway as a program of its own, in front of a directory elsewhere.
 
 use std::{
-    fs, io,
+    error::Error,
+    fs,
+    io::{self, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -110,21 +112,26 @@ async fn main() -> ExitCode {
     let Parsed::<Arguments> { arguments, .. } = match config_file::parse(None) {
         Ok(parsed) => parsed,
         Err(error) => {
-            eprintln!("error: {error}");
+            tell(&error);
             return ExitCode::from(2);
         }
     };
     if let Err(error) = arguments.observe.log() {
-        eprintln!("error: {error}");
+        tell(&error);
         return ExitCode::from(2);
     }
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            tell(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// The exit code says that there was an error, too, so that this may fail.
+fn tell(error: &dyn Error) {
+    let _ = writeln!(io::stderr(), "error: {error}");
 }
 
 async fn run(arguments: Arguments) -> Result<(), GatewayError> {
@@ -140,7 +147,8 @@ async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let listener = bound.map_err(|error| GatewayError::Bind(addr, error))?;
     let tls = arguments.tls.files(None).map(Tls::start).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    println!("JSON on {scheme}://{}", listener.local_addr()?);
+    // Who does not read where it serves may know it.
+    let _ = writeln!(io::stdout(), "JSON on {scheme}://{}", listener.local_addr()?);
     let listener = Listener::from(listener)
         .with_tls(tls, PlainHttp::Redirected)
         .behind(arguments.proxies.proxies());

@@ -7,6 +7,7 @@
 )]
 
 use std::{
+    fs::File,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -183,4 +184,23 @@ fn what_it_can_not_use_is_one_line() {
         let about = [arguments[1], arguments[3]];
         assert!(about.iter().any(|setting| said.contains(setting)), "{said}");
     }
+}
+
+#[test]
+fn a_gateway_that_can_not_print_where_it_listens_serves() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_userbridge-gateway"))
+        .args(["--http-addr", &free.to_string()])
+        .stdout(full)
+        .spawn()
+        .unwrap();
+    let addr = free.to_string();
+    let mut gateway = Gateway { child, addr };
+    while TcpStream::connect(free).is_err() {
+        assert!(gateway.child.try_wait().unwrap().is_none(), "it has ended");
+        thread::yield_now();
+    }
+    gateway.signal("TERM");
+    assert!(gateway.child.wait().unwrap().success());
 }

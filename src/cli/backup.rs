@@ -14,8 +14,8 @@ use super::{
     progress::{Progress, Unit},
 };
 use crate::storage::{
-    self,
-    backup::{self, BackupError, backup, folder_of, restore},
+    self, OpenError,
+    backup::{self, BackupError, backup, beside, folder_of, restore},
 };
 
 /// Standard output, or standard input.
@@ -44,6 +44,9 @@ impl Backup {
         let url = global.database_url()?;
         let is_stream = self.file == Path::new(STREAM);
         let is_there = || CliError::Conflict(format!("{}: it is there already", self.file.display()));
+        if !is_stream {
+            self.require_place(&url)?;
+        }
         if !is_stream && !self.force && self.file.exists() {
             return Err(is_there());
         }
@@ -67,6 +70,26 @@ impl Backup {
         let file = self.file.display().to_string();
         let line = format_args!("{} is in {file}: {bytes} bytes", storage::name(&url));
         output::say(global.json, &json!({ "file": file, "bytes": bytes }), line)
+    }
+
+    /// That no other use of the place is broken, which nobody means by `--force`.
+    fn require_place(&self, url: &str) -> Result<(), CliError> {
+        let file = self.file.display();
+        if storage::is_file_of(url, &self.file) {
+            return Err(CliError::Conflict(format!("{file}: it is the database itself")));
+        }
+        if self.file.metadata().is_ok_and(|there| !there.is_file()) {
+            return Err(CliError::Conflict(format!("{file}: it is no file")));
+        }
+        // SQLite would read them into the new file.
+        let in_use = ["-wal", "-shm", "-journal"].map(|suffix| beside(&self.file, suffix));
+        match in_use.iter().find(|beside| beside.exists()) {
+            Some(beside) => Err(CliError::Conflict(format!(
+                "{file}: {} is beside it, so it is a database in use",
+                beside.display()
+            ))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -98,8 +121,18 @@ impl Restore {
         let restored = progress.during(restore(&url, from, bytes, &tell)).await;
         restored.map_err(|error| CliError::from(error).about(&url))?;
         if !global.json {
-            println!("{} is restored", storage::name(&url));
+            output::line(format_args!("{} is restored", storage::name(&url)))?;
         }
-        check::check(global, &url).await
+        match check::check(global, &url).await {
+            Err(CliError::Store {
+                error: OpenError::SchemaTooOld,
+                database,
+            }) => {
+                let object = json!({ "database": database, "ok": null, "findings": [], "migrated": false });
+                let line = "its schema is older: the next `userbridge migrate` or `serve` migrates it";
+                output::say(global.json, &object, line)
+            }
+            other => other,
+        }
     }
 }

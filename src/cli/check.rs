@@ -22,10 +22,10 @@ pub(super) async fn check(global: &Global, url: &str) -> Result<(), CliError> {
     if global.json {
         output::json(&json!({ "database": name, "ok": findings.is_empty(), "findings": findings }))?;
     } else if findings.is_empty() {
-        println!("{name} is well");
+        output::line(format_args!("{name} is well"))?;
     } else {
         for finding in &findings {
-            println!("{finding}");
+            output::line(finding)?;
         }
     }
     match findings.len() {

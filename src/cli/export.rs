@@ -1,11 +1,14 @@
 //! `userbridge export`.
 
 use std::{
+    fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    thread,
 };
 
 use clap::{Args, ValueEnum};
+use tokio::sync::oneshot;
 use userbridge_gateway::program::StopSignals;
 
 use super::{
@@ -18,7 +21,7 @@ use crate::{
     domain::{Member, OrganizationId},
     rpc::ExportClient,
     service::{AllPlace, Read},
-    storage::Migrate,
+    storage::{self, Migrate, backup::folder_of},
     transfer::{Format, Writer},
 };
 
@@ -41,7 +44,8 @@ pub(super) struct Export {
     /// Also those who were revoked and are not erased, after all others.
     #[arg(long)]
     revoked: bool,
-    /// The file to write, or `-` for standard output. One that is there is replaced when the new one is whole.
+    /// The file to write, or `-` for standard output. One that is there is replaced when the new one is whole; a pipe or a device
+    /// is written through.
     #[arg(default_value = STREAM)]
     file: PathBuf,
 }
@@ -106,6 +110,12 @@ impl Export {
     }
 
     async fn export(&self, global: &Global, source: &Opened) -> Result<(), CliError> {
+        if let Opened::Directory(session, _) = source
+            && storage::is_file_of(&session.url, &self.file)
+        {
+            let file = self.file.display();
+            return Err(CliError::Conflict(format!("{file}: it is the database itself")));
+        }
         let members = Members::of(source, self.revoked).await?;
         let progress = Progress::new(global.json, "export", Unit::Nothing);
         if self.file == Path::new(STREAM) {
@@ -114,15 +124,24 @@ impl Export {
                 .await?;
             return Ok(out.flush()?);
         }
-        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let place = match fs::metadata(&self.file) {
+            Ok(there) if !there.is_file() => {
+                let through = opened(self.file.clone()).await?;
+                progress.during(self.write(members, through, &progress)).await?;
+                return Ok(());
+            }
+            // Of a link, what it leads to.
+            Ok(_) => self.file.canonicalize()?,
+            Err(_) => self.file.clone(),
+        };
         let new = tempfile::Builder::new()
             .prefix(".export")
-            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+            .tempfile_in(folder_of(&place))?;
         let (members, _) = progress
             .during(self.write(members, new.as_file(), &progress))
             .await?;
         new.as_file().sync_all()?;
-        new.persist(&self.file).map_err(|error| error.error)?;
+        new.persist(&place).map_err(|error| error.error)?;
         let file = self.file.display().to_string();
         let object = serde_json::json!({ "file": file, "members": members });
         output::say(
@@ -154,4 +173,15 @@ impl Export {
         }
         Ok((written, writer.finish()?))
     }
+}
+
+/// Opens what is no file. A thread of its own does it, for which nobody waits that is told to end: a pipe is open when somebody
+/// reads it.
+async fn opened(path: PathBuf) -> Result<File, CliError> {
+    let (sender, opened) = oneshot::channel();
+    thread::spawn(move || {
+        // An error means that nobody waits for it any more.
+        let _ = sender.send(File::options().write(true).open(path));
+    });
+    Ok(opened.await.map_err(io::Error::other)??)
 }

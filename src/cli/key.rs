@@ -1,7 +1,7 @@
 //! `userbridge key`.
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     time::Duration,
 };
 
@@ -149,7 +149,9 @@ impl Key {
                     directory
                         .revoke_api_key(grant.clone(), organization, key.id)
                         .await?;
-                    list.push(&KeyView::new(&key, "revoked"))?;
+                    // With the time at which it was.
+                    let key = directory.api_key(grant.clone(), organization, key.id).await?;
+                    list.push(&KeyView::new(&key, state(&key)))?;
                 }
                 list.end()
             }
@@ -181,10 +183,11 @@ fn print_created(session: &Session, created: Idempotent<CreatedApiKey>) -> Resul
             view: KeyView::new(&created.key, "active"),
         })?;
     } else {
-        println!("{key}");
+        output::line(key)?;
     }
     if io::stdout().is_terminal() {
-        eprintln!("Keep this key now: it can't be shown again.");
+        // Without it the key is as good.
+        let _ = writeln!(io::stderr(), "Keep this key now: it can't be shown again.");
     }
     Ok(())
 }

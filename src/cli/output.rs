@@ -281,6 +281,11 @@ pub(super) fn say(json: bool, object: &serde_json::Value, line: impl Display) ->
     if json {
         return self::json(object);
     }
+    self::line(line)
+}
+
+/// Prints a line of text.
+pub(super) fn line(line: impl Display) -> Result<(), CliError> {
     writeln!(io::stdout(), "{line}")?;
     Ok(())
 }

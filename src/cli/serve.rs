@@ -152,7 +152,8 @@ impl Serve {
         } else {
             None
         };
-        announce(global, &server, scheme, demo.as_ref())?;
+        // Who does not read where it serves may know it.
+        let _ = announce(global, &server, scheme, demo.as_ref());
         if self.demo && !global.json {
             tokio::spawn(demo::tell_link(sent));
         }
@@ -180,13 +181,13 @@ fn announce(
             "demo": demo,
         }));
     }
-    println!("gRPC on {}", server.grpc_addr);
-    println!("JSON on {scheme}://{}", server.http_addr);
+    output::line(format_args!("gRPC on {}", server.grpc_addr))?;
+    output::line(format_args!("JSON on {scheme}://{}", server.http_addr))?;
     if let Some(addr) = server.admin_addr {
-        println!("metrics on http://{addr}/metrics");
+        output::line(format_args!("metrics on http://{addr}/metrics"))?;
     }
     if let Some(demo) = demo {
-        println!("{}", demo.instructions(server));
+        output::line(demo.instructions(server))?;
     }
     Ok(())
 }

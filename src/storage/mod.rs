@@ -33,7 +33,7 @@ mod teams;
 mod transaction;
 mod values;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -126,6 +126,12 @@ pub fn name(url: &str) -> String {
         _ => None,
     };
     name.unwrap_or_else(|| "the database".to_owned())
+}
+
+/// Whether a path, by whatever name, leads to the file of the database at a URL or to one that SQLite keeps beside it.
+#[must_use]
+pub fn is_file_of(url: &str, path: &Path) -> bool {
+    matches!(url.split_once(':'), Some(("sqlite", _))) && sqlite::is_file_of(url, path)
 }
 
 /// The version of the schema that an open database has, the same on all engines.

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, symlink},
     path::Path,
     process::{Child, Stdio},
     sync::atomic::{AtomicBool, Ordering},
@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -23,6 +24,7 @@ use crate::{
         postgres::Database,
         process::{Finished, Serve, USERBRIDGE, command, userbridge},
     },
+    upgrade::of_the_first_version,
 };
 
 const BEFORE: &str = "before@acme.example.com";
@@ -152,6 +154,67 @@ fn a_file_that_is_there_is_replaced_only_by_force() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
     ok(&url, &["backup", &file, "--force"]);
     assert_eq!(emails(&format!("sqlite:{file}")), [BEFORE]);
+}
+
+#[test]
+fn not_even_force_replaces_a_database_that_is_in_use_or_what_is_no_file() {
+    let (folder, url) = database();
+    let backups = acme(&url);
+    let own = folder.path().join("users.db");
+    let (link, other) = (in_folder(&backups, "link.db"), in_folder(&backups, "other.db"));
+    symlink(&own, &link).unwrap();
+    fs::hard_link(&own, &other).unwrap();
+    let pipe = in_folder(&backups, "pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let (logged, indexed) = (
+        in_folder(&backups, "logged.db"),
+        in_folder(&backups, "indexed.db"),
+    );
+    for (file, suffix) in [(&logged, "-wal"), (&indexed, "-shm")] {
+        fs::write(file, "theirs").unwrap();
+        fs::write(format!("{file}{suffix}"), "").unwrap();
+    }
+    let identities = || -> Vec<(String, u64)> {
+        let identity = |name: String| {
+            let inode = fs::symlink_metadata(backups.path().join(&name)).unwrap().ino();
+            (name, inode)
+        };
+        names(backups.path()).into_iter().map(identity).collect()
+    };
+    let before = identities();
+    let own = own.to_str().unwrap();
+    for file in [own, &link, &other, &pipe, &logged, &indexed] {
+        for force in [&[][..], &["--force"]] {
+            let said = refused(&url, &[&["backup", file], force].concat(), 4);
+            assert!(said.contains(file), "{said}");
+            assert_eq!(identities(), before, "{file}");
+        }
+    }
+    assert_eq!(emails(&url), [BEFORE]);
+}
+
+#[tokio::test]
+async fn a_backup_of_an_earlier_version_is_restored_and_migrated_later() {
+    let (old, _) = of_the_first_version().await;
+    let file = in_folder(&old, "users.db");
+    for json in [false, true] {
+        let (_folder, url) = database();
+        acme(&url);
+        if json {
+            let said = ok(&url, &["restore", &file, "--json"]).json();
+            assert_eq!(
+                (&said["migrated"], &said["findings"]),
+                (&Value::Bool(false), &Value::Array(Vec::new()))
+            );
+        } else {
+            let said = ok(&url, &["restore", &file]).stdout;
+            assert_eq!(said.lines().count(), 2, "{said}");
+            assert!(said.contains("`userbridge migrate`"), "{said}");
+        }
+        assert!(refused(&url, &["check"], 1).contains("older schema"));
+        ok(&url, &["migrate"]);
+        ok(&url, &["check"]);
+    }
 }
 
 #[test]

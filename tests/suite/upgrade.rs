@@ -62,7 +62,7 @@ async fn migrate_to(connection: &mut SqliteConnection, version: usize) {
 }
 
 /// What the first version left behind: its schema, and rows as it wrote them.
-async fn of_the_first_version() -> (TempDir, String) {
+pub(crate) async fn of_the_first_version() -> (TempDir, String) {
     let (folder, url) = database();
     let options = url.parse::<SqliteConnectOptions>().unwrap();
     let mut connection = SqliteConnection::connect_with(&options.create_if_missing(true))

@@ -9,8 +9,8 @@ mod rehearsal;
 mod target;
 
 use std::{
-    fs::File,
-    io,
+    fs::{self, File},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,7 @@ use clap::Args;
 use userbridge_gateway::program::StopSignals;
 
 use self::{
-    outcome::{Outcome, Summary},
+    outcome::{Outcome, Summary, is_list},
     reading::{Input, read},
     target::{Importing, batch},
 };
@@ -69,6 +69,8 @@ fn mapping(text: &str) -> Result<(Field, String), String> {
 
 impl Import {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
+        // Before the database is open: to close a file of it would end the locks that this process has on it.
+        self.require_place_of_list()?;
         let mut signals = StopSignals::listen()?;
         let opening = Progress::new(global.json, "open", Unit::Nothing);
         let session = Box::pin(opening.during(Session::open_for_bulk(global)));
@@ -153,7 +155,8 @@ impl Import {
                 progress.count(summary.rows());
             }
             if importing.is_uncertain() {
-                eprintln!("warning: {UNCERTAIN}");
+                // The import matters more than the warning.
+                let _ = writeln!(io::stderr(), "warning: {UNCERTAIN}");
             }
             reading.end().await
         };
@@ -192,6 +195,19 @@ impl Import {
         } else {
             self.file.display().to_string()
         }
+    }
+
+    /// That nothing but a list of an earlier import has the place of the list.
+    fn require_place_of_list(&self) -> Result<(), CliError> {
+        let path = self.list();
+        let has_content = fs::metadata(&path).is_ok_and(|there| there.is_file() && there.len() > 0);
+        if !has_content || is_list(&path) {
+            return Ok(());
+        }
+        Err(CliError::Conflict(format!(
+            "{}: it is there already, and is no list of rows that were not taken",
+            path.display()
+        )))
     }
 
     /// Where rows are listed that are not taken.

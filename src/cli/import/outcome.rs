@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde_json::json;
@@ -27,6 +27,11 @@ pub(super) enum Outcome {
     Updated,
     Unchanged,
     Rejected(Vec<Named>),
+}
+
+/// Whether a list of an earlier import is there. A pipe or a device is not opened: nobody may ever write to it.
+pub(super) fn is_list(path: &Path) -> bool {
+    path.is_file() && File::open(path).is_ok_and(is_list_of_rejections)
 }
 
 /// How many became what, and the list of those that were not taken.
@@ -117,7 +122,7 @@ impl Summary {
             Some(self.path.display().to_string())
         } else {
             // Whatever else is there is not ours to remove.
-            if File::open(&self.path).is_ok_and(is_list_of_rejections) {
+            if is_list(&self.path) {
                 fs::remove_file(&self.path)?;
             }
             None

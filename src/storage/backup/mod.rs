@@ -215,7 +215,8 @@ pub fn folder_of(path: &Path) -> &Path {
 }
 
 /// The file beside another that has this suffix.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+#[must_use]
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

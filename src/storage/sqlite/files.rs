@@ -1,9 +1,9 @@
 //! From a URL to a file: which names are taken, who may read a new one, and whose file it is.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::ErrorKind,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     str::FromStr as _,
 };
@@ -19,7 +19,7 @@ use super::{
     migrate::{APPLICATION_ID, FIRST_MIGRATION},
     settings::Settings,
 };
-use crate::storage::{Migrate, OpenError};
+use crate::storage::{Migrate, OpenError, backup::beside};
 
 /// Only the server's own user reads the file. SQLite gives `-wal` and `-shm` the mode of the file.
 const MODE: u32 = 0o600;
@@ -68,6 +68,23 @@ pub(super) fn parse(url: &str) -> Result<SqliteConnectOptions, OpenError> {
         return Err(OpenError::NoFile);
     }
     Ok(options.create_if_missing(false))
+}
+
+/// Whether a path leads to the file of a URL, or to one that SQLite keeps beside it. Nothing is opened to find out: closing a
+/// file ends all the locks that this process has on it.
+pub(in crate::storage) fn is_file_of(url: &str, path: &Path) -> bool {
+    let (Ok(options), Ok(there)) = (parse(url), fs::metadata(path)) else {
+        return false;
+    };
+    let Ok(database) = options.get_filename().canonicalize() else {
+        return false;
+    };
+    let is_there = |own: PathBuf| {
+        fs::metadata(own).is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
+    };
+    ["", "-wal", "-shm", "-journal"]
+        .iter()
+        .any(|suffix| is_there(beside(&database, suffix)))
 }
 
 fn create(path: &Path) -> Result<(), OpenError> {

@@ -66,6 +66,7 @@ pub(super) use self::{
     backup::{Place, back_up, fold, inspect},
     checks::open as check,
     copied::open as open_end,
+    files::is_file_of,
     migrate::version,
 };
 

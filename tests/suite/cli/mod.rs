@@ -4,6 +4,7 @@ mod config;
 mod events;
 mod members;
 pub(crate) mod terminal;
+mod unwritable;
 
 use std::fs;
 
@@ -21,14 +22,14 @@ const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
 /// A database with a command line in front of it.
 struct Shell {
     url: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Shell {
     /// With an organization named `acme`.
     fn new() -> Self {
         let (folder, url) = database();
-        let shell = Self { url, _folder: folder };
+        let shell = Self { url, folder };
         shell.ok(&["org", "create", "acme", "--name", "Acme Inc"]);
         shell
     }
@@ -173,6 +174,8 @@ fn keys_are_rotated_and_revoked() {
     let id = first["id"].as_str().unwrap();
     let revoked = shell.json(&["key", "revoke", "--org", "acme", "--id", id]);
     assert_eq!(revoked[0]["id"], first["id"]);
+    assert!(revoked[0]["revoked_at"].is_string(), "{revoked}");
+    assert_eq!(revoked[0], shell.json(&["key", "list", "--org", "acme"])[0]);
     assert_eq!(states(), ["revoked", "active"]);
     shell.ok(&["key", "revoke", "--org", "acme"]);
     assert_eq!(states(), ["revoked", "revoked"]);

@@ -4,6 +4,7 @@ mod equal;
 mod files;
 mod killed;
 mod server;
+mod targets;
 
 use std::{
     fs,
