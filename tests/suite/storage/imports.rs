@@ -587,9 +587,10 @@ pub(super) async fn addresses_that_two_organizations_import_at_once_are_the_same
 
 /// Neither numbers nor events.
 pub(super) async fn an_import_tells_of_no_address_whether_others_know_it(fixture: Fixture) {
-    let [acme, globex] = [
+    let [acme, globex, initech] = [
         fixture.organization("acme").await,
         fixture.organization("globex").await,
+        fixture.organization("initech").await,
     ];
     let mut users = BTreeMap::new();
     for number in (0..12).step_by(2) {
@@ -600,11 +601,13 @@ pub(super) async fn an_import_tells_of_no_address_whether_others_know_it(fixture
         }
         users.insert(email, person.user_id);
     }
-    // Two addresses of one user: the first of them has it.
-    let moved = fixture.person(globex, address("q1@both.example")).await;
-    let both = fixture.update(globex, &moved, address("q2@both.example")).await;
-    assert!(both.is_ok());
-    users.insert("q2@both.example".to_owned(), moved.user_id);
+    // Two addresses lead to one user, who is the first of them here.
+    let both = fixture.person(globex, address("q1@both.example")).await;
+    fixture
+        .link_user(initech, both.user_id, "q2@both.example")
+        .await
+        .unwrap();
+    users.insert("q1@both.example".to_owned(), both.user_id);
     // Somebody who was here before.
     let former = fixture.person(acme, address("p11@both.example")).await;
     fixture.revoke(acme, &former).await.unwrap();
@@ -612,7 +615,8 @@ pub(super) async fn an_import_tells_of_no_address_whether_others_know_it(fixture
     let before = told(&fixture, acme).await.len();
 
     let emails = (0..12).rev().map(|number| format!("p{number}@both.example"));
-    let emails: Vec<_> = emails.chain(["q2@both.example".to_owned()]).collect();
+    let both_emails = ["q1@both.example", "q2@both.example"].map(str::to_owned);
+    let emails: Vec<_> = emails.chain(both_emails).collect();
     let rows = emails.iter().map(|email| ImportRow {
         last_seen_at: Some(Timestamp::from_millis(DAY)),
         ..row(Origin::default(), address(email))
