@@ -15,9 +15,9 @@ use tokio_stream::StreamExt as _;
 
 use crate::{
     Result,
-    calls::{accepted, feedier_update, feedier_url, head},
+    calls::{accepted, feedier_update, feedier_url, head, new_address},
     directory::{Directory, clients, with_key},
-    proto::{ListMembersRequest, WatchEventsRequest},
+    proto::{LinkMemberRequest, ListMembersRequest, WatchEventsRequest},
 };
 
 /// Streams on one connection: the server allows 256.
@@ -33,6 +33,8 @@ pub(crate) enum Attack {
     Watchers(usize),
     /// Callers who list members by a hundred parts of names that no index finds and nobody has, and count them.
     Scans(usize),
+    /// Callers who link new members.
+    Links(usize),
     /// Callers who change one and the same user over Feedier's contract.
     FeedierUpdates(usize),
 }
@@ -42,6 +44,7 @@ impl fmt::Display for Attack {
         match self {
             Self::Watchers(count) => write!(f, "{count} idle watchers"),
             Self::Scans(count) => write!(f, "{count} scanning callers"),
+            Self::Links(count) => write!(f, "{count} linking callers"),
             Self::FeedierUpdates(count) => write!(f, "{count} updates of one user"),
         }
     }
@@ -103,6 +106,7 @@ impl Attack {
         match self {
             Self::Watchers(count) => watchers(directory, count, &mut running).await?,
             Self::Scans(count) => scans(directory, count, &mut running)?,
+            Self::Links(count) => links(directory, count, &mut running)?,
             Self::FeedierUpdates(count) => feedier_updates(directory, count, &mut running),
         }
         Ok(running)
@@ -161,6 +165,26 @@ fn scans(directory: &Directory, count: usize, running: &mut Running) -> Result<(
                 counters
                     .note(accepted(members.list_members(request).await)?)
                     .await;
+            }
+        });
+    }
+    Ok(())
+}
+
+fn links(directory: &Directory, count: usize, running: &mut Running) -> Result<()> {
+    let (_, mut members) = clients(directory)?;
+    for index in 0..count {
+        if index % STREAMS == 0 {
+            (_, members) = clients(directory)?;
+        }
+        let (mut members, x, counters) = (members.clone(), directory.x.clone(), running.counters.clone());
+        running.tasks.spawn(async move {
+            loop {
+                let request = x.request(LinkMemberRequest {
+                    email: Some(new_address()),
+                    ..LinkMemberRequest::default()
+                })?;
+                counters.note(accepted(members.link_member(request).await)?).await;
             }
         });
     }

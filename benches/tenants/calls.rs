@@ -127,8 +127,17 @@ impl Caller {
 
 /// A name that nobody has: an update that changes nothing is none, and has no event.
 fn new_name() -> String {
+    format!("Given Name {}", new_number())
+}
+
+/// An address that nobody has.
+pub(crate) fn new_address() -> String {
+    format!("new{}@example.com", new_number())
+}
+
+fn new_number() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("Given Name {}", COUNT.fetch_add(1, Ordering::Relaxed))
+    COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Gives a user a new name over Feedier's contract. False: it was refused because of load.

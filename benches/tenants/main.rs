@@ -29,13 +29,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// What is measured: the load of X, and the calls of B beside it.
-const ROWS: [(Attack, Call); 7] = [
+const ROWS: [(Attack, Call); 8] = [
     (Attack::Watchers(300), Call::ListMembers),
     (Attack::Watchers(300), Call::UpdateMember),
     (Attack::Watchers(1000), Call::ListMembers),
     (Attack::Watchers(1000), Call::Watch),
     (Attack::Scans(4), Call::GetMember),
     (Attack::Scans(4), Call::ListMembers),
+    (Attack::Links(200), Call::UpdateMember),
     (Attack::FeedierUpdates(24), Call::FeedierUpdate),
 ];
 

@@ -1,14 +1,22 @@
 //! More than may wait is refused at once. All on one thread, so that what is asked for at once is asked for before any
 //! of it is answered.
 
-use futures_util::future::join_all;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 use userbridge::{
-    domain::{Idempotency, LinkRequest, MemberPatch, Presented, Role, TokenKind, TokenSecret},
-    service::{Area, ServiceError, Write},
-    storage::{StoreError, sqlite::Settings},
+    domain::{
+        Idempotency, LinkRequest, MemberPatch, OrganizationId, Presented, Role, TokenKind, TokenSecret,
+    },
+    service::{Admin, Area, ServiceError, Write},
+    storage::{StoreError, Transaction, Verdict, Work, sqlite::Settings},
 };
 
 use crate::{
@@ -73,6 +81,85 @@ async fn more_changes_than_may_wait_are_refused_and_the_others_are_made() {
         }
     }
     assert!(revoke(MANY - 1).await.unwrap());
+}
+
+async fn globex(house: &House) -> OrganizationId {
+    let (slug, name) = ("globex".parse().unwrap(), "Globex".parse().unwrap());
+    let created = house
+        .directory
+        .create_organization(Admin::OPERATOR, slug, name, Idempotency::never());
+    first(created.await.unwrap()).id
+}
+
+#[tokio::test]
+async fn more_changes_of_one_organization_than_may_wait_refuse_no_others() {
+    let house = House::new(narrow()).await;
+    let globex = globex(&house).await;
+    let link = |organization, number: usize| {
+        let link = LinkRequest {
+            values: MemberPatch {
+                email: Some(Some(format!("user{number}@example.com").parse().unwrap())),
+                ..MemberPatch::default()
+            },
+            ..LinkRequest::default()
+        };
+        house
+            .directory
+            .link_member(Write::operator(organization), link, Idempotency::never())
+    };
+    let crowd = join_all((0..MANY).map(|number| link(house.organization, number)));
+    let (crowd, other) = join(crowd, link(globex, MANY)).await;
+    let refused = crowd
+        .iter()
+        .filter(|made| matches!(made, Err(ServiceError::Overloaded)));
+    // One of the two that had been let in has made room.
+    assert_eq!(refused.count(), MANY - 1);
+    assert!(other.is_ok(), "{other:?}");
+}
+
+/// A change that takes its time, and notes that it was made.
+struct Slow {
+    organization: OrganizationId,
+    made: Arc<Mutex<Vec<OrganizationId>>>,
+}
+
+#[async_trait]
+impl Work for Slow {
+    async fn run(&self, _: &mut dyn Transaction) -> Verdict {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        self.made.lock().unwrap().push(self.organization);
+        Verdict::Commit
+    }
+}
+
+#[tokio::test]
+async fn a_change_waits_for_few_of_another_organization_however_many_those_are() {
+    let house = House::new(Settings::default()).await;
+    let globex = globex(&house).await;
+    // It comes with the others, and while a transaction is full of them.
+    for already in [0, 3] {
+        let made = Arc::new(Mutex::new(Vec::new()));
+        let change = |organization: OrganizationId| {
+            let made = made.clone();
+            let work = Slow { organization, made };
+            house.storage.transact(Some(organization), Box::new(work))
+        };
+        let crowd = join_all((0..200).map(|_| change(house.organization)));
+        let count = || made.lock().unwrap().len();
+        let other = async {
+            while count() < already {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let before = count();
+            change(globex).await.unwrap();
+            count() - before
+        };
+        let (crowd, meanwhile) = join(crowd, other).await;
+        assert!(crowd.iter().all(Result::is_ok));
+        assert_eq!(count(), 201);
+        // A transaction would hold 64.
+        assert!(meanwhile < 10, "{meanwhile} beside {already}");
+    }
 }
 
 #[tokio::test]

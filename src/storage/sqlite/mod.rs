@@ -45,6 +45,7 @@ mod settings;
 mod teams;
 mod touch;
 mod transaction;
+mod turns;
 mod writer;
 
 use async_trait::async_trait;
@@ -157,8 +158,8 @@ async fn anchor(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx
 
 #[async_trait]
 impl Storage for SqliteStorage {
-    async fn transact(&self, _: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()> {
-        self.writes.transact(work).await
+    async fn transact(&self, organization: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()> {
+        self.writes.transact(organization, work).await
     }
 
     async fn touch(&self) -> Result<()> {

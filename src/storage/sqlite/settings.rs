@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Bounds and times of one open database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Changes that may wait. One more is refused at once with [`crate::storage::StoreError::Overloaded`]. At least 1.
+    /// Changes that may wait. One more is refused at once with [`crate::storage::StoreError::Overloaded`], or one of an
+    /// organization that has more of them there. At least 1.
     pub write_queue: usize,
     /// Look-ups that may wait, in the same way.
     pub lookup_queue: usize,

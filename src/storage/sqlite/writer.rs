@@ -2,18 +2,19 @@
 //! wait for the disk.
 //!
 //! Each change runs in a savepoint of its own: one that fails is undone alone. A change is acknowledged when the
-//! commit is on disk. A caller that went away harms nobody: its change is made or not, whole.
+//! commit is on disk. A caller that went away harms nobody: its change is made or not, whole. Organizations take turns, and
+//! no transaction gets long by the many changes of one while another one waits.
 //!
 //! A transaction that does not end as it should leaves a connection of which nothing is known, so another one takes its
 //! place. While there is none that can write, changes are refused, and the writer tries by itself.
 
-use std::{pin::pin, time::Duration};
+use std::{collections::HashSet, pin::pin, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions,
 };
 use tokio::{
-    sync::{Mutex, mpsc, oneshot, watch},
+    sync::{Mutex, oneshot, watch},
     task::JoinHandle,
     time::{Instant, sleep},
 };
@@ -28,6 +29,7 @@ use super::{
     revoke::{Revocation, Revocations},
     settings::Settings,
     touch::{Touch, touch},
+    turns::{Owner, Taker, Turns, turns},
 };
 use crate::{
     domain::{Change, Condition, OrganizationId, Outage, UserId},
@@ -36,6 +38,10 @@ use crate::{
         outages::{Outages, Side},
     },
 };
+
+/// When a transaction with one change of each organization has taken so long, others are not held up by more in it. It is
+/// a few times what a commit takes.
+const ENOUGH: Duration = Duration::from_millis(3);
 
 /// How often to see whether the file is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -50,7 +56,7 @@ const TRUNCATE_PAUSE: Duration = Duration::from_millis(2);
 
 /// The way to the writer.
 pub(super) struct WriteQueue {
-    queue: mpsc::Sender<Message>,
+    queue: Turns<Message>,
     commits: watch::Receiver<u64>,
     batches: WriteBatches,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -68,7 +74,20 @@ enum Message {
     Revoke(Revocation),
     Truncate(oneshot::Sender<Result<bool>>),
     Vacuum(oneshot::Sender<Result<()>>),
-    Close,
+}
+
+/// A job, and in whose turn it came.
+type Waiting = (Owner, Box<dyn Job>);
+
+/// What is to be done in one transaction.
+#[derive(Default)]
+struct Batch {
+    /// Whose it is.
+    owners: HashSet<Owner>,
+    /// One of each owner, then more.
+    jobs: Vec<Waiting>,
+    /// Those that were not begun.
+    left: Vec<Waiting>,
 }
 
 impl WriteQueue {
@@ -98,7 +117,7 @@ impl WriteQueue {
         if !files.begin_with(database) {
             return Err(StoreError::Unavailable(Outage::FileReplaced).into());
         }
-        let (queue, messages) = mpsc::channel(settings.write_queue);
+        let (queue, waiting) = turns(settings.write_queue);
         let (count, commits) = watch::channel(0);
         let batches = WriteBatches::default();
         let writer = Writer {
@@ -108,9 +127,10 @@ impl WriteQueue {
             options,
             busy_timeout: settings.busy_timeout,
             connection: Some(connection),
+            waiting,
             commits: count,
         };
-        let task = tokio::spawn(writer.run(messages));
+        let task = tokio::spawn(writer.run());
         Ok(Self {
             queue,
             commits,
@@ -120,10 +140,15 @@ impl WriteQueue {
     }
 
     /// Runs the work in a transaction and returns when it is on disk, or undone because the work says so.
-    pub(super) async fn transact(&self, work: Box<dyn Work>) -> Result<()> {
+    pub(super) async fn transact(
+        &self,
+        organization: Option<OrganizationId>,
+        work: Box<dyn Work>,
+    ) -> Result<()> {
         let (reply, result) = oneshot::channel();
-        self.send(Message::Change(Box::new(Pending { work, reply })))?;
-        result.await.unwrap_or(Err(StoreError::Closed))
+        self.queue
+            .add(organization, Message::Change(Box::new(Pending { work, reply })))?;
+        result.await.unwrap_or_else(|_| Err(self.queue.why_dropped()))
     }
 
     /// Ends a user's live link and returns when that is on disk. False: there is none.
@@ -134,27 +159,21 @@ impl WriteQueue {
         change: Change,
     ) -> Result<bool> {
         let (reply, result) = oneshot::channel();
-        self.send(Message::Revoke(Revocation {
+        let revocation = Revocation {
             organization,
             user,
             change,
             reply,
-        }))?;
-        result.await.unwrap_or(Err(StoreError::Closed))
+        };
+        self.queue.add(Some(organization), Message::Revoke(revocation))?;
+        result.await.unwrap_or_else(|_| Err(self.queue.why_dropped()))
     }
 
     /// Commits a change that changes nothing.
     pub(super) async fn touch(&self) -> Result<()> {
         let (reply, result) = oneshot::channel();
-        self.send(Message::Change(Box::new(Touch { reply })))?;
-        result.await.unwrap_or(Err(StoreError::Closed))
-    }
-
-    fn send(&self, message: Message) -> Result<()> {
-        self.queue.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-        })
+        self.queue.add(None, Message::Change(Box::new(Touch { reply })))?;
+        result.await.unwrap_or_else(|_| Err(self.queue.why_dropped()))
     }
 
     /// Counts the commits.
@@ -164,23 +183,25 @@ impl WriteQueue {
 
     /// The way to empty the log.
     pub(super) fn truncation(&self) -> Truncation {
-        Truncation(self.queue.downgrade())
+        Truncation(self.queue.clone())
     }
 
     /// Writes the file anew, without anything that was removed. Changes wait until it is done. What was removed is in the
     /// write-ahead log until that is emptied.
     pub(super) async fn vacuum(&self) -> Result<()> {
         let (reply, done) = oneshot::channel();
-        self.queue
-            .send(Message::Vacuum(reply))
-            .await
-            .map_err(|_| StoreError::Closed)?;
-        done.await.unwrap_or(Err(StoreError::Closed))
+        self.queue.add(None, Message::Vacuum(reply))?;
+        done.await.unwrap_or_else(|_| Err(self.queue.why_dropped()))
     }
 
     /// What waits.
     pub(super) fn load(&self, load: &mut Load) {
-        load.queues.push(QueueLoad::of("writes", &self.queue));
+        let (waiting, room) = self.queue.load();
+        load.queues.push(QueueLoad {
+            name: "writes",
+            waiting,
+            room: Some(room),
+        });
         load.batches.push(("writes", self.batches.changes.clone()));
         load.batches
             .push(("revocations", self.batches.revocations.clone()));
@@ -188,29 +209,30 @@ impl WriteQueue {
 
     /// Refuses new changes, makes those that wait, and closes the connection.
     pub(super) async fn close(&self) {
+        self.queue.close();
         if let Some(task) = self.task.lock().await.take() {
             // It fails if the task has ended: then there is nothing left to wait for.
-            let _ = self.queue.send(Message::Close).await;
             let _ = task.await;
         }
     }
 }
 
+impl Drop for WriteQueue {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
 /// Empties the log between two transactions, where the writer itself is not in the way.
-pub(super) struct Truncation(mpsc::WeakSender<Message>);
+pub(super) struct Truncation(Turns<Message>);
 
 impl Truncation {
     /// Moves what is left of the log into the file and cuts the log to nothing. It takes some milliseconds and waits for
     /// nobody. False: another program, or one of our own readers, still reads it.
     pub(super) async fn run(&self) -> Result<bool> {
         let (reply, done) = oneshot::channel();
-        let queue = self.0.upgrade().ok_or(StoreError::Closed)?;
-        queue
-            .send(Message::Truncate(reply))
-            .await
-            .map_err(|_| StoreError::Closed)?;
-        drop(queue);
-        done.await.unwrap_or(Err(StoreError::Closed))
+        self.0.add(None, Message::Truncate(reply))?;
+        done.await.unwrap_or_else(|_| Err(self.0.why_dropped()))
     }
 }
 
@@ -219,6 +241,7 @@ struct Writer {
     busy_timeout: Duration,
     /// None while none can be opened that writes.
     connection: Option<SqliteConnection>,
+    waiting: Taker<Message>,
     commits: watch::Sender<u64>,
     batches: WriteBatches,
     files: Files,
@@ -233,17 +256,16 @@ enum Abort {
 }
 
 impl Writer {
-    async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
+    async fn run(mut self) {
         let mut look = pin!(sleep(LOOK_EVERY));
         loop {
             tokio::select! {
-                count = messages.recv_many(&mut batch, MAX_BATCH) => {
-                    if count == 0 {
+                taken = self.waiting.take(MAX_BATCH) => {
+                    if taken.is_empty() {
                         break;
                     }
                     let was_well = self.outages.current().is_none();
-                    self.take(&mut batch, &mut messages).await;
+                    self.take(taken).await;
                     if was_well && self.outages.current().is_some() {
                         look.as_mut().reset(Instant::now() + self.outages.pause());
                     }
@@ -261,65 +283,79 @@ impl Writer {
         close_well(self.connection).await;
     }
 
-    async fn take(&mut self, batch: &mut Vec<Message>, messages: &mut mpsc::Receiver<Message>) {
-        let mut jobs: Vec<Box<dyn Job>> = Vec::new();
+    /// Does what was taken. For what there is no time, that waits on.
+    async fn take(&mut self, taken: Vec<(Owner, Message)>) {
+        let mut batch = Batch::default();
         let mut revocations = Vec::new();
         let mut between = Vec::new();
-        for message in batch.drain(..) {
+        for (owner, message) in taken {
+            batch.owners.insert(owner);
             match message {
-                Message::Change(job) => jobs.push(job),
+                Message::Change(job) => batch.jobs.push((owner, job)),
                 Message::Revoke(revocation) => revocations.push(revocation),
-                Message::Close => messages.close(),
                 Message::Truncate(_) | Message::Vacuum(_) => between.push(message),
             }
         }
+        let changes = batch.jobs.len() + revocations.len();
         if !revocations.is_empty() {
             self.batches.revocations.taken(revocations.len());
         }
-        let changes = jobs.len() + revocations.len();
-        if changes > 0 {
-            self.batches.changes.taken(changes);
+        batch
+            .jobs
+            .insert(0, (None, Box::new(Revocations::new(revocations))));
+        batch.jobs.retain(|(_, job)| !job.is_abandoned());
+        let left = if batch.jobs.is_empty() {
+            Vec::new()
+        } else {
+            self.commit(batch).await
+        };
+        if changes > left.len() {
+            self.batches.changes.taken(changes - left.len());
         }
-        jobs.push(Box::new(Revocations::new(revocations)));
-        jobs.retain(|job| !job.is_abandoned());
-        if !jobs.is_empty() {
-            self.commit(jobs).await;
-        }
+        let left = left.into_iter().map(|(owner, job)| (owner, Message::Change(job)));
+        self.waiting.put_back(left.collect());
         for message in between {
             // A caller that went away does not mind.
             match message {
                 Message::Truncate(reply) => drop(reply.send(self.truncate().await)),
                 Message::Vacuum(reply) => drop(reply.send(self.vacuum().await)),
-                Message::Change(_) | Message::Revoke(_) | Message::Close => {}
+                Message::Change(_) | Message::Revoke(_) => {}
             }
         }
     }
 
-    /// Runs the jobs in one transaction, and those that are to be tried again in another, and tells each how it ended.
-    async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
-        let failure = self.transaction(&mut jobs).await.err();
-        let mut again = Vec::new();
+    /// Runs the jobs in one transaction, and those that are to be tried again in another, and tells each how it ended. Gives
+    /// back those that were not begun.
+    async fn commit(&mut self, mut batch: Batch) -> Vec<Waiting> {
+        let failure = self.transaction(&mut batch).await.err();
+        let mut again = Batch::default();
         if failure.is_none() {
             self.commits
                 .send_modify(|commits| *commits = commits.wrapping_add(1));
-            again.extend(jobs.iter_mut().flat_map(|job| job.split()));
+            for (owner, job) in &mut batch.jobs {
+                again
+                    .jobs
+                    .extend(job.split().into_iter().map(|job| (*owner, job)));
+            }
         }
-        for job in jobs {
+        for (_, job) in batch.jobs {
             job.finish(failure);
         }
-        if !again.is_empty() {
-            Box::pin(self.commit(again)).await;
+        if !again.jobs.is_empty() {
+            again.owners = batch.owners;
+            batch.left.extend(Box::pin(self.commit(again)).await);
         }
+        batch.left
     }
 
-    async fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    async fn transaction(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         if let Some(outage) = self.outages.current() {
             return Err(Failure::Unavailable(outage));
         }
         let Some(connection) = &mut self.connection else {
             return Err(Failure::Unavailable(Outage::Other));
         };
-        let failure = match transaction(connection, jobs).await {
+        let failure = match transaction(connection, batch, &self.waiting).await {
             Ok(()) => match self.files.check() {
                 Ok(()) => {
                     self.outages.worked();
@@ -431,13 +467,17 @@ impl Writer {
     }
 }
 
-/// Runs the jobs in one transaction. On an error the connection is not to be used again.
-async fn transaction(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> Result<(), Abort> {
+/// Runs the jobs in one transaction, or as many as there is time for. On an error the connection is not to be used again.
+async fn transaction(
+    connection: &mut SqliteConnection,
+    batch: &mut Batch,
+    waiting: &Taker<Message>,
+) -> Result<(), Abort> {
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
         .await
         .map_err(Abort::Statement)?;
-    if let [job] = jobs {
+    if let [(_, job)] = batch.jobs.as_mut_slice() {
         // Alone, it needs no savepoint.
         return match job.run(&mut transaction).await {
             Ran::Made => transaction.commit().await.map_err(Abort::Commit),
@@ -445,14 +485,25 @@ async fn transaction(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>
             Ran::Broken(outage) => Err(Abort::Outage(outage)),
         };
     }
-    for job in jobs {
+    let begun = Instant::now();
+    let mut run = 0;
+    for (_, job) in &mut batch.jobs {
+        // The first may be the revocations of several.
+        if run > batch.owners.len()
+            && begun.elapsed() >= ENOUGH
+            && (batch.owners.len() > 1 || waiting.has_others(&batch.owners))
+        {
+            break;
+        }
         let mut savepoint = transaction.begin().await.map_err(Abort::Statement)?;
         match job.run(&mut savepoint).await {
             Ran::Made => savepoint.commit().await.map_err(Abort::Statement)?,
             Ran::Failed => savepoint.rollback().await.map_err(Abort::Statement)?,
             Ran::Broken(outage) => return Err(Abort::Outage(outage)),
         }
+        run += 1;
     }
+    batch.left.extend(batch.jobs.drain(run..));
     transaction.commit().await.map_err(Abort::Commit)
 }
 
