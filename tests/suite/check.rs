@@ -43,6 +43,7 @@ const DAMAGE: [(&str, &[&str]); 12] = [
             "token_member",
             "mail_member",
             "team_member",
+            "event_member",
         ],
     ),
     ("DELETE FROM api_keys", &["response_key"]),

@@ -83,6 +83,7 @@ pub(crate) fn routes(upstream: Upstream, settings: &Settings) -> Router {
         .route(assets::STYLE, get(assets::style))
         .route(assets::ICON, get(assets::icon))
         .route("/cloud-views/{*rest}", any(async || Problem::NotFound))
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(from_fn_with_state(portal.clone(), page::for_https_alone))
         .with_state(portal)
 }

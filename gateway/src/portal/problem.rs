@@ -19,6 +19,8 @@ pub(super) enum Problem {
     RoleRequired,
     /// There is no such page or member.
     NotFound,
+    /// Nothing to be read is here, only a form's way.
+    MethodNotAllowed,
     /// A form that did not come from a page of this session.
     Forged,
     /// A form with values that no page of ours sends.
@@ -81,6 +83,7 @@ impl Problem {
             Self::SignedOut | Self::BadCode => StatusCode::UNAUTHORIZED,
             Self::RoleRequired | Self::Forged => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Invalid => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -109,6 +112,10 @@ impl Problem {
             Self::NotFound => (
                 "Nothing is here",
                 "This page or person does not exist, or not any more.",
+            ),
+            Self::MethodNotAllowed => (
+                "This is no page",
+                "Only a button leads here. Open the page with that button and use it there.",
             ),
             Self::Forged => (
                 "This form is out of date",

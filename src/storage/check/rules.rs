@@ -108,6 +108,13 @@ pub(in crate::storage) const RULES: &[Rule] = &[
               GROUP BY organization_id HAVING count(*) <> max(sequence) OR min(sequence) <> 1",
     },
     Rule {
+        name: "event_member",
+        says: "event {number} is about a member who is not there",
+        sql: "SELECT e.organization_id, e.sequence AS number, NULL AS found, NULL AS wanted FROM events AS e \
+              WHERE e.member_id IS NOT NULL AND NOT EXISTS ( \
+                  SELECT 1 FROM members AS m WHERE m.id = e.member_id AND m.organization_id = e.organization_id)",
+    },
+    Rule {
         name: "erased_member",
         says: "member {number} is erased, and something of the person is left",
         sql: "SELECT m.organization_id, m.number, NULL AS found, NULL AS wanted FROM members AS m \

@@ -24,7 +24,8 @@ pub(in crate::storage) async fn open(url: &str, side: Side) -> Result<Box<dyn En
     };
     let options = files::prepare(url, migrate, &Settings::default()).await?;
     migrate::run(&options, migrate, contents).await?;
-    let options = options.read_only(side == Side::Source);
+    // Opened for reading alone, it would leave files beside the database when it is closed.
+    let options = options.pragma("query_only", (side == Side::Source).to_string());
     let connection = SqliteConnection::connect_with(&options).await;
     Ok(Box::new(CopyEnd {
         connection: connection.map_err(store_error)?,

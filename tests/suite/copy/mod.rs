@@ -4,6 +4,7 @@ pub(crate) mod world;
 
 use std::{
     collections::BTreeSet,
+    fs,
     process::{Child, Stdio},
     time::Duration,
 };
@@ -114,7 +115,7 @@ async fn wait_for_members(connection: &mut PgConnection) {
 #[tokio::test]
 async fn a_directory_goes_to_postgresql_and_back_with_everything() {
     let Some(target) = Database::create() else { return };
-    let (_folder, from) = database();
+    let (folder, from) = database();
     let world = fill(&from).await;
     let before = told(&world, &from).await;
 
@@ -134,6 +135,8 @@ async fn a_directory_goes_to_postgresql_and_back_with_everything() {
         there["tables"],
         "and the first has stayed what it was"
     );
+    let files = fs::read_dir(folder.path()).unwrap();
+    assert_eq!(files.count(), 1, "nothing is left beside it");
 
     // Addresses lead to whom they led to before, and whoever is next gets the next number.
     let mut numbers = BTreeSet::new();

@@ -73,12 +73,16 @@ async fn every_page_forbids_what_it_does_not_need() {
         (format!("{PEOPLE}/00000000-0000-0000-0000-000000000000"), 404),
         (format!("{PEOPLE}/no-id/remove"), 404),
         ("/cloud-views/nothing".to_owned(), 404),
+        (format!("{PEOPLE}/{id}/enable"), 405),
         ("/set-password?token=ubp_unknown".to_owned(), 410),
         ("/set-password".to_owned(), 410),
     ] {
         let answer = get(&world.app, &path, &cookie).await;
         assert_eq!(answer.status, status, "{path}: {answer:?}");
         assert_guarded(&answer.headers);
+        // RFC 9110 §15.5.6.
+        let allowed = answer.headers.get("allow");
+        assert_eq!(allowed.is_some(), status == 405, "{path}: {allowed:?}");
     }
 }
 
