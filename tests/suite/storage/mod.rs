@@ -17,6 +17,7 @@ mod filters;
 mod fixture;
 mod hot_paths;
 mod idempotency;
+mod imported_addresses;
 mod imports;
 mod isolation;
 mod lifecycle;
@@ -110,6 +111,10 @@ macro_rules! every_case {
                 numbers_count_each_organizations_members_and_are_never_used_again,
                 of_many_equal_links_at_once_one_creates_and_the_others_find,
             ]
+            imported_addresses: [
+                addresses_that_two_organizations_import_at_once_are_the_same_people,
+                an_import_tells_of_no_address_whether_others_know_it,
+            ]
             imports: [
                 an_import_comes_to_what_links_one_by_one_come_to,
                 an_import_that_is_repeated_changes_nothing,
@@ -117,8 +122,6 @@ macro_rules! every_case {
                 rows_that_take_long_are_imported_in_parts,
                 people_are_described_otherwise_by_an_import,
                 a_row_that_is_rejected_leaves_the_others_alone,
-                addresses_that_two_organizations_import_at_once_are_the_same_people,
-                an_import_tells_of_no_address_whether_others_know_it,
                 imported_people_who_were_revoked_at_one_moment_come_by_their_numbers,
             ]
             addresses: [
