@@ -56,17 +56,18 @@ pub fn router(upstream: Upstream, settings: &Settings) -> Router {
             "thebridge",
             dialects::thebridge::routes(upstream.clone()),
         ))
-        .merge(observed("portal", portal::routes(upstream.clone(), settings)))
         .merge(observed(
             "docs",
             docs::routes(dialects::all, dialects::productbridge::nowhere),
         ))
         .merge(observed(
             "productbridge",
-            dialects::productbridge::routes(upstream),
+            dialects::productbridge::routes(upstream.clone()),
         ));
-    match settings.cors.layer() {
+    let router = match settings.cors.layer() {
         Some(cors) => router.layer(cors),
         None => router,
-    }
+    };
+    // Pages answer their own origin alone.
+    router.merge(observed("portal", portal::routes(upstream, settings)))
 }

@@ -78,7 +78,7 @@ impl Backup {
         if storage::is_file_of(url, &self.file) {
             return Err(CliError::Conflict(format!("{file}: it is the database itself")));
         }
-        if self.file.metadata().is_ok_and(|there| !there.is_file()) {
+        if self.file.symlink_metadata().is_ok_and(|there| !there.is_file()) {
             return Err(CliError::Conflict(format!("{file}: it is no file")));
         }
         // SQLite would read them into the new file.

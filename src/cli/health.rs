@@ -46,7 +46,7 @@ impl Health {
             .timeout(TIMEOUT)
             .connect()
             .await
-            .map_err(|_| failed("does not accept connections"))?;
+            .map_err(|error| ServerTls::not_connected(&self.grpc_addr, &error))?;
         let request = Request::new(HealthCheckRequest {
             service: String::new(),
         });

@@ -17,8 +17,11 @@ use crate::{
         ApiKey, ApiKeyId, Clock as _, Idempotency, Idempotent, OrganizationId, PageRequest, Resource, Scope,
         Scopes, Slug, SystemClock,
     },
-    service::{Admin, CreatedApiKey, Expiry},
+    service::{Admin, CreatedApiKey, Expiry, MAX_OVERLAP},
 };
+
+/// The longest time that can be given: 36,500 days.
+const LONGEST: Duration = Duration::from_hours(36_500 * 24);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Key {
@@ -39,8 +42,8 @@ pub(super) enum Key {
         /// The organization's slug [default: none; a key that speaks for all].
         #[arg(long, required_unless_present = "id")]
         org: Option<Slug>,
-        /// Time until the old key expires, such as 24h.
-        #[arg(long, value_parser = duration, value_name = "TIME", default_value = "0s")]
+        /// Time until the old key expires, such as 24h; at most 30d.
+        #[arg(long, value_parser = overlap, value_name = "TIME", default_value = "0s")]
         overlap: Duration,
         /// Time until the new key expires, such as 90d [default: when the old one would have].
         #[arg(long, value_parser = duration, value_name = "TIME")]
@@ -244,15 +247,29 @@ fn state(key: &ApiKey) -> &'static str {
     }
 }
 
-/// A number and a unit, such as `24h`; also `1h 30m`.
+/// A number and a unit, such as `24h`; also `1h 30m`. A time that ends before the year 9999, as expiries do.
 fn duration(text: &str) -> Result<Duration, String> {
+    let too_long = || "must be at most 36500d".to_owned();
     let span: jiff::SignedDuration = match text.strip_suffix('d').map(str::parse::<i64>) {
-        Some(Ok(days)) => jiff::SignedDuration::from_hours(days.checked_mul(24).ok_or("too long")?),
+        Some(Ok(days)) => days
+            .checked_mul(24)
+            .and_then(jiff::SignedDuration::try_from_hours)
+            .ok_or_else(too_long)?,
         _ => text
             .parse()
             .map_err(|_| "must be a time such as 24h, 90d or 30m")?,
     };
-    Duration::try_from(span).map_err(|_| "must not be negative".to_owned())
+    let duration = Duration::try_from(span).map_err(|_| "must not be negative".to_owned())?;
+    Some(duration)
+        .filter(|duration| *duration <= LONGEST)
+        .ok_or_else(too_long)
+}
+
+fn overlap(text: &str) -> Result<Duration, String> {
+    let overlap = duration(text)?;
+    Some(overlap)
+        .filter(|overlap| *overlap <= MAX_OVERLAP)
+        .ok_or_else(|| "must be at most 30d".to_owned())
 }
 
 #[cfg(test)]
@@ -265,8 +282,21 @@ mod tests {
         assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 24 * 3600)));
         assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        for bad in ["", "24", "h", "-1h", "99999999999999999999d"] {
+        assert_eq!(duration("36500d"), Ok(LONGEST));
+        for bad in [
+            "",
+            "24",
+            "h",
+            "-1h",
+            "36501d",
+            "99999999999d",
+            "99999999999999999d",
+            "99999999999999999999d",
+            "2562047788015215h",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+        assert_eq!(overlap("30d"), Ok(MAX_OVERLAP));
+        assert!(overlap("31d").is_err());
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct MailFlags {
     )]
     smtp_timeout: u32,
     /// The address that mails are from where an organization has none of its own.
-    #[arg(long, env = "USERBRIDGE_MAIL_FROM", value_name = "ADDRESS")]
+    #[arg(long, env = "USERBRIDGE_MAIL_FROM", value_name = "ADDRESS", value_parser = sender)]
     mail_from: Option<Email>,
     /// Write mails to files in this folder, one `.eml` each, instead of sending them.
     #[arg(long, env = "USERBRIDGE_MAIL_DIR", value_name = "DIR")]
@@ -118,15 +118,23 @@ impl MailFlags {
     }
 }
 
+/// An address that SMTP knows as well: otherwise no mail could be sent.
+fn sender(text: &str) -> Result<Email, String> {
+    let _: lettre::Address = text
+        .parse()
+        .map_err(|error: lettre::address::AddressError| error.to_string())?;
+    Email::new(text).map_err(|error| error.to_string())
+}
+
 fn public_url(text: &str) -> Result<Uri, String> {
     let url = url::Url::parse(text).map_err(|error| error.to_string())?;
-    let plain = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
-    if plain && url.has_host() && url.username().is_empty() {
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if matches!(url.scheme(), "http" | "https") && is_bare && url.has_host() && url.username().is_empty() {
         url.as_str()
             .parse()
             .map_err(|error: InvalidUri| error.to_string())
     } else {
-        Err("must be http://HOST[:PORT][/PATH] or https://...".to_owned())
+        Err("must be http://HOST[:PORT] or https://...; the paths of pages can't be moved".to_owned())
     }
 }
 
@@ -135,8 +143,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn mails_are_from_an_address_that_smtp_knows() {
+        assert!(sender("people@example.com").is_ok());
+        for bad in [
+            "people",
+            "<people@example.com>",
+            "a>b@example.com",
+            "a..b@example.com",
+        ] {
+            assert!(sender(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_public_url_is_what_links_begin_with() {
-        for good in ["https://people.example.com", "http://localhost:8080/users/"] {
+        for good in ["https://people.example.com", "http://localhost:8080/"] {
             assert_eq!(public_url(good), Ok(good.parse().unwrap()));
         }
         for bad in [
@@ -145,6 +166,7 @@ mod tests {
             "https://a?b",
             "https://a#b",
             "https://u@a",
+            "https://a/people/",
         ] {
             assert!(public_url(bad).is_err(), "{bad}");
         }

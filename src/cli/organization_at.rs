@@ -76,7 +76,7 @@ impl OrganizationAt {
             .keep_alive_timeout(PATIENCE)
             .connect()
             .await
-            .map_err(|_| CliError::NotServing(format!("{server} does not accept connections")))?;
+            .map_err(|error| ServerTls::not_connected(server, &error))?;
         let key = key.trim_end_matches(['\r', '\n']);
         Ok(Some(TransferClient::new(channel, key, organization)?))
     }

@@ -1,6 +1,7 @@
 //! Flags of commands that call a server over TLS.
 
 use std::{
+    error::Error,
     fs,
     path::{Path, PathBuf},
 };
@@ -49,6 +50,15 @@ impl ServerTls {
                 .map_err(|error| CliError::NotServing(format!("TLS can't be used: {error}"))),
             None => Ok(Endpoint::from(uri)),
         }
+    }
+
+    /// That there is no connection to the server at this address, and why.
+    pub(super) fn not_connected(address: &str, error: &tonic::transport::Error) -> CliError {
+        let mut cause: &dyn Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        CliError::NotServing(format!("no connection to {address}: {cause}"))
     }
 
     /// None: the server is called without TLS.

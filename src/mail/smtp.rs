@@ -8,6 +8,7 @@ use lettre::{
         authentication::{Credentials, DEFAULT_MECHANISMS},
         client::{AsyncSmtpConnection, Certificate, TlsParameters},
         extension::ClientId,
+        response::Severity,
     },
 };
 use tokio::time::timeout;
@@ -58,7 +59,7 @@ impl Smtp {
         let mut connection = self.connect().await?;
         let bytes = message.formatted();
         let sent = connection.send(message.envelope(), &bytes).await;
-        let sent = sent.map(|_| ()).map_err(|error| {
+        let sent = sent.map_err(|error| {
             let code = error.status().map(|code| code.to_string());
             match code {
                 Some(code) if error.is_permanent() => {
@@ -68,6 +69,12 @@ impl Smtp {
                 None if error.is_client() => SendError::last("the mail server does not take this address"),
                 None => SendError::passing("the connection to the mail server was lost"),
             }
+        });
+        let sent = sent.and_then(|answer| match answer.code().severity {
+            Severity::PositiveCompletion => Ok(()),
+            _ => Err(SendError::passing(
+                "the mail server did not say that it has the mail",
+            )),
         });
         // What it answers changes nothing any more.
         tokio::spawn(async move { timeout(GOODBYE, connection.abort()).await });
@@ -107,7 +114,13 @@ impl Smtp {
     }
 }
 
-/// For the log: nothing of a mail is in it.
+/// For the log. What the server has said is not in it: that may have addresses in it, and anything else.
 fn told(error: &lettre::transport::smtp::Error) {
-    tracing::warn!(%error, "no connection to the mail server");
+    if let Some(code) = error.status() {
+        tracing::warn!(%code, "the mail server refuses the connection");
+    } else if error.is_response() {
+        tracing::warn!("the mail server does not speak SMTP");
+    } else {
+        tracing::warn!(%error, "no connection to the mail server");
+    }
 }

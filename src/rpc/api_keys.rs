@@ -15,11 +15,8 @@ use super::{
 };
 use crate::{
     domain::{ApiKey, ApiKeyId, Idempotency, OrganizationId, Scope, Scopes, Timestamp},
-    service::{CreatedApiKey, Expiry},
+    service::{CreatedApiKey, Expiry, MAX_OVERLAP},
 };
-
-/// The longest time that a key lives on after its successor was made: 30 days.
-const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[tonic::async_trait]
 impl pb::api_key_service_server::ApiKeyService for DirectoryCell {

@@ -56,12 +56,13 @@ pub(super) fn from_service(error: &ServiceError) -> Status {
         // The storage has told the log, once for all requests.
         ServiceError::Unavailable(cause) => {
             tracing::debug!(%cause, "the directory is not available");
-            let message = if error.may_have_happened() {
-                "not available, and the change may have been made; try again"
+            let (reason, message) = if error.may_have_happened() {
+                let message = "not available, and the change may have been made; try again";
+                (Reason::OutcomeUnknown, message)
             } else {
-                "not available, try again"
+                (Reason::Unavailable, "not available, try again")
             };
-            return retry(Code::Unavailable, Reason::Unavailable, message);
+            return retry(Code::Unavailable, reason, message);
         }
         ServiceError::Internal(cause) => {
             let request_id = request_id().map(tracing::field::display);
@@ -233,13 +234,14 @@ mod tests {
     use super::*;
 
     /// Errors of the service, their code, and their reason as clients read it.
-    fn errors() -> [(ServiceError, Code, &'static str); 33] {
+    fn errors() -> [(ServiceError, Code, &'static str); 34] {
         use Code::{
             Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, OutOfRange,
             PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
         };
         use ServiceError as Error;
         let unavailable = crate::storage::StoreError::Closed;
+        let unknown = crate::storage::StoreError::OutcomeUnknown(crate::domain::Outage::DiskFull);
         let reused = Precondition::IdempotencyKeyReused;
         [
             (Error::InvalidApiKey, Unauthenticated, "INVALID_API_KEY"),
@@ -313,6 +315,7 @@ mod tests {
             (Error::TooManyWatches, ResourceExhausted, "TOO_MANY_WATCHES"),
             (Error::BeyondEnd(7), OutOfRange, "AFTER_SEQUENCE_BEYOND_END"),
             (unavailable.into(), Unavailable, "UNAVAILABLE"),
+            (unknown.into(), Unavailable, "OUTCOME_UNKNOWN"),
             (Error::Internal("disk".into()), Internal, "INTERNAL"),
         ]
     }

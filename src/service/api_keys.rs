@@ -35,6 +35,9 @@ pub struct CreatedApiKey {
 ///
 /// Each method fails with [`ServiceError::DeploymentKeyRequired`] if the grant is about one organization and the keys
 /// are bound to none, and with [`Resource::Organization`] if the organization is not there or not the grant's.
+/// The longest time that a key lives on after its successor was made: 30 days.
+pub const MAX_OVERLAP: Duration = Duration::from_hours(30 * 24);
+
 impl Directory {
     /// Makes a key.
     ///

@@ -12,9 +12,9 @@ use super::{
     Directory, Read, Result, ServiceError, Write, acting::may_change, maintenance::PAUSE, rules::Transaction,
 };
 use crate::domain::{
-    Actor, Change, DisplayName, DueMail, Email, EventKind, Locale, LogoUrl, Mail, MailError, MailId,
-    MailKind, MailState, Member, MemberNumber, MemberRef, OrganizationId, OrganizationName, Page,
-    PageRequest, Precondition, Resource, Subject, Timestamp, TokenKind, TokenSecret,
+    Actor, Change, DisplayName, DueMail, Email, EventKind, KeyDigest, Locale, LogoUrl, Mail, MailError,
+    MailId, MailKind, MailState, Member, MemberRef, OrganizationId, OrganizationName, Page, PageRequest,
+    Precondition, Resource, Subject, Timestamp, TokenKind, TokenSecret,
 };
 
 /// Most mails that one member is queued in an hour.
@@ -135,11 +135,17 @@ impl Directory {
     ///
     /// Only those of the storage.
     pub async fn mail_sent(&self, letter: &Letter) -> Result<()> {
-        let input = (letter.organization, letter.mail.id, self.change(Actor::Mail));
+        let change = self.change(Actor::Mail);
+        let link = KeyDigest::of(letter.token.reveal());
+        let input = (letter.organization, letter.mail.id, link, change);
         self.storage
-            .write(letter.organization, input, |tx, (organization, mail, change)| {
-                Box::pin(mail_sent(tx, *organization, *mail, change))
-            })
+            .write(
+                letter.organization,
+                input,
+                |tx, (organization, mail, link, change)| {
+                    Box::pin(mail_sent(tx, *organization, *mail, *link, change))
+                },
+            )
             .await
     }
 
@@ -266,8 +272,9 @@ impl Directory {
     }
 }
 
-/// Queues a mail to a member, if no other stands for it: one of the same kind that is a minute old at most, or that nobody has
-/// begun to send; or five of the last hour, of all kinds. Returns whether it did.
+/// Queues a mail to a member, if no other stands for it: one of the same kind that nobody has begun to send, or that is a
+/// minute old at most, was not given up and goes to the address that the member has; or five of the last hour, of all kinds.
+/// Returns whether it did.
 ///
 /// # Errors
 ///
@@ -275,22 +282,25 @@ impl Directory {
 pub async fn queue_mail(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
-    member: MemberNumber,
+    member: &Member,
     kind: MailKind,
     id: MailId,
     now: Timestamp,
 ) -> Result<bool> {
     let (hour, recent) = (before(now, HOUR), before(now, RECENT));
-    let others = tx.mails_to(organization, member, before(now, KEPT)).await?;
+    let others = tx
+        .mails_to(organization, member.number, before(now, KEPT))
+        .await?;
     let stands_for_it = |other: &Mail| {
         let waits = other.state() == MailState::Queued && other.attempts == 0;
-        other.kind == kind && (waits || other.created_at > recent)
+        let comes = other.state() != MailState::Failed && other.created_at >= member.email_since;
+        other.kind == kind && (waits || comes && other.created_at > recent)
     };
     let of_the_hour = others.iter().filter(|other| other.created_at > hour).count();
     if of_the_hour >= HOURLY || others.iter().any(stands_for_it) {
         return Ok(false);
     }
-    let mail = Mail::new(id, member, kind, now);
+    let mail = Mail::new(id, member.number, kind, now);
     tx.queue_mail(organization, &mail).await?;
     Ok(true)
 }
@@ -317,7 +327,7 @@ pub async fn request_password_reset(
         return Err(Precondition::NoEmail.into());
     }
     let kind = MailKind::PasswordReset;
-    if queue_mail(tx, organization, found.number, kind, mail, change.at).await? {
+    if queue_mail(tx, organization, &found, kind, mail, change.at).await? {
         let (subject, event) = (
             Subject::Member(found.id, found.user_id),
             EventKind::CredentialResetRequested,
@@ -358,19 +368,6 @@ pub async fn claim_mail(
         let failed = mail_failed(tx, organization, &mail, &error, None, change).await?;
         return Ok(failed.map_or(Claim::Nothing, Claim::GivenUp));
     };
-    // A mail that comes twice is shown once, and may be the first one: so the links of earlier attempts work on, unless
-    // another mail was begun in the meantime.
-    let others = tx
-        .mails_to(organization, member.number, before(mail.created_at, KEPT))
-        .await?;
-    let overtaken = |other: &Mail| {
-        let open = other.sent_at.is_none_or(|sent| sent >= mail.created_at);
-        other.id != mail.id && other.attempts > 0 && open
-    };
-    if mail.attempts == 0 || others.iter().any(overtaken) {
-        tx.remove_tokens(organization, member.number, TokenKind::PasswordLink)
-            .await?;
-    }
     tx.insert_token(organization, &token.stored(member.number, now))
         .await?;
     let claimed = Mail {
@@ -393,7 +390,7 @@ pub async fn claim_mail(
     })))
 }
 
-/// The rule of [`Directory::mail_sent`].
+/// The rule of [`Directory::mail_sent`]. The links of other mails end, now that the member has a later one.
 ///
 /// # Errors
 ///
@@ -402,6 +399,7 @@ pub async fn mail_sent(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
     mail: MailId,
+    link: KeyDigest,
     change: &Change,
 ) -> Result<()> {
     let stored = tx.stored_mail(organization, mail).await?;
@@ -416,6 +414,23 @@ pub async fn mail_sent(
         ..mail
     };
     tx.save_mail(organization, &sent).await?;
+    // A mail that comes twice is shown once, and may be the first one: so the links of earlier attempts work on, unless
+    // another mail was begun in the meantime.
+    let others = tx
+        .mails_to(organization, sent.member, before(sent.created_at, KEPT))
+        .await?;
+    let overtakes = |other: &Mail| {
+        let open = other.sent_at.is_none_or(|at| at >= sent.created_at);
+        other.id != sent.id && other.attempts > 0 && open
+    };
+    let mut first = sent.created_at;
+    if sent.attempts == 1 || others.iter().any(overtakes) {
+        // None: it is used, and the others with it.
+        let own = tx.stored_token(organization, link).await?;
+        first = own.map_or(first, |own| own.created_at);
+    }
+    tx.remove_tokens_before(organization, sent.member, TokenKind::PasswordLink, first)
+        .await?;
     tell(tx, organization, &sent, EventKind::MailSent, change).await
 }
 

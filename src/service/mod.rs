@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-pub use api_keys::{CreatedApiKey, Expiry};
+pub use api_keys::{CreatedApiKey, Expiry, MAX_OVERLAP};
 pub use credentials::{Attempt, IssuedToken, PasswordLink, Verified};
 pub use error::{Result, ServiceError};
 pub use events::Watched;

@@ -59,6 +59,15 @@ pub trait CredentialWrites {
         kind: TokenKind,
     ) -> Result<()>;
 
+    /// Removes those that were made before a moment.
+    async fn remove_tokens_before(
+        &mut self,
+        organization: OrganizationId,
+        member: MemberNumber,
+        kind: TokenKind,
+        before: Timestamp,
+    ) -> Result<()>;
+
     /// Notes that a token was used, unless it was used later. One that is gone is passed over.
     async fn record_token_use(
         &mut self,

@@ -164,6 +164,9 @@ fn not_even_force_replaces_a_database_that_is_in_use_or_what_is_no_file() {
     let (link, other) = (in_folder(&backups, "link.db"), in_folder(&backups, "other.db"));
     symlink(&own, &link).unwrap();
     fs::hard_link(&own, &other).unwrap();
+    fs::write(in_folder(&backups, "elsewhere"), "theirs").unwrap();
+    let led = in_folder(&backups, "led.db");
+    symlink("elsewhere", &led).unwrap();
     let pipe = in_folder(&backups, "pipe");
     mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let (logged, indexed) = (
@@ -183,7 +186,7 @@ fn not_even_force_replaces_a_database_that_is_in_use_or_what_is_no_file() {
     };
     let before = identities();
     let own = own.to_str().unwrap();
-    for file in [own, &link, &other, &pipe, &logged, &indexed] {
+    for file in [own, &link, &other, &led, &pipe, &logged, &indexed] {
         for force in [&[][..], &["--force"]] {
             let said = refused(&url, &[&["backup", file], force].concat(), 4);
             assert!(said.contains(file), "{said}");

@@ -74,6 +74,25 @@ async fn every_origin_is_allowed_by_a_star_and_none_with_credentials() {
         );
         assert_eq!(header("access-control-allow-credentials"), None);
     }
+    // Pages answer their own origin alone.
+    for page in ["/set-password", "/cloud-views/user-management-portal/users"] {
+        let url = format!("{}{page}", demo.url());
+        let asked = preflight(&url, "https://console.example.com").await;
+        let got = reqwest::Client::new()
+            .get(&url)
+            .header("origin", "https://console.example.com");
+        for answer in [asked, got.send().await.unwrap()] {
+            assert_eq!(
+                answer.headers().get("access-control-allow-origin"),
+                None,
+                "{page}"
+            );
+            assert!(
+                answer.headers().contains_key("content-security-policy"),
+                "{answer:?}"
+            );
+        }
+    }
 }
 
 /// What a browser asks before it calls.

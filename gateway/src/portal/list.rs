@@ -22,10 +22,7 @@ use super::{
     session::{self, Frame, Visitor},
     words,
 };
-use crate::{
-    proto::directory_v1::{ListMembersRequest, ListMembersResponse},
-    response,
-};
+use crate::proto::directory_v1::{ListMembersRequest, ListMembersResponse};
 
 /// Those who were removed longer ago are not shown, though some may still be restored.
 const REMOVED_SINCE: Duration = Duration::from_hours(30 * 24);
@@ -76,7 +73,7 @@ pub(super) async fn list(State(portal): State<Portal>, request: Request) -> Resu
     let fields = Fields::of(&request.uri);
     if let Some(code) = fields.get("code") {
         if request.method == Method::HEAD {
-            return Ok(response::empty(StatusCode::NO_CONTENT));
+            return Ok(page::nothing());
         }
         return session::sign_in(&portal, &request, code).await;
     }

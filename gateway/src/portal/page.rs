@@ -52,6 +52,11 @@ pub(super) fn see_other(path: &str) -> Response {
     response
 }
 
+/// For who wants no page.
+pub(super) fn nothing() -> Response {
+    guarded(empty(StatusCode::NO_CONTENT))
+}
+
 fn guarded(response: Response) -> Response {
     HEADERS
         .into_iter()

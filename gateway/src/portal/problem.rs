@@ -45,7 +45,7 @@ impl From<UpstreamError> for Problem {
             UpstreamError::InvalidArgument => Self::Invalid,
             UpstreamError::RateLimited(wait) | UpstreamError::TooManyAttempts(wait) => Self::Busy(wait),
             UpstreamError::Unavailable(wait) => Self::Unavailable(wait),
-            UpstreamError::DeadlineExceeded => Self::Late,
+            UpstreamError::OutcomeUnknown(_) | UpstreamError::DeadlineExceeded => Self::Late,
             // The handlers have answered those that they expect.
             UpstreamError::AlreadyExists(_)
             | UpstreamError::FailedPrecondition(_)
@@ -144,7 +144,7 @@ impl Problem {
             ),
             Self::Late => (
                 "That took too long",
-                "The directory did not answer in time. If you were changing something, see whether it happened before \
+                "The directory did not answer. If you were changing something, see whether it happened before \
                  you try again.",
             ),
             Self::Internal => (
@@ -169,6 +169,25 @@ impl IntoResponse for Problem {
             Self::SignedOut => session::without_cookie(response),
             Self::Busy(wait) | Self::Unavailable(wait) => retry_after(response, wait),
             _ => response,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_happened_is_not_said_not_to_have() {
+        let wait = Duration::from_secs(1);
+        let nothing_changed = |error| Problem::from(error).words().1.contains("Nothing was changed");
+        assert!(nothing_changed(UpstreamError::Unavailable(wait)));
+        for error in [
+            UpstreamError::OutcomeUnknown(wait),
+            UpstreamError::DeadlineExceeded,
+            UpstreamError::Internal,
+        ] {
+            assert!(!nothing_changed(error), "{error:?}");
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum UpstreamError {
     TooManyAttempts(Duration),
     /// Not now. Try again after this time.
     Unavailable(Duration),
+    /// It broke off, and what was asked for may have happened. Try again after this time.
+    OutcomeUnknown(Duration),
     /// It took too long. What was asked for may have happened.
     DeadlineExceeded,
     /// Anything else. The log has it.
@@ -125,11 +127,14 @@ impl From<Status> for UpstreamError {
                 ErrorReason::TooManyAttempts => Self::TooManyAttempts(retry_after()),
                 _ => Self::RateLimited(retry_after()),
             },
-            Code::Unavailable => Self::Unavailable(retry_after()),
+            Code::Unavailable => match reason() {
+                ErrorReason::OutcomeUnknown => Self::OutcomeUnknown(retry_after()),
+                _ => Self::Unavailable(retry_after()),
+            },
             // CANCELLED is what tonic's own timer says.
             Code::DeadlineExceeded | Code::Cancelled => Self::DeadlineExceeded,
             // Not the directory has said that: the connection to it broke in the middle of the call.
-            Code::Unknown if status.source().is_some() => Self::Unavailable(RETRY_AFTER),
+            Code::Unknown if status.source().is_some() => Self::OutcomeUnknown(RETRY_AFTER),
             code => {
                 tracing::error!(
                     ?code,
@@ -157,10 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_breaks_is_an_outage_and_an_unknown_error_is_not() {
+    fn what_was_asked_for_may_have_happened_where_the_connection_breaks_or_the_directory_says_so() {
         let broken = io::Error::from(io::ErrorKind::BrokenPipe);
-        let error = UpstreamError::from(Status::from_error(Box::new(broken)));
-        assert_eq!(error, UpstreamError::Unavailable(RETRY_AFTER));
+        let broken = UpstreamError::from(Status::from_error(Box::new(broken)));
+        assert_eq!(broken, UpstreamError::OutcomeUnknown(RETRY_AFTER));
+        let said = error(Code::Unavailable, "OUTCOME_UNKNOWN", None);
+        assert_eq!(said, UpstreamError::OutcomeUnknown(RETRY_AFTER));
         assert_eq!(UpstreamError::from(Status::unknown("")), UpstreamError::Internal);
     }
 

@@ -257,7 +257,7 @@ pub(super) fn version(etag: &str, violations: &mut Violations) -> Option<Option<
     violations.check_optional("etag", etag, |etag| {
         let version = etag.parse().ok();
         version
-            .filter(|version: &i64| version.to_string() == etag)
+            .filter(|version: &i64| *version >= 1 && version.to_string() == etag)
             .ok_or("is no etag of a member")
     })
 }

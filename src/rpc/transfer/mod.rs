@@ -2,7 +2,7 @@
 
 mod client;
 
-use std::{pin::Pin, time::Duration};
+use std::{collections::HashSet, pin::Pin, time::Duration};
 
 use futures_util::{Stream, stream};
 use tokio::{sync::watch, time::timeout};
@@ -18,7 +18,7 @@ use super::{
     violations::{Violations, valid},
 };
 use crate::{
-    domain::ClientIdentity,
+    domain::{ClientIdentity, MemberId},
     service::{AllPlace, Credential, Directory, Imported},
 };
 
@@ -158,9 +158,12 @@ impl Session {
             }
             imported
         };
-        let mut imported = imported
-            .into_iter()
-            .map(|imported| result(imported, message.validate_only));
+        let made = if message.validate_only {
+            created(&imported)
+        } else {
+            HashSet::new()
+        };
+        let mut imported = imported.into_iter().map(|imported| result(imported, &made));
         let results = results
             .into_iter()
             .filter_map(|result| result.or_else(|| imported.next()))
@@ -177,18 +180,31 @@ fn rejected(flaws: Vec<pb::ImportFlaw>) -> pb::ImportResult {
     }
 }
 
-fn result(imported: Imported, validate_only: bool) -> pb::ImportResult {
+fn created(imported: &[Imported]) -> HashSet<MemberId> {
+    let created = imported.iter().filter_map(|imported| match imported {
+        Imported::Created(member) => Some(*member),
+        _ => None,
+    });
+    created.collect()
+}
+
+/// Without the id of a member that was made and is not there.
+fn result(imported: Imported, gone: &HashSet<MemberId>) -> pb::ImportResult {
     let (outcome, member) = match imported {
-        Imported::Created(member) => (pb::ImportOutcome::Created, (!validate_only).then_some(member)),
-        Imported::Updated(member) => (pb::ImportOutcome::Updated, Some(member)),
-        Imported::Unchanged(member) => (pb::ImportOutcome::Unchanged, Some(member)),
+        Imported::Created(member) => (pb::ImportOutcome::Created, member),
+        Imported::Updated(member) => (pb::ImportOutcome::Updated, member),
+        Imported::Unchanged(member) => (pb::ImportOutcome::Unchanged, member),
         Imported::Rejected(rejection) => {
             return rejected(vec![status::flaw(rejection)]);
         }
     };
     pb::ImportResult {
         outcome: outcome.into(),
-        member_id: member.map(|member| member.to_string()).unwrap_or_default(),
+        member_id: if gone.contains(&member) {
+            String::new()
+        } else {
+            member.to_string()
+        },
         flaws: Vec::new(),
     }
 }

@@ -246,7 +246,7 @@ pub(in crate::service) async fn save_by_itself(
 }
 
 /// Tokens end for good with what they stand on, so that none works again when that comes back: all with the link, what a
-/// right password gave with being enabled, and sessions with the role.
+/// right password gave with being enabled, sessions with the role, and mailed links with the address.
 async fn end_tokens(
     tx: &mut dyn Transaction,
     organization: OrganizationId,
@@ -266,7 +266,8 @@ async fn end_tokens(
     } else {
         &[]
     };
-    for kind in ends {
+    let moved = before.profile.email != after.profile.email;
+    for kind in ends.iter().chain(moved.then_some(&TokenKind::PasswordLink)) {
         tx.remove_tokens(organization, after.number, *kind).await?;
     }
     Ok(())

@@ -114,7 +114,7 @@ pub async fn link_member(
         queue_mail(
             tx,
             organization,
-            member.number,
+            member,
             MailKind::Onboarding,
             new.mail,
             change.at,

@@ -140,6 +140,20 @@ impl CredentialWrites for EngineTransaction<'_> {
             .await
     }
 
+    async fn remove_tokens_before(
+        &mut self,
+        organization: OrganizationId,
+        member: MemberNumber,
+        kind: TokenKind,
+        before: Timestamp,
+    ) -> Result<()> {
+        let statement = sqlx::query(
+            "DELETE FROM tokens WHERE organization_id = $1 AND member = $2 AND kind = $3 AND created_at < $4",
+        );
+        let statement = statement.bind(organization).bind(member).bind(kind);
+        self.execute(statement.bind(before)).await
+    }
+
     async fn record_token_use(
         &mut self,
         organization: OrganizationId,

@@ -47,11 +47,15 @@ impl Import {
         validate_only: bool,
     ) -> Result<Vec<ImportOutcome>, Status> {
         let message = ImportMembersRequest { rows, validate_only };
+        let results = self.results(message).await?;
+        Ok(results.iter().map(ImportResult::outcome).collect())
+    }
+
+    async fn results(&mut self, message: ImportMembersRequest) -> Result<Vec<ImportResult>, Status> {
         // It fails if the call has ended, and then the answer says why.
         let _ = self.messages.send(message).await;
         let answer = timeout(NEVER, self.answers.message()).await.unwrap()?;
-        let results = answer.expect("each message is answered").results;
-        Ok(results.iter().map(ImportResult::outcome).collect())
+        Ok(answer.expect("each message is answered").results)
     }
 }
 
@@ -106,6 +110,44 @@ async fn each_message_of_an_import_is_answered_when_its_rows_are_stored() {
         timeout(NEVER, import.answers.message()).await.unwrap().unwrap(),
         None
     );
+    app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_names_nobody_who_is_not_there() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = tenant(&app).await;
+    let there = app.member(&acme.organization, "there@acme.example").await;
+    let mut import = Import::begin(&app, &acme.key).await.unwrap();
+    let named = |email: &str, name: &str| ImportRow {
+        name: Some(name.to_owned()),
+        ..row(email)
+    };
+    let rows = vec![
+        named("new@acme.example", "A"),
+        named("new@acme.example", "B"),
+        named("new@acme.example", "B"),
+        named("there@acme.example", "C"),
+    ];
+    let message = ImportMembersRequest {
+        rows,
+        validate_only: true,
+    };
+    let results = import.results(message).await.unwrap();
+    let told: Vec<_> = results
+        .iter()
+        .map(|result| (result.outcome(), result.member_id.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (ImportOutcome::Created, ""),
+            (ImportOutcome::Updated, ""),
+            (ImportOutcome::Unchanged, ""),
+            (ImportOutcome::Updated, there.id.to_string().as_str()),
+        ]
+    );
+    drop(import);
     app.shutdown().await;
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod delivery;
 mod faults;
+mod links;
 mod metrics;
 mod outages;
 pub(crate) mod processes;

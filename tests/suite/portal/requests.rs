@@ -5,7 +5,7 @@ use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 use userbridge::{
-    domain::MemberRef,
+    domain::{MemberPatch, MemberRef},
     service::{Read, Write},
 };
 use userbridge_gateway::{Settings, Upstream, router};
@@ -83,6 +83,28 @@ async fn every_page_forbids_what_it_does_not_need() {
         // RFC 9110 §15.5.6.
         let allowed = answer.headers.get("allow");
         assert_eq!(allowed.is_some(), status == 405, "{path}: {allowed:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_mail_is_offered_to_who_is_disabled_and_gets_none() {
+    let world = World::new(Form::Embedded).await;
+    let cookie = sign_in(&world, "ada.lovelace@example.com").await;
+    let id = world.answer("id", "grace.hopper@example.com").await;
+    let page = format!("{PEOPLE}/{id}");
+    for enabled in [true, false] {
+        let patch = MemberPatch {
+            enabled: Some(enabled),
+            ..MemberPatch::default()
+        };
+        let grant = Write::operator(world.organization.id);
+        let updated = world
+            .app
+            .directory()
+            .update_member(grant, id.parse().unwrap(), patch, None);
+        updated.await.unwrap();
+        let page = get(&world.app, &page, &cookie).await.body;
+        assert_eq!(page.contains("/password-mail"), enabled, "{page}");
     }
 }
 

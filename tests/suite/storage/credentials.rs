@@ -373,6 +373,14 @@ pub(super) async fn tokens_end_for_good_with_what_they_stand_on(fixture: Fixture
     for (ending, left) in [
         ("role", &[TokenKind::PasswordLink, TokenKind::AccessToken][..]),
         ("disabled", &[TokenKind::PasswordLink]),
+        (
+            "address",
+            &[
+                TokenKind::AccessToken,
+                TokenKind::HandoverCode,
+                TokenKind::Session,
+            ],
+        ),
         ("revoked", &[]),
     ] {
         let mut tokens = Vec::new();
@@ -391,6 +399,10 @@ pub(super) async fn tokens_end_for_good_with_what_they_stand_on(fixture: Fixture
                     let changed = fixture.update(acme, &sally, values! { enabled: enabled }).await;
                     changed.unwrap();
                 }
+            }
+            "address" => {
+                let moved = values! { email: set("sally@other.example") };
+                fixture.update(acme, &sally, moved).await.unwrap();
             }
             _ => {
                 fixture.revoke(acme, &sally).await.unwrap();

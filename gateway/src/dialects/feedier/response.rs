@@ -166,7 +166,7 @@ fn failed(error: UpstreamError) -> Response {
         UpstreamError::RateLimited(wait) => {
             retry_after(message(StatusCode::TOO_MANY_REQUESTS, "Too Many Attempts."), wait)
         }
-        UpstreamError::Unavailable(wait) => retry_after(
+        UpstreamError::Unavailable(wait) | UpstreamError::OutcomeUnknown(wait) => retry_after(
             message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             wait,
         ),

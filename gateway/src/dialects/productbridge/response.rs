@@ -146,10 +146,12 @@ fn refused(refusal: Refusal) -> Response {
         Refusal::Failed(UpstreamError::RateLimited(wait)) => {
             retry_after(error(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded"), wait)
         }
-        Refusal::Failed(UpstreamError::Unavailable(wait)) => retry_after(
-            error(StatusCode::SERVICE_UNAVAILABLE, "service unavailable"),
-            wait,
-        ),
+        Refusal::Failed(UpstreamError::Unavailable(wait) | UpstreamError::OutcomeUnknown(wait)) => {
+            retry_after(
+                error(StatusCode::SERVICE_UNAVAILABLE, "service unavailable"),
+                wait,
+            )
+        }
         Refusal::Failed(UpstreamError::DeadlineExceeded) => {
             error(StatusCode::GATEWAY_TIMEOUT, "deadline exceeded")
         }

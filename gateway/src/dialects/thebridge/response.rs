@@ -308,7 +308,7 @@ fn failed(error: UpstreamError) -> Response {
         UpstreamError::RateLimited(wait) | UpstreamError::TooManyAttempts(wait) => {
             retry_after(other(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"), wait)
         }
-        UpstreamError::Unavailable(wait) => retry_after(
+        UpstreamError::Unavailable(wait) | UpstreamError::OutcomeUnknown(wait) => retry_after(
             other(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             wait,
         ),
