@@ -3,6 +3,7 @@
 //! Beside `rpc`, it is another way into `service`, and knows nothing below it. Any number of servers may work on one database:
 //! what one has claimed, the others leave alone. To add a kind of mail: its name in `domain::MailKind`, its texts in `texts`.
 
+mod clear;
 mod folder;
 mod message;
 mod metrics;

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     SendError,
+    clear::Clear,
     smtp_url::{Secrecy, SmtpUrl},
 };
 
@@ -84,12 +85,21 @@ impl Smtp {
     /// What goes wrong here is not the mail's fault, so it passes.
     async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
         let SmtpUrl { host, port, .. } = &self.url;
-        let implicit = (self.url.secrecy == Secrecy::Tls).then(|| self.tls.clone());
-        let connected =
-            AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), None, &self.hello, implicit, None);
-        let mut connection = connected.await.map_err(|error| {
+        let unreachable = || SendError::passing("the mail server can't be reached");
+        let connected = if self.url.secrecy == Secrecy::StartTls {
+            let stream = Clear::connect(host, *port).await.map_err(|error| {
+                tracing::warn!(%error, "no connection to the mail server");
+                unreachable()
+            })?;
+            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await
+        } else {
+            let tls = (self.url.secrecy == Secrecy::Tls).then(|| self.tls.clone());
+            let address = (host.as_str(), *port);
+            AsyncSmtpConnection::connect_tokio1(address, None, &self.hello, tls, None).await
+        };
+        let mut connection = connected.map_err(|error| {
             told(&error);
-            SendError::passing("the mail server can't be reached")
+            unreachable()
         })?;
         if self.url.secrecy == Secrecy::StartTls {
             connection

@@ -7,3 +7,4 @@ mod metrics;
 mod outages;
 pub(crate) mod processes;
 pub(crate) mod server;
+mod starttls;
