@@ -31,6 +31,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         "0015_indexes",
         "0016_ordinals",
         "0017_less",
+        "0018_touched",
     );
     // It would wait for others inside a statement, and with it everything that waits for old statements to end.
     migrations.set_locking(false);
@@ -154,11 +155,16 @@ fn migrate_error(error: MigrateError) -> OpenError {
 
 #[cfg(test)]
 mod tests {
-    use super::MIGRATIONS;
-    use crate::storage::migrations::assert_whole;
+    use super::{MIGRATIONS, newest};
+    use crate::storage::{migrations::assert_whole, schema_version};
 
     #[test]
     fn every_file_of_the_folder_is_a_migration() {
         assert_whole("postgres", &MIGRATIONS);
+    }
+
+    #[test]
+    fn the_newest_version_is_that_of_all_engines() {
+        assert_eq!(newest(), schema_version());
     }
 }

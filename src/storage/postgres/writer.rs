@@ -44,8 +44,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 pub(super) const LOOK_FOR: Duration = Duration::from_secs(5);
 pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
-/// A change that changes nothing, of a row that is held for a moment at most.
-pub(super) const TOUCH: &str = "UPDATE address_locks SET slot = slot WHERE slot = 0";
+/// A change that changes nothing, of a row that is no address's, so that no rule holds it.
+pub(super) const TOUCH: &str = "UPDATE address_locks SET slot = slot WHERE slot = -1";
 
 /// Counts what the planner goes by, which autovacuum does a minute later. Until then it expects one row whatever is asked, and looks
 /// through all members of an organization for one address. What another one counts at the time is left out.
