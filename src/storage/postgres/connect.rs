@@ -8,7 +8,6 @@ use sqlx::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::settings::Settings;
 use crate::storage::{ConnectionLoad, OpenError};
 
 /// A connection that has done nothing for this long may have been cut by what lies in between, and is tried first.
@@ -124,8 +123,7 @@ impl Kept {
 }
 
 /// Connections for one kind of work, opened when needed.
-pub(super) fn pool(options: &PgConnectOptions, connections: u32, settings: &Settings) -> PgPool {
-    let patience = settings.patience;
+pub(super) fn pool(options: &PgConnectOptions, connections: u32, patience: Duration) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(patience)

@@ -112,7 +112,7 @@ impl Writer {
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
-                pool: pool(options, settings.writers, settings),
+                pool: pool(options, settings.writers, settings.patience),
                 options: options.clone(),
                 condition: condition.clone(),
                 failures: failures.clone(),
