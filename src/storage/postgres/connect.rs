@@ -16,6 +16,11 @@ const FRESH: Duration = Duration::from_millis(500);
 /// How long that may take. One whose network is silent is replaced before callers lose patience.
 const TRIED_FOR: Duration = Duration::from_secs(1);
 
+/// Those that the server knows: it depends on its version.
+const NO_TIMEOUTS: &str = "SELECT set_config(name, '0', false) FROM pg_settings
+     WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout',
+         'idle_session_timeout')";
+
 /// The server of a URL, and what every connection to it has in common. What the URL leaves out comes from the variables and
 /// files that PostgreSQL's own programs read (`PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE` and so on).
 pub(super) fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
@@ -47,6 +52,21 @@ pub(super) async fn connect(
     patience: Duration,
 ) -> Result<PgConnection, sqlx::Error> {
     in_time(patience, options.connect()).await
+}
+
+/// Opens a connection for statements that take as long as they take, whatever the role or the database is set to: what is large is
+/// no reason to give up.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub(super) async fn connect_for_long(
+    options: &PgConnectOptions,
+    patience: Duration,
+) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = connect(options, patience).await?;
+    in_time(patience, sqlx::query(NO_TIMEOUTS).execute(&mut connection)).await?;
+    Ok(connection)
 }
 
 /// Waits for an answer of the server.

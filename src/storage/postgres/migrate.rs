@@ -13,7 +13,7 @@ use sqlx::{
 use tokio::time::sleep;
 
 use super::{
-    connect::{connect, in_time},
+    connect::{connect_for_long, in_time},
     copied::is_marked,
     error::store_error,
     shards,
@@ -53,7 +53,7 @@ pub(super) async fn run(
     contents: Contents,
     patience: Duration,
 ) -> Result<bool, OpenError> {
-    let mut connection = connect(options, patience)
+    let mut connection = connect_for_long(options, patience)
         .await
         .map_err(|error| OpenError::NoConnection(Box::new(error)))?;
     let result = migrate_or_check(&mut connection, migrate, contents, patience).await;
@@ -68,6 +68,11 @@ async fn migrate_or_check(
     contents: Contents,
     patience: Duration,
 ) -> Result<bool, OpenError> {
+    let encoding = sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut *connection);
+    let encoding: String = in_time(patience, encoding).await.map_err(store_error)?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding(encoding));
+    }
     if contents == Contents::Whole
         && in_time(patience, is_marked(connection))
             .await

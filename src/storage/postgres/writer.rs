@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     commits::Commits,
-    connect::{self, connect, in_time, pool},
+    connect::{self, connect, connect_for_long, in_time, pool},
     error::{is_disconnected, is_passing, outage, store_error},
     monitor::Failures,
     settings::Settings,
@@ -169,14 +169,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the tables in which members are anew, without earlier versions of rows. Changes of them wait.
+    /// Writes the tables in which members are anew, without earlier versions of rows. Changes and reads of them wait.
     pub(super) async fn vacuum(&self) -> Result<()> {
         let inner = &self.inner;
-        let mut connection = connect(&inner.options, inner.patience)
+        let mut connection = connect_for_long(&inner.options, inner.patience)
             .await
             .map_err(|error| inner.failed(error))?;
         for table in PERSONAL {
-            // Safe: it is put together from constants. However long it takes.
+            // Safe: it is put together from constants.
             sqlx::query(AssertSqlSafe(format!("VACUUM (FULL, ANALYZE) {table}")))
                 .execute(&mut connection)
                 .await
