@@ -112,7 +112,8 @@ impl Writer {
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
-                pool: pool(options, settings.writers, settings.patience),
+                // One more than changes: to try whether any can be made waits for none.
+                pool: pool(options, settings.writers + 1, settings.patience),
                 options: options.clone(),
                 condition: condition.clone(),
                 failures: failures.clone(),

@@ -1,6 +1,6 @@
 //! What happens while PostgreSQL is gone, full or silent, and afterwards.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, pin::pin, sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, PgConnection};
 use tokio::{
@@ -22,6 +22,7 @@ use super::{
     consistency::assert_consistent,
     load::{Load, Outcome, assert_kept},
     place::{NEVER, Place, Replica, migrated},
+    retries::until_waiting,
 };
 use crate::support::{
     postgres::{Cluster, Database},
@@ -196,6 +197,35 @@ async fn while_one_organization_is_stuck_the_others_are_answered() {
     held.rollback().await.unwrap();
     stuck.link("sally@example.com").await.unwrap();
     assert_consistent(&mut holder).await;
+}
+
+#[tokio::test]
+async fn whether_changes_can_be_made_is_found_out_while_all_wait() {
+    let Some(database) = migrated().await else { return };
+    let settings = Settings {
+        writers: 1,
+        ..Settings::default()
+    };
+    let place = open(database.url(), &settings).await;
+    let mut observer = database.connect().await;
+    let mut holder = database.connect().await;
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("SELECT FROM organization_counters WHERE organization_id = $1 FOR UPDATE")
+        .bind(place.organization.as_uuid())
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let mut link = pin!(place.link("sally@example.com"));
+    let touched = async {
+        until_waiting(&mut observer, 1).await;
+        place.storage.touch().await.unwrap();
+    };
+    tokio::select! {
+        linked = &mut link => panic!("it waits no longer: {linked:?}"),
+        () = touched => {}
+    }
+    held.rollback().await.unwrap();
+    link.await.unwrap();
 }
 
 /// Links somebody, also if something is still found to be broken.
