@@ -67,6 +67,11 @@ pub enum OpenError {
          mode, or by pgbouncer 1.21 or later with max_prepared_statements set"
     )]
     Pooler,
+    /// The database can't keep every text.
+    #[error(
+        "the database has the encoding {0}, and has to have UTF8: create another one, with ENCODING 'UTF8'"
+    )]
+    Encoding(String),
     /// Another server has been migrating the database for too long.
     #[error("another server is migrating the database, or its connection was never closed: try again later")]
     Migrating,

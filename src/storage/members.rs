@@ -212,8 +212,12 @@ pub trait MemberWrites {
     /// Who has an address, and who had it. It takes no organization, because it tells nothing but users.
     async fn address_holders(&mut self, email: &Email) -> Result<AddressHolders>;
 
-    /// Those of these addresses that a link in any organization has or had. The others have no holders until the transaction
-    /// ends, but for those that it makes.
+    /// Keeps others from asking whom these addresses lead to until the transaction ends. It is called once, with all that the
+    /// transaction will ask about: who took some now and some later would wait for another who does the same.
+    async fn hold_addresses(&mut self, emails: &[Email]) -> Result<()>;
+
+    /// Those of these addresses, which are [held](Self::hold_addresses), that a link in any organization has or had. The others
+    /// have no holders until the transaction ends, but for those that it makes.
     async fn linked_addresses(&mut self, emails: &[Email]) -> Result<Vec<Email>>;
 
     /// The live links of a user to live organizations.

@@ -208,6 +208,12 @@ pub async fn import_members(
     let mut plan = Plan::new(&rows);
     let mut in_order: Vec<_> = rows.iter().map(|(row, _)| *row).enumerate().collect();
     in_order.sort_by_key(|(_, row)| email(row));
+    let emails: Vec<_> = in_order
+        .iter()
+        .filter_map(|(_, row)| email(row))
+        .cloned()
+        .collect();
+    tx.hold_addresses(&emails).await?;
     for together in in_order.chunks(FOUND) {
         let known = Known::of(tx, organization, together).await?;
         for (place, row) in together {

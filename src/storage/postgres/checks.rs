@@ -15,7 +15,9 @@ pub(in crate::storage) async fn open(url: &str, tell: Tell<'_>) -> Result<Vec<Fi
     let options = connect::parse(url)?;
     pooler::check(&options, patience).await?;
     migrate::run(&options, Migrate::Never, Contents::Whole, patience).await?;
-    let mut connection = connect::connect(&options, patience).await.map_err(store_error)?;
+    let mut connection = connect::connect_for_long(&options, patience)
+        .await
+        .map_err(store_error)?;
     connect::in_time(patience, sqlx::query(SNAPSHOT).execute(&mut connection))
         .await
         .map_err(store_error)?;

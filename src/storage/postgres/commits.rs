@@ -65,7 +65,7 @@ impl Telling {
             count: Arc::new(watch::Sender::new(0)),
             untold: Arc::default(),
         };
-        let pool = connect::pool(options, 1, settings);
+        let pool = connect::pool(options, 1, settings.patience);
         // One that listens is kept as it is.
         let ears = PgPoolOptions::new()
             .max_connections(1)

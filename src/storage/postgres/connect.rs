@@ -3,16 +3,23 @@
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, PgConnection, PgPool,
+    ConnectOptions as _, Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::settings::Settings;
 use crate::storage::{ConnectionLoad, OpenError};
 
 /// A connection that has done nothing for this long may have been cut by what lies in between, and is tried first.
 const FRESH: Duration = Duration::from_millis(500);
+
+/// How long that may take. One whose network is silent is replaced before callers lose patience.
+const TRIED_FOR: Duration = Duration::from_secs(1);
+
+/// Those that the server knows: it depends on its version.
+const NO_TIMEOUTS: &str = "SELECT set_config(name, '0', false) FROM pg_settings
+     WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout',
+         'idle_session_timeout')";
 
 /// The server of a URL, and what every connection to it has in common. What the URL leaves out comes from the variables and
 /// files that PostgreSQL's own programs read (`PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE` and so on).
@@ -47,6 +54,21 @@ pub(super) async fn connect(
     in_time(patience, options.connect()).await
 }
 
+/// Opens a connection for statements that take as long as they take, whatever the role or the database is set to: what is large is
+/// no reason to give up.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub(super) async fn connect_for_long(
+    options: &PgConnectOptions,
+    patience: Duration,
+) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = connect(options, patience).await?;
+    in_time(patience, sqlx::query(NO_TIMEOUTS).execute(&mut connection)).await?;
+    Ok(connection)
+}
+
 /// Waits for an answer of the server.
 ///
 /// # Errors
@@ -61,17 +83,73 @@ pub(super) async fn in_time<T>(
         .unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
+/// Whether a connection still works that has done nothing for this long.
+async fn works(connection: &mut PgConnection, idle_for: Duration, patience: Duration) -> bool {
+    idle_for < FRESH || in_time(patience.min(TRIED_FOR), connection.ping()).await.is_ok()
+}
+
+/// A connection for one task, opened when needed.
+pub(super) struct Kept {
+    options: PgConnectOptions,
+    patience: Duration,
+    /// With the time of its last use.
+    open: Option<(PgConnection, Instant)>,
+}
+
+impl Kept {
+    pub(super) fn new(options: &PgConnectOptions, patience: Duration) -> Self {
+        Self {
+            options: options.clone(),
+            patience,
+            open: None,
+        }
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The connection, or a new one in place of one that broke while nobody used it.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`].
+    pub(super) async fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        let mut working = None;
+        if let Some((mut connection, used_at)) = self.open.take()
+            && works(&mut connection, used_at.elapsed(), self.patience).await
+        {
+            working = Some(connection);
+        }
+        let connection = match working {
+            Some(connection) => connection,
+            None => connect(&self.options, self.patience).await?,
+        };
+        let (connection, _) = self.open.insert((connection, Instant::now()));
+        Ok(connection)
+    }
+
+    /// Gives it up after a failure.
+    pub(super) fn give_up(&mut self) {
+        self.open = None;
+    }
+
+    pub(super) async fn close(&mut self) {
+        if let Some((connection, _)) = self.open.take() {
+            // A server that does not hear it finds out by itself.
+            let _ = in_time(self.patience, connection.close()).await;
+        }
+    }
+}
+
 /// Connections for one kind of work, opened when needed.
-pub(super) fn pool(options: &PgConnectOptions, connections: u32, settings: &Settings) -> PgPool {
+pub(super) fn pool(options: &PgConnectOptions, connections: u32, patience: Duration) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(settings.patience)
+        .acquire_timeout(patience)
         .test_before_acquire(false)
-        .before_acquire(|connection, idle| {
-            Box::pin(async move {
-                use sqlx::Connection as _;
-                Ok(idle.idle_for < FRESH || connection.ping().await.is_ok())
-            })
+        .before_acquire(move |connection, idle| {
+            Box::pin(async move { Ok(works(connection, idle.idle_for, patience).await) })
         })
         .connect_lazy_with(options.clone())
 }

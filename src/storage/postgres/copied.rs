@@ -52,7 +52,7 @@ pub(in crate::storage) async fn open(url: &str, side: Side) -> Result<Box<dyn En
     let options = connect::parse(url)?;
     pooler::check(&options, patience).await?;
     migrate::run(&options, migrate, contents, patience).await?;
-    let connection = connect::connect(&options, patience).await;
+    let connection = connect::connect_for_long(&options, patience).await;
     Ok(Box::new(CopyEnd {
         connection: connection.map_err(store_error)?,
     }))

@@ -2,7 +2,7 @@
 //! one message to the server and back. On an idle server that is one look-up, which waits for nobody. The statement begins
 //! after all its look-ups were asked for, so each sees every change acknowledged before it was asked.
 //!
-//! A connection that fails is given up, and the next look-ups are answered by a new one.
+//! A connection that fails is given up, and the look-ups are answered by a new one: nothing is changed by asking twice.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Connection as _, FromRow as _, PgConnection, Row as _, postgres::PgConnectOptions};
+use sqlx::{FromRow as _, Row as _, postgres::PgConnectOptions};
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
     task::JoinHandle,
@@ -19,8 +19,8 @@ use tokio::{
 use super::{
     Row,
     columns::{API_KEY, Columns as _, Statement},
-    connect::{connect, in_time},
-    error::{outage, store_error},
+    connect::{Kept, in_time},
+    error::{is_disconnected, outage, store_error},
     monitor::Failures,
     settings::Settings,
 };
@@ -69,9 +69,8 @@ impl LookupQueue {
         let tasks = (0..CONNECTIONS).map(|_| {
             let reader = Reader {
                 batches: batches.clone(),
-                options: options.clone(),
                 statements: if is_sharded { &MANY_ON_SHARDS } else { &MANY },
-                connection: None,
+                connection: Kept::new(options, settings.patience),
                 failures: failures.clone(),
                 patience: settings.patience,
             };
@@ -198,11 +197,9 @@ fn members(slot: &str, source: &str) -> String {
 }
 
 struct Reader {
-    options: PgConnectOptions,
     /// For look-ups that wait together.
     statements: &'static [String; 4],
-    /// None after a failure, until the next look-ups.
-    connection: Option<PgConnection>,
+    connection: Kept,
     batches: Batches,
     failures: Failures,
     patience: Duration,
@@ -232,10 +229,7 @@ impl Reader {
                 self.answer(lookups).await;
             }
         }
-        if let Some(connection) = self.connection.take() {
-            // A server that does not hear it finds out by itself.
-            let _ = in_time(self.patience, connection.close()).await;
-        }
+        self.connection.close().await;
     }
 
     async fn answer(&mut self, lookups: Vec<Lookup>) {
@@ -252,7 +246,7 @@ impl Reader {
                 }
             }
             Err(error) => {
-                self.connection = None;
+                self.connection.give_up();
                 self.failures.report(Side::Reads, &error);
                 let outage = outage(&error);
                 if outage.is_none() {
@@ -278,11 +272,19 @@ impl Reader {
     }
 
     async fn query(&mut self, lookups: &[Lookup]) -> Result<Vec<Row>, sqlx::Error> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => connect(&self.options, self.patience).await?,
-        };
-        let connection = self.connection.insert(connection);
+        let was_open = self.connection.is_open();
+        match self.query_once(lookups).await {
+            // The connection alone may have broken.
+            Err(error) if was_open && is_disconnected(&error) => {
+                self.connection.give_up();
+                self.query_once(lookups).await
+            }
+            found => found,
+        }
+    }
+
+    async fn query_once(&mut self, lookups: &[Lookup]) -> Result<Vec<Row>, sqlx::Error> {
+        let connection = self.connection.get().await?;
         let query = match lookups {
             [one] => alone(one),
             many => together(many, self.statements),

@@ -13,7 +13,7 @@ use sqlx::{
 use tokio::time::sleep;
 
 use super::{
-    connect::{connect, in_time},
+    connect::{connect_for_long, in_time},
     copied::is_marked,
     error::store_error,
     shards,
@@ -31,6 +31,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         "0015_indexes",
         "0016_ordinals",
         "0017_less",
+        "0018_touched",
     );
     // It would wait for others inside a statement, and with it everything that waits for old statements to end.
     migrations.set_locking(false);
@@ -52,7 +53,7 @@ pub(super) async fn run(
     contents: Contents,
     patience: Duration,
 ) -> Result<bool, OpenError> {
-    let mut connection = connect(options, patience)
+    let mut connection = connect_for_long(options, patience)
         .await
         .map_err(|error| OpenError::NoConnection(Box::new(error)))?;
     let result = migrate_or_check(&mut connection, migrate, contents, patience).await;
@@ -67,6 +68,11 @@ async fn migrate_or_check(
     contents: Contents,
     patience: Duration,
 ) -> Result<bool, OpenError> {
+    let encoding = sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut *connection);
+    let encoding: String = in_time(patience, encoding).await.map_err(store_error)?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding(encoding));
+    }
     if contents == Contents::Whole
         && in_time(patience, is_marked(connection))
             .await
@@ -154,11 +160,16 @@ fn migrate_error(error: MigrateError) -> OpenError {
 
 #[cfg(test)]
 mod tests {
-    use super::MIGRATIONS;
-    use crate::storage::migrations::assert_whole;
+    use super::{MIGRATIONS, newest};
+    use crate::storage::{migrations::assert_whole, schema_version};
 
     #[test]
     fn every_file_of_the_folder_is_a_migration() {
         assert_whole("postgres", &MIGRATIONS);
+    }
+
+    #[test]
+    fn the_newest_version_is_that_of_all_engines() {
+        assert_eq!(newest(), schema_version());
     }
 }

@@ -35,6 +35,7 @@ mod monitor;
 mod organizations;
 mod pooler;
 mod reads;
+mod replica;
 mod revoke;
 mod settings;
 mod shards;
@@ -49,8 +50,9 @@ use tokio::sync::watch;
 use self::{
     commits::{Commits, Telling},
     lookup::LookupQueue,
-    monitor::{Failures, Monitor},
+    monitor::Monitor,
     reads::Reads,
+    replica::Replica,
     revoke::RevokeQueue,
     writer::Writer,
 };
@@ -79,8 +81,7 @@ pub struct PostgresStorage {
     revocations: RevokeQueue,
     writer: Writer,
     reads: Reads,
-    /// Of a replica, for lists.
-    replica: Option<Reads>,
+    replica: Option<Replica>,
     commits: Commits,
     telling: Telling,
     monitor: Monitor,
@@ -117,34 +118,13 @@ impl PostgresStorage {
             revocations: RevokeQueue::start(&options, settings, &condition, &failures, &commits, &writer),
             writer,
             is_sharded,
-            reads: Reads::new(&options, settings, &condition, &failures),
-            replica: replica(settings).await?,
+            reads: Reads::new(&options, settings, settings.patience, &condition, &failures),
+            replica: Replica::open(settings).await?,
             commits,
             telling,
             monitor,
             condition,
         })
-    }
-}
-
-/// The replica, if there is one. What fails there is read from the database itself.
-async fn replica(settings: &Settings) -> Result<Option<Reads>, OpenError> {
-    let Some(url) = &settings.replica_url else {
-        return Ok(None);
-    };
-    let options = connect::parse(url)?;
-    match pooler::check(&options, settings.patience).await {
-        Err(error @ OpenError::Pooler) => Err(error),
-        Err(error) => {
-            let replica = connect::name(&options);
-            tracing::warn!(%error, replica, "lists are not read from the replica until the next start");
-            Ok(None)
-        }
-        Ok(()) => {
-            let (_, condition) = watch::channel(Condition::default());
-            let reads = Reads::new(&options, settings, &condition, &Failures::untold());
-            Ok(Some(reads))
-        }
     }
 }
 
@@ -189,7 +169,7 @@ impl Storage for PostgresStorage {
         self.writer.load(&mut load);
         self.reads.load(["short_reads", "long_reads"], &mut load);
         if let Some(replica) = &self.replica {
-            replica.load(["replica_short_reads", "replica_long_reads"], &mut load);
+            replica.load(&mut load);
         }
         load
     }

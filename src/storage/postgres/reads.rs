@@ -52,6 +52,8 @@ struct Lane {
     condition: watch::Receiver<Condition>,
     failures: Failures,
     patience: Duration,
+    /// For the beginning, which takes no longer than one message to the server and back.
+    begin_patience: Duration,
     begin: Option<&'static str>,
 }
 
@@ -64,14 +66,16 @@ pub(super) struct Reading<'l> {
 }
 
 impl Reads {
+    /// Reads whose connection, and whose beginning, may take so long.
     pub(super) fn new(
         options: &PgConnectOptions,
         settings: &Settings,
+        begin_patience: Duration,
         condition: &watch::Receiver<Condition>,
         failures: &Failures,
     ) -> Self {
         let lane = |places: u32, (each, waiting), patience, begin| Lane {
-            pool: pool(options, places, settings),
+            pool: pool(options, places, begin_patience),
             shares: Arc::new(Shares::new(Limits {
                 places,
                 each,
@@ -80,6 +84,7 @@ impl Reads {
             condition: condition.clone(),
             failures: failures.clone(),
             patience,
+            begin_patience,
             begin,
         };
         Self {
@@ -139,7 +144,7 @@ impl Lane {
             _place: place,
         };
         if let Some(begin) = self.begin {
-            reading.run(begin).await?;
+            reading.run(begin, self.begin_patience).await?;
         }
         Ok(reading)
     }
@@ -185,18 +190,14 @@ impl Reading<'_> {
     /// Ends a read of which nothing runs any more. Its connection is for the next one.
     pub(super) async fn end(mut self) -> Result<()> {
         if self.lane.begin.is_some() {
-            self.run("COMMIT").await?;
+            self.run("COMMIT", self.lane.patience).await?;
         }
         self.ended = true;
         Ok(())
     }
 
-    async fn run(&mut self, sql: &'static str) -> Result<()> {
-        let done = in_time(
-            self.lane.patience,
-            sqlx::raw_sql(sql).execute(&mut *self.connection),
-        )
-        .await;
+    async fn run(&mut self, sql: &'static str, patience: Duration) -> Result<()> {
+        let done = in_time(patience, sqlx::raw_sql(sql).execute(&mut *self.connection)).await;
         done.map(drop).map_err(|error| self.failed(error))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// Bounds and times of one open database. The connections to the server are those that these name, and six more: for
-/// look-ups two, for revocations one, one that looks whether the server is there, one that tells of commits and one that hears
-/// of them.
+/// Bounds and times of one open database. The connections to the server are those that these name, and seven more: for
+/// look-ups two, for revocations one, one that tries whether changes can be made, one that looks whether the server is there, one
+/// that tells of commits and one that hears of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// A replica that may lag behind. Lists of members are read from it, by connections of its own, and nothing else.

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     commits::Commits,
-    connect::{self, connect, in_time, pool},
+    connect::{self, connect, connect_for_long, in_time, pool},
     error::{is_disconnected, is_passing, outage, store_error},
     monitor::Failures,
     settings::Settings,
@@ -44,8 +44,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 pub(super) const LOOK_FOR: Duration = Duration::from_secs(5);
 pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
-/// A change that changes nothing, of a row that is held for a moment at most.
-pub(super) const TOUCH: &str = "UPDATE address_locks SET slot = slot WHERE slot = 0";
+/// A change that changes nothing, of a row that is no address's, so that no rule holds it.
+pub(super) const TOUCH: &str = "UPDATE address_locks SET slot = slot WHERE slot = -1";
 
 /// Counts what the planner goes by, which autovacuum does a minute later. Until then it expects one row whatever is asked, and looks
 /// through all members of an organization for one address. What another one counts at the time is left out.
@@ -112,7 +112,8 @@ impl Writer {
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
-                pool: pool(options, settings.writers, settings),
+                // One more than changes: to try whether any can be made waits for none.
+                pool: pool(options, settings.writers + 1, settings.patience),
                 options: options.clone(),
                 condition: condition.clone(),
                 failures: failures.clone(),
@@ -169,14 +170,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the tables in which members are anew, without earlier versions of rows. Changes of them wait.
+    /// Writes the tables in which members are anew, without earlier versions of rows. Changes and reads of them wait.
     pub(super) async fn vacuum(&self) -> Result<()> {
         let inner = &self.inner;
-        let mut connection = connect(&inner.options, inner.patience)
+        let mut connection = connect_for_long(&inner.options, inner.patience)
             .await
             .map_err(|error| inner.failed(error))?;
         for table in PERSONAL {
-            // Safe: it is put together from constants. However long it takes.
+            // Safe: it is put together from constants.
             sqlx::query(AssertSqlSafe(format!("VACUUM (FULL, ANALYZE) {table}")))
                 .execute(&mut connection)
                 .await

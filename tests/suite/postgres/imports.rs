@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sha2::{Digest as _, Sha256};
 use sqlx::{
-    AssertSqlSafe, Connection as _,
+    AssertSqlSafe, Connection as _, Executor as _,
     error::{DatabaseError, ErrorKind},
 };
 use tokio::time::timeout;
@@ -19,20 +20,25 @@ use userbridge::{
 use super::{
     consistency::assert_consistent,
     place::{NEVER, Place, migrated},
+    retries::until_waiting,
 };
 use crate::support::Count as _;
 
 /// More than are sent at once.
 const ROWS: usize = 1_000;
 
-fn rows() -> Vec<ImportRow> {
-    let row = |number| ImportRow {
+fn row(email: &str) -> ImportRow {
+    ImportRow {
         values: MemberPatch {
-            email: Some(Some(format!("{number}@acme.example").parse().unwrap())),
+            email: Some(Some(email.parse().unwrap())),
             ..MemberPatch::default()
         },
         ..ImportRow::default()
-    };
+    }
+}
+
+fn rows() -> Vec<ImportRow> {
+    let row = |number| row(&format!("{number}@acme.example"));
     (0..ROWS).map(row).collect()
 }
 
@@ -152,4 +158,69 @@ async fn an_organization_that_has_members_can_not_be_deleted() {
     assert!(matches!(kind, Some(ErrorKind::ForeignKeyViolation)), "{refused}");
     place.storage.close().await;
     connection.close().await.unwrap();
+}
+
+/// Rows are found a thousand at a time. Who has addresses of some in hand while it waits for those of others waits for another import
+/// that does the same.
+#[tokio::test]
+async fn an_import_waits_for_all_its_addresses_in_one_order() {
+    let has_the_first_lock = |email: &str| {
+        let digest = Sha256::digest(email);
+        u16::from_be_bytes([digest[0], digest[1]]) % 1024 == 0
+    };
+    let Some(database) = migrated().await else {
+        return;
+    };
+    let place = Place::open(database.url()).await;
+    let earlier = (0..).map(|number| format!("a{number}@acme.example"));
+    let earlier = earlier.filter(|email| !has_the_first_lock(email)).take(ROWS);
+    let later = (0..).map(|number| format!("b{number}@acme.example"));
+    let later = later.filter(|email| has_the_first_lock(email)).take(1);
+    let rows: Vec<_> = earlier.chain(later).map(|email| row(&email)).collect();
+    let mut observer = database.connect().await;
+    let mut other = database.connect().await;
+    let mut held = other.begin().await.unwrap();
+    held.execute("SELECT FROM address_locks WHERE slot = 0 FOR UPDATE")
+        .await
+        .unwrap();
+    let imported = place
+        .directory
+        .import_members(Write::operator(place.organization), rows.into());
+    let others = async {
+        until_waiting(&mut observer, 1).await;
+        let others = held
+            .execute("SELECT FROM address_locks WHERE slot > 0 FOR UPDATE NOWAIT")
+            .await;
+        held.rollback().await.unwrap();
+        others.expect("the import has none of the others in hand");
+    };
+    let both = async { tokio::join!(imported, others) };
+    let (imported, ()) = timeout(NEVER, both).await.expect("it ends");
+    assert_eq!(imported.unwrap().len(), ROWS + 1);
+    place.storage.close().await;
+}
+
+#[tokio::test]
+async fn whether_the_database_takes_changes_does_not_depend_on_who_has_addresses_in_hand() {
+    let Some(database) = migrated().await else {
+        return;
+    };
+    let place = Place::open(database.url()).await;
+    let mut connection = database.connect().await;
+    let mut observer = database.connect().await;
+    let mut touched = async || -> String {
+        sqlx::query_scalar("SELECT xmin::text FROM address_locks WHERE slot = -1")
+            .fetch_one(&mut observer)
+            .await
+            .unwrap()
+    };
+    let before = touched().await;
+    let mut held = connection.begin().await.unwrap();
+    held.execute("SELECT FROM address_locks WHERE slot >= 0 FOR UPDATE")
+        .await
+        .unwrap();
+    place.storage.touch().await.unwrap();
+    assert_ne!(touched().await, before, "something was changed");
+    held.rollback().await.unwrap();
+    place.storage.close().await;
 }

@@ -16,4 +16,5 @@ mod replicas;
 mod retries;
 mod searches;
 mod sessions;
+mod set_up;
 mod upgrades;

@@ -1,6 +1,6 @@
 //! What happens while PostgreSQL is gone, full or silent, and afterwards.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, pin::pin, sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, PgConnection};
 use tokio::{
@@ -22,6 +22,7 @@ use super::{
     consistency::assert_consistent,
     load::{Load, Outcome, assert_kept},
     place::{NEVER, Place, Replica, migrated},
+    retries::until_waiting,
 };
 use crate::support::{
     postgres::{Cluster, Database},
@@ -198,6 +199,35 @@ async fn while_one_organization_is_stuck_the_others_are_answered() {
     assert_consistent(&mut holder).await;
 }
 
+#[tokio::test]
+async fn whether_changes_can_be_made_is_found_out_while_all_wait() {
+    let Some(database) = migrated().await else { return };
+    let settings = Settings {
+        writers: 1,
+        ..Settings::default()
+    };
+    let place = open(database.url(), &settings).await;
+    let mut observer = database.connect().await;
+    let mut holder = database.connect().await;
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("SELECT FROM organization_counters WHERE organization_id = $1 FOR UPDATE")
+        .bind(place.organization.as_uuid())
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let mut link = pin!(place.link("sally@example.com"));
+    let touched = async {
+        until_waiting(&mut observer, 1).await;
+        place.storage.touch().await.unwrap();
+    };
+    tokio::select! {
+        linked = &mut link => panic!("it waits no longer: {linked:?}"),
+        () = touched => {}
+    }
+    held.rollback().await.unwrap();
+    link.await.unwrap();
+}
+
 /// Links somebody, also if something is still found to be broken.
 async fn linked(place: &Place, email: &str) -> Member {
     let linked = async {
@@ -256,22 +286,86 @@ async fn a_network_that_is_silent_is_waited_for_for_a_bounded_time() {
     assert_consistent(&mut database.connect().await).await;
 }
 
+/// How the connections of a place break.
+#[derive(Clone, Copy, Debug)]
+enum Break {
+    /// The server says so, as it does when it ends or is told to end them.
+    Ended,
+    /// Whatever is in between forgets them.
+    Cut,
+}
+
+/// Breaks all connections of a place, and says when they are gone.
+async fn break_all(how: Break, database: &Database, proxy: &Proxy) {
+    let mut connection = database.connect().await;
+    if let Break::Cut = how {
+        return proxy.cut();
+    }
+    sqlx::query(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
-async fn connections_that_break_while_nobody_uses_them_are_made_anew() {
+async fn connections_that_break_while_nobody_uses_them_are_made_anew_before_anybody_notices() {
+    /// Longer than connections are taken for good.
+    const IDLE: Duration = Duration::from_secs(1);
+
     let Some((database, proxy, place)) = behind_a_proxy().await else {
         return;
     };
     let sally = place.link("sally@example.com").await.unwrap();
     let key = KeyDigest::of(&place.public_key);
-    let lookup = || MemberLookup::UserId(sally.user_id);
-    place.directory.retrieve_user(key, lookup()).await.unwrap();
-    proxy.cut();
-    let found = async {
-        while place.directory.retrieve_user(key, lookup()).await.is_err() {
-            tokio::task::yield_now().await;
+    let look_up_all = async || {
+        // Each of the connections is used.
+        for _ in 0..4 {
+            let lookup = || MemberLookup::UserId(sally.user_id);
+            place.directory.retrieve_user(key, lookup()).await.unwrap();
         }
     };
-    timeout(NEVER, found).await.expect("it never works again");
-    place.until_it_works().await;
+    let condition = place.storage.condition();
+    for how in [Break::Ended, Break::Cut] {
+        let people = [1, 2].map(|number| format!("person{number}.{how:?}@example.com"));
+        let mut users = Vec::new();
+        for person in &people {
+            users.push(place.link(person).await.unwrap().user_id);
+        }
+        look_up_all().await;
+        place.directory.delete_user(key, users[0], None).await.unwrap();
+        break_all(how, &database, &proxy).await;
+        sleep(IDLE).await;
+        place.directory.delete_user(key, users[1], None).await.unwrap();
+        look_up_all().await;
+        place.link(&format!("another.{how:?}@example.com")).await.unwrap();
+        assert!(
+            !condition.has_changed().unwrap(),
+            "{how:?}: nothing was out of order"
+        );
+    }
     assert_consistent(&mut database.connect().await).await;
+}
+
+#[tokio::test]
+async fn look_ups_whose_connection_breaks_are_answered_by_another() {
+    let Some((database, proxy, place)) = behind_a_proxy().await else {
+        return;
+    };
+    let sally = place.link("sally@example.com").await.unwrap();
+    let key = KeyDigest::of(&place.public_key);
+    let condition = place.storage.condition();
+    for how in [Break::Ended, Break::Cut] {
+        for _ in 0..4 {
+            break_all(how, &database, &proxy).await;
+            let lookup = MemberLookup::UserId(sally.user_id);
+            place.directory.retrieve_user(key, lookup).await.unwrap();
+        }
+        assert!(
+            !condition.has_changed().unwrap(),
+            "{how:?}: nothing was out of order"
+        );
+    }
 }

@@ -114,7 +114,7 @@ async fn a_change_that_others_are_always_in_the_way_of_is_given_up() {
 }
 
 /// Waits until as many connections wait for a row.
-async fn until_waiting(connection: &mut PgConnection, expected: i64) {
+pub(super) async fn until_waiting(connection: &mut PgConnection, expected: i64) {
     let waiting = async {
         let waiting = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";

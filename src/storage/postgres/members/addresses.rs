@@ -29,7 +29,7 @@ columns!(HeldAddress {
     until
 });
 
-/// Rows of `address_locks`.
+/// Rows of `address_locks` that addresses have, from 0 on.
 const LOCKS: i64 = 1024;
 
 /// Keeps others from asking whom one of these addresses leads to until the transaction ends.

@@ -22,7 +22,7 @@ use crate::{
         Association, Change, EventKind, HeldAddress, KeyDigest, Member, MemberId, MemberLookup, MemberNumber,
         MemberQuery, MemberRef, OrganizationId, PageRequest, RevokedFilter, Subject, Timestamp, UserId,
     },
-    storage::{KeyAndMember, MemberStore, Result, Storage, StoreError, Transaction},
+    storage::{KeyAndMember, MemberStore, Result, Storage, Transaction},
 };
 
 pub(super) use {find::member_with, row::COLUMNS};
@@ -55,17 +55,6 @@ fn revoke_alone<'t>(
     })
 }
 
-/// What a replica has answered. None: it can't be read from, and the database itself is.
-fn answered<T>(listed: Result<T>) -> Option<Result<T>> {
-    match listed {
-        Err(StoreError::Unavailable(outage)) => {
-            tracing::debug!(%outage, "a list is not read from the replica");
-            None
-        }
-        listed => Some(listed),
-    }
-}
-
 #[async_trait]
 impl MemberStore for PostgresStorage {
     async fn key_and_member(&self, digest: KeyDigest, lookup: MemberLookup) -> Result<KeyAndMember> {
@@ -84,7 +73,9 @@ impl MemberStore for PostgresStorage {
 
     async fn members(&self, organization: OrganizationId, query: MemberQuery) -> Result<Vec<Member>> {
         if let Some(replica) = &self.replica
-            && let Some(listed) = answered(list::members(replica, organization, query.clone()).await)
+            && let Some(listed) = replica
+                .read(|reads| list::members(reads, organization, query.clone()))
+                .await
         {
             return listed;
         }
@@ -97,7 +88,9 @@ impl MemberStore for PostgresStorage {
         query: MemberQuery,
     ) -> Result<(Vec<Member>, u64)> {
         if let Some(replica) = &self.replica
-            && let Some(listed) = answered(list::members_counted(replica, organization, query.clone()).await)
+            && let Some(listed) = replica
+                .read(|reads| list::members_counted(reads, organization, query.clone()))
+                .await
         {
             return listed;
         }

@@ -206,8 +206,11 @@ impl MemberWrites for PostgresTransaction<'_> {
         self.one(addresses::holders(email)).await
     }
 
+    async fn hold_addresses(&mut self, emails: &[Email]) -> Result<()> {
+        self.execute(addresses::lock(emails)).await
+    }
+
     async fn linked_addresses(&mut self, emails: &[Email]) -> Result<Vec<Email>> {
-        self.execute(addresses::lock(emails)).await?;
         self.all(addresses::linked(emails)).await
     }
 

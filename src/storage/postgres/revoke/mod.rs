@@ -10,7 +10,7 @@ mod statement;
 
 use std::{collections::HashMap, time::Duration};
 
-use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
@@ -22,7 +22,7 @@ use self::{
 };
 use super::{
     commits::Commits,
-    connect::{connect, in_time},
+    connect::{Kept, in_time},
     error::{is_locked, is_passing, outage, store_error},
     monitor::Failures,
     settings::Settings,
@@ -73,7 +73,7 @@ impl RevokeQueue {
         let together = Together {
             batches: batches.clone(),
             options: options.clone(),
-            connection: None,
+            connection: Kept::new(options, settings.patience),
             failures: failures.clone(),
             commits: commits.clone(),
             patience: settings.patience,
@@ -132,8 +132,7 @@ impl RevokeQueue {
 
 struct Together {
     options: PgConnectOptions,
-    /// None after a failure, until the next revocations.
-    connection: Option<PgConnection>,
+    connection: Kept,
     batches: Batches,
     failures: Failures,
     commits: Commits,
@@ -164,14 +163,12 @@ impl Together {
             while self.tasks.try_join_next().is_some() {}
         }
         while self.tasks.join_next().await.is_some() {}
-        if let Some(connection) = self.connection.take() {
-            // A server that does not hear it finds out by itself.
-            let _ = in_time(self.patience, connection.close()).await;
-        }
+        self.connection.close().await;
     }
 
     async fn make(&mut self, revocations: Vec<Revocation>) {
-        if let Err(error) = self.connected().await {
+        // While the statement is not sent, it is known that nothing was made.
+        if let Err(error) = self.connection.get().await {
             self.failures.report(Side::Writes, &error);
             return refuse(revocations, || StoreError::Unavailable(outage_of(&error)));
         }
@@ -206,24 +203,16 @@ impl Together {
         }
     }
 
-    async fn connected(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => connect(&self.options, self.patience).await?,
-        };
-        Ok(self.connection.insert(connection))
-    }
-
     /// The slots of those that were made, and with `false` of those that were left.
     async fn statement(&mut self, revocations: &[Revocation]) -> Result<Vec<(i64, bool)>, sqlx::Error> {
         let patience = self.patience;
         let wanted = revocations.iter().map(|revocation| &revocation.wanted);
         let query = revoke(wanted, LOCK_TIMEOUT);
-        in_time(patience, query.fetch_all(self.connected().await?)).await
+        in_time(patience, query.fetch_all(self.connection.get().await?)).await
     }
 
     async fn failed(&mut self, revocations: Vec<Revocation>, error: sqlx::Error) {
-        self.connection = None;
+        self.connection.give_up();
         self.failures.report(Side::Writes, &error);
         if outage(&error).is_some() {
             // They may have been made. Meanwhile the next ones are.

@@ -217,6 +217,11 @@ impl MemberWrites for SqliteTransaction<'_> {
         Ok(found.unwrap_or_default())
     }
 
+    /// Nobody else changes anything meanwhile.
+    async fn hold_addresses(&mut self, _emails: &[Email]) -> Result<()> {
+        Ok(())
+    }
+
     async fn linked_addresses(&mut self, emails: &[Email]) -> Result<Vec<Email>> {
         self.all(addresses::linked(emails)).await
     }
