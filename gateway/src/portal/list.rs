@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     PAGE_SIZE, Portal,
     form::Fields,
-    list_query::{ListQuery, Show, Sort},
+    list_query::{ListQuery, Place, Show, Sort},
     notice::Notice,
     page,
     people::{Person, Teams},
@@ -80,8 +80,9 @@ pub(super) async fn list(State(portal): State<Portal>, request: Request) -> Resu
     let visitor = Visitor::of(&portal, &request).await?;
     let query = ListQuery::of(&fields);
     let removed = query.show == Show::Removed;
+    let place = query.place.clone().unwrap_or_else(|| first_of_removed(&visitor));
     let request = if removed {
-        removed_request(&visitor, query.token.clone())
+        removed_request(place.clone())
     } else {
         query.request()
     };
@@ -106,7 +107,7 @@ pub(super) async fn list(State(portal): State<Portal>, request: Request) -> Resu
         sorts: sorts(&query),
         shows: shows(&query),
         previous: (query.page > 1).then(|| query.at_page(query.page - 1).href()),
-        next: next(&query, &found, total),
+        next: next(&query, &found, place.since),
         total,
         total_text: words::number(total),
         first: words::number(query.skip() + 1),
@@ -127,12 +128,12 @@ const fn last_page(total: i64) -> i64 {
     if pages < 1 { 1 } else { pages }
 }
 
-fn next(query: &ListQuery, found: &ListMembersResponse, total: i64) -> Option<String> {
+fn next(query: &ListQuery, found: &ListMembersResponse, since: i64) -> Option<String> {
     if query.show == Show::Removed {
         let token = found.next_page_token.clone();
-        return (!token.is_empty()).then(|| query.at_token(token).href());
+        return (!token.is_empty()).then(|| query.at_place(Place { since, token }).href());
     }
-    (query.page < last_page(total)).then(|| query.at_page(query.page + 1).href())
+    (query.page < last_page(found.total.unwrap_or_default())).then(|| query.at_page(query.page + 1).href())
 }
 
 fn column(query: &ListQuery, sort: Sort) -> Column {
@@ -168,7 +169,7 @@ fn shows(query: &ListQuery) -> Vec<Choice> {
 }
 
 /// Staff who were removed and can be restored.
-fn removed_request(visitor: &Visitor, page_token: String) -> ListMembersRequest {
+fn first_of_removed(visitor: &Visitor) -> Place {
     let retention = visitor
         .session
         .retention_days
@@ -176,12 +177,19 @@ fn removed_request(visitor: &Visitor, page_token: String) -> ListMembersRequest 
     let retention = retention.map(|days| Duration::from_hours(24 * days));
     let since = REMOVED_SINCE.min(retention.unwrap_or(REMOVED_SINCE));
     let from = now() - jiff::SignedDuration::try_from(since).unwrap_or_default();
+    Place {
+        since: from.as_second(),
+        token: String::new(),
+    }
+}
+
+fn removed_request(place: Place) -> ListMembersRequest {
     ListMembersRequest {
         page_size: PAGE_SIZE,
-        page_token,
+        page_token: place.token,
         roles: words::ROLES.map(Into::into).to_vec(),
         revoked_from: Some(Timestamp {
-            seconds: from.as_second(),
+            seconds: place.since,
             nanos: 0,
         }),
         ..ListMembersRequest::default()

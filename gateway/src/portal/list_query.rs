@@ -91,7 +91,16 @@ pub(super) struct ListQuery {
     pub(super) show: Show,
     /// 1 and up.
     pub(super) page: i64,
-    /// The next page of those who were removed, which is not numbered.
+    /// A later page of those who were removed, which is not numbered.
+    pub(super) place: Option<Place>,
+}
+
+/// Where a later page of those who were removed begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Since when they were removed, as on the first page: in seconds since 1970.
+    pub(super) since: i64,
+    /// The directory's, which goes on in that list only.
     pub(super) token: String,
 }
 
@@ -117,7 +126,10 @@ impl ListQuery {
             },
             show,
             page: field("page").parse().unwrap_or(1).clamp(1, MAX_PAGE),
-            token: field("token").to_owned(),
+            place: field("since").parse().ok().map(|since| Place {
+                since,
+                token: field("token").to_owned(),
+            }),
         }
     }
 
@@ -139,8 +151,9 @@ impl ListQuery {
         if self.page > 1 {
             query.append_pair("page", &self.page.to_string());
         }
-        if !self.token.is_empty() {
-            query.append_pair("token", &self.token);
+        if let Some(Place { since, token }) = &self.place {
+            query.append_pair("since", &since.to_string());
+            query.append_pair("token", token);
         }
         let query = query.finish();
         if query.is_empty() {
@@ -173,9 +186,9 @@ impl ListQuery {
         Self { page, ..self.clone() }
     }
 
-    pub(super) fn at_token(&self, token: String) -> Self {
+    pub(super) fn at_place(&self, place: Place) -> Self {
         Self {
-            token,
+            place: Some(place),
             ..self.clone()
         }
     }
@@ -222,7 +235,7 @@ mod tests {
     fn an_address_is_read_as_it_is_written() {
         for encoded in [
             "text=ada+%26+%3Cb%3E&show=disabled&sort=email&order=desc&page=7",
-            "show=removed&token=abc",
+            "show=removed&since=1764500000&token=abc",
             "sort=last_seen_at&order=asc",
         ] {
             let href = query(encoded).href();

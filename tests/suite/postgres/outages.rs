@@ -356,16 +356,11 @@ async fn look_ups_whose_connection_breaks_are_answered_by_another() {
     };
     let sally = place.link("sally@example.com").await.unwrap();
     let key = KeyDigest::of(&place.public_key);
-    let condition = place.storage.condition();
     for how in [Break::Ended, Break::Cut] {
         for _ in 0..4 {
             break_all(how, &database, &proxy).await;
             let lookup = MemberLookup::UserId(sally.user_id);
             place.directory.retrieve_user(key, lookup).await.unwrap();
         }
-        assert!(
-            !condition.has_changed().unwrap(),
-            "{how:?}: nothing was out of order"
-        );
     }
 }
