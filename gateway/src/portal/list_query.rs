@@ -126,10 +126,14 @@ impl ListQuery {
             },
             show,
             page: field("page").parse().unwrap_or(1).clamp(1, MAX_PAGE),
-            place: field("since").parse().ok().map(|since| Place {
-                since,
-                token: field("token").to_owned(),
-            }),
+            // Without a token nobody has checked since when.
+            place: Some(field("token"))
+                .filter(|token| !token.is_empty())
+                .zip(field("since").parse().ok())
+                .map(|(token, since)| Place {
+                    since,
+                    token: token.to_owned(),
+                }),
         }
     }
 
@@ -246,7 +250,15 @@ mod tests {
 
     #[test]
     fn nonsense_shows_everybody_from_the_start() {
-        for nonsense in ["page=-3", "page=x&sort=secret", "show=all&order=up", "page=0"] {
+        for nonsense in [
+            "page=-3",
+            "page=x&sort=secret",
+            "show=all&order=up",
+            "page=0",
+            "since=0",
+            "since=0&token=",
+            "token=abc",
+        ] {
             assert_eq!(query(nonsense), query(""), "{nonsense}");
         }
         assert_eq!(query("page=99999999999").skip(), (MAX_PAGE - 1) * 50);
