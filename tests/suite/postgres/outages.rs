@@ -295,19 +295,36 @@ enum Break {
     Cut,
 }
 
-/// Breaks all connections of a place, and says when they are gone.
+/// Breaks all connections of a place, and says when they are gone. The one that looks whether the server is there has done so
+/// before: a server that breaks even that one's first connection is out of order, and look-ups are refused for a while.
 async fn break_all(how: Break, database: &Database, proxy: &Proxy) {
     let mut connection = database.connect().await;
+    let looked = "SELECT EXISTS (
+             SELECT FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle'
+                 AND query LIKE '%transaction_read_only%'
+         )";
+    let has_looked = async {
+        while !sqlx::query_scalar::<_, bool>(looked)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(NEVER, has_looked).await.expect("nobody looks");
+    let open =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let open: Vec<i32> = sqlx::query_scalar(open).fetch_all(&mut connection).await.unwrap();
     if let Break::Cut = how {
-        return proxy.cut();
+        proxy.cut();
     }
-    sqlx::query(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-         WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    )
-    .execute(&mut connection)
-    .await
-    .unwrap();
+    sqlx::query("SELECT pg_terminate_backend(pid, 10000) FROM unnest($1) AS pid")
+        .bind(open)
+        .execute(&mut connection)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -357,7 +374,7 @@ async fn look_ups_whose_connection_breaks_are_answered_by_another() {
     let sally = place.link("sally@example.com").await.unwrap();
     let key = KeyDigest::of(&place.public_key);
     for how in [Break::Ended, Break::Cut] {
-        for _ in 0..4 {
+        for _ in 0..2 {
             break_all(how, &database, &proxy).await;
             let lookup = MemberLookup::UserId(sally.user_id);
             place.directory.retrieve_user(key, lookup).await.unwrap();
