@@ -113,7 +113,12 @@ impl Restore {
         let (from, bytes): (Box<dyn io::Read + Send>, _) = if self.file == Path::new(STREAM) {
             (Box::new(io::stdin()), None)
         } else {
-            let (file, bytes) = backup::open(&self.file)?;
+            let (file, bytes) = backup::open(&self.file).map_err(|error| match error {
+                BackupError::Io { ref source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                    CliError::NotFound(error.to_string())
+                }
+                error => error.into(),
+            })?;
             (Box::new(file), Some(bytes))
         };
         let progress = Progress::new(global.json, "restore", Unit::Bytes);

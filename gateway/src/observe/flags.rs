@@ -33,6 +33,7 @@ pub struct ObserveFlags {
         long,
         env = "USERBRIDGE_TRACE_RATIO",
         value_name = "SHARE",
+        value_parser = share,
         default_value_t = 0.01
     )]
     trace_ratio: f64,
@@ -75,11 +76,33 @@ impl ObserveFlags {
     }
 }
 
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok();
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or("must be from 0 to 1")
+}
+
 impl Observing {
     /// Sends the last spans, for some seconds at most.
     pub async fn stop(self) {
         if let Some(traces) = self.traces {
             traces.stop().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_from_0_to_1() {
+        assert_eq!(share("0"), Ok(0.0));
+        assert_eq!(share("0.05"), Ok(0.05));
+        assert_eq!(share("1"), Ok(1.0));
+        for bad in ["", "-0.1", "1.1", "nan", "inf", "half"] {
+            assert!(share(bad).is_err(), "{bad}");
         }
     }
 }

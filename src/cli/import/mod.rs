@@ -75,20 +75,28 @@ impl Import {
         let opening = Progress::new(global.json, "open", Unit::Nothing);
         let session = Box::pin(opening.during(Session::open_for_bulk(global)));
         let target = self.at.open(session).await?;
-        let imported = tokio::select! {
-            imported = self.import(global, &target) => imported,
-            () = signals.recv() => Err(CliError::Interrupted),
-        };
+        let imported = self.import(global, &target, &mut signals).await;
         target.close(imported).await
     }
 
-    async fn import(&self, global: &Global, target: &Opened) -> Result<(), CliError> {
+    async fn import(
+        &self,
+        global: &Global,
+        target: &Opened,
+        signals: &mut StopSignals,
+    ) -> Result<(), CliError> {
         let mut summary = Summary::new(self.list());
-        let done = if self.strict && !self.dry_run {
-            self.import_strictly(global, target, &mut summary).await
-        } else {
-            self.pass(global, target, self.input()?, self.dry_run, &mut summary)
-                .await
+        let work = async {
+            if self.strict && !self.dry_run {
+                self.import_strictly(global, target, &mut summary).await
+            } else {
+                self.pass(global, target, self.input()?, self.dry_run, &mut summary)
+                    .await
+            }
+        };
+        let done = tokio::select! {
+            done = work => done,
+            () = signals.recv() => Err(CliError::Interrupted),
         };
         // What was done before a failure is done.
         summary.say(global.json, self.dry_run)?;

@@ -1,7 +1,8 @@
-//! An import that is killed, and run again.
+//! An import that is killed or told to end, and run again.
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::sleep;
 use userbridge::{
     domain::{MemberFilter, OrganizationRef},
@@ -19,7 +20,7 @@ use crate::support::{
 const LOOK: Duration = Duration::from_millis(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_that_was_killed_ends_as_if_it_had_not_been() {
+async fn an_import_that_was_cut_off_ends_as_if_it_had_not_been() {
     let place = Place::new();
     // Three transactions.
     let batch = storage::bulk_rows(&place.url).imported;
@@ -38,16 +39,28 @@ async fn an_import_that_was_killed_ends_as_if_it_had_not_been() {
             .await
             .unwrap()
     };
-    for round in 1..=2 {
+    for (round, signal) in [(1, "INT"), (2, "KILL")] {
         let mut import = Process::start(
             command(USERBRIDGE)
                 .env("USERBRIDGE_DATABASE_URL", &place.url)
-                .args(["import", "--org", "acme", &file]),
+                .args(["import", "--org", "acme", "--json", &file]),
         );
         while there().await < batch as u64 * round {
             sleep(LOOK).await;
         }
-        import.kill();
+        import.signal(signal);
+        let said = import.line();
+        let code = import.wait().code();
+        if signal == "INT" {
+            let said: Value = serde_json::from_str(&said).unwrap();
+            let created = said["created"].as_u64().unwrap();
+            let last = there().await.saturating_sub(created);
+            assert!(
+                [0, batch as u64].contains(&last),
+                "{last} were created and not told of"
+            );
+            assert_eq!(code, Some(1));
+        }
         assert_eq!(
             there().await % batch as u64,
             0,
