@@ -117,6 +117,8 @@ pub struct Server {
     services: Services,
     storage: Arc<dyn Storage>,
     stop: watch::Sender<bool>,
+    /// When nobody is answered any more.
+    finish: watch::Sender<bool>,
     grpc: JoinHandle<()>,
     http: JoinHandle<()>,
     maintenance: JoinHandle<()>,
@@ -216,7 +218,8 @@ impl Server {
         metrics.watch(storage.clone(), directory.clone());
         services.ready(directory.clone()).await;
         open.send_replace(true);
-        let maintenance = tokio::spawn(directory.clone().maintenance(until(stopped.clone())));
+        let (finish, finished) = watch::channel(false);
+        let maintenance = tokio::spawn(directory.clone().maintenance(until(finished)));
         let mail = tokio::spawn(deliver(
             config.mail,
             public_url,
@@ -233,6 +236,7 @@ impl Server {
             services,
             storage,
             stop,
+            finish,
             grpc,
             http,
             maintenance,
@@ -270,7 +274,8 @@ impl Server {
             tracing::warn!("a mail was still being sent");
             self.mail.abort();
         }
-        // It writes down what waits, and does not fail.
+        // It writes down what waits, also of the last requests, and does not fail.
+        self.finish.send_replace(true);
         let _ = self.maintenance.await;
         self.storage.close().await;
         drop(self.admin);

@@ -142,8 +142,9 @@ impl Services {
         let leaving = self.leaving.subscribe();
         tokio::spawn(async move {
             tokio::select! {
-                () = follow => {}
+                biased;
                 () = drained(leaving) => {}
+                () = follow => {}
             }
         });
     }

@@ -43,14 +43,14 @@ impl LastUsed {
     /// The member was active now.
     pub(super) fn seen(&self, organization: OrganizationId, member: &Member, now: Timestamp) {
         if is_due(member.last_seen_at, SEEN_EVERY, now) {
-            lock(&self.seen).insert((organization, member.id), now);
+            note(&self.seen, (organization, member.id), now);
         }
     }
 
     /// The key was used now. Costs nothing unless its time is an hour old.
     pub(super) fn key_used(&self, key: &ApiKey, now: Timestamp) {
         if is_due(key.last_used_at, USED_EVERY, now) {
-            lock(&self.used).insert((key.organization_id, key.id), now);
+            note(&self.used, (key.organization_id, key.id), now);
         }
     }
 
@@ -63,7 +63,7 @@ impl LastUsed {
         }
         self.seen(holder.organization, &holder.member, now);
         if is_due(Some(last), TOKEN_USED_EVERY, now) {
-            lock(&self.tokens).insert((holder.organization, token.digest), now);
+            note(&self.tokens, (holder.organization, token.digest), now);
         }
     }
 
@@ -73,7 +73,7 @@ impl LastUsed {
     }
 
     /// Writes down what waits. What can't be written at present waits on; what can't for another reason is dropped, and
-    /// noted again by the next use.
+    /// noted again by the next use. Whoever is not waited for to the end has left the rest waiting.
     pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<()> {
         let seen = flush(&self.seen, storage, |tx, times| {
             Box::pin(async move {
@@ -105,21 +105,26 @@ impl LastUsed {
     }
 }
 
-/// Writes down some times in steps, and returns the last error.
+/// Writes down some times in steps, and returns the last error. Each waits until it is written.
 async fn flush<K: Clone + Eq + Hash + Send + Sync + 'static>(
     waiting: &Mutex<HashMap<K, Timestamp>>,
     storage: &dyn Storage,
     write: Rule<Vec<(K, Timestamp)>, ()>,
 ) -> Result<()> {
-    let times: Vec<_> = std::mem::take(&mut *lock(waiting)).into_iter().collect();
+    let times: Vec<_> = lock(waiting).iter().map(|(key, at)| (key.clone(), *at)).collect();
     let mut result = Ok(());
     for some in times.chunks(AT_ONCE) {
-        if let Err(error) = storage.write(None, some.to_vec(), write).await {
-            if is_passing(&error) {
-                keep(waiting, some.iter().cloned());
+        let written = storage.write(None, some.to_vec(), write).await;
+        if !written.as_ref().is_err_and(is_passing) {
+            let mut waiting = lock(waiting);
+            for (key, at) in some {
+                // Later ones came in the meantime.
+                if waiting.get(key) == Some(at) {
+                    waiting.remove(key);
+                }
             }
-            result = Err(error);
         }
+        result = written.and(result);
     }
     result
 }
@@ -129,14 +134,10 @@ const fn is_passing(error: &ServiceError) -> bool {
     matches!(error, ServiceError::Unavailable(_) | ServiceError::Overloaded)
 }
 
-/// Puts times back that were not written. Later ones that came in the meantime stay.
-fn keep<K: Eq + Hash>(waiting: &Mutex<HashMap<K, Timestamp>>, some: impl Iterator<Item = (K, Timestamp)>) {
+fn note<K: Eq + Hash>(waiting: &Mutex<HashMap<K, Timestamp>>, key: K, at: Timestamp) {
     let mut waiting = lock(waiting);
-    for (key, at) in some {
-        if waiting.len() >= MOST {
-            return;
-        }
-        waiting.entry(key).or_insert(at);
+    if waiting.len() < MOST || waiting.contains_key(&key) {
+        waiting.insert(key, at);
     }
 }
 

@@ -248,7 +248,8 @@ impl Directory {
         }
     }
 
-    /// Mails a link to set a new password to a live member. By address, nobody learns whether anybody has it.
+    /// Mails a link to set a new password to a live member. By address, nobody learns whether anybody has it, also not by the time that
+    /// it takes: something is committed where there is nothing to change.
     ///
     /// # Errors
     ///
@@ -258,16 +259,18 @@ impl Directory {
         let change = self.change(grant.author);
         let mail = MailId::new(change.at, &*self.random)?;
         let input = (grant.organization, member, mail, change);
-        self.storage
-            .write(
-                grant.organization,
-                input,
-                |tx, (organization, member, mail, change)| {
-                    Box::pin(request_password_reset(tx, *organization, member, *mail, change))
-                },
-            )
-            .await?;
-        self.mail_queued.notify_one();
+        let queued = self.storage.write(
+            grant.organization,
+            input,
+            |tx, (organization, member, mail, change)| {
+                Box::pin(request_password_reset(tx, *organization, member, *mail, change))
+            },
+        );
+        if queued.await? {
+            self.mail_queued.notify_one();
+        } else {
+            self.storage.touch().await?;
+        }
         Ok(())
     }
 }
@@ -305,7 +308,7 @@ pub async fn queue_mail(
     Ok(true)
 }
 
-/// The rule of [`Directory::request_password_reset`]. Only a mail that is queued is an event.
+/// The rule of [`Directory::request_password_reset`], and whether a mail was queued. Only that is an event.
 ///
 /// # Errors
 ///
@@ -316,10 +319,10 @@ pub async fn request_password_reset(
     member: &MemberRef,
     mail: MailId,
     change: &Change,
-) -> Result<()> {
+) -> Result<bool> {
     let found = tx.stored_member(organization, member).await?;
     let found = match (found.filter(Member::is_live), member) {
-        (None, MemberRef::Email(_)) => return Ok(()),
+        (None, MemberRef::Email(_)) => return Ok(false),
         (found, _) => found.ok_or(Resource::Member)?,
     };
     may_change(tx, organization, change, &[&found]).await?;
@@ -327,7 +330,8 @@ pub async fn request_password_reset(
         return Err(Precondition::NoEmail.into());
     }
     let kind = MailKind::PasswordReset;
-    if queue_mail(tx, organization, &found, kind, mail, change.at).await? {
+    let queued = queue_mail(tx, organization, &found, kind, mail, change.at).await?;
+    if queued {
         let (subject, event) = (
             Subject::Member(found.id, found.user_id),
             EventKind::CredentialResetRequested,
@@ -335,7 +339,7 @@ pub async fn request_password_reset(
         tx.append_event(Some(organization), event, subject, &[], change)
             .await?;
     }
-    Ok(())
+    Ok(queued)
 }
 
 /// The rule of [`Directory::claim_mail`].

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use tokio::time::interval;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Directory, Result, ServiceError, last_used::FLUSH_EVERY};
 use crate::domain::Actor;
@@ -163,6 +163,7 @@ impl Directory {
 /// Works at once and then in this rhythm.
 async fn every<F: Future<Output = ()>>(period: Duration, mut work: impl FnMut() -> F) -> Infallible {
     let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         work().await;

@@ -17,7 +17,7 @@ pub use super::{
     },
     organizations::{create_organization, delete_organization, update_organization},
     sessions::{create_session, end_session},
-    teams::{create_team, delete_team, rename_team, set_team_members},
+    teams::{TeamSet, create_team, delete_team, rename_team, set_team_members},
 };
 use crate::domain::{Organization, OrganizationId, Resource, Team, TeamNumber};
 pub use crate::storage::Transaction;

@@ -1,9 +1,9 @@
 //! Teams, for internal services and operators.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Directory, Read, Result, Write,
+    Directory, Read, Result, ServiceError, Write,
     acting::{leaves_owners_alone, may_touch},
     rules::{Transaction, live_organization, team, write_once},
 };
@@ -11,6 +11,9 @@ use crate::domain::{
     Change, EventKind, Idempotency, Idempotent, MemberId, MemberNumber, OrganizationId, Page, PageRequest,
     Precondition, Resource, Subject, Team, TeamName, TeamNumber, TeamSlug,
 };
+
+/// Most members that go out of a team in one transaction, which others wait for. More go in several, one after the other.
+const OUT_AT_ONCE: usize = 2_000;
 
 impl Directory {
     /// Makes a team with the next number.
@@ -62,18 +65,27 @@ impl Directory {
 
     /// Removes a team. Its members leave it; those whose main team it was have the root team again. They change with
     /// it: their versions grow, each with an event of its own. Revoked ones too: nobody can be restored into a team that
-    /// is gone.
+    /// is gone. Thousands leave one after the other; if that fails half way, the others are still in the team.
     ///
     /// # Errors
     ///
     /// [`Resource::Team`]. [`Precondition::RootTeam`].
     pub async fn delete_team(&self, grant: Write, number: TeamNumber) -> Result<()> {
-        let input = (grant.organization, number, self.change(grant.author));
-        self.storage
-            .write(grant.organization, input, |tx, (organization, number, change)| {
-                Box::pin(delete_team(tx, *organization, *number, change))
-            })
-            .await
+        let mut has_begun = false;
+        loop {
+            let input = (grant.organization, number, self.change(grant.author.clone()));
+            let deleted =
+                self.storage
+                    .write(grant.organization, input, |tx, (organization, number, change)| {
+                        Box::pin(delete_team(tx, *organization, *number, change, OUT_AT_ONCE))
+                    });
+            match deleted.await {
+                Ok(false) => has_begun = true,
+                // Somebody else has ended it.
+                Err(ServiceError::NotFound(Resource::Team)) if has_begun => return Ok(()),
+                deleted => return deleted.map(drop),
+            }
+        }
     }
 
     /// One team.
@@ -104,7 +116,8 @@ impl Directory {
     }
 
     /// Replaces the set of a team's live members and returns how many came in and went out. Each of them changes: its
-    /// version grows, with an event of its own. A revoked member keeps its teams for the day it is restored.
+    /// version grows, with an event of its own. A revoked member keeps its teams for the day it is restored. Of thousands who go out
+    /// the first do so before anybody comes in, and stay out if the rest fails.
     ///
     /// # Errors
     ///
@@ -115,17 +128,30 @@ impl Directory {
         number: TeamNumber,
         members: Vec<MemberId>,
     ) -> Result<(usize, usize)> {
-        let members: BTreeSet<_> = members.into_iter().collect();
-        let input = (grant.organization, number, members, self.change(grant.author));
-        self.storage
-            .write(
+        let members: Arc<BTreeSet<_>> = Arc::new(members.into_iter().collect());
+        let mut out_before = 0;
+        loop {
+            let change = self.change(grant.author.clone());
+            let input = (grant.organization, number, members.clone(), change);
+            let set = self.storage.write(
                 grant.organization,
                 input,
                 |tx, (organization, number, members, change)| {
-                    Box::pin(set_team_members(tx, *organization, *number, members, change))
+                    Box::pin(set_team_members(
+                        tx,
+                        *organization,
+                        *number,
+                        members,
+                        change,
+                        OUT_AT_ONCE,
+                    ))
                 },
-            )
-            .await
+            );
+            match set.await? {
+                TeamSet::Whole { added, removed } => return Ok((added, out_before + removed)),
+                TeamSet::Fewer(removed) => out_before += removed,
+            }
+        }
     }
 }
 
@@ -184,7 +210,7 @@ pub async fn rename_team(
     Ok(after)
 }
 
-/// The rule of [`Directory::delete_team`].
+/// The rule of [`Directory::delete_team`], and whether the team is gone. It is not if so many have left it and others have not.
 ///
 /// # Errors
 ///
@@ -194,21 +220,25 @@ pub async fn delete_team(
     organization: OrganizationId,
     number: TeamNumber,
     change: &Change,
-) -> Result<()> {
+    at_once: usize,
+) -> Result<bool> {
     team(tx, organization, number).await?;
     leaves_owners_alone(tx, organization, change).await?;
     if number == TeamNumber::ROOT {
         return Err(Precondition::RootTeam.into());
     }
-    let members = tx.team_members(organization, number, false).await?;
+    let members = tx.team_members(organization, number, false, at_once).await?;
     tx.take_out_of_team(organization, number, &members).await?;
     let main = tx
-        .replace_primary_team(organization, number, TeamNumber::ROOT)
+        .replace_primary_team(organization, number, TeamNumber::ROOT, at_once)
         .await?;
-    tx.remove_team(organization, number).await?;
-    let (kind, subject) = (EventKind::TeamDeleted, Subject::Team(number));
-    tx.append_event(Some(organization), kind, subject, &[], change)
-        .await?;
+    let is_empty = members.len() < at_once && main.len() < at_once;
+    if is_empty {
+        tx.remove_team(organization, number).await?;
+        let (kind, subject) = (EventKind::TeamDeleted, Subject::Team(number));
+        tx.append_event(Some(organization), kind, subject, &[], change)
+            .await?;
+    }
     let (inside, main) = (set(members), set(main));
     let changed: [(_, &[_]); 3] = [
         (&inside & &main, &["teams", "primary_team"]),
@@ -218,10 +248,19 @@ pub async fn delete_team(
     for (members, fields) in changed {
         touch(tx, organization, members, fields, change).await?;
     }
-    Ok(())
+    Ok(is_empty)
 }
 
-/// The rule of [`Directory::set_team_members`].
+/// What became of a team whose members were set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TeamSet {
+    /// It has them. So many came in and went out.
+    Whole { added: usize, removed: usize },
+    /// So many went out. Others have to, and nobody came in.
+    Fewer(usize),
+}
+
+/// The rule of [`Directory::set_team_members`], where so many go out at once.
 ///
 /// # Errors
 ///
@@ -232,20 +271,34 @@ pub async fn set_team_members(
     number: TeamNumber,
     members: &BTreeSet<MemberId>,
     change: &Change,
-) -> Result<(usize, usize)> {
+    at_once: usize,
+) -> Result<TeamSet> {
     team(tx, organization, number).await?;
     let ids: Vec<_> = members.iter().copied().collect();
     let wanted = set(tx.live_numbers(organization, &ids).await?);
     if wanted.len() != members.len() {
         return Err(Resource::Member.into());
     }
-    let present = set(tx.team_members(organization, number, true).await?);
-    let added: Vec<_> = wanted.difference(&present).copied().collect();
-    let removed: Vec<_> = present.difference(&wanted).copied().collect();
-    tx.put_in_team(organization, number, &added).await?;
+    // If there are more of them, at least `at_once` are not wanted.
+    let most = wanted.len() + at_once;
+    let present = set(tx.team_members(organization, number, true, most).await?);
+    let is_whole = present.len() < most;
+    let mut changed = &present - &wanted;
+    let removed: Vec<_> = changed.iter().copied().collect();
     tx.take_out_of_team(organization, number, &removed).await?;
-    touch(tx, organization, &wanted ^ &present, &["teams"], change).await?;
-    Ok((added.len(), removed.len()))
+    let set = if is_whole {
+        let added: Vec<_> = wanted.difference(&present).copied().collect();
+        tx.put_in_team(organization, number, &added).await?;
+        changed.extend(&added);
+        TeamSet::Whole {
+            added: added.len(),
+            removed: removed.len(),
+        }
+    } else {
+        TeamSet::Fewer(removed.len())
+    };
+    touch(tx, organization, changed, &["teams"], change).await?;
+    Ok(set)
 }
 
 fn set(members: Vec<MemberNumber>) -> BTreeSet<MemberNumber> {

@@ -35,12 +35,13 @@ pub trait TeamWrites {
     /// Removes a team that nobody is in.
     async fn remove_team(&mut self, organization: OrganizationId, team: TeamNumber) -> Result<()>;
 
-    /// Who is in the team; only live members if asked for.
+    /// Who is in the team; only live members if asked for. Those with the lowest numbers, at most `limit`.
     async fn team_members(
         &mut self,
         organization: OrganizationId,
         team: TeamNumber,
         only_live: bool,
+        limit: usize,
     ) -> Result<Vec<MemberNumber>>;
 
     /// Puts members into a team in which they are not.
@@ -59,12 +60,13 @@ pub trait TeamWrites {
         members: &[MemberNumber],
     ) -> Result<()>;
 
-    /// Gives another main team to everybody, live or revoked, who has this one, which is not the root team, and returns
-    /// who that was.
+    /// Gives another main team to those, live or revoked, who have this one, which is not the root team, and returns
+    /// who that was: at most `limit`.
     async fn replace_primary_team(
         &mut self,
         organization: OrganizationId,
         team: TeamNumber,
         by: TeamNumber,
+        limit: usize,
     ) -> Result<Vec<MemberNumber>>;
 }

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     net::SocketAddr,
     path::{Path, PathBuf},
+    pin::pin,
     process::{Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -241,6 +242,25 @@ async fn times_of_use_that_can_not_be_written_are_written_later() {
     house.directory.flush_last_used().await;
     lock.rollback().await.unwrap();
     house.until([true, true, true]).await;
+    house.directory.flush_last_used().await;
+    let seen: Option<i64> = sqlx::query_scalar("SELECT last_seen_at FROM members")
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+    assert!(seen.is_some());
+}
+
+#[tokio::test]
+async fn times_of_use_whose_writing_is_cut_off_are_written_later() {
+    let house = House::new(quick()).await;
+    let sally = house.member().await;
+    let grant = Write::operator(house.organization);
+    house.directory.record_seen(grant, sally.id).await.unwrap();
+    let mut other = SqliteConnection::connect(&house.url).await.unwrap();
+    {
+        let mut cut_off = pin!(house.directory.flush_last_used());
+        assert!(futures_util::poll!(&mut cut_off).is_pending());
+    }
     house.directory.flush_last_used().await;
     let seen: Option<i64> = sqlx::query_scalar("SELECT last_seen_at FROM members")
         .fetch_one(&mut other)

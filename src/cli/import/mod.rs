@@ -19,7 +19,7 @@ use userbridge_gateway::program::StopSignals;
 
 use self::{
     outcome::{Outcome, Summary, is_list},
-    reading::{Input, read},
+    reading::{Input, kept, read},
     target::{Importing, batch},
 };
 use super::{
@@ -110,7 +110,7 @@ impl Import {
         target: &Opened,
         summary: &mut Summary,
     ) -> Result<(), CliError> {
-        let [first, second] = self.input_twice()?;
+        let [first, second] = self.input_twice().await?;
         let mut rehearsed = Summary::new(self.list());
         self.pass(global, target, first, true, &mut rehearsed).await?;
         if rehearsed.rejected() > 0 {
@@ -179,13 +179,11 @@ impl Import {
         Ok(Input::file(self.opened()?)?)
     }
 
-    /// Standard input can be read once: it is kept in a file that is gone with the command.
-    fn input_twice(&self) -> Result<[Input; 2], CliError> {
+    async fn input_twice(&self) -> Result<[Input; 2], CliError> {
         if !self.is_stream() {
             return Ok([Input::file(self.opened()?)?, Input::file(self.opened()?)?]);
         }
-        let mut kept = tempfile::NamedTempFile::new()?;
-        io::copy(&mut io::stdin().lock(), &mut kept)?;
+        let kept = kept(io::stdin()).await?;
         Ok([Input::file(kept.reopen()?)?, Input::file(kept.reopen()?)?])
     }
 

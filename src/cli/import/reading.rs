@@ -1,4 +1,5 @@
-//! Reads a file in a thread of its own, some rows ahead.
+//! Reads a file in a thread of its own, some rows ahead. Nobody who is told to end waits for it: the other side of a pipe may never
+//! say anything.
 
 use std::{
     collections::HashMap,
@@ -8,9 +9,14 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
 };
 
-use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+use tempfile::NamedTempFile;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 
 use super::outcome::Named;
 use crate::{
@@ -41,6 +47,18 @@ impl Input {
     }
 }
 
+/// Keeps what can be read once in a file that is gone with the command.
+pub(super) async fn kept(mut from: impl Read + Send + 'static) -> io::Result<NamedTempFile> {
+    let mut to = NamedTempFile::new()?;
+    let (told, kept) = oneshot::channel();
+    thread::spawn(move || {
+        let done = io::copy(&mut from, &mut to).map(|_| to);
+        // An error means that nobody waits for it any more.
+        drop(told.send(done));
+    });
+    kept.await.map_err(io::Error::other)?
+}
+
 /// Some rows.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -64,7 +82,7 @@ pub(super) struct Reading {
     batches: mpsc::Receiver<Batch>,
     /// The file's names for fields, when the first batch has come.
     columns: Arc<OnceLock<HashMap<&'static str, String>>>,
-    task: JoinHandle<Result<(), ImportError>>,
+    done: oneshot::Receiver<Result<(), ImportError>>,
 }
 
 impl Reading {
@@ -75,7 +93,7 @@ impl Reading {
 
     /// How the reading ended.
     pub(super) async fn end(self) -> Result<(), ImportError> {
-        self.task.await.unwrap_or(Err(ImportError::Broken))
+        self.done.await.unwrap_or(Err(ImportError::Broken))
     }
 
     /// With the names that the file has for fields.
@@ -92,9 +110,11 @@ impl Reading {
 pub(super) fn read(input: Input, options: ReadOptions, at_once: usize) -> Reading {
     let (sender, batches) = mpsc::channel(1);
     let columns: Arc<OnceLock<HashMap<_, _>>> = Arc::default();
-    let task = tokio::task::spawn_blocking({
+    let (told, done) = oneshot::channel();
+    let runtime = Handle::current();
+    thread::spawn({
         let columns = Arc::clone(&columns);
-        move || {
+        let read = move || {
             let counted = Arc::<AtomicU64>::default();
             let from = Counted {
                 from: input.from,
@@ -105,13 +125,15 @@ pub(super) fn read(input: Input, options: ReadOptions, at_once: usize) -> Readin
                 .iter()
                 .map(|field| (field.as_str(), reader.column(*field).to_owned()));
             columns.get_or_init(|| names.collect());
-            send_all(reader, at_once, &counted, &sender)
-        }
+            send_all(reader, at_once, &counted, &sender, &runtime)
+        };
+        // An error means that nobody waits for it any more.
+        move || drop(told.send(read()))
     });
     Reading {
         batches,
         columns,
-        task,
+        done,
     }
 }
 
@@ -121,12 +143,13 @@ fn send_all(
     at_once: usize,
     read: &AtomicU64,
     batches: &mpsc::Sender<Batch>,
+    runtime: &Handle,
 ) -> Result<(), ImportError> {
     let mut repeats = Repeats::new()?;
     let mut count = 0;
     loop {
         // Not before there is room for them: otherwise there would be a third batch in memory.
-        let Ok(room) = Handle::current().block_on(batches.reserve()) else {
+        let Ok(room) = runtime.block_on(batches.reserve()) else {
             // Nobody imports any more.
             return Ok(());
         };

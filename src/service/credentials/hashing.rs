@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use crate::{
     domain::{OrganizationId, Password, PasswordHash, Random},
     service::{Result, ServiceError},
-    storage::shares::{Limits, Shares},
+    storage::shares::{Limits, Place, Shares},
 };
 
 /// Memory of one hash, in KiB. With the number of passes below what OWASP's Password Storage Cheat Sheet asks for first.
@@ -86,21 +86,30 @@ impl Hasher {
         self.shares.load()
     }
 
+    /// Waits for a place, in which hashes are computed one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Overloaded`]: too many of the organization's wait.
+    pub(super) async fn place(&self, organization: OrganizationId) -> Result<Arc<Place>> {
+        Ok(Arc::new(self.shares.place(Some(organization)).await?))
+    }
+
     /// Hashes a new password, if it is good when it comes to it. None: it is not.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Overloaded`]: too many of the organization's wait. There is no randomness.
+    /// There is no randomness.
     pub(super) async fn hash(
         &self,
-        organization: OrganizationId,
+        place: &Arc<Place>,
         password: Password,
         random: &dyn Random,
         good: impl FnOnce(&Password) -> bool + Send + 'static,
     ) -> Result<Option<PasswordHash>> {
         let mut salt = [0; SALT];
         random.fill(&mut salt)?;
-        self.run(organization, move |hashed| {
+        self.run(place, move |hashed| {
             if !good(&password) {
                 return Ok(None);
             }
@@ -113,17 +122,13 @@ impl Hasher {
     }
 
     /// Judges a password by a hash; where there is none, by that of no password.
-    ///
-    /// # Errors
-    ///
-    /// [`ServiceError::Overloaded`]: too many of the organization's wait.
     pub(super) async fn judge(
         &self,
-        organization: OrganizationId,
+        place: &Arc<Place>,
         password: Password,
         hash: Option<PasswordHash>,
     ) -> Result<Judgement> {
-        self.run(organization, move |hashed| {
+        self.run(place, move |hashed| {
             hashed.fetch_add(1, Ordering::Relaxed);
             let hash = hash.as_ref().map_or(NOBODY, PasswordHash::as_str);
             let hash = phc::PasswordHash::new(hash).map_err(internal)?;
@@ -140,11 +145,10 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(
         &self,
-        organization: OrganizationId,
+        place: &Arc<Place>,
         work: impl FnOnce(&AtomicU64) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self.shares.place(Some(organization)).await?;
-        let hashed = self.hashed.clone();
+        let (place, hashed) = (place.clone(), self.hashed.clone());
         // It goes on when its caller goes away, and until then has its place.
         let running = spawn_blocking(move || {
             let result = work(&hashed);
@@ -176,10 +180,21 @@ mod tests {
     const GLOBEX: OrganizationId = OrganizationId::from_uuid(uuid::Uuid::from_u128(2));
 
     async fn hash(hasher: &Hasher, password: &str) -> PasswordHash {
+        let place = hasher.place(ACME).await.unwrap();
         let hash = hasher
-            .hash(ACME, Password::typed(password), &OsRandom, |_| true)
+            .hash(&place, Password::typed(password), &OsRandom, |_| true)
             .await;
         hash.unwrap().unwrap()
+    }
+
+    async fn judge(
+        hasher: &Hasher,
+        organization: OrganizationId,
+        password: &str,
+        hash: Option<PasswordHash>,
+    ) -> Result<Judgement> {
+        let place = hasher.place(organization).await?;
+        hasher.judge(&place, Password::typed(password), hash).await
     }
 
     #[tokio::test]
@@ -189,7 +204,7 @@ mod tests {
         assert!(otter.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert_ne!(otter, hash(&hasher, "violet otter").await);
         for (password, right) in [("violet otter", true), ("violet otters", false)] {
-            let judged = hasher.judge(ACME, Password::typed(password), Some(otter.clone()));
+            let judged = judge(&hasher, ACME, password, Some(otter.clone()));
             assert_eq!(
                 judged.await.unwrap(),
                 Judgement {
@@ -203,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn judging_nobody_takes_one_hash_of_the_same_cost() {
         let hasher = Hasher::default();
-        let judged = hasher.judge(ACME, Password::typed("violet otter"), None).await;
+        let judged = judge(&hasher, ACME, "violet otter", None).await;
         let wrong = Judgement {
             right: false,
             outdated: false,
@@ -220,7 +235,7 @@ mod tests {
             .unwrap();
         let hash = PasswordHash::new(hash.to_string());
         let hasher = Hasher::default();
-        let judged = hasher.judge(ACME, Password::typed("violet otter"), Some(hash));
+        let judged = judge(&hasher, ACME, "violet otter", Some(hash));
         let right = Judgement {
             right: true,
             outdated: true,
@@ -235,7 +250,7 @@ mod tests {
             each: 1,
             waiting: 1,
         });
-        let judge = |organization, password| hasher.judge(organization, Password::typed(password), None);
+        let judge = |organization, password| judge(&hasher, organization, password, None);
         let (first, second, third, other) = tokio::join!(
             judge(ACME, "one"),
             judge(ACME, "two"),

@@ -34,10 +34,8 @@ impl Directory {
         let member = link.member.id;
         let (organization, change) = (link.organization.id, self.change(Actor::Member(member)));
         let good = move |password: &Password| !is_tried_first(password, &link.member, &link.organization);
-        let hash = self
-            .hasher
-            .hash(organization, password, &*self.random, good)
-            .await?;
+        let place = self.hasher.place(organization).await?;
+        let hash = self.hasher.hash(&place, password, &*self.random, good).await?;
         let new = NewPassword {
             link: caller.presented().digest,
             hash: hash.ok_or(Precondition::PasswordTooCommon)?,

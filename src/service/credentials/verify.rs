@@ -61,6 +61,9 @@ impl Directory {
         source: Option<&str>,
     ) -> Result<Verified> {
         let organization = grant.organization;
+        // First, so that attempts come no faster than they are judged, those of made-up addresses as well: what is remembered of them is
+        // shared by all organizations.
+        let place = self.hasher.place(organization).await?;
         if let Some(source) = source {
             self.throttle.source(organization, source)?;
         }
@@ -73,9 +76,7 @@ impl Directory {
         self.throttle.member(organization, &whose)?;
         for _ in 0..TRIES {
             let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
-            let judged = self
-                .hasher
-                .judge(organization, Password::typed(password), hash.clone());
+            let judged = self.hasher.judge(&place, Password::typed(password), hash.clone());
             let judged = judged.await?;
             let (Some((member, _)), Some(hash), true) = (found, hash, judged.right) else {
                 return Ok(Verified::Denied);
@@ -86,7 +87,7 @@ impl Directory {
             let newer = if judged.outdated {
                 let password = Password::typed(password);
                 self.hasher
-                    .hash(organization, password, &*self.random, |_| true)
+                    .hash(&place, password, &*self.random, |_| true)
                     .await?
             } else {
                 None

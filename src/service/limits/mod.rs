@@ -12,7 +12,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU16, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
     },
 };
 
@@ -98,18 +98,20 @@ pub(super) struct KeyLimits {
     time: Time,
     calls: Option<Quota>,
     failures: Option<Failures>,
-    /// Keys that have opened something lately. A key that opens nothing is never in it, so strangers don't make it grow.
-    good: RwLock<HashMap<KeyDigest, Good>>,
+    /// Keys that have opened something. A key that never did is never in it, so strangers don't make it grow.
+    known: RwLock<HashMap<KeyDigest, Known>>,
     refused_calls: AtomicU64,
     refused_unknown: AtomicU64,
 }
 
 type Calls = RateLimiter<NotKeyed, InMemoryState, Time, StateInformationMiddleware>;
 
-struct Good {
+struct Known {
     /// None: it may call as often as it likes.
     calls: Option<Calls>,
-    /// Sweeps since it was used.
+    /// Whether it did the last time. What it may call stays the same: a key that is shown where it opens nothing is as good elsewhere.
+    opens: AtomicBool,
+    /// Sweeps since it opened something.
     idle: AtomicU16,
 }
 
@@ -123,7 +125,7 @@ impl KeyLimits {
             calls,
             failures: limits.failed_keys.map(|most| Failures::new(most, time.clone())),
             time,
-            good: RwLock::default(),
+            known: RwLock::default(),
             refused_calls: AtomicU64::new(0),
             refused_unknown: AtomicU64::new(0),
         }
@@ -142,8 +144,8 @@ impl KeyLimits {
         if self.calls.is_none() || shown.counted {
             return Ok(None);
         }
-        let good = self.good.read().unwrap_or_else(PoisonError::into_inner);
-        match good.get(&key).and_then(|good| good.calls.as_ref()) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&key).and_then(|known| known.calls.as_ref()) {
             Some(calls) => self.count(calls).map(Some),
             None => Ok(None),
         }
@@ -166,8 +168,10 @@ impl KeyLimits {
     }
 
     fn is_good(&self, key: KeyDigest) -> bool {
-        let good = self.good.read().unwrap_or_else(PoisonError::into_inner);
-        good.contains_key(&key)
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known
+            .get(&key)
+            .is_some_and(|known| known.opens.load(Ordering::Relaxed))
     }
 
     /// The allowance of a key that was not known when its call was let in.
@@ -175,19 +179,23 @@ impl KeyLimits {
         if self.calls.is_none() && self.failures.is_none() {
             return None;
         }
-        let good = self.good.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = good.get(&key) {
+        let all = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&key) {
             if known.idle.load(Ordering::Relaxed) > 0 {
                 known.idle.store(0, Ordering::Relaxed);
             }
+            if !known.opens.load(Ordering::Relaxed) {
+                known.opens.store(true, Ordering::Relaxed);
+            }
             return None;
         }
-        drop(good);
-        let mut good = self.good.write().unwrap_or_else(PoisonError::into_inner);
-        let known = good.entry(key).or_insert_with(|| Good {
+        drop(all);
+        let mut all = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(key).or_insert_with(|| Known {
             calls: self
                 .calls
                 .map(|quota| RateLimiter::direct_with_clock(quota, self.time.clone()).with_middleware()),
+            opens: AtomicBool::new(true),
             idle: AtomicU16::new(0),
         });
         // One of several first calls that came at once may be beyond the rate: it is done already.
@@ -196,11 +204,11 @@ impl KeyLimits {
 
     fn opened_nothing(&self, shown: Shown) {
         let Some(failures) = &self.failures else { return };
-        let known = self.is_good(shown.presented.digest);
-        if known {
-            let mut good = self.good.write().unwrap_or_else(PoisonError::into_inner);
-            good.remove(&shown.presented.digest);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&shown.presented.digest) {
+            known.opens.store(false, Ordering::Relaxed);
         }
+        drop(known);
         if let Some(from) = outside(shown.from) {
             failures.count(from);
         }
@@ -208,13 +216,13 @@ impl KeyLimits {
 
     /// Once a minute: forgets keys that were not used for a day, and addresses from which all is well again.
     pub(super) fn sweep(&self) {
-        let mut good = self.good.write().unwrap_or_else(PoisonError::into_inner);
-        good.retain(|_, good| {
-            let idle = good.idle.get_mut();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, known| {
+            let idle = known.idle.get_mut();
             *idle = idle.saturating_add(1);
             *idle <= REMEMBERED
         });
-        drop(good);
+        drop(known);
         if let Some(failures) = &self.failures {
             failures.sweep();
         }

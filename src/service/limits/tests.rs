@@ -141,3 +141,26 @@ fn a_key_is_remembered_for_a_day_after_it_was_used() {
     }
     assert!(!limits.is_good(key.presented.digest));
 }
+
+#[test]
+fn a_key_that_is_shown_where_it_opens_nothing_may_not_call_more_often_for_that() {
+    let (_, limits) = limits(CallLimits {
+        per_key: Some(CallRate {
+            per_second: number(1),
+            burst: number(3),
+        }),
+        failed_keys: Some(number(3)),
+    });
+    let acme = shown("pb_acme", "192.0.2.1");
+    limits.admit(acme).unwrap();
+    limits.opened(acme.presented.digest);
+    for _ in 0..2 {
+        limits.admit(acme).unwrap();
+        limits.opened_nothing(acme);
+        assert!(!limits.is_good(acme.presented.digest));
+        assert_eq!(limits.opened(acme.presented.digest), None);
+        assert!(limits.is_good(acme.presented.digest));
+    }
+    let refused = limits.admit(acme).unwrap_err();
+    assert!(matches!(refused, ServiceError::RateLimited { .. }), "{refused:?}");
+}

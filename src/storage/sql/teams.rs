@@ -69,17 +69,21 @@ impl TeamWrites for EngineTransaction<'_> {
         organization: OrganizationId,
         team: TeamNumber,
         only_live: bool,
+        limit: usize,
     ) -> Result<Vec<MemberNumber>> {
         let sql = format!(
             "SELECT t.member FROM team_members AS t
              {THEN_JOIN} members AS m ON m.organization_id = t.organization_id AND m.number = t.member
              WHERE t.organization_id = $1 AND t.team = $2 AND (NOT $3 OR m.revoked_at IS NULL)
-             ORDER BY t.member"
+             ORDER BY t.member LIMIT $4"
         );
         // Safe: it is put together from constants.
-        let query = sqlx::query_scalar(AssertSqlSafe(sql));
-        self.all(query.bind(organization).bind(team).bind(only_live))
-            .await
+        let query = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(organization)
+            .bind(team)
+            .bind(only_live)
+            .bind(most(limit));
+        self.all(query).await
     }
 
     async fn put_in_team(
@@ -123,12 +127,25 @@ impl TeamWrites for EngineTransaction<'_> {
         organization: OrganizationId,
         team: TeamNumber,
         by: TeamNumber,
+        limit: usize,
     ) -> Result<Vec<MemberNumber>> {
         // `<> 1` is the condition of the index.
         let query = sqlx::query_scalar(
             "UPDATE members SET primary_team = $3
-             WHERE organization_id = $1 AND primary_team = $2 AND primary_team <> 1 RETURNING number",
-        );
-        self.all(query.bind(organization).bind(team).bind(by)).await
+             WHERE organization_id = $1 AND number IN (
+                 SELECT number FROM members
+                 WHERE organization_id = $1 AND primary_team = $2 AND primary_team <> 1 LIMIT $4
+             )
+             RETURNING number",
+        )
+        .bind(organization)
+        .bind(team)
+        .bind(by)
+        .bind(most(limit));
+        self.all(query).await
     }
+}
+
+fn most(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

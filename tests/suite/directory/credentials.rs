@@ -1,6 +1,6 @@
 //! Passwords, codes and sessions, as clients see them.
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 use userbridge::domain::{Member as DomainMember, MemberRef, Organization, Scope, TokenKind};
@@ -237,6 +237,48 @@ async fn who_tries_too_often_waits_whether_known_or_not() {
             .unwrap_err();
         assert_eq!(app.directory().passwords_hashed(), before);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_is_not_judged_for_want_of_a_place_is_not_counted() {
+    /// More than may wait.
+    const MANY: usize = 200;
+
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = app.organization("acme").await;
+    let key = writer(&app, &acme).await;
+    let sally = staff(&app, &key, SALLY, Role::Viewer).await;
+    let link = app.token(&acme, &sally.id, TokenKind::PasswordLink).await;
+    app.set_password(&link, PASSWORD).await.unwrap();
+    let mut crowd = JoinSet::new();
+    for number in 0..MANY {
+        let (mut client, key) = (app.credentials(), key.clone());
+        crowd.spawn(async move {
+            loop {
+                let request = VerifyRequest {
+                    by: Some(by_email(&format!("nobody{number}@acme.example.com"))),
+                    password: "wrong otter".to_owned(),
+                    source: String::new(),
+                };
+                // Refused for want of a place, or for too many attempts.
+                let _ = client.verify(with_key(request, &key)).await;
+            }
+        });
+    }
+    let mut refused = 0;
+    while refused < 12 {
+        // Now and then she has a place.
+        if let Err(status) = app.verify(&key, by_email(SALLY), "wrong otter").await {
+            assert_status(Err::<(), _>(status), Code::ResourceExhausted, "OVERLOADED");
+            refused += 1;
+        }
+    }
+    crowd.shutdown().await;
+    while app.directory().load().hashes_waiting > 0 {
+        yield_now().await;
+    }
+    let verified = app.verify(&key, by_email(SALLY), PASSWORD).await.unwrap();
+    assert_eq!(verified.outcome(), VerifyOutcome::Verified);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! An import that is killed or told to end, and run again.
 
-use std::time::Duration;
+use std::{fs, io, thread, time::Duration};
 
 use serde_json::Value;
 use tokio::time::sleep;
@@ -18,6 +18,38 @@ use crate::support::{
 
 /// How often it is looked whether something is there.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// Whether a process has a handler for SIGTERM (proc_pid_status(5)).
+fn handles_sigterm(id: u32) -> bool {
+    const SIGTERM: u64 = 1 << 14;
+
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    u64::from_str_radix(caught.unwrap().trim(), 16).unwrap() & SIGTERM != 0
+}
+
+#[test]
+fn an_import_whose_input_says_nothing_can_be_told_to_end() {
+    let place = Place::new();
+    for more in [&[][..], &["--strict"]] {
+        let (silent, _open) = io::pipe().unwrap();
+        let mut import = Process::start(
+            command(USERBRIDGE)
+                .env("USERBRIDGE_DATABASE_URL", &place.url)
+                .current_dir(place.folder.path())
+                .args(["import", "--org", "acme", "--json", "-"])
+                .args(more)
+                .stdin(silent),
+        );
+        while !handles_sigterm(import.id()) {
+            thread::sleep(LOOK);
+        }
+        import.signal("TERM");
+        let said: Value = serde_json::from_str(&import.line()).unwrap();
+        assert_eq!(said, took(0, 0, 0));
+        assert_eq!(import.wait().code(), Some(1));
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_was_cut_off_ends_as_if_it_had_not_been() {

@@ -138,3 +138,19 @@ pub(super) async fn an_import_tells_of_no_address_whether_others_know_it(fixture
     };
     assert_eq!(fixture.filtered(acme, both).await.len(), emails.len());
 }
+
+/// Those of strangers are as random as that of somebody whom others know.
+pub(super) async fn the_ids_of_users_are_in_no_order_of_an_import(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let rows = (0..64).map(|number| row(Origin::default(), address(&format!("p{number:02}@acme.example"))));
+    let rows: Vec<_> = rows.collect();
+    let directory = directory(&fixture);
+    let imported = directory.import_members(Write::operator(acme), rows.into());
+    imported.await.unwrap();
+    let found = members(&fixture, acme).await;
+    assert_eq!(found.len(), 64);
+    assert!(found.is_sorted_by_key(|member| member.id));
+    let pairs = found.windows(2);
+    let ascending = pairs.filter(|pair| pair[0].user_id < pair[1].user_id).count();
+    assert!((12..52).contains(&ascending), "{ascending} of 63");
+}

@@ -340,6 +340,7 @@ impl Fixture {
             ))
         })
         .await
+        .map(drop)
     }
 }
 

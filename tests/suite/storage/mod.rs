@@ -114,6 +114,7 @@ macro_rules! every_case {
             imported_addresses: [
                 addresses_that_two_organizations_import_at_once_are_the_same_people,
                 an_import_tells_of_no_address_whether_others_know_it,
+                the_ids_of_users_are_in_no_order_of_an_import,
             ]
             imports: [
                 an_import_comes_to_what_links_one_by_one_come_to,
@@ -261,6 +262,7 @@ macro_rules! every_case {
                 a_renamed_team_keeps_all_else,
                 the_members_of_a_team_are_those_who_were_named,
                 a_team_that_is_deleted_takes_nobody_with_it,
+                many_leave_a_team_in_steps,
                 a_revoked_member_keeps_its_teams_until_they_are_deleted,
                 a_team_of_another_organization_is_not_there,
             ]

@@ -8,7 +8,10 @@ use userbridge::{
         Conflict, EventKind, Idempotency, Member, MemberFilter, OrganizationId, PageRequest, Precondition,
         Resource, Team, TeamNumber,
     },
-    service::ServiceError,
+    service::{
+        ServiceError,
+        rules::{self, TeamSet},
+    },
 };
 
 use super::{
@@ -240,6 +243,77 @@ pub(super) async fn a_team_that_is_deleted_takes_nobody_with_it(fixture: Fixture
     assert_fails!(root.await, ServiceError::Precondition(Precondition::RootTeam));
     let again = fixture.delete_team(acme, SALES, fixture.change());
     assert_fails!(again.await, ServiceError::NotFound(Resource::Team));
+}
+
+pub(super) async fn many_leave_a_team_in_steps(fixture: Fixture) {
+    let (acme, people) = fixture.with_teams(7).await;
+    let everybody: Vec<_> = people.iter().collect();
+    for person in &people[1..3] {
+        let patch = values! { primary_team: SALES };
+        fixture.update(acme, person, patch).await.unwrap();
+    }
+    let states = async || {
+        let mut states = Vec::new();
+        for person in &people {
+            let (teams, main, _) = fixture.state(acme, person).await;
+            states.push((teams.len(), main));
+        }
+        states
+    };
+    fixture.set(acme, SALES, &everybody).await;
+    let wanted: BTreeSet<_> = [people[0].id, people[6].id].into();
+    let set = async || {
+        let input = (acme, wanted.clone(), fixture.change());
+        let set = fixture.write(acme, input, |tx, (acme, wanted, change)| {
+            Box::pin(rules::set_team_members(tx, *acme, SALES, wanted, change, 2))
+        });
+        set.await.unwrap()
+    };
+    // Of the first four, one is wanted.
+    assert_eq!(set().await, TeamSet::Fewer(3));
+    let (one, main) = ((1, 1), (0, 2));
+    assert_eq!(states().await, [one, main, main, (0, 1), one, one, one]);
+    let (added, removed) = (0, 2);
+    assert_eq!(set().await, TeamSet::Fewer(removed));
+    assert_eq!(set().await, TeamSet::Whole { added, removed: 0 });
+    assert_eq!(states().await, [one, main, main, (0, 1), (0, 1), (0, 1), one]);
+
+    fixture.set(acme, SALES, &everybody).await;
+    let before = fixture.log_of(acme).await.len();
+    let delete = async || {
+        let deleted = fixture.write(acme, (acme, fixture.change()), |tx, (acme, change)| {
+            Box::pin(rules::delete_team(tx, *acme, SALES, change, 3))
+        });
+        deleted.await.unwrap()
+    };
+    for (gone, left) in [(false, 4), (false, 1), (true, 0)] {
+        assert_eq!(delete().await, gone);
+        let states = states().await;
+        assert_eq!(states.iter().map(|(teams, _)| teams).sum::<usize>(), left);
+        assert!(states.iter().all(|(_, main)| *main == 1));
+    }
+    let events = fixture.events_after(acme, before).await;
+    let mut fields: Vec<_> = events
+        .into_iter()
+        .map(|(_, number, fields)| (number, fields))
+        .collect();
+    fields.sort_unstable();
+    let teams = |number| (number, "teams".to_owned());
+    let both = |number| (number, "teams primary_team".to_owned());
+    let deleted = (2, String::new());
+    assert_eq!(
+        fields,
+        [
+            teams(1),
+            deleted,
+            both(2),
+            both(3),
+            teams(4),
+            teams(5),
+            teams(6),
+            teams(7)
+        ]
+    );
 }
 
 pub(super) async fn a_revoked_member_keeps_its_teams_until_they_are_deleted(fixture: Fixture) {

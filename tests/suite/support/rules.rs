@@ -380,7 +380,13 @@ impl Rules {
         self.write(
             organization,
             (organization, team, change),
-            |tx, (organization, team, change)| Box::pin(rules::delete_team(tx, *organization, *team, change)),
+            |tx, (organization, team, change)| {
+                Box::pin(async move {
+                    let gone = rules::delete_team(tx, *organization, *team, change, usize::MAX).await?;
+                    assert!(gone);
+                    Ok(())
+                })
+            },
         )
         .await
     }
@@ -397,7 +403,13 @@ impl Rules {
             organization,
             input,
             |tx, (organization, team, members, change)| {
-                Box::pin(rules::set_team_members(tx, *organization, *team, members, change))
+                Box::pin(async move {
+                    let most = i32::MAX as usize;
+                    match rules::set_team_members(tx, *organization, *team, members, change, most).await? {
+                        rules::TeamSet::Whole { added, removed } => Ok((added, removed)),
+                        fewer => panic!("{fewer:?}"),
+                    }
+                })
             },
         )
         .await

@@ -211,14 +211,14 @@ fn changed(mut member: Member, fields: Fields) -> (Member, Vec<&'static str>) {
         member.name = Some(name);
         paths.push("name");
     }
-    // An owner reads as an admin, so a client that writes back what it read leaves the owner an owner.
-    if let Some(role) = fields.role
-        && !(role == Role::Admin && member.role() == Role::Owner)
-    {
-        member.role = role.into();
-        paths.push("role");
-    } else {
-        member.etag.clear();
+    match fields.role {
+        // An owner reads as an admin, so a client that writes back what it read leaves the owner an owner.
+        Some(Role::Admin) if member.role() == Role::Owner => {}
+        Some(role) => {
+            member.role = role.into();
+            paths.push("role");
+        }
+        None => member.etag.clear(),
     }
     if let Some(auth_method) = fields.auth_method {
         member.auth_method = auth_method.into();
@@ -237,4 +237,39 @@ fn shown(status: StatusCode, member: Member) -> Result<Response, Refusal> {
 /// Others changed the user each time it was to be changed, or for too long.
 const fn too_busy() -> Refusal {
     Refusal::Failed(UpstreamError::Unavailable(Duration::from_secs(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_depends_on_the_role_is_done_to_the_member_that_was_read() {
+        let owner = Member {
+            role: Role::Owner.into(),
+            etag: "7".to_owned(),
+            ..Member::default()
+        };
+        let name = || Some("Sally".to_owned());
+        let (kept, paths) = changed(
+            owner.clone(),
+            Fields {
+                name: name(),
+                role: Some(Role::Admin),
+                ..Fields::default()
+            },
+        );
+        assert_eq!(
+            (kept.role(), &*kept.etag, paths),
+            (Role::Owner, "7", vec!["name"])
+        );
+        let (renamed, paths) = changed(
+            owner,
+            Fields {
+                name: name(),
+                ..Fields::default()
+            },
+        );
+        assert_eq!((&*renamed.etag, paths), ("", vec!["name"]));
+    }
 }

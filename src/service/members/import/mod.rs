@@ -286,7 +286,7 @@ async fn create(
     let MemberNumber(first) = tx.next_member_numbers(organization, new.len()).await?;
     let mut new: Vec<_> = (first..).zip(new.into_iter().map(|(place, _)| place)).collect();
     new.sort_by_key(|(_, place)| email(rows[*place].0));
-    deal_ids(rows, plan, new.iter().map(|(_, place)| *place));
+    deal_ids(rows, new.iter().map(|(_, place)| *place));
     for new in new.chunks(WRITTEN) {
         let members = new.iter().map(|(number, place)| {
             let (row, ids) = &rows[*place];
@@ -367,19 +367,14 @@ async fn describe(
     Ok(())
 }
 
-/// Deals the ids of new people anew among them, in ascending order: those who are written one after the other then also lie together
-/// in indexes of ids. Users to whom addresses lead are theirs already.
-fn deal_ids(rows: &mut [(&ImportRow, NewIds)], plan: &Plan, places: impl Iterator<Item = usize> + Clone) {
+/// Deals the ids of new members anew among them, in ascending order: those who are written one after the other then also lie together
+/// in indexes of ids. Those of users stay as they are: where all of a file's but a few were in order, these few would be of people whom
+/// other organizations know.
+fn deal_ids(rows: &mut [(&ImportRow, NewIds)], places: impl Iterator<Item = usize> + Clone) {
     let mut members: Vec<_> = places.clone().map(|place| rows[place].1.member).collect();
     members.sort_unstable();
-    for (place, member) in places.clone().zip(members) {
+    for (place, member) in places.zip(members) {
         rows[place].1.member = member;
-    }
-    let strangers = places.filter(|place| plan.rows[*place] == Planned::New);
-    let mut users: Vec<_> = strangers.clone().map(|place| rows[place].1.user).collect();
-    users.sort_unstable();
-    for (place, user) in strangers.zip(users) {
-        rows[place].1.user = user;
     }
 }
 
