@@ -42,5 +42,8 @@ fn run(parsed: Parsed<Cli>) -> Result<(), CliError> {
         .worker_threads(threads.max(LEAST_THREADS))
         .enable_all()
         .build()?;
-    runtime.block_on(cli::run(parsed))
+    let done = runtime.block_on(cli::run(parsed));
+    // A disk that does not answer has nobody wait for the end.
+    runtime.shutdown_background();
+    done
 }

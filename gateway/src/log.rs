@@ -7,6 +7,7 @@ use std::{
 
 use clap::ValueEnum;
 use thiserror::Error;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 const VARIABLE: &str = "USERBRIDGE_LOG";
@@ -29,23 +30,40 @@ pub enum Format {
     Json,
 }
 
-/// Logs to stderr what `USERBRIDGE_LOG` says; `info` if it says nothing. A line that can't be written, on a full disk or to a reader
-/// that is gone, is lost.
+/// Lines that wait to be written.
+const WAITING: usize = 4_096;
+
+/// Logging. It ends with this, once what waits is written, for a second at most.
+#[derive(Debug)]
+#[must_use]
+pub struct Logging {
+    _writer: WorkerGuard,
+}
+
+/// Logs to stderr what `USERBRIDGE_LOG` says; `info` if it says nothing. A thread of its own writes the lines, so that nobody waits for a
+/// reader that has stopped to read. What comes while [`WAITING`] lines wait is lost, and so is a line that can't be written, on a full disk
+/// or to a reader that is gone.
 ///
 /// # Errors
 ///
 /// It is not understood.
-pub fn init(format: Format) -> Result<(), InvalidLog> {
+pub fn init(format: Format) -> Result<Logging, InvalidLog> {
+    let filter = filter()?;
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING)
+        .thread_name("log")
+        .finish(io::stderr());
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter()?)
+        .with_env_filter(filter)
         // They would be told on stderr as well, by what panics if that fails: whoever has logged would end.
         .log_internal_errors(false)
-        .with_writer(io::stderr);
+        .with_writer(writer);
     match format {
         Format::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         Format::Json => log.json().flatten_event(true).init(),
     }
-    Ok(())
+    Ok(Logging { _writer: guard })
 }
 
 fn filter() -> Result<EnvFilter, InvalidLog> {

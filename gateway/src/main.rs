@@ -23,7 +23,7 @@ use userbridge_gateway::{
     cors::Cors,
     listen::{self, Listener, PlainHttp, Sockets, Tls, TlsError},
     observe::{ObserveFlags, TracesError},
-    program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags},
+    program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags, outlive_file_limits},
     router,
 };
 
@@ -116,10 +116,13 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if let Err(error) = arguments.observe.log() {
-        tell(&error);
-        return ExitCode::from(2);
-    }
+    let _logging = match arguments.observe.log() {
+        Ok(logging) => logging,
+        Err(error) => {
+            tell(&error);
+            return ExitCode::from(2);
+        }
+    };
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -136,6 +139,7 @@ fn tell(error: &dyn Error) {
 
 async fn run(arguments: Arguments) -> Result<(), GatewayError> {
     let upstream = upstream(arguments.upstream, arguments.upstream_tls)?;
+    outlive_file_limits()?;
     let signals = StopSignals::listen()?;
     let observing = arguments.observe.start("userbridge-gateway")?;
     let addr = arguments.serve.http_addr;

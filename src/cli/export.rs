@@ -2,19 +2,19 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
-    thread,
 };
 
 use clap::{Args, ValueEnum};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use userbridge_gateway::program::StopSignals;
 
 use super::{
     CliError, Global, Session,
     organization_at::{Opened, OrganizationAt},
     output::{self, PAGE},
+    own_thread::own_thread,
     progress::{Progress, Unit},
 };
 use crate::{
@@ -119,14 +119,16 @@ impl Export {
         let members = Members::of(source, self.revoked).await?;
         let progress = Progress::new(global.json, "export", Unit::Nothing);
         if self.file == Path::new(STREAM) {
-            let (_, mut out) = progress
+            progress
                 .during(self.write(members, io::stdout(), &progress))
                 .await?;
-            return Ok(out.flush()?);
+            return Ok(());
         }
         let place = match fs::metadata(&self.file) {
             Ok(there) if !there.is_file() => {
-                let through = opened(self.file.clone()).await?;
+                let path = self.file.clone();
+                // A pipe is open when somebody reads it.
+                let through = own_thread(move || File::options().write(true).open(path)).await?;
                 progress.during(self.write(members, through, &progress)).await?;
                 return Ok(());
             }
@@ -137,9 +139,8 @@ impl Export {
         let new = tempfile::Builder::new()
             .prefix(".export")
             .tempfile_in(folder_of(&place))?;
-        let (members, _) = progress
-            .during(self.write(members, new.as_file(), &progress))
-            .await?;
+        let out = new.as_file().try_clone()?;
+        let members = progress.during(self.write(members, out, &progress)).await?;
         new.as_file().sync_all()?;
         new.persist(&place).map_err(|error| error.error)?;
         let file = self.file.display().to_string();
@@ -151,37 +152,44 @@ impl Export {
         )
     }
 
-    /// How many there were, and what they were written to, which has all of them.
-    async fn write<W: io::Write>(
+    /// How many there were. All of them are written.
+    async fn write(
         &self,
         mut members: Members<'_>,
-        out: W,
+        out: impl io::Write + Send + 'static,
         progress: &Progress,
-    ) -> Result<(u64, W), CliError> {
+    ) -> Result<u64, CliError> {
         let format = match self.format {
             Written::Csv => Format::Csv,
             Written::Ndjson => Format::Ndjson,
         };
-        let mut writer = Writer::new(out, format)?;
-        let mut written = 0;
-        while let Some(members) = members.next().await? {
-            for member in &members {
-                writer.write(member)?;
+        let (pages, mut to_write) = mpsc::channel::<Vec<Member>>(1);
+        let writing = own_thread(move || {
+            let mut writer = Writer::new(out, format)?;
+            while let Some(members) = to_write.blocking_recv() {
+                for member in &members {
+                    writer.write(member)?;
+                }
             }
-            written += members.len() as u64;
-            progress.count(written);
-        }
-        Ok((written, writer.finish()?))
+            writer.finish()?.flush()
+        });
+        let reading = async {
+            let mut read = 0;
+            while let Some(members) = members.next().await? {
+                let count = members.len() as u64;
+                if pages.send(members).await.is_err() {
+                    // It could not be written, which is told there.
+                    break;
+                }
+                read += count;
+                progress.count(read);
+            }
+            drop(pages);
+            Ok::<_, CliError>(read)
+        };
+        let (read, written) = tokio::join!(reading, writing);
+        let read = read?;
+        written?;
+        Ok(read)
     }
-}
-
-/// Opens what is no file. A thread of its own does it, for which nobody waits that is told to end: a pipe is open when somebody
-/// reads it.
-async fn opened(path: PathBuf) -> Result<File, CliError> {
-    let (sender, opened) = oneshot::channel();
-    thread::spawn(move || {
-        // An error means that nobody waits for it any more.
-        let _ = sender.send(File::options().write(true).open(path));
-    });
-    Ok(opened.await.map_err(io::Error::other)??)
 }

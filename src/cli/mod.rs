@@ -21,6 +21,7 @@ mod member;
 mod org;
 mod organization_at;
 mod output;
+mod own_thread;
 mod progress;
 mod serve;
 mod server_tls;
@@ -33,7 +34,10 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 
 pub use error::CliError;
-use userbridge_gateway::config_file::{self, ConfigFile, Parsed};
+use userbridge_gateway::{
+    config_file::{self, ConfigFile, Parsed},
+    program::outlive_file_limits,
+};
 
 use self::progress::{Progress, Unit};
 use crate::{
@@ -197,6 +201,7 @@ pub fn parse() -> Result<Parsed<Cli>, CliError> {
 ///
 /// A message of one line and an exit code.
 pub async fn run(parsed: Parsed<Cli>) -> Result<(), CliError> {
+    outlive_file_limits()?;
     let global = parsed.arguments.global;
     match parsed.arguments.command {
         Command::Serve(command) => command.run(&global).await,

@@ -74,7 +74,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
-        self.observe
+        let _logging = self
+            .observe
             .log()
             .map_err(|error| CliError::Usage(error.to_string()))?;
         let observing = self

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{AccessLog, Observer, Traces, TracesError};
-use crate::log::{self, Format, InvalidLog};
+use crate::log::{self, Format, InvalidLog, Logging};
 
 #[derive(Args, Clone, Debug)]
 pub struct ObserveFlags {
@@ -52,7 +52,7 @@ impl ObserveFlags {
     /// # Errors
     ///
     /// What is to be logged is not understood.
-    pub fn log(&self) -> Result<(), InvalidLog> {
+    pub fn log(&self) -> Result<Logging, InvalidLog> {
         log::init(self.log_format)
     }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::Args;
+use rustix::process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::listen::{ConnectionLimit, Limits, WORKING};
@@ -102,6 +103,19 @@ impl ServeFlags {
     pub const fn drain_timeout(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
     }
+}
+
+/// What would be written beyond a limit of the size of files (`ulimit -f`) fails from then on, as on a full disk, and does not end the
+/// process. Needs the runtime.
+///
+/// # Errors
+///
+/// The system takes no handler.
+pub fn outlive_file_limits() -> io::Result<()> {
+    let signal = signal(SignalKind::from_raw(process::Signal::XFSZ.as_raw()))?;
+    // Taken once, it no longer ends the process, whether somebody looks at it or not.
+    drop(signal);
+    Ok(())
 }
 
 /// SIGTERM and SIGINT, from when this is made. SIGHUP ends nothing from then on: see [`crate::listen::Tls`].

@@ -19,12 +19,13 @@ use userbridge_gateway::program::StopSignals;
 
 use self::{
     outcome::{Outcome, Summary, is_list},
-    reading::{Input, kept, read},
+    reading::{Input, read},
     target::{Importing, batch},
 };
 use super::{
     CliError, Global, Session,
     organization_at::{Opened, OrganizationAt},
+    own_thread::own_thread,
     progress::{Progress, Unit},
 };
 use crate::transfer::{Field, Format, ReadOptions};
@@ -90,7 +91,7 @@ impl Import {
             if self.strict && !self.dry_run {
                 self.import_strictly(global, target, &mut summary).await
             } else {
-                self.pass(global, target, self.input()?, self.dry_run, &mut summary)
+                self.pass(global, target, self.input().await?, self.dry_run, &mut summary)
                     .await
             }
         };
@@ -172,23 +173,33 @@ impl Import {
         done.map_err(|error| error.of_file(&name))
     }
 
-    fn input(&self) -> Result<Input, CliError> {
+    async fn input(&self) -> Result<Input, CliError> {
         if self.is_stream() {
             return Ok(Input::stream(io::stdin()));
         }
-        Ok(Input::file(self.opened()?)?)
+        Ok(Input::file(self.opened().await?)?)
     }
 
+    /// Standard input can be read once: it is kept in a file that is gone with the command.
     async fn input_twice(&self) -> Result<[Input; 2], CliError> {
         if !self.is_stream() {
-            return Ok([Input::file(self.opened()?)?, Input::file(self.opened()?)?]);
+            let (first, second) = (self.opened().await?, self.opened().await?);
+            return Ok([Input::file(first)?, Input::file(second)?]);
         }
-        let kept = kept(io::stdin()).await?;
+        let kept = own_thread(|| {
+            let mut kept = tempfile::NamedTempFile::new()?;
+            io::copy(&mut io::stdin(), &mut kept)?;
+            Ok(kept)
+        });
+        let kept = kept.await?;
         Ok([Input::file(kept.reopen()?)?, Input::file(kept.reopen()?)?])
     }
 
-    fn opened(&self) -> Result<File, CliError> {
-        File::open(&self.file).map_err(|error| CliError::NotFound(format!("{}: {error}", self.name())))
+    /// A pipe is open when somebody writes to it.
+    async fn opened(&self) -> Result<File, CliError> {
+        let path = self.file.clone();
+        let opened = own_thread(move || File::open(path)).await;
+        opened.map_err(|error| CliError::NotFound(format!("{}: {error}", self.name())))
     }
 
     fn is_stream(&self) -> bool {

@@ -12,7 +12,6 @@ use std::{
     thread,
 };
 
-use tempfile::NamedTempFile;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
@@ -45,18 +44,6 @@ impl Input {
         let from = Box::new(file);
         Ok(Self { from, bytes })
     }
-}
-
-/// Keeps what can be read once in a file that is gone with the command.
-pub(super) async fn kept(mut from: impl Read + Send + 'static) -> io::Result<NamedTempFile> {
-    let mut to = NamedTempFile::new()?;
-    let (told, kept) = oneshot::channel();
-    thread::spawn(move || {
-        let done = io::copy(&mut from, &mut to).map(|_| to);
-        // An error means that nobody waits for it any more.
-        drop(told.send(done));
-    });
-    kept.await.map_err(io::Error::other)?
 }
 
 /// Some rows.
@@ -112,9 +99,9 @@ pub(super) fn read(input: Input, options: ReadOptions, at_once: usize) -> Readin
     let columns: Arc<OnceLock<HashMap<_, _>>> = Arc::default();
     let (told, done) = oneshot::channel();
     let runtime = Handle::current();
-    thread::spawn({
+    let work = {
         let columns = Arc::clone(&columns);
-        let read = move || {
+        move || {
             let counted = Arc::<AtomicU64>::default();
             let from = Counted {
                 from: input.from,
@@ -126,10 +113,10 @@ pub(super) fn read(input: Input, options: ReadOptions, at_once: usize) -> Readin
                 .map(|field| (field.as_str(), reader.column(*field).to_owned()));
             columns.get_or_init(|| names.collect());
             send_all(reader, at_once, &counted, &sender, &runtime)
-        };
-        // An error means that nobody waits for it any more.
-        move || drop(told.send(read()))
-    });
+        }
+    };
+    // An error means that nobody waits for it any more.
+    thread::spawn(move || drop(told.send(work())));
     Reading {
         batches,
         columns,

@@ -12,7 +12,7 @@ use argon2::{
     Argon2, Params,
     password_hash::{self, PasswordHasher as _, PasswordVerifier as _, phc},
 };
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 
 use crate::{
     domain::{OrganizationId, Password, PasswordHash, Random},
@@ -149,13 +149,19 @@ impl Hasher {
         work: impl FnOnce(&AtomicU64) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (place, hashed) = (place.clone(), self.hashed.clone());
-        // It goes on when its caller goes away, and until then has its place.
-        let running = spawn_blocking(move || {
+        let (told, result) = oneshot::channel();
+        // It goes on when its caller goes away, and until then has its place. Not one of the runtime's: where the system has no thread to
+        // give, the runtime would keep the work and the place until it has, and look again only for the next.
+        let started = thread::Builder::new().name("hash".to_owned()).spawn(move || {
             let result = work(&hashed);
             drop(place);
-            result
+            drop(told.send(result));
         });
-        running.await.map_err(internal)?
+        if let Err(error) = started {
+            tracing::error!(%error, "there is no thread for a password");
+            return Err(ServiceError::Overloaded);
+        }
+        result.await.map_err(internal)?
     }
 }
 

@@ -36,7 +36,8 @@ pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
 /// What is wrong with the file or the machine, if that is why it failed. A damaged page (`SQLITE_CORRUPT`) is none: who
 /// does not need it does not notice.
 pub(super) fn outage(error: &sqlx::Error) -> Option<Outage> {
-    if matches!(error, sqlx::Error::WorkerCrashed) {
+    // The latter: there is no thread for a connection.
+    if matches!(error, sqlx::Error::WorkerCrashed | sqlx::Error::Io(_)) {
         return Some(Outage::Other);
     }
     outage_of(code(error)?)

@@ -51,6 +51,48 @@ fn an_import_whose_input_says_nothing_can_be_told_to_end() {
     }
 }
 
+#[test]
+fn an_export_that_nobody_reads_can_be_told_to_end() {
+    /// What a pipe takes (pipe(7)).
+    const PIPE: u64 = 1 << 16;
+
+    let place = Place::new();
+    let rows = lines(3_000, |number| format!("p{number:05}@acme.example,Somebody\n"));
+    let file = place.write("people.csv", format!("email,name\n{rows}"));
+    assert_eq!(place.import(&[&file]).json(), took(3_000, 0, 0));
+    let (unread, out) = io::pipe().unwrap();
+    let mut export = command(USERBRIDGE)
+        .env("USERBRIDGE_DATABASE_URL", &place.url)
+        .args(["export", "--org", "acme"])
+        .stdout(out)
+        .spawn()
+        .unwrap();
+    while rustix::io::ioctl_fionread(&unread).unwrap() < PIPE {
+        thread::sleep(LOOK);
+    }
+    let export_id = rustix::process::Pid::from_child(&export);
+    rustix::process::kill_process(export_id, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(export.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_is_an_error_like_a_full_disk() {
+    let place = Place::new();
+    let rows = lines(5_000, |number| format!("p{number:05}@acme.example,Somebody\n"));
+    let file = place.write("people.csv", format!("email,name\n{rows}"));
+    // In blocks of 512 bytes. The log would be larger.
+    let limit = fs::metadata(place.path("users.db")).unwrap().len() / 512 + 100;
+    let import = format!("ulimit -f {limit} && exec {USERBRIDGE} import --org acme --json {file}");
+    let import = command("sh")
+        .env("USERBRIDGE_DATABASE_URL", &place.url)
+        .args(["-c", &import])
+        .output()
+        .unwrap();
+    assert_eq!(import.status.code(), Some(1), "{import:?}");
+    assert_eq!(place.run(&["check"]).code, 0);
+    assert_eq!(place.import(&[&file]).json(), took(5_000, 0, 0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_was_cut_off_ends_as_if_it_had_not_been() {
     let place = Place::new();

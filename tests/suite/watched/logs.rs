@@ -1,5 +1,7 @@
 //! What is logged: the line at the start, and one for each request where that is asked for.
 
+use std::io;
+
 use serde_json::Value;
 
 use super::{RETRIEVE, World};
@@ -54,4 +56,22 @@ async fn requests_have_a_line_each_only_if_it_is_asked_for_and_an_address_only_w
         let client = line.get("client").and_then(Value::as_str);
         assert_eq!(client, has_client.then_some("127.0.0.1"));
     }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_reader_of_the_log_that_has_stopped_to_read() {
+    /// Each has two lines. A pipe takes 64 KiB, and fewer wait than are written.
+    const REQUESTS: usize = 2_500;
+
+    let (_unread, log) = io::pipe().unwrap();
+    let mut world = World::start(|command| {
+        let command = command.args(["--access-log", "on"]).stderr(log);
+        command.env("USERBRIDGE_LOG", "info")
+    });
+    for _ in 0..REQUESTS {
+        let answer = world.retrieve().send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    world.serve.process.terminate();
+    assert!(world.serve.process.wait().success());
 }
