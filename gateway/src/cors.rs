@@ -17,7 +17,7 @@ const MAX_AGE: Duration = Duration::from_hours(1);
 /// Flags of the programs that browsers may call. The default allows no page of another origin.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Cors {
-    /// An origin whose pages may call from a browser, such as <https://console.example.com>; `*` allows all. Repeatable, in the
+    /// An origin whose pages may call from a browser, such as `https://console.example.com`; `*` allows all. Repeatable, in the
     /// variable with commas. Without it no page of another origin may.
     #[arg(
         long = "cors-origin",

@@ -18,7 +18,7 @@ pub enum CopyError {
     #[error("the source is empty")]
     NothingToCopy,
     /// What is in the target was not put there by this copy.
-    #[error("the target is not empty: copy into a new database")]
+    #[error("the target is not empty: it has to be a new database")]
     NotEmpty,
     /// What is in the target was begun with another source, or with this one before something was written to it.
     #[error(

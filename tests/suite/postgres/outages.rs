@@ -296,13 +296,13 @@ enum Break {
 }
 
 /// Breaks all connections of a place, and says when they are gone. The one that looks whether the server is there has done so
-/// before: a server that breaks even that one's first connection is out of order, and look-ups are refused for a while.
+/// before, and heard of it: a server that breaks even that one's first connection is out of order, and look-ups are refused for a while.
 async fn break_all(how: Break, database: &Database, proxy: &Proxy) {
     let mut connection = database.connect().await;
     let looked = "SELECT EXISTS (
              SELECT FROM pg_stat_activity
              WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle'
-                 AND query LIKE '%transaction_read_only%'
+                 AND query LIKE '%transaction_read_only%' AND state_change < clock_timestamp() - interval '0.1 s'
          )";
     let has_looked = async {
         while !sqlx::query_scalar::<_, bool>(looked)
