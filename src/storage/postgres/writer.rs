@@ -264,7 +264,10 @@ impl Inner {
         }
         let mut transaction = PostgresTransaction::new(running);
         let Ok(verdict) = timeout(self.patience * 3, job.run(&mut transaction)).await else {
-            return Err(self.failed(sqlx::Error::PoolTimedOut));
+            // This one is slow: that says nothing about others, so it is no outage. A server that is silent is found by whoever
+            // looks for that.
+            tracing::warn!("a change took too long, and is undone");
+            return Err(StoreError::Unavailable(Outage::Slow));
         };
         let (trouble, last_event) = (transaction.trouble(), transaction.last_event());
         let has_grown = transaction.has_grown();
