@@ -29,6 +29,9 @@ pub enum Outage {
     /// Its server does not answer, or turns us away.
     #[error("the database server can't be reached")]
     Unreachable,
+    /// It was not done in the time that there is for it. This alone may have been slow.
+    #[error("the database took too long")]
+    Slow,
     /// Anything else. The log says what.
     #[error("the database failed")]
     Other,

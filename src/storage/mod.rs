@@ -26,6 +26,7 @@ mod members;
 mod migrations;
 mod organizations;
 mod outages;
+mod panics;
 pub mod postgres;
 pub(crate) mod shares;
 pub mod sqlite;
@@ -72,7 +73,7 @@ pub trait Storage:
     /// # Errors
     ///
     /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`], [`StoreError::Closed`]:
-    /// it was not committed, or may not have been.
+    /// it was not committed, or may not have been. [`StoreError::Engine`]: it was not, because the engine failed or the work panicked.
     async fn transact(&self, organization: Option<OrganizationId>, work: Box<dyn Work>) -> Result<()>;
 
     /// Commits a change that changes nothing: it shows that changes can be made.

@@ -82,7 +82,7 @@ pub(super) fn outage(error: &sqlx::Error) -> Option<Outage> {
         DISK_FULL => Some(Outage::DiskFull),
         READ_ONLY => Some(Outage::ReadOnly),
         LOCK_NOT_AVAILABLE | SERIALIZATION_FAILURE | DEADLOCK => Some(Outage::Locked),
-        CANCELED => Some(Outage::Other),
+        CANCELED => Some(Outage::Slow),
         code if code.starts_with(RESOURCES) || code.starts_with(OPERATOR) => Some(Outage::Unreachable),
         code if code.starts_with(SYSTEM) => Some(Outage::Other),
         _ => None,

@@ -16,7 +16,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    domain::{Condition, OrganizationId},
+    domain::{Condition, OrganizationId, Outage},
     storage::{
         Load, QueueLoad, Result, StoreError,
         outages::Side,
@@ -166,9 +166,16 @@ impl Reading<'_> {
         self.lane.patience
     }
 
-    /// What an error of a statement that was run on the connection means.
+    /// What an error of a statement that was run on the connection means. One that was waited for too long may be slow by itself,
+    /// and is no outage; a server that is silent is found by whoever looks for that.
     pub(super) fn failed(&self, error: sqlx::Error) -> StoreError {
-        self.lane.failed(error)
+        match error {
+            sqlx::Error::PoolTimedOut => {
+                tracing::warn!("a read took too long, and was given up");
+                StoreError::Unavailable(Outage::Slow)
+            }
+            error => self.lane.failed(error),
+        }
     }
 
     /// Reads one row, and ends.

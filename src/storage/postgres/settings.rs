@@ -20,8 +20,9 @@ pub struct Settings {
     pub short_reads: u32,
     /// Reads of any number of rows side by side.
     pub long_reads: u32,
-    /// How long a connection may take to be opened, and a statement of a bounded number of rows to be answered. Longer, and
-    /// the server is taken for unreachable.
+    /// How long a connection may take to be opened: longer, and the server is taken for unreachable. And how long a statement of a
+    /// bounded number of rows may take to be answered: a read that takes longer is given up, and so is a rule that takes three times
+    /// as long.
     pub patience: Duration,
 }
 

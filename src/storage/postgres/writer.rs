@@ -13,7 +13,7 @@ use sqlx::{
     postgres::PgConnectOptions,
 };
 use tokio::{
-    sync::{RwLock, watch},
+    sync::{RwLock, oneshot, watch},
     time::{Instant, sleep, timeout},
 };
 
@@ -30,6 +30,7 @@ use crate::{
     storage::{
         Load, QueueLoad, Result, StoreError, Verdict, Work,
         outages::Side,
+        panics::caught,
         shares::{Limits, Shares},
         values::organization_column,
     },
@@ -94,6 +95,9 @@ struct Inner {
     patience: Duration,
 }
 
+/// Who waits for what comes of a change.
+type Caller = oneshot::Sender<Result<()>>;
+
 /// How a transaction ended.
 enum End {
     Committed,
@@ -141,17 +145,24 @@ impl Writer {
             return Err(StoreError::Closed);
         };
         let (inner, shares) = (self.inner.clone(), self.shares.clone());
+        let (reply, result) = oneshot::channel();
         // A task runs it, which goes on when the caller goes away: so no connection is given up in the middle of a
         // transaction.
-        let running = tokio::spawn(async move {
-            // Where all are stuck, one more is told so.
-            let place = timeout(inner.patience * 2, shares.place(organization)).await;
-            let _place = place.unwrap_or(Err(StoreError::Overloaded))?;
-            let done = inner.transact(organization_column(organization), &job).await;
+        tokio::spawn(async move {
+            let done = caught(async {
+                // Where all are stuck, one more is told so.
+                let place = timeout(inner.patience * 2, shares.place(organization)).await;
+                let _place = place.unwrap_or(Err(StoreError::Overloaded))?;
+                inner
+                    .transact(organization_column(organization), &job, &reply)
+                    .await
+            })
+            .await;
             drop(accepted);
-            done
+            // A caller that went away does not mind.
+            let _ = reply.send(done);
         });
-        running.await.unwrap_or(Err(StoreError::Closed))
+        result.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Commits a change that changes nothing.
@@ -207,7 +218,7 @@ impl Writer {
 }
 
 impl Inner {
-    async fn transact(&self, organization: OrganizationId, job: &impl Job) -> Result<()> {
+    async fn transact(&self, organization: OrganizationId, job: &impl Job, caller: &Caller) -> Result<()> {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
@@ -218,7 +229,7 @@ impl Inner {
             if let Some(outage) = self.condition.borrow().writes {
                 return Err(StoreError::Unavailable(outage));
             }
-            match self.attempt(organization, job).await? {
+            match self.attempt(organization, job, caller).await? {
                 End::Committed => {
                     self.commits.committed();
                     return Ok(());
@@ -250,8 +261,12 @@ impl Inner {
         }
     }
 
-    async fn attempt(&self, organization: OrganizationId, job: &impl Job) -> Result<End> {
+    async fn attempt(&self, organization: OrganizationId, job: &impl Job, caller: &Caller) -> Result<End> {
         let connection = self.acquire().await?;
+        // Nobody needs a change whose caller has gone away while it waited. One that has begun goes on to its end.
+        if caller.is_closed() {
+            return Ok(End::Undone);
+        }
         let mut connection = Unfinished(Some(connection));
         let Some(running) = connection.0.as_mut() else {
             return Err(StoreError::Closed);
@@ -264,7 +279,10 @@ impl Inner {
         }
         let mut transaction = PostgresTransaction::new(running);
         let Ok(verdict) = timeout(self.patience * 3, job.run(&mut transaction)).await else {
-            return Err(self.failed(sqlx::Error::PoolTimedOut));
+            // This one is slow: that says nothing about others, so it is no outage. A server that is silent is found by whoever
+            // looks for that.
+            tracing::warn!("a change took too long, and is undone");
+            return Err(StoreError::Unavailable(Outage::Slow));
         };
         let (trouble, last_event) = (transaction.trouble(), transaction.last_event());
         let has_grown = transaction.has_grown();

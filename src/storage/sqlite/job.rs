@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::transaction::SqliteTransaction;
 use crate::{
     domain::Outage,
-    storage::{Result, StoreError, Verdict, Work},
+    storage::{Result, StoreError, Verdict, Work, panics::caught},
 };
 
 /// How a job ended inside its transaction.
@@ -71,8 +71,20 @@ pub(super) trait Job: Send {
 
 /// A rule that waits.
 pub(super) struct Pending {
-    pub(super) work: Box<dyn Work>,
-    pub(super) reply: oneshot::Sender<Result<()>>,
+    work: Box<dyn Work>,
+    /// Why its run came to no end. What else came of it, the work itself knows.
+    panicked: Option<StoreError>,
+    reply: oneshot::Sender<Result<()>>,
+}
+
+impl Pending {
+    pub(super) fn new(work: Box<dyn Work>, reply: oneshot::Sender<Result<()>>) -> Self {
+        Self {
+            work,
+            panicked: None,
+            reply,
+        }
+    }
 }
 
 impl Job for Pending {
@@ -83,18 +95,23 @@ impl Job for Pending {
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Ran> {
         Box::pin(async move {
             let mut transaction = SqliteTransaction::new(connection);
-            let verdict = self.work.run(&mut transaction).await;
-            match (transaction.outage(), verdict) {
+            let ended = caught(async { Ok(self.work.run(&mut transaction).await) }).await;
+            match (transaction.outage(), ended) {
                 (Some(outage), _) => Ran::Broken(outage),
-                (None, Verdict::Commit) => Ran::Made,
-                (None, Verdict::Undo) => Ran::Failed,
+                (None, Ok(Verdict::Commit)) => Ran::Made,
+                (None, Ok(Verdict::Undo)) => Ran::Failed,
+                // What SQLite's thread was asked for it ends before it is asked for more, so this is undone as a failure is.
+                (None, Err(panicked)) => {
+                    self.panicked = Some(panicked);
+                    Ran::Failed
+                }
             }
         })
     }
 
     fn finish(self: Box<Self>, failure: Option<Failure>) {
-        // The work itself knows what came of it, unless nothing did.
-        let result = failure.map_or(Ok(()), |failure| Err(failure.into()));
+        let failed = failure.map(StoreError::from).or(self.panicked);
+        let result = failed.map_or(Ok(()), Err);
         // A caller that went away does not mind.
         let _ = self.reply.send(result);
     }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Change, EventKind, MemberId, OrganizationId, Timestamp, UserId},
-    storage::{Result, StoreError},
+    storage::{Result, StoreError, panics::caught},
 };
 
 /// Organization and user. What is found, [`Link`]s, comes as one text: sqlx hands rows over one by one.
@@ -195,7 +195,7 @@ impl Job for Revocations {
 
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Ran> {
         Box::pin(async move {
-            self.result = self.make(connection).await;
+            self.result = caught(self.make(connection)).await;
             let ran = Ran::of(&self.result);
             if let (Ran::Failed, Err(error)) = (ran, &self.result) {
                 tracing::error!(%error, revocations = self.waiting.len(), "revocations failed");

@@ -147,7 +147,7 @@ impl WriteQueue {
     ) -> Result<()> {
         let (reply, result) = oneshot::channel();
         self.queue
-            .add(organization, Message::Change(Box::new(Pending { work, reply })))?;
+            .add(organization, Message::Change(Box::new(Pending::new(work, reply))))?;
         result.await.unwrap_or_else(|_| Err(self.queue.why_dropped()))
     }
 

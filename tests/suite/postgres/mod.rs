@@ -17,4 +17,5 @@ mod retries;
 mod searches;
 mod sessions;
 mod set_up;
+mod turns;
 mod upgrades;

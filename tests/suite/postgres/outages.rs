@@ -10,7 +10,7 @@ use tokio::{
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 use userbridge::{
-    domain::{KeyDigest, Member, MemberLookup, MemberQuery, MemberRef},
+    domain::{KeyDigest, Member, MemberLookup, MemberQuery, MemberRef, Outage},
     service::{Read, ServiceError},
     storage::{
         Migrate, StoreError,
@@ -228,6 +228,54 @@ async fn whether_changes_can_be_made_is_found_out_while_all_wait() {
     link.await.unwrap();
 }
 
+#[tokio::test]
+async fn a_change_or_a_read_that_is_slow_is_no_outage() {
+    let Some(database) = migrated().await else { return };
+    let place = open(database.url(), &impatient()).await;
+    let other = Place::on(place.storage.clone(), "other").await;
+    let sally = place.link("sally@example.com").await.unwrap();
+    let condition = place.storage.condition();
+
+    let slow = place.storage.write(place.organization, (), |_, ()| {
+        Box::pin(async {
+            sleep(NEVER).await;
+            Ok::<(), StoreError>(())
+        })
+    });
+    let slow = timeout(NEVER, slow).await.expect("a call is never answered");
+    assert!(
+        matches!(slow, Err(StoreError::Unavailable(Outage::Slow))),
+        "{slow:?}"
+    );
+    other.link("ann@example.com").await.unwrap();
+    assert!(!condition.has_changed().unwrap(), "nothing was out of order");
+
+    let mut holder = database.connect().await;
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("LOCK TABLE members")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let (grant, member) = (
+        Read::operator(place.organization),
+        MemberRef::UserId(sally.user_id),
+    );
+    let slow = place.directory.member(grant, member, false);
+    let slow = timeout(NEVER, slow).await.expect("a call is never answered");
+    assert!(
+        matches!(
+            slow,
+            Err(ServiceError::Unavailable(StoreError::Unavailable(Outage::Slow)))
+        ),
+        "{slow:?}"
+    );
+    place.storage.organization(place.organization).await.unwrap();
+    held.rollback().await.unwrap();
+    place.link("bob@example.com").await.unwrap();
+    assert!(!condition.has_changed().unwrap(), "nothing was out of order");
+    assert_consistent(&mut holder).await;
+}
+
 /// Links somebody, also if something is still found to be broken.
 async fn linked(place: &Place, email: &str) -> Member {
     let linked = async {
@@ -284,6 +332,21 @@ async fn a_network_that_is_silent_is_waited_for_for_a_bounded_time() {
     };
     timeout(NEVER, deleted).await.expect("it never works again");
     assert_consistent(&mut database.connect().await).await;
+}
+
+#[tokio::test]
+async fn a_network_that_is_silent_is_noticed_while_nobody_asks_for_anything() {
+    let Some((_database, proxy, place)) = behind_a_proxy().await else {
+        return;
+    };
+    let mut condition = place.storage.condition();
+    for direction in [Direction::ToClient, Direction::ToServer] {
+        proxy.stall(direction);
+        let noticed = condition.wait_for(|condition| condition.reads.is_some() && condition.writes.is_some());
+        timeout(NEVER, noticed).await.expect("nobody notices").unwrap();
+        proxy.resume();
+        place.until_it_works().await;
+    }
 }
 
 /// How the connections of a place break.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, future::poll_fn, pin::Pin, task::Poll, time::Du
 
 use tokio::{task::JoinSet, time::timeout};
 use userbridge::{
-    domain::{Conflict, EventKind, KeyDigest, MemberLookup, Scope, Slug},
+    domain::{Conflict, EventKind, KeyDigest, MemberLookup, OrganizationId, Scope, Slug, Subject},
     service::ServiceError,
     storage::StoreError,
 };
@@ -45,6 +45,47 @@ pub(super) async fn changes_made_at_once_fail_alone(fixture: Fixture) {
     tasks.join_all().await;
     assert_eq!(fixture.members(acme, all()).await.unwrap().len(), 52);
     assert_eq!(fixture.log_of(acme).await.len(), 53);
+}
+
+/// Appends an event, and panics in the middle of a part.
+async fn panic_in_a_rule(fixture: &Fixture, organization: OrganizationId) -> Result<(), StoreError> {
+    let input = (organization, fixture.change());
+    let rule = fixture
+        .storage()
+        .write(organization, input, |tx, (organization, change)| {
+            Box::pin(async move {
+                let (kind, subject) = (EventKind::OrganizationUpdated, Subject::Organization);
+                tx.append_event(Some(*organization), kind, subject, &[], change)
+                    .await?;
+                tx.begin_part().await?;
+                panic!("as a mistake would");
+            })
+        });
+    rule.await
+}
+
+pub(super) async fn a_rule_that_panics_is_undone_alone_and_all_goes_on(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let before = fixture.log_of(acme).await;
+    let alone = panic_in_a_rule(&fixture, acme).await;
+    assert!(matches!(alone, Err(StoreError::Engine(_))), "{alone:?}");
+    assert_eq!(fixture.log_of(acme).await, before);
+    let mut tasks = JoinSet::new();
+    for index in 0..60 {
+        let fixture = fixture.clone();
+        tasks.spawn(async move {
+            if index % 3 == 0 {
+                let failed = panic_in_a_rule(&fixture, acme).await;
+                assert!(matches!(failed, Err(StoreError::Engine(_))), "{failed:?}");
+            } else {
+                fixture.link(acme, &format!("{index}@acme.example.com")).await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    fixture.link(acme, SALLY).await;
+    assert_eq!(fixture.members(acme, all()).await.unwrap().len(), 41);
+    assert_eq!(fixture.log_of(acme).await.len(), before.len() + 41);
 }
 
 pub(super) async fn changes_whose_callers_went_away_are_whole_or_not_at_all(fixture: Fixture) {

@@ -289,6 +289,7 @@ macro_rules! every_case {
             ]
             lifecycle: [
                 changes_made_at_once_fail_alone,
+                a_rule_that_panics_is_undone_alone_and_all_goes_on,
                 changes_whose_callers_went_away_are_whole_or_not_at_all,
                 closing_finishes_what_was_accepted,
                 a_closed_storage_says_so,

@@ -226,9 +226,7 @@ impl Together {
                 Box::pin(self.make(vec![revocation])).await;
             }
         } else {
-            tracing::error!(%error, "a revocation failed");
-            let mut error = Some(store_error(error));
-            refuse(revocations, || error.take().unwrap_or(StoreError::Closed));
+            refuse_alone(revocations, store_error(error));
         }
     }
 }
@@ -238,6 +236,13 @@ fn refuse(revocations: Vec<Revocation>, mut error: impl FnMut() -> StoreError) {
         // A caller that went away does not mind.
         let _ = revocation.reply.send(Err(error()));
     }
+}
+
+/// Refuses one for a reason of its own.
+fn refuse_alone(revocation: Vec<Revocation>, error: StoreError) {
+    tracing::error!(%error, "a revocation failed");
+    let mut error = Some(error);
+    refuse(revocation, || error.take().unwrap_or(StoreError::Closed));
 }
 
 fn outage_of(error: &sqlx::Error) -> Outage {
