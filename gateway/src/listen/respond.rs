@@ -33,6 +33,9 @@ const FULL: &str = r#"{"detail":"Service Unavailable","message":"Service Unavail
 /// The body of the 400 for who speaks plain HTTP where TLS is spoken.
 const NEEDS_TLS: &str = r#"{"detail":"This port speaks TLS","message":"This port speaks TLS"}"#;
 
+/// The body of the 400 for a request with more than one `Host`, which each on its way may read otherwise (RFC 9112 §3.2).
+const ONE_HOST: &str = r#"{"detail":"Bad Request","message":"Bad Request"}"#;
+
 /// The service of one connection: it notes that a request has come, and counts it and the bytes of its body until it is
 /// answered.
 pub(super) struct Requests<S> {
@@ -68,6 +71,9 @@ where
 
     fn call(&self, mut request: Request<B>) -> Self::Future {
         self.connection.begin();
+        if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+            return Either::Right(ready(Ok(response::json_text(StatusCode::BAD_REQUEST, ONE_HOST))));
+        }
         if self.connection.is_missing_tls() {
             return Either::Right(ready(Ok(needs_tls(with_tls(&request)))));
         }
