@@ -224,17 +224,23 @@ async fn requests_of_all_clients_together_are_bounded_until_their_answers_are_se
         ..Limits::new(ConnectionLimit::new(100))
     };
     let [grpc, _] = listeners(limits).await;
-    let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap();
-    let health = || HealthClient::new(channel.connect_lazy());
-    let watch = async || health().watch(HealthCheckRequest::default()).await;
-    let (first, second) = (watch().await.unwrap(), watch().await.unwrap());
-    let refused = watch().await.unwrap_err();
+    let watch = async |from: &str| {
+        let from = Some(from.parse().unwrap());
+        let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap();
+        let mut health = HealthClient::new(channel.local_address(from).connect_lazy());
+        health.watch(HealthCheckRequest::default()).await
+    };
+    let (first, second) = (
+        watch("127.0.0.1").await.unwrap(),
+        watch("127.0.0.2").await.unwrap(),
+    );
+    let refused = watch("127.0.0.3").await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     drop(first);
     // The server notices a moment later.
     let again = timeout(NEVER, async {
         loop {
-            if let Ok(answer) = watch().await {
+            if let Ok(answer) = watch("127.0.0.3").await {
                 return answer;
             }
         }
