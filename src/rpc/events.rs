@@ -5,6 +5,7 @@ use std::pin::Pin;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future, stream};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
+use userbridge_gateway::listen::Endless;
 
 use super::{
     DirectoryCell, Reply, auth, drained,
@@ -97,7 +98,7 @@ impl pb::event_service_server::EventService for Events {
                 let before = std::mem::replace(ended, item.is_err());
                 future::ready((!before).then_some(item))
             });
-        Ok(super::endless(events))
+        Ok(super::endless(events, Endless::Always))
     }
 }
 

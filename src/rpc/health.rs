@@ -9,6 +9,7 @@ use tonic_health::{
     pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server},
     server::HealthService,
 };
+use userbridge_gateway::listen::Endless;
 
 use super::{Services, drained};
 
@@ -59,6 +60,6 @@ impl health_server::Health for Health {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let statuses = self.inner.watch(request).await?.into_inner();
         let drained = drained(self.draining.clone()).then(|()| sleep(LAST_WORDS));
-        Ok(super::endless(statuses.take_until(drained)))
+        Ok(super::endless(statuses.take_until(drained), Endless::Always))
     }
 }

@@ -13,6 +13,7 @@ mod gate;
 mod health;
 mod idempotency;
 mod in_process;
+mod keyless;
 mod members;
 mod observed;
 mod organizations;
@@ -50,6 +51,7 @@ use self::{
     events::Events,
     gate::{Gate, Judged},
     health::Health,
+    keyless::Keyless,
     proto::userbridge::{
         admin::v1::{
             api_key_service_server::ApiKeyServiceServer,
@@ -73,7 +75,7 @@ use userbridge_wire::users_v1::user_service_server::{UserService, UserServiceSer
 
 use crate::{
     domain::Condition,
-    service::{Area, Directory, ServiceError},
+    service::{Area, Directory, Places, ServiceError},
 };
 
 /// The largest question about health, in bytes: a service's name.
@@ -81,6 +83,13 @@ const MAX_HEALTH_REQUEST: usize = 1024;
 
 /// The largest question to reflection, in bytes: a symbol or a file's name.
 const MAX_REFLECTION_REQUEST: usize = 4 * 1024;
+
+/// Most watches of health at once, of which one address has a quarter: clients that balance by health have one for each of
+/// their connections.
+const HEALTH_WATCHES: usize = 1000;
+
+/// The same for streams of reflection, which people and their tools ask, one question after the other.
+const REFLECTIONS: usize = 64;
 
 /// Names of the services whose health is told apart, and whether they change anything. The server as a whole, which has
 /// no name, is as well as the least of them.
@@ -191,6 +200,7 @@ impl Services {
         let credentials = CredentialServiceServer::new(self.directory.clone());
         let sessions = SessionServiceServer::new(self.directory.clone());
         let health = HealthServer::new(Health::new(self)).max_decoding_message_size(MAX_HEALTH_REQUEST);
+        let health = Keyless::new(health, "Watch", Places::new(HEALTH_WATCHES, HEALTH_WATCHES / 4));
         let mut routes = RoutesBuilder::from(nowhere());
         routes
             .add_service(Deadline::new(health))
@@ -236,11 +246,14 @@ impl Services {
         };
         let v1 = reflection().build_v1()?;
         let v1alpha = reflection().build_v1alpha()?;
+        let places = Places::new(REFLECTIONS, REFLECTIONS / 4);
+        let v1 = v1.max_decoding_message_size(MAX_REFLECTION_REQUEST);
+        let v1alpha = v1alpha.max_decoding_message_size(MAX_REFLECTION_REQUEST);
         Ok(self
             .directory()
             .routes()
-            .add_service(v1.max_decoding_message_size(MAX_REFLECTION_REQUEST))
-            .add_service(v1alpha.max_decoding_message_size(MAX_REFLECTION_REQUEST))
+            .add_service(Keyless::new(v1, "ServerReflectionInfo", places.clone()))
+            .add_service(Keyless::new(v1alpha, "ServerReflectionInfo", places))
             .prepare())
     }
 
@@ -272,12 +285,13 @@ async fn drained(mut draining: watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
-/// An answer that goes on for as long as its caller likes.
+/// An answer that may take longer than requests may.
 fn endless<S: Stream<Item = T> + Send + 'static, T>(
     items: S,
+    endless: Endless,
 ) -> Response<Pin<Box<dyn Stream<Item = T> + Send>>> {
     let mut response: Response<Pin<Box<dyn Stream<Item = T> + Send>>> = Response::new(Box::pin(items));
-    response.extensions_mut().insert(Endless);
+    response.extensions_mut().insert(endless);
     response
 }
 

@@ -110,13 +110,18 @@ impl List {
 /// Most bytes of the entries of one response: half of what clients take unless they are told otherwise (4 MiB).
 pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
-/// How many of these entries fit into one response; one at least. An entry comes with its field's number and its length.
+/// How many of these entries fit into one response; one at least.
 pub(super) fn fitting<T: prost::Message>(entries: &[T]) -> usize {
     let mut bytes = 0;
     let fitting = entries.iter().take_while(|entry| {
-        let length = entry.encoded_len();
-        bytes += 1 + prost::length_delimiter_len(length) + length;
+        bytes += size(*entry);
         bytes <= MAX_BYTES
     });
     fitting.count().max(1)
+}
+
+/// The bytes that an entry takes in a response: it comes with its field's number and its length.
+pub(super) fn size(entry: &impl prost::Message) -> usize {
+    let length = entry.encoded_len();
+    1 + prost::length_delimiter_len(length) + length
 }

@@ -186,6 +186,12 @@ impl Read {
 }
 
 impl Write {
+    /// The organization that may be changed.
+    #[must_use]
+    pub const fn organization(&self) -> OrganizationId {
+        self.organization
+    }
+
     /// The operator's, who may change everything.
     #[must_use]
     pub const fn operator(organization: OrganizationId) -> Self {

@@ -20,6 +20,7 @@ mod mails;
 mod maintenance;
 mod members;
 mod organizations;
+mod places;
 mod readiness;
 pub mod rules;
 mod sessions;
@@ -39,6 +40,8 @@ pub use grant::{Access, Admin, Area, Caller, Credential, Read, Write};
 pub use limits::{Allowance, CallLimits, CallRate, Judgement, Refused, Shown};
 pub use mails::{Claim, Letter, Retries};
 pub use members::{AllPlace, Batch, ExportPlace, Exported, Imported, MemberPage, Rejection};
+pub use places::KeyPlace;
+pub(crate) use places::Places;
 pub use sessions::{OpenedSession, Session};
 pub use users::Ping;
 pub use watches::WatchLimits;
@@ -47,6 +50,7 @@ use self::{
     credentials::{Hasher, Throttle},
     last_used::LastUsed,
     limits::KeyLimits,
+    places::KeyPlaces,
     readiness::Readiness,
     watches::Watches,
 };
@@ -67,6 +71,7 @@ pub struct Directory {
     mail_queued: Arc<Notify>,
     hasher: Arc<Hasher>,
     imports: Arc<Shares>,
+    transfers: Arc<KeyPlaces>,
     throttle: Arc<Throttle>,
     limits: Arc<KeyLimits>,
     readiness: Arc<Readiness>,
@@ -107,6 +112,7 @@ impl Directory {
             mail_queued: Arc::default(),
             hasher: Arc::default(),
             imports: Arc::new(Shares::new(members::IMPORTS)),
+            transfers: Arc::new(KeyPlaces::new(64, 16, 8)),
             throttle,
             limits,
             readiness: Arc::default(),

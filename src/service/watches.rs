@@ -14,9 +14,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Result, ServiceError, grant::Credential};
+use super::{
+    Result, ServiceError,
+    grant::Credential,
+    places::{KeyPlace, KeyPlaces},
+};
 use crate::{
-    domain::{KeyDigest, OrganizationId},
+    domain::OrganizationId,
     storage::{Storage, StoreError},
 };
 
@@ -52,12 +56,12 @@ impl Default for WatchLimits {
 /// All watches of one process.
 pub(super) struct Watches {
     pub(super) limits: WatchLimits,
+    places: KeyPlaces,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    total: usize,
     logs: HashMap<OrganizationId, Log>,
     /// Whether the task that looks is running.
     following: bool,
@@ -66,7 +70,6 @@ struct State {
 /// A log that somebody watches.
 struct Log {
     watches: usize,
-    keys: HashMap<KeyDigest, usize>,
     head: watch::Sender<Option<i64>>,
     turn: Arc<Semaphore>,
 }
@@ -79,20 +82,21 @@ pub(super) struct Place {
     pub(super) turn: Arc<Semaphore>,
     watches: Arc<Watches>,
     organization: OrganizationId,
-    key: KeyDigest,
+    _taken: KeyPlace,
 }
 
 impl Watches {
     pub(super) fn new(limits: WatchLimits) -> Self {
         Self {
             limits,
+            places: KeyPlaces::new(limits.total, limits.organization, limits.key),
             state: Mutex::default(),
         }
     }
 
     /// How many watches there are.
     pub(super) fn count(&self) -> usize {
-        self.state().total
+        self.places.count()
     }
 
     /// A place for a watch, which from now on hears of what is written.
@@ -106,35 +110,21 @@ impl Watches {
         credential: &Credential,
         storage: &Arc<dyn Storage>,
     ) -> Result<Place> {
-        let WatchLimits {
-            total,
-            organization: each,
-            key: each_key,
-            ..
-        } = self.limits;
-        let key = credential.presented.digest;
+        let place = self.places.take(organization, credential.presented.digest);
+        let place = place.ok_or(ServiceError::TooManyWatches)?;
         let mut state = self.state();
-        let (of_organization, of_key) = state.logs.get(&organization).map_or((0, 0), |log| {
-            (log.watches, log.keys.get(&key).copied().unwrap_or_default())
-        });
-        if state.total >= total || of_organization >= each || of_key >= each_key {
-            return Err(ServiceError::TooManyWatches);
-        }
-        state.total += 1;
         let log = state.logs.entry(organization).or_insert_with(|| Log {
             watches: 0,
-            keys: HashMap::new(),
             head: watch::Sender::new(None),
             turn: Arc::new(Semaphore::new(1)),
         });
         log.watches += 1;
-        *log.keys.entry(key).or_default() += 1;
         let place = Place {
             head: log.head.subscribe(),
             turn: log.turn.clone(),
             watches: self.clone(),
             organization,
-            key,
+            _taken: place,
         };
         if !std::mem::replace(&mut state.following, true) {
             tokio::spawn(self.clone().follow(storage.clone()));
@@ -201,17 +191,10 @@ impl Watches {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.watches.state();
-        state.total -= 1;
         let Some(log) = state.logs.get_mut(&self.organization) else {
             return;
         };
         log.watches -= 1;
-        if let Some(of_key) = log.keys.get_mut(&self.key) {
-            *of_key -= 1;
-            if *of_key == 0 {
-                log.keys.remove(&self.key);
-            }
-        }
         if log.watches == 0 {
             state.logs.remove(&self.organization);
         }

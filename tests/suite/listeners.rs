@@ -198,23 +198,49 @@ async fn a_head_that_is_none_is_answered_in_json() {
 }
 
 #[tokio::test]
+async fn a_request_with_two_hosts_is_refused_and_the_next_one_is_answered() {
+    for addr in listeners(Limits::new(ConnectionLimit::new(100))).await {
+        let mut wire = Wire::open(addr).await;
+        for hosts in [
+            "host: a.example\r\nhost: b.example",
+            "host: a.example\r\nHost: a.example",
+        ] {
+            wire.send(format!("GET /healthz HTTP/1.1\r\n{hosts}\r\n\r\n").as_bytes())
+                .await;
+            let reply = wire.reply().await.unwrap();
+            assert_eq!(reply.status, 400, "{hosts}");
+            assert_eq!(reply.header("content-type"), Some("application/json"));
+        }
+        wire.send(b"GET /healthz HTTP/1.1\r\nhost: a.example\r\n\r\n")
+            .await;
+        assert_ne!(wire.any_reply().await.unwrap().status, 400);
+    }
+}
+
+#[tokio::test]
 async fn requests_of_all_clients_together_are_bounded_until_their_answers_are_sent() {
     let limits = Limits {
         requests: 2,
         ..Limits::new(ConnectionLimit::new(100))
     };
     let [grpc, _] = listeners(limits).await;
-    let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap();
-    let health = || HealthClient::new(channel.connect_lazy());
-    let watch = async || health().watch(HealthCheckRequest::default()).await;
-    let (first, second) = (watch().await.unwrap(), watch().await.unwrap());
-    let refused = watch().await.unwrap_err();
+    let watch = async |from: &str| {
+        let from = Some(from.parse().unwrap());
+        let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap();
+        let mut health = HealthClient::new(channel.local_address(from).connect_lazy());
+        health.watch(HealthCheckRequest::default()).await
+    };
+    let (first, second) = (
+        watch("127.0.0.1").await.unwrap(),
+        watch("127.0.0.2").await.unwrap(),
+    );
+    let refused = watch("127.0.0.3").await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     drop(first);
     // The server notices a moment later.
     let again = timeout(NEVER, async {
         loop {
-            if let Ok(answer) = watch().await {
+            if let Ok(answer) = watch("127.0.0.3").await {
                 return answer;
             }
         }

@@ -9,7 +9,7 @@ use http::Request;
 
 use super::{
     forwarded::{ClientAddr, Seen, TrustedProxies},
-    open_requests::OpenRequests,
+    open_requests::{OpenRequests, Patience},
     tls::ClientIdentity,
 };
 
@@ -34,13 +34,13 @@ pub(super) enum Security {
 }
 
 impl Connection {
-    pub(super) fn new(peer: IpAddr, proxies: TrustedProxies, security: Security) -> Self {
+    pub(super) fn new(peer: IpAddr, proxies: TrustedProxies, security: Security, patience: Patience) -> Self {
         Self {
             peer,
             proxies,
             security,
             begun: AtomicBool::new(false),
-            requests: OpenRequests::new(),
+            requests: OpenRequests::new(patience),
         }
     }
 
@@ -58,17 +58,19 @@ impl Connection {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// Tells the service who asks, and how.
-    pub(super) fn describe<B>(&self, request: &mut Request<B>) {
+    /// Tells the service who asks, and how. The first of it is returned as well.
+    pub(super) fn describe<B>(&self, request: &mut Request<B>) -> ClientAddr {
         let tls = matches!(self.security, Security::Tls(_));
         let Seen { address, reached } = self.proxies.seen(self.peer, tls, request.headers());
+        let client = ClientAddr(address);
         let extensions = request.extensions_mut();
-        extensions.insert(ClientAddr(address));
+        extensions.insert(client);
         if let Some(reached) = reached {
             extensions.insert(reached);
         }
         if let Security::Tls(Some(identity)) = &self.security {
             extensions.insert(identity.clone());
         }
+        client
     }
 }

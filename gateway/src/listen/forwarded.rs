@@ -110,8 +110,7 @@ impl TrustedProxies {
             Some(scheme) if scheme.eq_ignore_ascii_case("http") => false,
             _ => tls,
         };
-        let host = told.host.and_then(|host| host.parse::<Authority>().ok());
-        let host = host.filter(|host| !host.as_str().contains('@'));
+        let host = told.host.and_then(authority);
         let is_known = tls || told.scheme.is_some() || host.is_some();
         Seen {
             address: told.address.unwrap_or(peer),
@@ -188,6 +187,12 @@ fn unquoted(text: &str) -> &str {
     text.trim_matches('"')
 }
 
+/// A host with or without a port, without a user. None: it is anything else.
+fn authority(text: &str) -> Option<Authority> {
+    let authority = text.parse::<Authority>().ok();
+    authority.filter(|authority| !authority.as_str().contains('@'))
+}
+
 /// With or without a port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
@@ -201,7 +206,7 @@ fn address(text: &str) -> Option<IpAddr> {
 pub(crate) struct Origin<'r> {
     /// `http` or `https`.
     pub(crate) scheme: &'static str,
-    /// With its port, if that was said. None: the client has not named any.
+    /// With its port, if that was said. None: the client has not named any, or what it has named is none.
     pub(crate) host: Option<&'r str>,
 }
 
@@ -224,7 +229,7 @@ impl<'r> Origin<'r> {
         };
         Self {
             scheme: if https { "https" } else { "http" },
-            host: host.filter(|host| !host.is_empty()),
+            host: host.filter(|host| authority(host).is_some()),
         }
     }
 

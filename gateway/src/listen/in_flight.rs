@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -15,7 +16,10 @@ use hyper::body::{Frame, SizeHint};
 use thiserror::Error;
 use tower::BoxError;
 
-use super::{Counts, Limits};
+use super::{
+    Counts, Limits,
+    hosts::{Host, Hosts},
+};
 use crate::log_throttle::LogThrottle;
 
 /// So much of each body is not counted, so that an honest small request is read even while others hold all there is.
@@ -34,7 +38,9 @@ struct All {
     requests: AtomicUsize,
     working: AtomicUsize,
     bytes: AtomicUsize,
+    hosts: Hosts,
     max_requests: usize,
+    max_requests_per_host: usize,
     max_working: usize,
     max_bytes: usize,
     max_bytes_per_body: usize,
@@ -46,6 +52,7 @@ struct All {
 #[derive(Debug)]
 pub(super) struct RequestPermit {
     all: Arc<All>,
+    host: Arc<Host>,
     counted: AtomicUsize,
     /// It is one of those that are worked on.
     working: AtomicBool,
@@ -82,7 +89,9 @@ impl InFlight {
             requests: AtomicUsize::new(0),
             working: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            hosts: Hosts::default(),
             max_requests: limits.requests,
+            max_requests_per_host: limits.requests.div_ceil(2),
             max_working: limits.working,
             max_bytes: limits.in_flight,
             max_bytes_per_body: limits.kept_of_body,
@@ -91,25 +100,35 @@ impl InFlight {
         }))
     }
 
-    /// For one more request, of which no byte of the body is read yet. None: there are as many as may be.
-    pub(super) fn acquire(&self, is_probe: bool) -> Option<Arc<RequestPermit>> {
+    /// Whose requests are counted together, of an address that stands for one host.
+    pub(super) fn host(&self, address: IpAddr) -> Arc<Host> {
+        self.0.hosts.of(address)
+    }
+
+    /// For one more request of this host, of which no byte of the body is read yet. None: there are as many as may be, in total or
+    /// of this host, which gets half of them.
+    pub(super) fn acquire(&self, host: Arc<Host>, is_probe: bool) -> Option<Arc<RequestPermit>> {
         let all = &self.0;
         let beyond = if is_probe { PROBES } else { 0 };
         let requests = all.requests.fetch_add(1, Ordering::Relaxed);
+        let of_host = host.requests.fetch_add(1, Ordering::Relaxed);
         let working = all.working.fetch_add(1, Ordering::Relaxed);
         let busy = !is_probe && working >= all.max_working;
-        if busy || requests >= all.max_requests + beyond {
+        let full = requests >= all.max_requests + beyond || of_host >= all.max_requests_per_host + beyond;
+        if busy || full {
+            host.requests.fetch_sub(1, Ordering::Relaxed);
             all.requests.fetch_sub(1, Ordering::Relaxed);
             all.working.fetch_sub(1, Ordering::Relaxed);
             all.counts.shed.inc();
             if all.log_throttle.is_due() {
-                tracing::warn!(requests, working, "too many requests: some are refused");
+                tracing::warn!(address = %host.address, of_address = of_host, requests, working, "too many requests: some are refused");
             }
             return None;
         }
         all.counts.requests.inc();
         Some(Arc::new(RequestPermit {
             all: Arc::clone(all),
+            host,
             counted: AtomicUsize::new(0),
             working: AtomicBool::new(true),
         }))
@@ -154,6 +173,7 @@ impl Drop for RequestPermit {
         self.all
             .bytes
             .fetch_sub(*self.counted.get_mut(), Ordering::Relaxed);
+        self.host.requests.fetch_sub(1, Ordering::Relaxed);
         self.all.requests.fetch_sub(1, Ordering::Relaxed);
         self.all.counts.requests.dec();
     }
@@ -214,15 +234,19 @@ mod tests {
     use super::*;
     use crate::listen::ConnectionLimit;
 
+    fn take(in_flight: &InFlight, host: &str, is_probe: bool) -> Option<Arc<RequestPermit>> {
+        in_flight.acquire(in_flight.host(host.parse().unwrap()), is_probe)
+    }
+
     #[tokio::test]
     async fn bodies_beyond_the_bound_are_refused_until_others_are_done_but_for_small_ones() {
         let in_flight = InFlight::new(&Limits {
             in_flight: 100_000,
-            requests: 3,
+            requests: 6,
             ..Limits::new(ConnectionLimit::new(1))
         });
         let read = async |bytes: usize| {
-            let permit = in_flight.acquire(false).unwrap();
+            let permit = take(&in_flight, "192.0.2.1", false).unwrap();
             let body = Full::new(Bytes::from(vec![b'x'; bytes]));
             let read = CountedBody::new(body, Arc::clone(&permit)).collect().await;
             read.map(|_| permit)
@@ -234,11 +258,21 @@ mod tests {
         let small = read(UNCOUNTED).await.unwrap();
         drop(first);
         let second = read(64 * 1024).await.unwrap();
-        let third = in_flight.acquire(false);
+        let third = take(&in_flight, "192.0.2.1", false);
         assert!(third.is_some());
-        assert!(in_flight.acquire(false).is_none(), "there are three requests");
-        assert!(in_flight.acquire(true).is_some(), "and one that asks how it goes");
-        drop((small, second, third));
+        assert!(
+            take(&in_flight, "192.0.2.1", false).is_none(),
+            "one host has half"
+        );
+        assert!(
+            take(&in_flight, "192.0.2.1", true).is_some(),
+            "and one that asks how it goes"
+        );
+        let others = ["192.0.2.2", "192.0.2.2", "192.0.2.3"].map(|host| take(&in_flight, host, false));
+        assert!(others.iter().all(Option::is_some));
+        assert!(take(&in_flight, "192.0.2.4", false).is_none(), "all are taken");
+        assert!(take(&in_flight, "192.0.2.4", true).is_some());
+        drop((small, second, third, others));
         assert_eq!(in_flight.0.bytes.load(Ordering::Relaxed), 0);
         assert_eq!(in_flight.0.requests.load(Ordering::Relaxed), 0);
         assert_eq!(in_flight.0.working.load(Ordering::Relaxed), 0);
@@ -250,19 +284,20 @@ mod tests {
             working: 1,
             ..Limits::new(ConnectionLimit::new(1))
         });
-        let permit = in_flight.acquire(false).unwrap();
-        assert!(in_flight.acquire(false).is_none());
+        let acquire = || take(&in_flight, "192.0.2.1", false);
+        let permit = acquire().unwrap();
+        assert!(acquire().is_none());
         let (sender, mut frames) = mpsc::channel::<Result<Frame<Bytes>, BoxError>>(1);
         let frames = poll_fn(move |context| frames.poll_recv(context));
         let mut body = CountedBody::new(StreamBody::new(frames), Arc::clone(&permit));
         let mut context = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut body).poll_frame(&mut context).is_pending());
-        let other = in_flight.acquire(false);
+        let other = acquire();
         assert!(other.is_some(), "nothing of the body has come");
         drop((other, sender));
         assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
-        assert!(in_flight.acquire(false).is_none(), "all of it has come");
+        assert!(acquire().is_none(), "all of it has come");
         permit.work(false);
-        assert!(in_flight.acquire(false).is_some(), "its answer has begun");
+        assert!(acquire().is_some(), "its answer has begun");
     }
 }

@@ -9,6 +9,7 @@ mod connections;
 mod counts;
 mod forwarded;
 mod handshake;
+mod hosts;
 mod in_flight;
 mod leaving;
 mod malformed;
@@ -39,6 +40,7 @@ pub(crate) use self::forwarded::{Origin, X_FORWARDED_FOR};
 use self::{
     connection::{Connection, Security},
     connections::ConnectionPermit,
+    forwarded::of_one_host,
     handshake::{Stream, shake_hands},
     in_flight::InFlight,
     malformed::JsonErrors,
@@ -99,10 +101,14 @@ pub struct Limits {
     /// How long a request may take from its head to the end of its answer, unless that is [`Endless`]. Then the connection is
     /// closed, within a quarter of that time: without an answer, because who has not sent its request by then was answered before.
     pub request: Duration,
+    /// How long the client of an answer that is [`Endless::WhileTaken`] may take nothing of it. Then the connection is closed, in
+    /// the same way.
+    pub untaken: Duration,
     /// How long a connection may be without a request. HTTP/1.1 has a minute of its own.
     pub idle: Duration,
     /// Most requests at once, until their answers are sent. One more is answered with 503, in gRPC with UNAVAILABLE; a question
-    /// whether the server is well is answered all the same.
+    /// whether the server is well is answered all the same. Of one client, by its [`ClientAddr::host`], half as many: a proxy may
+    /// stand before all.
     pub requests: usize,
     /// The same for those that are worked on: without those whose body has not come yet, and without those whose answer
     /// has begun. It keeps the time short that each has to wait for the others.
@@ -118,7 +124,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// This limit of connections, and what fits every service: 30 s, 2 minutes, 5 minutes, ten thousand requests, 1,536 that are
+    /// This limit of connections, and what fits every service: 30 s, 2 minutes, 1 minute, 5 minutes, ten thousand requests, 1,536 that are
     /// worked on, 64 KiB of a body, 64 MiB of all.
     #[must_use]
     pub fn new(connections: ConnectionLimit) -> Self {
@@ -126,6 +132,7 @@ impl Limits {
             connections,
             first_request: Duration::from_secs(30),
             request: Duration::from_mins(2),
+            untaken: Duration::from_mins(1),
             idle: Duration::from_mins(5),
             requests: 10_000,
             working: WORKING,
@@ -243,10 +250,11 @@ pub async fn serve<S, B>(
                     deadline,
                 },
         } = opened;
-        let connection = Arc::new(Connection::new(peer.ip(), proxies.clone(), security));
+        let connection = Arc::new(Connection::new(peer.ip(), proxies.clone(), security, patience));
         let requests = Requests::new(
             service.clone(),
             in_flight.clone(),
+            in_flight.host(of_one_host(peer.ip())),
             Arc::clone(&connection),
             limits.leaving.clone(),
         );
@@ -263,7 +271,7 @@ pub async fn serve<S, B>(
                 tokio::select! {
                     ended = serving.as_mut() => return ended,
                     () = drained => serving.as_mut().graceful_shutdown(),
-                    () = asked.requests.overdue(patience) => {
+                    () = asked.requests.overdue() => {
                         overdue.inc();
                         serving.as_mut().graceful_shutdown();
                         let ended = timeout(patience.farewell(), serving).await;

@@ -13,17 +13,25 @@ use super::{Limits, connection::Connection};
 /// How often it is looked whether a request is too old, or all are gone: so many times in the shortest of the times.
 const LOOKS: u32 = 4;
 
-/// An extension of answers that go on for as long as the client likes: they are never too old.
-#[derive(Clone, Copy, Debug)]
-pub struct Endless;
+/// An extension of answers that may take longer than requests may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endless {
+    /// For as long as the client likes: they are never too old.
+    Always,
+    /// For as long as the client takes what comes: they are too old when it has taken nothing for a while.
+    WhileTaken,
+}
 
 #[derive(Debug)]
-pub(super) struct OpenRequests(Mutex<State>);
+pub(super) struct OpenRequests {
+    patience: Patience,
+    state: Mutex<State>,
+}
 
 #[derive(Debug)]
 struct State {
-    /// When those began that are to end, in no order.
-    begun: Vec<Instant>,
+    /// By when those are to end that have to, in no order.
+    ends: Vec<Instant>,
     endless: usize,
     /// Since when there is none, if there is none.
     quiet_since: Instant,
@@ -32,44 +40,65 @@ struct State {
 /// A request until its answer is sent. It ends when it is dropped.
 pub(super) struct OpenRequest {
     connection: Arc<Connection>,
-    /// None: its answer is endless.
-    begun: Option<Instant>,
+    /// By when it is to end. None: its answer is endless, or waits for what the server does.
+    end: Option<Instant>,
+    endless: Option<Endless>,
 }
 
 impl OpenRequests {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
-            begun: Vec::new(),
+    pub(super) fn new(patience: Patience) -> Self {
+        let state = State {
+            ends: Vec::new(),
             endless: 0,
             quiet_since: Instant::now(),
-        }))
+        };
+        Self {
+            patience,
+            state: Mutex::new(state),
+        }
     }
 
     /// Returns when one is older than it may be, or there was none for too long.
-    pub(super) async fn overdue(&self, limits: Patience) {
-        let look = limits.request.min(limits.idle) / LOOKS;
-        while !self.is_overdue(limits, Instant::now()) {
+    pub(super) async fn overdue(&self) {
+        let Patience {
+            request,
+            untaken,
+            idle,
+        } = self.patience;
+        let look = request.min(untaken).min(idle) / LOOKS;
+        while !self.is_overdue(Instant::now()) {
             sleep(look).await;
         }
     }
 
-    fn is_overdue(&self, limits: Patience, now: Instant) -> bool {
+    fn is_overdue(&self, now: Instant) -> bool {
         let state = self.state();
-        match state.begun.iter().min() {
-            Some(begun) => now.duration_since(*begun) >= limits.request,
-            None => state.endless == 0 && now.duration_since(state.quiet_since) >= limits.idle,
+        match state.ends.iter().min() {
+            Some(end) => now >= *end,
+            None => state.endless == 0 && now.duration_since(state.quiet_since) >= self.patience.idle,
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn end(&mut self, begun: Instant) {
-        if let Some(place) = self.begun.iter().position(|other| *other == begun) {
-            self.begun.swap_remove(place);
+    fn add(&mut self, end: Option<Instant>) {
+        match end {
+            Some(end) => self.ends.push(end),
+            None => self.endless += 1,
+        }
+    }
+
+    fn remove(&mut self, end: Option<Instant>) {
+        let Some(end) = end else {
+            self.endless -= 1;
+            return;
+        };
+        if let Some(place) = self.ends.iter().position(|other| *other == end) {
+            self.ends.swap_remove(place);
         }
     }
 }
@@ -77,32 +106,50 @@ impl State {
 impl OpenRequest {
     /// One more of this connection, from now on.
     pub(super) fn begin(connection: Arc<Connection>) -> Self {
-        let now = Instant::now();
-        connection.requests.state().begun.push(now);
+        let end = Some(Instant::now() + connection.requests.patience.request);
+        connection.requests.state().add(end);
         Self {
             connection,
-            begun: Some(now),
+            end,
+            endless: None,
         }
     }
 
-    /// Its answer goes on for as long as the client likes.
-    pub(super) fn is_endless(&mut self) {
-        if let Some(begun) = self.begun.take() {
-            let mut state = self.connection.requests.state();
-            state.end(begun);
-            state.endless += 1;
+    /// Its answer has begun, and may go on for so long.
+    pub(super) fn is_endless(&mut self, endless: Endless) {
+        self.endless = Some(endless);
+        match endless {
+            Endless::Always => self.end_by(None),
+            Endless::WhileTaken => self.end_by(Some(self.untaken())),
         }
+    }
+
+    /// Somebody has asked for more of its answer, which there was or was not: the one who is waited for then is the client, or the
+    /// server.
+    pub(super) fn is_taken(&mut self, more: bool) {
+        if self.endless == Some(Endless::WhileTaken) {
+            self.end_by(more.then(|| self.untaken()));
+        }
+    }
+
+    /// By when the client is to take something.
+    fn untaken(&self) -> Instant {
+        Instant::now() + self.connection.requests.patience.untaken
+    }
+
+    fn end_by(&mut self, end: Option<Instant>) {
+        let mut state = self.connection.requests.state();
+        state.remove(self.end);
+        state.add(end);
+        self.end = end;
     }
 }
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
         let mut state = self.connection.requests.state();
-        match self.begun {
-            Some(begun) => state.end(begun),
-            None => state.endless -= 1,
-        }
-        if state.begun.is_empty() && state.endless == 0 {
+        state.remove(self.end);
+        if state.ends.is_empty() && state.endless == 0 {
             state.quiet_since = Instant::now();
         }
     }
@@ -112,6 +159,7 @@ impl Drop for OpenRequest {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     request: Duration,
+    untaken: Duration,
     idle: Duration,
 }
 
@@ -119,6 +167,7 @@ impl Patience {
     pub(super) const fn new(limits: &Limits) -> Self {
         Self {
             request: limits.request,
+            untaken: limits.untaken,
             idle: limits.idle,
         }
     }

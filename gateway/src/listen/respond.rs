@@ -19,10 +19,11 @@ use tower::Service;
 
 use super::{
     connection::Connection,
-    forwarded::Origin,
+    forwarded::{ClientAddr, Origin},
+    hosts::Host,
     in_flight::{CountedBody, InFlight, RequestPermit},
     leaving::Leaving,
-    open_requests::{Endless, OpenRequest},
+    open_requests::OpenRequest,
 };
 use crate::{probes, response};
 
@@ -33,11 +34,16 @@ const FULL: &str = r#"{"detail":"Service Unavailable","message":"Service Unavail
 /// The body of the 400 for who speaks plain HTTP where TLS is spoken.
 const NEEDS_TLS: &str = r#"{"detail":"This port speaks TLS","message":"This port speaks TLS"}"#;
 
+/// The body of the 400 for a request with more than one `Host`, which each on its way may read otherwise (RFC 9112 §3.2).
+const ONE_HOST: &str = r#"{"detail":"Bad Request","message":"Bad Request"}"#;
+
 /// The service of one connection: it notes that a request has come, and counts it and the bytes of its body until it is
 /// answered.
 pub(super) struct Requests<S> {
     inner: S,
     in_flight: InFlight,
+    /// At the other end of the connection.
+    peer: Arc<Host>,
     connection: Arc<Connection>,
     leaving: Leaving,
 }
@@ -46,14 +52,26 @@ impl<S> Requests<S> {
     pub(super) const fn new(
         inner: S,
         in_flight: InFlight,
+        peer: Arc<Host>,
         connection: Arc<Connection>,
         leaving: Leaving,
     ) -> Self {
         Self {
             inner,
             in_flight,
+            peer,
             connection,
             leaving,
+        }
+    }
+
+    /// Whose request it is: the peer's, or that of whom a trusted proxy names.
+    fn host(&self, client: ClientAddr) -> Arc<Host> {
+        let address = client.host();
+        if address == self.peer.address {
+            Arc::clone(&self.peer)
+        } else {
+            self.in_flight.host(address)
         }
     }
 }
@@ -68,10 +86,15 @@ where
 
     fn call(&self, mut request: Request<B>) -> Self::Future {
         self.connection.begin();
+        if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+            return Either::Right(ready(Ok(response::json_text(StatusCode::BAD_REQUEST, ONE_HOST))));
+        }
         if self.connection.is_missing_tls() {
             return Either::Right(ready(Ok(needs_tls(with_tls(&request)))));
         }
-        let Some(permit) = self.in_flight.acquire(probes::is_probe(request.uri().path())) else {
+        let client = self.connection.describe(&mut request);
+        let is_probe = probes::is_probe(request.uri().path());
+        let Some(permit) = self.in_flight.acquire(self.host(client), is_probe) else {
             let refused = if is_grpc(request.headers()) {
                 grpc_refusal()
             } else {
@@ -80,7 +103,6 @@ where
             return Either::Right(ready(Ok(refused)));
         };
         let open = OpenRequest::begin(Arc::clone(&self.connection));
-        self.connection.describe(&mut request);
         let is_last = self.leaving.is_set() && request.version() <= Version::HTTP_11;
         let request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
         Either::Left(Answering {
@@ -111,8 +133,8 @@ impl<F: Future<Output = Result<Response<R>, Infallible>>, R> Future for Answerin
         let mut held = this.held.take();
         if let Some((permit, open)) = &mut held {
             permit.work(false);
-            if response.extensions().get::<Endless>().is_some() {
-                open.is_endless();
+            if let Some(endless) = response.extensions().get() {
+                open.is_endless(*endless);
             }
         }
         if *this.is_last {
@@ -121,7 +143,7 @@ impl<F: Future<Output = Result<Response<R>, Infallible>>, R> Future for Answerin
         }
         Poll::Ready(Ok(response.map(|body| CountedResponse {
             inner: EitherBody::Left(body),
-            _held: held,
+            held,
         })))
     }
 }
@@ -178,7 +200,7 @@ impl<R> From<&'static str> for CountedResponse<R> {
     fn from(text: &'static str) -> Self {
         Self {
             inner: EitherBody::Right(Full::from(text)),
-            _held: None,
+            held: None,
         }
     }
 }
@@ -186,7 +208,7 @@ impl<R> From<&'static str> for CountedResponse<R> {
 /// The body of a response. Its request is in flight until all of it is sent.
 pub(super) struct CountedResponse<R> {
     inner: EitherBody<R, Full<Bytes>>,
-    _held: Option<(Arc<RequestPermit>, OpenRequest)>,
+    held: Option<(Arc<RequestPermit>, OpenRequest)>,
 }
 
 impl<R: HttpBody<Data = Bytes> + Unpin> HttpBody for CountedResponse<R> {
@@ -197,12 +219,16 @@ impl<R: HttpBody<Data = Bytes> + Unpin> HttpBody for CountedResponse<R> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
-        match &mut self.inner {
+        let polled = match &mut self.inner {
             EitherBody::Left(body) => Pin::new(body).poll_frame(context),
             EitherBody::Right(body) => Pin::new(body)
                 .poll_frame(context)
                 .map_err(|never: Infallible| match never {}),
+        };
+        if let Some((_, open)) = &mut self.held {
+            open.is_taken(polled.is_ready());
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -7,6 +7,7 @@ use std::{collections::HashSet, pin::Pin, time::Duration};
 use futures_util::{Stream, stream};
 use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Status, Streaming};
+use userbridge_gateway::listen::Endless;
 
 pub use self::client::{ExportClient, ImportAnswer, ImportClient, TransferClient, TransferClientError};
 use super::{
@@ -18,8 +19,8 @@ use super::{
     violations::{Violations, valid},
 };
 use crate::{
-    domain::{ClientIdentity, MemberId},
-    service::{AllPlace, Credential, Directory, Imported},
+    domain::{ClientIdentity, MemberId, OrganizationId},
+    service::{AllPlace, Credential, Directory, Imported, KeyPlace},
 };
 
 /// Most rows of one message.
@@ -28,8 +29,13 @@ const MAX_ROWS: usize = 1000;
 /// Rows of one transaction: others who write wait for so many.
 const ROWS: usize = 250;
 
-/// Members that are read at once.
-const PART: u32 = 500;
+/// Most bytes of the members of one message of an export, unless it is of one who has more. Two are kept of an export whose client
+/// takes nothing.
+const PART: usize = 128 * 1024;
+
+/// Members that are read at once: at first, and at most.
+const FIRST: usize = 50;
+const MOST: usize = 500;
 
 /// How long the next message may take to come.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -47,12 +53,19 @@ impl Transfer {
         Self { directory, draining }
     }
 
-    /// What a call needs for as long as it lasts.
-    fn session<T>(&self, request: &Request<T>) -> Result<Session, Status> {
+    /// What a call that was granted needs for as long as it lasts. There is none when too many last.
+    fn session(
+        &self,
+        directory: &Directory,
+        organization: OrganizationId,
+        credential: Credential,
+        client: Option<ClientIdentity>,
+    ) -> Result<Session, Status> {
         Ok(Session {
-            directory: self.directory.get()?.clone(),
-            credential: auth::credential(request)?,
-            client: auth::client(request.extensions()),
+            _place: directory.transfer_place(organization, &credential)?,
+            directory: directory.clone(),
+            credential,
+            client,
             draining: self.draining.clone(),
         })
     }
@@ -67,12 +80,11 @@ impl pb::transfer_service_server::TransferService for Transfer {
         &self,
         request: Request<Streaming<pb::ImportMembersRequest>>,
     ) -> Reply<Self::ImportMembersStream> {
-        let session = self.session(&request)?;
+        let directory = self.directory.get()?;
+        let (credential, client) = (auth::credential(&request)?, auth::client(request.extensions()));
         // Whoever may not write hears it at once.
-        session
-            .directory
-            .grant_write(session.credential, session.client.clone())
-            .await?;
+        let grant = directory.grant_write(credential, client.clone()).await?;
+        let session = self.session(directory, grant.organization(), credential, client)?;
         let import = (session, request.into_inner());
         let answers = stream::try_unfold(import, |(mut session, mut messages)| async move {
             let Some(message) = session.next(&mut messages).await? else {
@@ -81,26 +93,27 @@ impl pb::transfer_service_server::TransferService for Transfer {
             let answer = session.import(message).await?;
             Ok(Some((answer, (session, messages))))
         });
-        Ok(super::endless(answers))
+        Ok(super::endless(answers, Endless::WhileTaken))
     }
 
     async fn export_members(
         &self,
         request: Request<pb::ExportMembersRequest>,
     ) -> Reply<Self::ExportMembersStream> {
-        let session = self.session(&request)?;
-        session.directory.grant_read(session.credential).await?;
+        let directory = self.directory.get()?;
+        let credential = auth::credential(&request)?;
+        let grant = directory.grant_read(credential).await?;
         let export = Export {
-            session,
+            session: self.session(directory, grant.organization(), credential, None)?,
             with_revoked: request.get_ref().include_revoked,
-            read: Vec::new(),
+            rows: FIRST,
             next: Some(AllPlace::START),
         };
         let answers = stream::try_unfold(export, |mut export| async move {
             let members = export.part().await?;
             Ok((!members.is_empty()).then_some((pb::ExportMembersResponse { members }, export)))
         });
-        Ok(super::endless(answers))
+        Ok(super::endless(answers, Endless::WhileTaken))
     }
 }
 
@@ -109,6 +122,7 @@ struct Session {
     credential: Credential,
     client: Option<ClientIdentity>,
     draining: watch::Receiver<bool>,
+    _place: KeyPlace,
 }
 
 impl Session {
@@ -212,15 +226,16 @@ fn result(imported: Imported, gone: &HashSet<MemberId>) -> pb::ImportResult {
 struct Export {
     session: Session,
     with_revoked: bool,
-    /// What was read and is not sent.
-    read: Vec<pb::Member>,
+    /// How many to read next.
+    rows: usize,
     next: Option<AllPlace>,
 }
 
 impl Export {
     /// The next ones, as many as fit into one message. Empty: there are none.
     async fn part(&mut self) -> Result<Vec<pb::Member>, Status> {
-        while self.read.is_empty()
+        let mut part = Vec::new();
+        while part.is_empty()
             && let Some(place) = self.next.take()
         {
             if *self.session.draining.borrow() {
@@ -228,15 +243,32 @@ impl Export {
             }
             let directory = &self.session.directory;
             let grant = directory.grant_read(self.session.credential).await?;
+            let rows = u32::try_from(self.rows).unwrap_or(u32::MAX);
             let (read, next) = directory
-                .all_members(grant, place, self.with_revoked, PART)
+                .all_members(grant, place.clone(), self.with_revoked, rows)
                 .await?;
-            self.read = read.into_iter().map(member).collect();
             self.next = next;
+            let mut bytes = 0;
+            let mut end = place.clone();
+            for one in read {
+                let after = place.after(&one);
+                let one = member(one);
+                let size = page::size(&one);
+                if !part.is_empty() && bytes + size > PART {
+                    // It is read again, rather than kept for as long as the client likes.
+                    self.next = Some(end);
+                    break;
+                }
+                bytes += size;
+                part.push(one);
+                end = after;
+            }
+            // As many as fit, if they are like these.
+            self.rows = (part.len() * PART)
+                .checked_div(bytes)
+                .unwrap_or(FIRST)
+                .clamp(1, MOST);
         }
-        let rest = self
-            .read
-            .split_off(page::fitting(&self.read).min(self.read.len()));
-        Ok(std::mem::replace(&mut self.read, rest))
+        Ok(part)
     }
 }

@@ -1,8 +1,10 @@
 //! All members of an organization, part by part.
 
 use crate::{
-    domain::{Cursor, Member, MemberNumber, MemberQuery, PageRequest, Timestamp},
-    service::{Directory, Read, Result},
+    domain::{
+        Cursor, Member, MemberNumber, MemberOrder, MemberQuery, OrganizationId, PageRequest, Timestamp,
+    },
+    service::{Credential, Directory, KeyPlace, Read, Result, ServiceError},
 };
 
 /// Where the next part of all members begins.
@@ -16,9 +18,29 @@ pub enum AllPlace {
 
 impl AllPlace {
     pub const START: Self = Self::Live(None);
+
+    /// In the same list, after this one of it.
+    #[must_use]
+    pub fn after(&self, last: &Member) -> Self {
+        match self {
+            Self::Live(_) => Self::Live(Some(Cursor::after(last, MemberOrder::default()))),
+            Self::Revoked(_) => Self::Revoked(last.revoked_at.map(|at| (at, last.number))),
+        }
+    }
 }
 
 impl Directory {
+    /// A place for a call that moves members of this organization in or out, which is to be kept for as long as that lasts. There
+    /// are 64 in all, 16 of one organization, and 8 of these with one key.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Overloaded`].
+    pub fn transfer_place(&self, organization: OrganizationId, credential: &Credential) -> Result<KeyPlace> {
+        let place = self.transfers.take(organization, credential.presented.digest);
+        place.ok_or(ServiceError::Overloaded)
+    }
+
     /// Some of all members, and where the next ones are, if there are any: live ones in the order of their numbers, then, if
     /// asked for, those who were revoked and are not erased, the last first. Who comes or goes between two parts may be
     /// among them or not; who is there throughout comes once.

@@ -1,11 +1,14 @@
 //! `TransferService`: imports and exports that last as long as there is something to send.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use futures_util::stream;
+use prost::Message as _;
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic_types::StatusExt as _;
 use userbridge::{domain::Scope, service::Admin};
+use userbridge_gateway::listen::{ConnectionLimit, Limits};
 
 use super::assert_status;
 use crate::support::{
@@ -275,6 +278,118 @@ async fn a_server_that_stops_ends_imports_that_wait() {
     let ended = timeout(NEVER, import.answers.message()).await.unwrap();
     assert_status(ended, Code::Unavailable, "DRAINING");
     timeout(NEVER, stopping).await.unwrap().unwrap();
+}
+
+/// Names as long as they may be, and one that is short now and then.
+async fn with_large_members(app: &TestApp, key: &str, numbers: Range<usize>) {
+    let mut import = Import::begin(app, key).await.unwrap();
+    let long = || Some("\u{1d11e}".repeat(255));
+    let rows: Vec<_> = numbers
+        .map(|number| ImportRow {
+            name: long().filter(|_| !number.is_multiple_of(7)),
+            company_name: long(),
+            avatar_url: Some("x".repeat(2048)),
+            ..row(&format!("p{number}@acme.example"))
+        })
+        .collect();
+    for part in rows.chunks(100) {
+        import.send(part.to_vec(), false).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_of_an_export_is_small_however_large_members_are() {
+    let app = TestApp::start(Form::Embedded).await;
+    let acme = tenant(&app).await;
+    with_large_members(&app, &acme.key, 0..300).await;
+    let mut small = Import::begin(&app, &acme.key).await.unwrap();
+    let rows = (300..1300).map(|number| row(&format!("p{number}@acme.example")));
+    small.send(rows.collect(), false).await.unwrap();
+    with_large_members(&app, &acme.key, 1300..1600).await;
+    let request = with_key(ExportMembersRequest::default(), &acme.key);
+    let answer = app.transfers().export_members(request).await;
+    let mut answer = answer.unwrap().into_inner();
+    let mut numbers = Vec::new();
+    while let Some(part) = answer.message().await.unwrap() {
+        assert!(part.encoded_len() <= 128 * 1024, "{}", part.encoded_len());
+        numbers.extend(part.members.iter().map(|member| member.number));
+    }
+    assert_eq!(numbers, (1..=1600).collect::<Vec<_>>());
+    app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transfers_are_few_for_each_key_and_organization_and_in_all() {
+    let app = TestApp::start(Form::Embedded).await;
+    let mut keys = Vec::new();
+    for slug in ["acme", "globex", "initech", "umbrella", "hooli"] {
+        let organization = app.organization(slug).await;
+        for _ in 0..3 {
+            keys.push(app.key(&organization, &[Scope::DirectoryWrite]).await);
+        }
+    }
+    let overloaded = |status: Status| {
+        assert!(status.get_details_retry_info().is_some());
+        assert_status(Err::<(), _>(status), Code::ResourceExhausted, "OVERLOADED");
+    };
+    let refused = async |key: &str| {
+        overloaded(Import::begin(&app, key).await.map(drop).unwrap_err());
+        let request = with_key(ExportMembersRequest::default(), key);
+        let export = app.transfers().export_members(request).await;
+        overloaded(export.map(drop).unwrap_err());
+    };
+    let mut begun = Vec::new();
+    for organization in 0..4 {
+        for key in [organization * 3, organization * 3 + 1] {
+            for _ in 0..8 {
+                begun.push(Import::begin(&app, &keys[key]).await.unwrap());
+            }
+            refused(&keys[key]).await;
+        }
+        refused(&keys[organization * 3 + 2]).await;
+    }
+    assert_eq!(begun.len(), 64);
+    refused(&keys[12]).await;
+    drop(begun.pop());
+    let again = async { while Import::begin(&app, &keys[12]).await.is_err() {} };
+    timeout(NEVER, again).await.expect("places are given back");
+    drop(begun);
+    app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_ends_that_nobody_reads_and_its_place_is_free() {
+    let limits = Limits {
+        untaken: Duration::from_millis(400),
+        request: Duration::from_secs(2),
+        ..Limits::new(ConnectionLimit::new(100))
+    };
+    let app = TestApp::start_within(Form::Embedded, limits).await;
+    let acme = tenant(&app).await;
+    with_large_members(&app, &acme.key, 0..800).await;
+    let begin = async || {
+        let request = with_key(ExportMembersRequest::default(), &acme.key);
+        app.transfers().export_members(request).await
+    };
+    let mut unread = Vec::new();
+    for _ in 0..8 {
+        unread.push(begin().await.unwrap().into_inner());
+    }
+    let again = async {
+        while begin().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(NEVER, again).await.expect("they are kept for ever");
+    for export in &mut unread {
+        let ended = async {
+            while export.message().await?.is_some() {}
+            Ok::<_, Status>(())
+        };
+        let ended = timeout(NEVER, ended).await.unwrap();
+        assert!(ended.is_err(), "it was sent to its end");
+    }
+    app.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, Bytes},
     routing::get,
 };
@@ -21,10 +21,11 @@ use tokio::{
     net::TcpListener,
     time::{sleep, timeout},
 };
+use tokio_stream::StreamExt as _;
 use tonic::transport::Endpoint;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use userbridge::rpc::Services;
-use userbridge_gateway::listen::{self, ConnectionLimit, Limits, ListenerMetrics};
+use userbridge_gateway::listen::{self, ConnectionLimit, Endless, Limits, ListenerMetrics};
 
 use super::NEVER;
 use crate::support::wire::Wire;
@@ -161,4 +162,41 @@ async fn a_stream_goes_on_for_as_long_as_it_is_wanted() {
     assert!(next.is_err(), "it has ended: {next:?}");
     assert!(counted("connections_overdue_total{listener=\"grpc\"} 0\n"));
     drop(watch);
+}
+
+#[tokio::test]
+async fn an_answer_that_goes_on_while_it_is_taken_ends_when_it_is_not() {
+    // What the server takes its time for counts for nothing.
+    let chunks = async || {
+        let chunks = stream::repeat(Ok::<_, Infallible>(Bytes::from(vec![b'x'; 1_000_000]))).take(12);
+        let chunks = chunks.throttle(SHORT / 2);
+        (Extension(Endless::WhileTaken), Body::from_stream(chunks))
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut registry = Registry::default();
+    let limits = Limits {
+        request: SHORT,
+        untaken: SHORT,
+        counts: ListenerMetrics::new(&mut registry).of("http"),
+        ..patient()
+    };
+    let routes = Router::new().route("/", get(chunks));
+    tokio::spawn(listen::serve(listener, routes, limits, std::future::pending()));
+    let answer = reqwest::get(format!("http://{addr}/")).await.unwrap();
+    assert_eq!(answer.bytes().await.unwrap().len(), 12_000_000);
+    let overdue = || {
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text.contains("connections_overdue_total{listener=\"http\"} 1\n")
+    };
+    assert!(!overdue());
+    let mut unread = Wire::open(addr).await;
+    unread.send(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await;
+    let cut = async {
+        while !overdue() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(NEVER, cut).await.expect("it is sent for ever");
 }

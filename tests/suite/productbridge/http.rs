@@ -10,6 +10,7 @@ gateway_tests!(
     head_has_no_body,
     a_path_that_is_none_is_not_found,
     a_slash_at_the_end_is_redirected,
+    a_redirect_names_no_host_that_is_none,
     a_body_over_64_kib_is_refused,
     a_body_in_pieces_is_read_whole,
     a_body_that_grows_when_it_is_decoded_is_answered,
@@ -35,6 +36,28 @@ async fn every_endpoint_is_post_and_nothing_else(app: TestApp) {
             assert_eq!(answer.headers["allow"], "POST");
             assert_eq!(answer.headers["content-type"], "application/json");
         }
+    }
+}
+
+async fn a_redirect_names_no_host_that_is_none(app: TestApp) {
+    for (host, location) in [
+        ("a.example:81", "http://a.example:81/api/external/v1/ping"),
+        ("[::1]:81", "http://[::1]:81/api/external/v1/ping"),
+        (r#"a.example"><script>"#, PING),
+        ("a.example/evil", PING),
+        ("user@a.example", PING),
+        ("a b", PING),
+        ("", PING),
+    ] {
+        let mut wire = Wire::open(app.http_addr).await;
+        let head = format!("POST {PING}/ HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n");
+        wire.send(head.as_bytes()).await;
+        let reply = wire.any_reply().await.unwrap();
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (307, Some(location)),
+            "{host}"
+        );
     }
 }
 
