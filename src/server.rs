@@ -227,7 +227,6 @@ impl Server {
             directory.clone(),
             until(stopped),
         ));
-        let (lame_duck, drain_timeout) = (config.lame_duck, config.drain_timeout);
         Ok(Self {
             grpc_addr,
             http_addr,
@@ -243,8 +242,8 @@ impl Server {
             mail,
             admin,
             leaving,
-            lame_duck,
-            drain_timeout,
+            lame_duck: config.lame_duck,
+            drain_timeout: config.drain_timeout,
         })
     }
 

@@ -10,12 +10,12 @@ use crate::listen::is_in_flight_limit;
 /// The largest body, in bytes, of contracts that have no limit of their own.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 
-/// How much of a body that is too large is read before it is refused, so that the client is done sending and reads the
-/// answer.
-const MAX_DISCARDED: usize = 1024 * 1024;
+/// How much of a body that is too large, or that nobody wants, is read before the answer, so that the client is done sending and
+/// reads the answer.
+pub(crate) const MAX_DISCARDED: usize = 1024 * 1024;
 
 /// How long a client may take to send its body.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a body was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -300,6 +300,71 @@ async fn bodies_of_all_clients_together_are_bounded_but_small_ones_are_read() {
     assert!(status.get_details_retry_info().is_some(), "{status:?}");
 }
 
+/// Requests that are answered without their bodies. The Bridge reads all of them.
+const UNREAD: [&str; 7] = [
+    "POST /api/external/v1/nope",
+    "PUT /api/external/v1/ping",
+    "POST /api/external/v1/ping/",
+    "PATCH /v3/users",
+    "GET /v3/users",
+    "DELETE /v3/users/1",
+    "POST /nope",
+];
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_does_not_end_the_connection() {
+    let limits = Limits::new(ConnectionLimit::new(100));
+    let full = Limits {
+        requests: 0,
+        ..limits.clone()
+    };
+    let ([_, http], [_, full]) = (listeners(limits).await, listeners(full).await);
+    let length = |length: usize| (format!("content-length: {length}"), vec![b'x'; length]);
+    let chunked = (
+        "transfer-encoding: chunked".to_owned(),
+        b"2\r\n{}\r\n0\r\n\r\n".to_vec(),
+    );
+    // Nobody is asked where there are too many requests.
+    let refused = [(full, UNREAD[0])];
+    for (addr, line) in UNREAD.map(|line| (http, line)).into_iter().chain(refused) {
+        let mut wire = Wire::open(addr).await;
+        for (header, body) in [length(20), chunked.clone(), length(60_000), length(20)] {
+            let head = format!("{line} HTTP/1.1\r\nhost: test\r\n{header}\r\n\r\n");
+            assert!(wire.send(head.as_bytes()).await, "{line} {header}");
+            // As clients that write heads by themselves: the answer is done before the body is there.
+            sleep(Duration::from_millis(2)).await;
+            assert!(wire.send(&body).await, "{line} {header}");
+            let reply = timeout(NEVER, wire.any_reply()).await.expect("it hangs");
+            let reply = reply.unwrap_or_else(|| panic!("closed: {line} {header}"));
+            assert!(
+                reply.status >= 300 && reply.header("connection").is_none(),
+                "{line} {reply:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_read_to_its_end_ends_the_connection_with_the_answer() {
+    let [_, http] = listeners(Limits::new(ConnectionLimit::new(100))).await;
+    let at_once = Duration::from_secs(2);
+    let is_last = async |line: &str, header: &str, within: Duration| {
+        let mut wire = Wire::open(http).await;
+        let head = format!("{line} HTTP/1.1\r\nhost: test\r\n{header}\r\n\r\n");
+        wire.send(head.as_bytes()).await;
+        let reply = timeout(within, wire.any_reply()).await.expect(line).expect(line);
+        assert_eq!(reply.header("connection"), Some("close"), "{line} {header}");
+        let closed = timeout(at_once, wire.is_closed()).await;
+        assert!(closed.expect(line), "{line} {header}");
+    };
+    for line in UNREAD {
+        is_last(line, "content-length: 2000000", at_once).await;
+        is_last(line, "content-length: 2\r\nexpect: 100-continue", at_once).await;
+    }
+    // It never comes.
+    is_last(UNREAD[0], "content-length: 2", Duration::from_secs(10)).await;
+}
+
 /// Sets how many files a running process may open. False: there is no program for it here.
 fn limit_open_files(pid: u32, files: usize) -> bool {
     let mut prlimit = Command::new("prlimit");

@@ -2,7 +2,7 @@
 //!
 //! What a client can hold before anybody knows who asks is bounded here: connections (`connections`), the time until a
 //! request begins (a TLS handshake included) and until its answer is read (`open_requests`), streams and unread bytes of a
-//! connection, requests and bytes of their bodies (`in_flight`).
+//! connection, requests and bytes of their bodies (`in_flight`), what is read of a body that nobody wants (`unread`).
 
 mod connection;
 mod connections;
@@ -17,6 +17,7 @@ mod open_requests;
 mod respond;
 mod sockets;
 mod tls;
+mod unread;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -59,6 +60,7 @@ pub use self::{
     open_requests::Endless,
     sockets::Sockets,
     tls::{ClientIdentity, Tls, TlsError, TlsFiles},
+    unread::LentBody,
 };
 
 /// How long a client may take to send the head of a request that is not its first. A connection kept open between
@@ -203,7 +205,7 @@ pub async fn serve<S, B>(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) where
-    S: Service<Request<CountedBody<Incoming>>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<LentBody<CountedBody<Incoming>>>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send,
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,

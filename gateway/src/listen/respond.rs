@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{Either as EitherBody, Full};
 use hyper::body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tower::Service;
+use tower::{BoxError, Service};
 
 use super::{
     connection::Connection,
@@ -24,6 +24,7 @@ use super::{
     in_flight::{CountedBody, InFlight, RequestPermit},
     leaving::Leaving,
     open_requests::OpenRequest,
+    unread::{self, AfterBody, LentBody},
 };
 use crate::{probes, response};
 
@@ -76,21 +77,32 @@ impl<S> Requests<S> {
     }
 }
 
+/// A refusal without the service.
+type Refused<R> = Ready<Result<Response<CountedResponse<R>>, Infallible>>;
+
 impl<S, B, R> hyper::service::Service<Request<B>> for Requests<S>
 where
-    S: Service<Request<CountedBody<B>>, Response = Response<R>, Error = Infallible> + Clone,
+    S: Service<Request<LentBody<CountedBody<B>>>, Response = Response<R>, Error = Infallible> + Clone,
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+    R: Send + 'static,
 {
     type Response = Response<CountedResponse<R>>;
     type Error = Infallible;
-    type Future = Either<Answering<S::Future>, Ready<Result<Self::Response, Infallible>>>;
+    type Future = Either<
+        Answering<AfterBody<S::Future, CountedBody<B>, R>>,
+        AfterBody<Refused<R>, B, CountedResponse<R>>,
+    >;
 
     fn call(&self, mut request: Request<B>) -> Self::Future {
         self.connection.begin();
         if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
-            return Either::Right(ready(Ok(response::json_text(StatusCode::BAD_REQUEST, ONE_HOST))));
+            let refused = response::json_text(StatusCode::BAD_REQUEST, ONE_HOST);
+            return Either::Right(unread::lend(request).1.after(ready(Ok(refused))));
         }
         if self.connection.is_missing_tls() {
-            return Either::Right(ready(Ok(needs_tls(with_tls(&request)))));
+            let refused = needs_tls(with_tls(&request));
+            return Either::Right(unread::lend(request).1.after(ready(Ok(refused))));
         }
         let client = self.connection.describe(&mut request);
         let is_probe = probes::is_probe(request.uri().path());
@@ -100,13 +112,14 @@ where
             } else {
                 refusal()
             };
-            return Either::Right(ready(Ok(refused)));
+            return Either::Right(unread::lend(request).1.after(ready(Ok(refused))));
         };
         let open = OpenRequest::begin(Arc::clone(&self.connection));
         let is_last = self.leaving.is_set() && request.version() <= Version::HTTP_11;
         let request = request.map(|body| CountedBody::new(body, Arc::clone(&permit)));
+        let (request, loan) = unread::lend(request);
         Either::Left(Answering {
-            inner: self.inner.clone().call(request),
+            inner: loan.after(self.inner.clone().call(request)),
             held: Some((permit, open)),
             is_last,
         })
@@ -185,7 +198,7 @@ fn with_tls<B>(request: &Request<B>) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("https://{host}{path}")).ok()
 }
 
-/// For who speaks plain HTTP where TLS is spoken. The body of the request is not read.
+/// For who speaks plain HTTP where TLS is spoken.
 fn needs_tls<R>(location: Option<HeaderValue>) -> Response<CountedResponse<R>> {
     let Some(location) = location else {
         return response::json_text(StatusCode::BAD_REQUEST, NEEDS_TLS);

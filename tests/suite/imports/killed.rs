@@ -19,7 +19,7 @@ use crate::support::{
 /// How often it is looked whether something is there.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Whether a process has a handler for SIGTERM (proc_pid_status(5)).
+/// Whether a process has a handler for SIGTERM (`proc_pid_status(5)`).
 fn handles_sigterm(id: u32) -> bool {
     const SIGTERM: u64 = 1 << 14;
 

@@ -132,6 +132,11 @@ async fn a_slash_at_the_end_is_redirected(app: TestApp) {
             format!("{PING}?x=1&y=%20"),
         ),
         (Method::GET, format!("{DELETE}/"), DELETE.to_owned()),
+        (
+            Method::POST,
+            format!("{PING}/?{{}}|\\^`=%7e-_.~:/?@[]!$&()*+,;"),
+            format!("{PING}?%7B%7D%7C%5C%5E%60=%7e-_.~:/?@[]!$&()*+,;"),
+        ),
     ] {
         let answer = Answer::of(app.request(method, &path).body("{}")).await;
         assert_eq!((answer.status, answer.body.as_str()), (307, ""), "{path}");

@@ -10,7 +10,7 @@ use userbridge::{
     },
     service::{
         Expiry, ServiceError,
-        rules::{self, NewIds, Successor},
+        rules::{self, NewIds, Successor, TeamSet},
     },
     storage::{Storage, StoreError},
 };
@@ -406,8 +406,8 @@ impl Rules {
                 Box::pin(async move {
                     let most = i32::MAX as usize;
                     match rules::set_team_members(tx, *organization, *team, members, change, most).await? {
-                        rules::TeamSet::Whole { added, removed } => Ok((added, removed)),
-                        fewer => panic!("{fewer:?}"),
+                        TeamSet::Whole { added, removed } => Ok((added, removed)),
+                        fewer @ TeamSet::Fewer(_) => panic!("{fewer:?}"),
                     }
                 })
             },

@@ -87,20 +87,29 @@ fn escaped(text: &str, out: &mut String) {
 }
 
 /// Python's `repr`: the shortest digits that read back the same, with an exponent below 1e-4 and from 1e16
-/// on.
+/// on. Of two as near it takes the even digit, as this crate does and the standard library does not.
 fn float(number: f64, out: &mut String) {
     if !number.is_finite() {
         out.push_str("null");
         return;
     }
-    let shortest = format!("{number:e}");
-    let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    match exponent.parse::<i32>().unwrap_or_default() {
-        exponent @ (..-4 | 16..) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            push(out, format_args!("{digits}e{sign}{:02}", exponent.unsigned_abs()));
-        }
-        _ => push(out, format_args!("{number:?}")),
+    let mut buffer = zmij::Buffer::new();
+    let shortest = buffer.format_finite(number);
+    let (sign, text) = shortest.split_at(usize::from(shortest.starts_with('-')));
+    if let Some((digits, exponent)) = text.split_once('e') {
+        let exponent = exponent.parse::<i32>().unwrap_or_default();
+        let below_one = if exponent < 0 { '-' } else { '+' };
+        push(
+            out,
+            format_args!("{sign}{digits}e{below_one}{:02}", exponent.unsigned_abs()),
+        );
+    } else if let Some(digits) = text.strip_prefix("0.0000") {
+        // The crate's exponents begin one lower.
+        let (first, others) = digits.split_at(1);
+        let point = if others.is_empty() { "" } else { "." };
+        push(out, format_args!("{sign}{first}{point}{others}e-05"));
+    } else {
+        out.push_str(shortest);
     }
 }
 
@@ -139,6 +148,16 @@ mod tests {
             ("9007199254740993.0", "9007199254740992.0"),
             ("1e-4", "0.0001"),
             ("1e-5", "1e-05"),
+            ("-1.25e-5", "-1.25e-05"),
+            ("9.9e-5", "9.9e-05"),
+            ("0.00012", "0.00012"),
+            ("1e-6", "1e-06"),
+            ("1.5e-100", "1.5e-100"),
+            // Halfway between two.
+            ("1234567895761371.25", "1234567895761371.2"),
+            ("1801514316094494.25", "1801514316094494.2"),
+            ("-673136162761606.25", "-673136162761606.2"),
+            ("1234567895761371.75", "1234567895761371.8"),
             ("-2.5e-7", "-2.5e-07"),
             ("5e-324", "5e-324"),
             ("1.7976931348623157e308", "1.7976931348623157e+308"),

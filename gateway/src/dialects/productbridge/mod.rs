@@ -20,12 +20,12 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::{HeaderMap, Uri, header, uri::PathAndQuery},
+    http::{HeaderMap, Uri, header},
     response::Response,
     routing::{MethodRouter, post_service},
 };
 use futures_util::FutureExt as _;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use tower::{ServiceExt as _, service_fn};
 
 pub(crate) use self::openapi::dialect;
@@ -45,6 +45,19 @@ const PING: &str = "/api/external/v1/ping";
 
 /// The longest address that anybody can have, in bytes: 320 characters. One that is longer is not asked for.
 const MAX_EMAIL: usize = 320 * 4;
+
+/// What the framework escapes in a redirect, and what is no ASCII.
+const QUOTED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// The endpoints, and the framework's answers for what is none.
 pub(crate) fn routes(upstream: Upstream) -> Router {
@@ -166,20 +179,18 @@ async fn unrouted(upstream: Upstream, mut request: Request) -> Response {
         return response::not_found();
     };
     let trimmed = decoded.trim_end_matches('/');
-    if ![RETRIEVE, DELETE, PING].contains(&trimmed) {
-        return response::not_found();
-    }
-    let query = request.uri().query().filter(|query| !query.is_empty());
-    let path = query.map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
-    if trimmed != decoded {
-        let origin = Origin::of(request.uri(), request.headers(), request.extensions());
-        return response::redirect(origin, &path);
-    }
-    // It is an endpoint, written with escapes.
-    let Ok(path) = PathAndQuery::try_from(path) else {
+    let Some(endpoint) = [RETRIEVE, DELETE, PING].into_iter().find(|path| *path == trimmed) else {
         return response::not_found();
     };
-    *request.uri_mut() = Uri::from(path);
+    if trimmed != decoded {
+        let origin = Origin::of(request.uri(), request.headers(), request.extensions());
+        let query = request.uri().query().filter(|query| !query.is_empty());
+        let quoted = query.map(|query| utf8_percent_encode(query, QUOTED));
+        let path = quoted.map_or_else(|| endpoint.to_owned(), |query| format!("{endpoint}?{query}"));
+        return response::redirect(origin, &path);
+    }
+    // It is an endpoint, written with escapes. None looks at the query.
+    *request.uri_mut() = Uri::from_static(endpoint);
     match routes(upstream).oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

@@ -17,6 +17,9 @@ const MAX_ITEMS: usize = 100;
 
 /// What a form says.
 pub(super) fn read(form: &str) -> Result<Fields, BodyRefusal> {
+    // Escaped brackets are brackets even where another escape is bad.
+    let form = form.replace("%5B", "[").replace("%5b", "[");
+    let form = form.replace("%5D", "]").replace("%5d", "]");
     let pairs = form.split('&');
     let count = pairs.clone().count();
     if count > MAX_PAIRS {
@@ -85,18 +88,14 @@ fn bracket(text: &str) -> Option<(usize, usize)> {
     None
 }
 
-/// A value below the keys of its name.
+/// A value below the keys of its name. A list below `[]` becomes that list.
 fn nested(value: Value, keys: &[&str], max_items: usize) -> Value {
-    match keys {
-        [] => value,
-        [key] if is_place(key, max_items) => match value {
-            Value::List(items) if key.is_empty() => Value::List(items),
-            Value::List(_) => Value::List(vec![Value::Other]),
-            item => Value::List(vec![item]),
-        },
-        [key, ..] if is_place(key, max_items) => Value::List(vec![Value::Other]),
-        _ => Value::Other,
-    }
+    keys.iter().rev().fold(value, |value, key| match value {
+        _ if !is_place(key, max_items) => Value::Other,
+        Value::List(items) if key.is_empty() => Value::List(items),
+        Value::List(_) => Value::List(vec![Value::Other]),
+        item => Value::List(vec![item]),
+    })
 }
 
 /// Whether a key is one of a list: nothing, or a number that is not too large.
@@ -158,6 +157,17 @@ mod tests {
             ("a[01]=1", Value::Other),
             ("a[]=1&a[b]=2", Value::Other),
             ("a[][b]=1", Value::List(vec![Value::Other])),
+            ("a[][]=1", list(&["1"])),
+            ("a[][0]=1", list(&["1"])),
+            ("a[0][]=1", Value::List(vec![Value::Other])),
+            ("a[][]=1&a[][]=2", list(&["1", "2"])),
+            ("a[][]=1&a[]=2", list(&["1", "2"])),
+            ("a=1&a[][]=2", list(&["1", "2"])),
+            ("a[][][b]=1", Value::List(vec![Value::Other])),
+            ("a%5B0%5D%zz", list(&[""])),
+            ("a%5b0%5d%zz=1", list(&["1"])),
+            ("a%5B=%5D=1", Value::Other),
+            ("a=%5B%zz%5d", text("[%zz]")),
         ] {
             assert_eq!(read(form).unwrap().get("a"), Some(&value), "{form}");
         }

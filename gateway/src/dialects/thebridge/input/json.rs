@@ -168,7 +168,7 @@ impl<'t> Parser<'t> {
     fn escape(&mut self) -> Result<u16, SyntaxError> {
         self.at += 1;
         let letter = match self.here() {
-            None => return Err(unexpected(self.text, self.at)),
+            None | Some('\u{100}'..) => return Err(unexpected(self.text, self.at)),
             Some(same @ ('"' | '\\' | '/')) => same,
             Some('b') => '\u{8}',
             Some('f') => '\u{c}',

@@ -134,7 +134,9 @@ impl Kind {
         if let Some(charset) = content_type.charset.filter(|charset| charset != "utf-8") {
             return Err(BodyRefusal::Charset(charset.to_ascii_uppercase()));
         }
-        match text(header::CONTENT_ENCODING).map(str::to_ascii_lowercase) {
+        // An empty one names none.
+        let encoding = text(header::CONTENT_ENCODING).filter(|encoding| !encoding.is_empty());
+        match encoding.map(str::to_ascii_lowercase) {
             Some(encoding) if encoding != "identity" => Err(BodyRefusal::Encoding(encoding)),
             _ => Ok(Some(kind)),
         }
@@ -172,6 +174,12 @@ mod tests {
                 "null",
                 syntax("Unexpected token 'n', \"null\" is not valid JSON"),
             ),
+            ("application/json; charset=\"\"", r#"{"a":"1"}"#, Ok(a("1"))),
+            (
+                "application/json; charset=\"utf\\-8\"",
+                r#"{"a":"1"}"#,
+                Ok(a("1")),
+            ),
             ("application/x-www-form-urlencoded", "a=1", Ok(a("1"))),
             ("application/vnd.api+json", r#"{"a":"1"}"#, nothing()),
             ("text/plain", "null", nothing()),
@@ -183,6 +191,22 @@ mod tests {
         ] {
             assert_eq!(read(content_type, body).await, expected, "{content_type} {body}");
         }
+    }
+
+    #[test]
+    fn only_what_is_not_encoded_is_read() {
+        let kind = |encoding: &'static str| {
+            let headers = [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::CONTENT_ENCODING, encoding),
+            ];
+            let headers = headers.map(|(name, value)| (name, value.parse().unwrap()));
+            Kind::of(&headers.into_iter().collect())
+        };
+        for encoding in ["", "identity", "Identity"] {
+            assert_eq!(kind(encoding), Ok(Some(Kind::Json)), "{encoding}");
+        }
+        assert_eq!(kind("GZIP"), Err(BodyRefusal::Encoding("gzip".to_owned())));
     }
 
     #[tokio::test]
