@@ -188,7 +188,8 @@ fn what_it_can_not_use_is_one_line() {
 
 #[test]
 fn a_gateway_that_can_not_print_where_it_listens_serves() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Who connects comes from 127.0.0.1, so that no connection can be with itself.
+    let free = TcpListener::bind("127.0.0.3:0").unwrap().local_addr().unwrap();
     let full = File::options().write(true).open("/dev/full").unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_userbridge-gateway"))
         .args(["--http-addr", &free.to_string()])
