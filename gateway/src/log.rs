@@ -41,7 +41,7 @@ pub struct Logging {
 }
 
 /// Logs to stderr what `USERBRIDGE_LOG` says; `info` if it says nothing. A thread of its own writes the lines, so that nobody waits for a
-/// reader that has stopped to read. What comes while [`WAITING`] lines wait is lost, and so is a line that can't be written, on a full disk
+/// reader that has stopped to read. What comes while 4,096 lines wait is lost, and so is a line that can't be written, on a full disk
 /// or to a reader that is gone.
 ///
 /// # Errors
