@@ -15,7 +15,9 @@ use tokio::{
 use userbridge_gateway::{
     Settings, Upstream,
     cors::Cors,
-    listen::{self, Leaving, Limits, Listener, PlainHttp, Sockets, Tls, TlsError, TlsFiles, TrustedProxies},
+    listen::{
+        self, Cores, Leaving, Limits, Listener, PlainHttp, Sockets, Tls, TlsError, TlsFiles, TrustedProxies,
+    },
     observe::Observer,
 };
 
@@ -27,6 +29,7 @@ use crate::{
     rpc::{self, LARGEST_MESSAGE, Observed, Services},
     service::{CallLimits, Directory, Retries, WatchLimits},
     storage::{self, Migrate, OpenError, Storage},
+    workers::Workers,
 };
 
 /// What to serve, and where.
@@ -93,6 +96,9 @@ pub enum ServerError {
     /// No address is the one of a socket that was handed over.
     #[error("a socket for {0} was handed over, and no flag names that address")]
     Unwanted(SocketAddr),
+    /// The machine has no thread to spare.
+    #[error("cannot start threads: {0}")]
+    Threads(#[source] io::Error),
     /// The database, which is named first, can't be opened.
     #[error("{0}: {1}")]
     Store(String, #[source] OpenError),
@@ -127,6 +133,8 @@ pub struct Server {
     leaving: Leaving,
     lame_duck: Duration,
     drain_timeout: Duration,
+    /// Not those of a database elsewhere: what that answers comes to one runtime, which serves the connections as well.
+    _workers: Option<Workers>,
 }
 
 impl Server {
@@ -167,6 +175,10 @@ impl Server {
         if let Some(addr) = sockets.rest().next() {
             return Err(ServerError::Unwanted(addr));
         }
+        let workers = storage::is_embedded(&config.database_url).then(Workers::start);
+        let workers = workers.transpose().map_err(ServerError::Threads)?;
+        let runtimes = workers.as_ref().map_or_else(Vec::new, Workers::runtimes);
+        let cores = Cores::new(runtimes.clone());
         let (stop, stopped) = watch::channel(false);
         let watched = |services| Observed::new(services, config.observer.clone(), metrics.calls.clone());
         let routes = rpc::with_web(watched(services.routes()?), &config.cors);
@@ -190,10 +202,12 @@ impl Server {
         };
         let grpc = Listener::from(grpc)
             .with_tls(tls.clone().map(Tls::asking_clients), PlainHttp::Closed)
-            .behind(config.proxies.clone());
+            .behind(config.proxies.clone())
+            .on(cores.clone());
         let http = Listener::from(http)
             .with_tls(tls, PlainHttp::Redirected)
-            .behind(config.proxies);
+            .behind(config.proxies)
+            .on(cores);
         let grpc_limits = Limits {
             kept_of_body: LARGEST_MESSAGE,
             ..limits("grpc")
@@ -203,7 +217,8 @@ impl Server {
         let serving = listen::serve(http, gateway, limits("http"), until(stopped.clone()));
         let http = tokio::spawn(until(opened).then(|()| serving));
         let replica_url = config.replica_url.as_deref();
-        let storage = match storage::connect_with(&config.database_url, replica_url, config.migrate).await {
+        let opening = storage::connect_with(&config.database_url, replica_url, config.migrate, runtimes);
+        let storage = match opening.await {
             Ok(storage) => storage,
             Err(error) => {
                 grpc.abort();
@@ -244,6 +259,7 @@ impl Server {
             leaving,
             lame_duck: config.lame_duck,
             drain_timeout: config.drain_timeout,
+            _workers: workers,
         })
     }
 

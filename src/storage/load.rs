@@ -38,6 +38,16 @@ impl QueueLoad {
             room: Some(queue.max_capacity()),
         }
     }
+
+    /// Both as one, under the name of this.
+    pub(super) fn and(self, other: Self) -> Self {
+        let room = self.room.zip(other.room);
+        Self {
+            name: self.name,
+            waiting: self.waiting + other.waiting,
+            room: room.map(|(one, other)| one + other),
+        }
+    }
 }
 
 /// Sizes of what was taken together. Clones count the same.

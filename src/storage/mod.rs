@@ -37,7 +37,7 @@ mod values;
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 use url::Url;
 
 use crate::domain::{Condition, OrganizationId};
@@ -158,7 +158,7 @@ pub fn with_password(url: &str, password: &str) -> Option<String> {
 ///
 /// As [`OpenError`] says.
 pub async fn connect(url: &str, migrate: Migrate) -> Result<Arc<dyn Storage>, OpenError> {
-    connect_with(url, None, migrate).await
+    connect_with(url, None, migrate, Vec::new()).await
 }
 
 /// The same for a command that makes very many changes and nothing else.
@@ -177,7 +177,8 @@ pub async fn connect_for_bulk(url: &str, migrate: Migrate) -> Result<Arc<dyn Sto
     }
 }
 
-/// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else. This,
+/// The same, with the URL of a replica that may lag behind: lists of members are read from it, and nothing else; and with the
+/// [runtimes that answer their own look-ups](sqlite::Settings::runtimes) if the database [`is_embedded`]. This,
 /// [`connect_for_bulk`], [`bulk_rows`], `open_end`, [`check`] and [`backup`] name the engines.
 ///
 /// # Errors
@@ -187,10 +188,18 @@ pub async fn connect_with(
     url: &str,
     replica_url: Option<&str>,
     migrate: Migrate,
+    runtimes: Vec<Handle>,
 ) -> Result<Arc<dyn Storage>, OpenError> {
     match url.split_once(':') {
         Some(("sqlite", _)) if replica_url.is_some() => Err(OpenError::NoReplicas),
-        Some(("sqlite", _)) => Ok(Arc::new(sqlite::SqliteStorage::open(url, migrate).await?)),
+        Some(("sqlite", _)) => {
+            let settings = sqlite::Settings {
+                runtimes,
+                ..sqlite::Settings::default()
+            };
+            let opened = sqlite::SqliteStorage::open_with(url, migrate, settings);
+            Ok(Arc::new(opened.await?))
+        }
         Some(("postgres" | "postgresql", _)) => {
             let settings = postgres::Settings {
                 replica_url: replica_url.map(str::to_owned),
@@ -202,6 +211,12 @@ pub async fn connect_with(
         }
         _ => Err(OpenError::UnknownEngine),
     }
+}
+
+/// Whether the database at a URL is a file that is read in this process.
+#[must_use]
+pub fn is_embedded(url: &str) -> bool {
+    url.starts_with("sqlite:")
 }
 
 /// How many rows of an import one transaction has, if it is to be quick and nobody waits longer than a second or two for it: in a

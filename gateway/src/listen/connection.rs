@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use http::Request;
+use http::{Request, Version};
 
 use super::{
     forwarded::{ClientAddr, Seen, TrustedProxies},
@@ -19,6 +19,7 @@ pub(super) struct Connection {
     proxies: TrustedProxies,
     security: Security,
     begun: AtomicBool,
+    streams: AtomicBool,
     pub(super) requests: OpenRequests,
 }
 
@@ -40,6 +41,7 @@ impl Connection {
             proxies,
             security,
             begun: AtomicBool::new(false),
+            streams: AtomicBool::new(false),
             requests: OpenRequests::new(patience),
         }
     }
@@ -49,13 +51,21 @@ impl Connection {
     }
 
     /// Notes that the head of a request has come.
-    pub(super) fn begin(&self) {
+    pub(super) fn begin(&self, version: Version) {
         self.begun.store(true, Ordering::Relaxed);
+        if version == Version::HTTP_2 {
+            self.streams.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether the head of a request has come.
     pub(super) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is known to be of HTTP/2, which has several requests at once.
+    pub(super) fn has_streams(&self) -> bool {
+        self.streams.load(Ordering::Relaxed)
     }
 
     /// Tells the service who asks, and how. The first of it is returned as well.

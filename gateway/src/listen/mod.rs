@@ -4,8 +4,10 @@
 //! request begins (a TLS handshake included) and until its answer is read (`open_requests`), streams and unread bytes of a
 //! connection, requests and bytes of their bodies (`in_flight`), what is read of a body that nobody wants (`unread`).
 
+mod after_others;
 mod connection;
 mod connections;
+mod cores;
 mod counts;
 mod forwarded;
 mod handshake;
@@ -39,8 +41,10 @@ use tower::{BoxError, Service};
 
 pub(crate) use self::forwarded::{Origin, X_FORWARDED_FOR};
 use self::{
+    after_others::AfterOthers,
     connection::{Connection, Security},
     connections::ConnectionPermit,
+    cores::Place,
     forwarded::of_one_host,
     handshake::{Stream, shake_hands},
     in_flight::InFlight,
@@ -52,6 +56,7 @@ use crate::log_throttle::LogThrottle;
 
 pub use self::{
     connections::ConnectionLimit,
+    cores::Cores,
     counts::{Counts, ListenerMetrics},
     forwarded::{ClientAddr, ForwardedHeader, Network, TrustedProxies},
     handshake::PlainHttp,
@@ -152,15 +157,17 @@ pub struct Listener {
     socket: TcpListener,
     tls: Option<(Tls, PlainHttp)>,
     proxies: TrustedProxies,
+    cores: Option<Cores>,
 }
 
-/// In the clear, and with no proxy that is trusted.
+/// In the clear, served by the runtime that accepts, and with no proxy that is trusted.
 impl From<TcpListener> for Listener {
     fn from(socket: TcpListener) -> Self {
         Self {
             socket,
             tls: None,
             proxies: TrustedProxies::default(),
+            cores: None,
         }
     }
 }
@@ -178,6 +185,12 @@ impl Listener {
     pub fn behind(self, proxies: TrustedProxies) -> Self {
         Self { proxies, ..self }
     }
+
+    /// The same with connections that are served by these. None: by the runtime that accepts them.
+    #[must_use]
+    pub fn on(self, cores: Option<Cores>) -> Self {
+        Self { cores, ..self }
+    }
 }
 
 /// A connection whose first request may come.
@@ -191,6 +204,7 @@ struct Opened {
 struct Accepted {
     peer: SocketAddr,
     permit: ConnectionPermit,
+    place: Place,
     /// Until when the head of its first request must have come.
     deadline: Instant,
 }
@@ -211,7 +225,13 @@ pub async fn serve<S, B>(
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let Listener { socket, tls, proxies } = listener.into();
+    let Listener {
+        socket,
+        tls,
+        proxies,
+        cores,
+    } = listener.into();
+    let cores = cores.unwrap_or_else(Cores::here);
     let (drain, draining) = watch::channel(false);
     let mut handshakes = JoinSet::new();
     let mut tasks = JoinSet::new();
@@ -223,14 +243,15 @@ pub async fn serve<S, B>(
     let mut shutdown = pin!(shutdown);
     loop {
         let opened = tokio::select! {
-            accepted = accept(&socket, &limits, &throttle) => match (accepted, &tls) {
+            accepted = accept(&socket, &limits, &cores, &throttle) => match (accepted, &tls) {
                 (Some((stream, accepted)), None) => {
                     let stream = Either::Right(stream);
                     Opened { stream, security: Security::Clear, accepted }
                 }
                 (Some((stream, accepted)), Some((tls, plain))) => {
-                    let tls = tls.clone();
-                    handshakes.spawn(handshake(stream, accepted, tls, *plain, Arc::clone(&refused)));
+                    let runtime = accepted.place.runtime().clone();
+                    let shaking = handshake(stream, accepted, tls.clone(), *plain, Arc::clone(&refused));
+                    handshakes.spawn_on(shaking, &runtime);
                     continue;
                 }
                 (None, _) => continue,
@@ -249,6 +270,7 @@ pub async fn serve<S, B>(
                 Accepted {
                     peer,
                     permit,
+                    place,
                     deadline,
                 },
         } = opened;
@@ -266,8 +288,10 @@ pub async fn serve<S, B>(
         let open = limits.counts.opened();
         let drained = drained(draining.clone(), Arc::clone(&connection));
         let (asked, overdue) = (Arc::clone(&connection), limits.counts.overdue.clone());
-        tasks.spawn(async move {
-            let _held = (permit, open);
+        let runtime = place.runtime().clone();
+        let served = Arc::clone(&connection);
+        let task = async move {
+            let _held = (permit, place, open);
             let mut serving = pin!(async move {
                 let mut serving = pin!(serving);
                 tokio::select! {
@@ -293,7 +317,8 @@ pub async fn serve<S, B>(
             if let Err(error) = ended {
                 tracing::debug!(error, "a connection ended early");
             }
-        });
+        };
+        tasks.spawn_on(AfterOthers::new(task, served), &runtime);
     }
     drop((socket, handshakes));
     drain.send_replace(true);
@@ -335,6 +360,7 @@ fn protocol() -> Builder<TokioExecutor> {
 async fn accept(
     socket: &TcpListener,
     limits: &Limits,
+    cores: &Cores,
     throttle: &LogThrottle,
 ) -> Option<(TcpStream, Accepted)> {
     let (stream, peer): (TcpStream, SocketAddr) = match socket.accept().await {
@@ -351,11 +377,15 @@ async fn accept(
     let accepted = Accepted {
         peer,
         permit,
+        place: cores.place(),
         deadline: Instant::now() + limits.first_request,
     };
     // Without it an answer may wait for the client's acknowledgement of the one before.
-    match stream.set_nodelay(true) {
-        Ok(()) => Some((stream, accepted)),
+    let ready = stream
+        .set_nodelay(true)
+        .and_then(|()| accepted.place.settle(stream));
+    match ready {
+        Ok(stream) => Some((stream, accepted)),
         Err(error) => {
             tracing::debug!(%error, "a connection was gone before it began");
             None

@@ -95,7 +95,7 @@ where
     >;
 
     fn call(&self, mut request: Request<B>) -> Self::Future {
-        self.connection.begin();
+        self.connection.begin(request.version());
         if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
             let refused = response::json_text(StatusCode::BAD_REQUEST, ONE_HOST);
             return Either::Right(unread::lend(request).1.after(ready(Ok(refused))));

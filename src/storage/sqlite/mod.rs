@@ -56,7 +56,7 @@ use tokio::{
 };
 
 use self::{
-    checkpoint::Checkpointer, close::close_well, error::store_error, lookup::LookupQueue, reads::Reads,
+    checkpoint::Checkpointer, close::close_well, error::store_error, lookup::Lookups, reads::Reads,
     writer::WriteQueue,
 };
 use super::{BulkRows, Load, Migrate, OpenError, Result, Storage, StoreError, Work, copy::Contents};
@@ -89,7 +89,7 @@ const COMPACT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A directory in an SQLite file.
 pub struct SqliteStorage {
-    lookups: LookupQueue,
+    lookups: Lookups,
     writes: WriteQueue,
     checkpoints: Checkpointer,
     reads: Reads,
@@ -124,7 +124,7 @@ impl SqliteStorage {
         let anchor = anchor(&readers).await.map_err(store_error)?;
         let reads = Reads::new(&readers, &condition);
         Ok(Self {
-            lookups: LookupQueue::start(&readers, &settings, sender)?,
+            lookups: Lookups::start(&readers, &settings, sender)?,
             checkpoints: Checkpointer::start(
                 options,
                 writes.commits(),

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 /// Bounds and times of one open database.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Changes that may wait. One more is refused at once with [`crate::storage::StoreError::Overloaded`], or one of an
     /// organization that has more of them there. At least 1.
     pub write_queue: usize,
-    /// Look-ups that may wait, in the same way.
+    /// Look-ups that may wait in a runtime, in the same way.
     pub lookup_queue: usize,
+    /// Runtimes that answer their own look-ups, and hold one of their two threads for when the disk lets the other wait. All others
+    /// share the one that opens the database.
+    pub runtimes: Vec<Handle>,
     /// How much of the file the connection that writes keeps in memory, once it has read it, in KiB.
     pub writer_cache: u32,
     /// Pages in the write-ahead log from which on the writer itself moves them into the file, at 4 KiB each.
@@ -38,6 +43,7 @@ impl Default for Settings {
         Self {
             write_queue: 1024,
             lookup_queue: 4096,
+            runtimes: Vec::new(),
             writer_cache: 16 * 1024,
             // 120 MB that a start after a crash reads back: it does not grow for ever while changes come without a pause.
             log_pages: 30_000,

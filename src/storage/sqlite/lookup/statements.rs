@@ -17,9 +17,13 @@ use crate::{
     storage::{KeyAndMember, values::organization_of},
 };
 
-/// How much of the file the connection keeps in memory, once it has read it: by reckoning, the inner pages of the indexes of
+/// How much of the file a connection keeps in memory, once it has read it, in KiB: by reckoning, the inner pages of the indexes of
 /// ten million members.
-const CACHE_KIB: i64 = 32 * 1024;
+const CACHE: usize = 32 * 1024;
+
+/// How much all of them keep, as long as that leaves each the least that no difference was measured with.
+const CACHES: usize = 64 * 1024;
+const LEAST_CACHE: usize = 8 * 1024;
 
 /// What is read of a key and of its member, in the order of [`found`].
 macro_rules! columns {
@@ -60,13 +64,14 @@ const MEMBER: usize = 9;
 pub(super) struct Statements(Connection);
 
 impl Statements {
-    /// Opens the file, which is there.
-    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
+    /// Opens the file, which is there, as one of so many that are used.
+    pub(super) fn open(path: &Path, connections: usize) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         // Who waits for another's lock does it where others can go on.
         connection.busy_timeout(std::time::Duration::ZERO)?;
-        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        let cache = (CACHES / connections.max(1)).clamp(LEAST_CACHE, CACHE);
+        connection.execute_batch(&format!("PRAGMA cache_size = -{cache}"))?;
         Ok(Self(connection))
     }
 

@@ -1,9 +1,8 @@
-//! Keeps the runtime going while the disk lets a look-up wait.
+//! Keeps runtimes going while the disk lets a look-up wait.
 //!
-//! One thread of the runtime at a time waits for sockets and clocks, and while it runs tasks, nobody does. That it should be
+//! One thread of a runtime at a time waits for sockets and clocks, and while it runs tasks, nobody does. That it should be
 //! relieved it finds out between two tasks. So where one blocks, and the other threads sleep because there was nothing for
-//! them, no socket is read and no deadline ends until the disk answers. A task that is spawned from elsewhere wakes one of
-//! them, which then waits in its place.
+//! them, no socket is read and no deadline ends until the disk answers.
 
 use std::{
     convert::Infallible,
@@ -17,37 +16,38 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::sleep};
 
-/// How often it looks. What has gone on since the last time wakes another thread, so others wait twice as long at most.
+/// How often it looks. What has gone on since the last time brings another thread, so others wait twice as long at most.
 const TICK: Duration = Duration::from_millis(20);
 
-/// A thread that looks at what one task does, and ends when this is dropped. To be looked at costs the task two additions.
+/// A thread that looks at what some tasks do, and ends when this is dropped.
 pub(super) struct Watchdog {
-    /// How often anything has begun or ended: odd while it goes on.
-    changes: Arc<AtomicU32>,
     _alive: mpsc::Sender<Infallible>,
 }
 
-impl Watchdog {
-    /// Of the runtime that this is called from.
-    ///
-    /// # Errors
-    ///
-    /// The operating system gives no thread.
-    pub(super) fn start() -> io::Result<Self> {
-        let changes = Arc::new(AtomicU32::new(0));
-        let (alive, end) = mpsc::channel();
-        let (runtime, seen) = (Handle::current(), changes.clone());
-        thread::Builder::new()
-            .name("lookup-watchdog".to_owned())
-            .spawn(move || watch(&runtime, &seen, &end))?;
-        Ok(Self {
-            changes,
-            _alive: alive,
-        })
-    }
+/// What one task does. To be looked at costs the task two additions.
+#[derive(Clone, Default)]
+pub(super) struct Progress {
+    /// How often anything has begun or ended: odd while it goes on.
+    changes: Arc<AtomicU32>,
+}
 
+/// A task, and who goes on while it blocks its thread.
+pub(super) struct Watched {
+    progress: Progress,
+    relief: Relief,
+    before: u32,
+}
+
+enum Relief {
+    /// Another thread of this runtime, which a task that is spawned from elsewhere wakes.
+    Any(Handle),
+    /// The thread that [`stand_by`] holds.
+    Standby(mpsc::Sender<()>),
+}
+
+impl Progress {
     /// Something begins that may block.
     pub(super) fn begin(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
@@ -59,13 +59,64 @@ impl Watchdog {
     }
 }
 
-fn watch(runtime: &Handle, changes: &AtomicU32, end: &mpsc::Receiver<Infallible>) {
-    let mut before = 0;
-    while end.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-        let now = changes.load(Ordering::Relaxed);
-        if now == before && now % 2 == 1 {
-            runtime.spawn(async {});
+impl Watched {
+    /// A task of a runtime whose other threads sleep while there is nothing for them.
+    pub(super) fn by_others(progress: Progress, runtime: Handle) -> Self {
+        Self::new(progress, Relief::Any(runtime))
+    }
+
+    /// A task of a runtime that has two threads, of which one is held for this.
+    pub(super) fn by_standby(progress: Progress, runtime: &Handle) -> Self {
+        let (call, calls) = mpsc::channel();
+        runtime.spawn(stand_by(calls));
+        Self::new(progress, Relief::Standby(call))
+    }
+
+    const fn new(progress: Progress, relief: Relief) -> Self {
+        Self {
+            progress,
+            relief,
+            before: 0,
         }
-        before = now;
+    }
+
+    fn look(&mut self) {
+        let now = self.progress.changes.load(Ordering::Relaxed);
+        if now == self.before && now % 2 == 1 {
+            match &self.relief {
+                Relief::Any(runtime) => {
+                    runtime.spawn(async {});
+                }
+                // It ends with the runtime.
+                Relief::Standby(call) => drop(call.send(())),
+            }
+        }
+        self.before = now;
+    }
+}
+
+impl Watchdog {
+    /// # Errors
+    ///
+    /// The operating system gives no thread.
+    pub(super) fn start(mut watched: Vec<Watched>) -> io::Result<Self> {
+        let (alive, end) = mpsc::channel::<Infallible>();
+        thread::Builder::new()
+            .name("lookup-watchdog".to_owned())
+            .spawn(move || {
+                while end.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    watched.iter_mut().for_each(Watched::look);
+                }
+            })?;
+        Ok(Self { _alive: alive })
+    }
+}
+
+/// Holds the thread that it runs on, so that the other has no rival for its tasks, until that one blocks: then this one serves in
+/// its place, as long as there are calls. It ends when nobody can call any more.
+async fn stand_by(calls: mpsc::Receiver<()>) {
+    while calls.recv().is_ok() {
+        while calls.try_recv().is_ok() {}
+        sleep(2 * TICK).await;
     }
 }

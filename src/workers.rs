@@ -1,0 +1,58 @@
+//! Runtimes that serve connections: one for each core, so that what a request needs is done where its connection is.
+//!
+//! Where the threads of one runtime take each other's tasks, they do so several times a request, and wait for each other's caches.
+
+use std::{io, num::NonZero, thread, time::Duration};
+
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    time::sleep,
+};
+
+/// One thread works. The other is held until that one waits for the disk (`storage/sqlite/lookup/watchdog.rs`).
+const THREADS: usize = 2;
+
+/// Less than any request may take. A clock that is due sooner than all others wakes its thread once more, by a call of the system.
+const CLOCK: Duration = Duration::from_secs(1);
+
+/// The runtimes. They end when this is dropped, with all that they run.
+pub(crate) struct Workers(Vec<Runtime>);
+
+impl Workers {
+    /// As many as there are cores.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no thread or no descriptor.
+    pub(crate) fn start() -> io::Result<Self> {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        (0..cores).map(worker).collect::<io::Result<_>>().map(Self)
+    }
+
+    pub(crate) fn runtimes(&self) -> Vec<Handle> {
+        self.0.iter().map(|runtime| runtime.handle().clone()).collect()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for runtime in self.0.drain(..) {
+            // Its threads can't be waited for by a task.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn worker(index: usize) -> io::Result<Runtime> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name(format!("worker-{index}"))
+        .enable_all()
+        .build()?;
+    runtime.spawn(async {
+        loop {
+            sleep(CLOCK).await;
+        }
+    });
+    Ok(runtime)
+}
