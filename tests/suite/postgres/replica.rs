@@ -76,9 +76,10 @@ async fn lists_come_from_the_replica_and_nothing_else_does() {
         return;
     };
     let proxy = Proxy::before(lagging.url());
-    let storage: Arc<dyn Storage> = storage::connect_with(database.url(), Some(&proxy.url()), Migrate::Never)
-        .await
-        .unwrap();
+    let storage: Arc<dyn Storage> =
+        storage::connect_with(database.url(), Some(&proxy.url()), Migrate::Never, Vec::new())
+            .await
+            .unwrap();
     let directory = Directory::new(storage.clone());
     let salma = link(&directory, acme, "Salma").await;
     assert_eq!(listed(&directory, acme).await, [1, 1, 1]);
@@ -134,7 +135,12 @@ async fn lists_come_from_the_replica_and_nothing_else_does() {
 
 #[tokio::test]
 async fn only_postgresql_has_replicas() {
-    let opened =
-        storage::connect_with("sqlite:any.db", Some("postgres://localhost/any"), Migrate::Never).await;
+    let opened = storage::connect_with(
+        "sqlite:any.db",
+        Some("postgres://localhost/any"),
+        Migrate::Never,
+        Vec::new(),
+    )
+    .await;
     assert!(matches!(opened.err(), Some(OpenError::NoReplicas)));
 }

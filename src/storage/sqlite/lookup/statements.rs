@@ -219,7 +219,7 @@ mod tests {
         let path = folder.path().join("users.db");
         let url = format!("sqlite:{}", path.display());
         connect(&url, Migrate::Always).await.unwrap().close().await;
-        let statements = Statements::open(&path).unwrap();
+        let statements = Statements::open(&path, 1).unwrap();
         let key = "SEARCH k USING INDEX api_keys_digest (digest=?)";
         for (sql, searches) in [
             (KEY, vec![key]),
