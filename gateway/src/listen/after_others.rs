@@ -48,3 +48,51 @@ impl<F: Future> Future for AfterOthers<F> {
         this.serving.poll(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, sync::Mutex, time::Duration};
+
+    use http::Version;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::listen::{
+        Limits, TrustedProxies, connection::Security, connections::ConnectionLimit, open_requests::Patience,
+    };
+
+    /// Who ran, in this order, where a connection was woken before something else.
+    async fn order(version: Version) -> Vec<&'static str> {
+        let limits = Limits::new(ConnectionLimit::new(1));
+        let patience = Patience::new(&limits);
+        let connection = Connection::new(
+            Ipv4Addr::LOCALHOST.into(),
+            TrustedProxies::default(),
+            Security::Clear,
+            patience,
+        );
+        connection.begin(version);
+        let ran = Arc::new(Mutex::new(Vec::new()));
+        let note = |who| {
+            let ran = Arc::clone(&ran);
+            async move { ran.lock().unwrap().push(who) }
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(AfterOthers::new(note("connection"), Arc::new(connection)));
+        tasks.spawn(note("other"));
+        tokio::time::timeout(Duration::from_secs(5), tasks.join_all())
+            .await
+            .unwrap();
+        Arc::try_unwrap(ran).unwrap().into_inner().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_with_streams_lets_others_run_first() {
+        assert_eq!(order(Version::HTTP_2).await, ["other", "connection"]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_with_one_request_at_a_time_does_not_wait() {
+        assert_eq!(order(Version::HTTP_11).await, ["connection", "other"]);
+    }
+}

@@ -91,3 +91,42 @@ impl Drop for Place {
         self.core().connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt as _, net::TcpListener, runtime::Runtime};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_served_where_the_fewest_are() {
+        let cores = Cores::new([Handle::current(), Handle::current()]).unwrap();
+        let (first, second, third) = (cores.place(), cores.place(), cores.place());
+        assert_eq!([first.index, second.index, third.index], [0, 1, 0]);
+        drop(second);
+        assert_eq!(cores.place().index, 1);
+        drop((first, third));
+        assert_eq!(cores.place().index, 0);
+        assert_eq!(cores.place().index, 0, "that one has ended");
+    }
+
+    #[test]
+    fn a_stream_is_read_in_the_runtime_of_its_place() {
+        let [accepting, serving] = [(); 2].map(|()| Runtime::new().unwrap());
+        let cores = Cores::new([serving.handle().clone()]).unwrap();
+        let place = cores.place();
+        let (mut settled, peer) = accepting.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (accepted, _) = listener.accept().await.unwrap();
+            (place.settle(accepted).unwrap(), peer)
+        });
+        // Nothing that it needs is left behind.
+        drop(accepting);
+        drop(peer);
+        let read = place
+            .runtime()
+            .spawn(async move { settled.read(&mut [0; 1]).await });
+        assert_eq!(serving.block_on(read).unwrap().unwrap(), 0);
+    }
+}
