@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use http::Uri;
+use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -133,8 +134,8 @@ pub struct Server {
     leaving: Leaving,
     lame_duck: Duration,
     drain_timeout: Duration,
-    /// Not those of a database elsewhere: what that answers comes to one runtime, which serves the connections as well.
-    _workers: Option<Workers>,
+    /// Dropped last: they serve until the end.
+    _workers: Workers,
 }
 
 impl Server {
@@ -165,27 +166,21 @@ impl Server {
         let (metrics, registry) = ServerMetrics::new(&config.observer)?;
         let services = Services::new().await;
         let admin = match config.admin_addr {
-            Some(addr) => {
-                let listener = bind(&mut sockets, addr).await?;
-                let started = AdminListener::start(listener, registry, services.clone());
-                Some(started.map_err(|error| ServerError::Bind(addr, error))?)
-            }
+            Some(addr) => Some(admin(&mut sockets, addr, registry, services.clone()).await?),
             None => None,
         };
         if let Some(addr) = sockets.rest().next() {
             return Err(ServerError::Unwanted(addr));
         }
-        let workers = storage::is_embedded(&config.database_url).then(Workers::start);
-        let workers = workers.transpose().map_err(ServerError::Threads)?;
-        let runtimes = workers.as_ref().map_or_else(Vec::new, Workers::runtimes);
-        let cores = Cores::new(runtimes.clone());
+        let workers = Workers::for_database(&config.database_url).map_err(ServerError::Threads)?;
+        let runtimes = workers.runtimes();
         let (stop, stopped) = watch::channel(false);
         let watched = |services| Observed::new(services, config.observer.clone(), metrics.calls.clone());
         let routes = rpc::with_web(watched(services.routes()?), &config.cors);
-        let public_url = config.public_url.as_ref().map_or_else(
-            || format!("{scheme}://{http_addr}"),
-            |url| url.to_string().trim_end_matches('/').to_owned(),
-        );
+        let public_url = match &config.public_url {
+            Some(url) => url.to_string().trim_end_matches('/').to_owned(),
+            None => format!("{scheme}://{http_addr}"),
+        };
         let settings = Settings {
             public_url: config.public_url,
             observer: config.observer.clone(),
@@ -200,18 +195,15 @@ impl Server {
             counts: metrics.listeners.of(listener),
             ..config.limits.clone()
         };
-        let grpc = Listener::from(grpc)
-            .with_tls(tls.clone().map(Tls::asking_clients), PlainHttp::Closed)
-            .behind(config.proxies.clone())
-            .on(cores.clone());
-        let http = Listener::from(http)
-            .with_tls(tls, PlainHttp::Redirected)
-            .behind(config.proxies)
-            .on(cores);
-        let grpc_limits = Limits {
-            kept_of_body: LARGEST_MESSAGE,
-            ..limits("grpc")
+        let cores = Cores::new(runtimes.clone());
+        let listener = |socket, tls, plain| {
+            let listener = Listener::from(socket).with_tls(tls, plain);
+            listener.behind(config.proxies.clone()).on(cores.clone())
         };
+        let grpc = listener(grpc, tls.clone().map(Tls::asking_clients), PlainHttp::Closed);
+        let http = listener(http, tls, PlainHttp::Redirected);
+        let mut grpc_limits = limits("grpc");
+        grpc_limits.kept_of_body = LARGEST_MESSAGE;
         let serving = listen::serve(grpc, routes, grpc_limits, until(stopped.clone()));
         let grpc = tokio::spawn(until(opened.clone()).then(|()| serving));
         let serving = listen::serve(http, gateway, limits("http"), until(stopped.clone()));
@@ -320,6 +312,17 @@ async fn deliver(
         links: mail.links,
     };
     outbox.run(directory, stopped).await;
+}
+
+/// Answers those who watch the server.
+async fn admin(
+    sockets: &mut Sockets,
+    addr: SocketAddr,
+    registry: Registry,
+    services: Services,
+) -> Result<AdminListener, ServerError> {
+    let listener = bind(sockets, addr).await?;
+    AdminListener::start(listener, registry, services).map_err(|error| ServerError::Bind(addr, error))
 }
 
 async fn bind(sockets: &mut Sockets, addr: SocketAddr) -> Result<TcpListener, ServerError> {

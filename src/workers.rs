@@ -9,6 +9,8 @@ use tokio::{
     time::sleep,
 };
 
+use crate::storage;
+
 /// One thread works. The other is held until that one waits for the disk (`storage/sqlite/lookup/watchdog.rs`).
 const THREADS: usize = 2;
 
@@ -19,13 +21,18 @@ const CLOCK: Duration = Duration::from_secs(1);
 pub(crate) struct Workers(Vec<Runtime>);
 
 impl Workers {
-    /// As many as there are cores.
+    /// As many as there are cores, if the database at a URL is read in this process. What another answers comes to one runtime, which
+    /// then serves the connections as well: then there are none.
     ///
     /// # Errors
     ///
     /// The operating system gives no thread or no descriptor.
-    pub(crate) fn start() -> io::Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    pub(crate) fn for_database(url: &str) -> io::Result<Self> {
+        let cores = if storage::is_embedded(url) {
+            thread::available_parallelism().map_or(1, NonZero::get)
+        } else {
+            0
+        };
         (0..cores).map(worker).collect::<io::Result<_>>().map(Self)
     }
 
