@@ -11,6 +11,9 @@ use tokio::{
 
 use crate::storage;
 
+/// So many at most: each has a connection to the file, and what that keeps in memory.
+const MOST: usize = 16;
+
 /// One thread works. The other is held until that one waits for the disk (`storage/sqlite/lookup/watchdog.rs`).
 const THREADS: usize = 2;
 
@@ -21,7 +24,7 @@ const CLOCK: Duration = Duration::from_secs(1);
 pub(crate) struct Workers(Vec<Runtime>);
 
 impl Workers {
-    /// As many as there are cores, if the database at a URL is read in this process. What another answers comes to one runtime, which
+    /// As many as there are cores, up to 16, if the database at a URL is read in this process. What another answers comes to one runtime, which
     /// then serves the connections as well: then there are none.
     ///
     /// # Errors
@@ -29,7 +32,7 @@ impl Workers {
     /// The operating system gives no thread or no descriptor.
     pub(crate) fn for_database(url: &str) -> io::Result<Self> {
         let cores = if storage::is_embedded(url) {
-            thread::available_parallelism().map_or(1, NonZero::get)
+            thread::available_parallelism().map_or(1, NonZero::get).min(MOST)
         } else {
             0
         };

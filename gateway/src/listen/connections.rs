@@ -9,8 +9,8 @@ use std::{
 use super::forwarded::of_one_host;
 use crate::log_throttle::LogThrottle;
 
-/// File descriptors that a program needs for other things than connections.
-const OTHER_FILES: usize = 64;
+/// File descriptors that a program needs for other things than connections: 64, and six for each of sixteen runtimes that serve them.
+const OTHER_FILES: usize = 160;
 
 /// The limit of connections. Clones share what is taken.
 #[derive(Clone, Debug)]
