@@ -29,7 +29,7 @@ use userbridge_gateway::{
 };
 
 use crate::support::{
-    Form, TestApp, database,
+    Form, TestApp, database, lines_with,
     process::{Serve, serve},
     proto::{
         directory_v1::{SetTeamMembersRequest, team_service_client::TeamServiceClient},
@@ -393,10 +393,7 @@ async fn without_file_descriptors_both_listeners_wait_and_say_so_once() {
             waiting.push(TcpStream::connect(addr).await.unwrap());
         }
     }
-    let said = || {
-        let text = fs::read_to_string(&log).unwrap();
-        text.matches("accepting connections fails").count()
-    };
+    let said = || lines_with(&log, "accepting connections fails");
     timeout(NEVER, async {
         while said() < 2 {
             sleep(Duration::from_millis(50)).await;

@@ -37,10 +37,10 @@ use userbridge::{
 use userbridge_gateway::Upstream;
 
 use crate::support::{
-    CLOCK, database, first, log,
+    CLOCK, database, first, lines_with, log,
     process::{Process, USERBRIDGE, command},
     proto::users_v1::{DeleteRequest, user_service_client::UserServiceClient},
-    skip,
+    skip, until_logged,
     wire::Wire,
     with_key,
 };
@@ -374,9 +374,10 @@ impl Limited {
         (reply.status, reply.header("retry-after").map(str::to_owned))
     }
 
-    fn lines(&self, part: &str) -> usize {
-        let log = fs::read_to_string(&self.log).unwrap();
-        log.lines().filter(|line| line.contains(part)).count()
+    /// Waits for a line of the log that comes once.
+    async fn until_logged(&self, text: &str) {
+        until_logged(&self.log, text).await;
+        assert_eq!(lines_with(&self.log, text), 1);
     }
 }
 
@@ -427,13 +428,16 @@ async fn a_server_whose_writes_fail_goes_on_by_itself_when_they_work_again() {
         timeout(NEVER, reached).await.expect("health does not say it");
     };
     serving(ServingStatus::NotServing).await;
-    assert_eq!(server.lines("the database can't be written"), 1);
-    assert_eq!(server.lines(" ERROR ") + server.lines(" WARN "), 1);
+    server.until_logged("the database can't be written").await;
+    assert_eq!(
+        lines_with(&server.log, " ERROR ") + lines_with(&server.log, " WARN "),
+        1
+    );
 
     assert!(server.limit("unlimited"));
     // Nobody writes; the server itself finds out that it can.
     serving(ServingStatus::Serving).await;
-    assert_eq!(server.lines("the database can be written again"), 1);
+    server.until_logged("the database can be written again").await;
     for body in &bodies[1..] {
         assert_eq!(server.post(delete, body).await.0, 200);
         assert_eq!(server.post(retrieve, body).await.0, 404);

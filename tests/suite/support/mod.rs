@@ -7,6 +7,7 @@ mod credentials;
 mod daemon;
 pub(crate) mod engine;
 mod gateway;
+mod logged;
 pub(crate) mod pgbouncer;
 pub(crate) mod port;
 pub(crate) mod postgres;
@@ -21,6 +22,7 @@ pub(crate) mod wire;
 pub(crate) use app::{Answer, Form, Tenant, TestApp, first, patch, with_key};
 pub(crate) use clock::TestClock;
 pub(crate) use gateway::gateway_tests;
+pub(crate) use logged::{lines_with, until_logged};
 pub(crate) use skip::skip;
 
 use std::sync::Once;

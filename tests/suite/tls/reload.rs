@@ -13,6 +13,7 @@ use super::{
     authority::{Authority, Names, Pair, SERVER},
     flags,
 };
+use crate::support::until_logged;
 
 /// Long enough for anything that happens at all.
 const NEVER: Duration = Duration::from_secs(25);
@@ -44,15 +45,6 @@ async fn until_shown(authority: &Authority, place: &Place, pair: &Pair) {
         }
     };
     timeout(NEVER, shown).await.expect("it is shown");
-}
-
-async fn until_logged(log: &PathBuf, text: &str) {
-    let logged = async {
-        while !fs::read_to_string(log).unwrap().contains(text) {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(NEVER, logged).await.expect("it is logged");
 }
 
 #[tokio::test]
