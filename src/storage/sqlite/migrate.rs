@@ -41,6 +41,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         "0016_ordinals",
         "0017_less",
         "0018_superseded",
+        "0019_text_versions",
     )
 });
 

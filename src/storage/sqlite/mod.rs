@@ -56,8 +56,8 @@ use tokio::{
 };
 
 use self::{
-    checkpoint::Checkpointer, close::close_well, error::store_error, lookup::Lookups, reads::Reads,
-    writer::WriteQueue,
+    checkpoint::Checkpointer, close::close_well, error::store_error, lookup::Lookups, members::KeptTexts,
+    reads::Reads, writer::WriteQueue,
 };
 use super::{BulkRows, Load, Migrate, OpenError, Result, Storage, StoreError, Work, copy::Contents};
 use crate::domain::{Condition, OrganizationId};
@@ -93,6 +93,7 @@ pub struct SqliteStorage {
     writes: WriteQueue,
     checkpoints: Checkpointer,
     reads: Reads,
+    texts: KeptTexts,
     condition: watch::Receiver<Condition>,
     settings: Settings,
     /// Does nothing but be open: should all others fail at once, the last of them would take the write-ahead log with it,
@@ -134,6 +135,7 @@ impl SqliteStorage {
             .await?,
             writes,
             reads,
+            texts: KeptTexts::default(),
             condition,
             settings,
             anchor: Mutex::new(Some(anchor)),

@@ -3,6 +3,7 @@
 mod changes;
 mod file;
 mod opening;
+mod searches;
 
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;

@@ -3,6 +3,7 @@
 mod addresses;
 #[path = "../../sql/members/find.rs"]
 mod find;
+mod kept;
 mod list;
 #[path = "../../sql/members/many.rs"]
 mod many;
@@ -29,6 +30,7 @@ use crate::{
 
 pub(super) use {
     find::member_with,
+    kept::KeptTexts,
     row::COLUMNS,
     texts::{differences as search_differences, fill as fill_search},
 };
@@ -62,7 +64,7 @@ impl MemberStore for SqliteStorage {
 
     async fn members(&self, organization: OrganizationId, query: MemberQuery) -> Result<Vec<Member>> {
         let mut reading = self.read(organization, query.is_short()).await?;
-        let members = list::page(reading.connection()?, organization, query).await?;
+        let members = list::page(reading.connection()?, &self.texts, organization, query).await?;
         reading.end();
         Ok(members)
     }
@@ -75,7 +77,7 @@ impl MemberStore for SqliteStorage {
         let is_short = query.is_short() && query.filter.is_of_roles();
         let mut reading = self.read(organization, is_short).await?;
         let mut snapshot = reading.connection()?.begin().await.map_err(store_error)?;
-        let counted = list::counted(&mut snapshot, organization, query).await?;
+        let counted = list::counted(&mut snapshot, &self.texts, organization, query).await?;
         snapshot.commit().await.map_err(store_error)?;
         reading.end();
         Ok(counted)

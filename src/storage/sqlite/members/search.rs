@@ -4,9 +4,12 @@
 use std::ops::Range;
 
 use memchr::memmem::Finder;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::texts::{BLOCKS, Column, MARK, SPAN, is_of_mark, marked};
+use super::{
+    kept::KeptTexts,
+    texts::{Column, MARK, SPAN, is_of_mark, marked},
+};
 use crate::{
     domain::{MemberFilter, MemberNumber, OrganizationId},
     storage::{Result, fold::fold, from_row::from_row, sqlite::rows},
@@ -71,6 +74,7 @@ impl Search {
     pub(super) async fn numbers(
         &self,
         connection: &mut SqliteConnection,
+        texts: &KeptTexts,
         members: Members,
         spans: Range<i64>,
     ) -> Result<Vec<MemberNumber>> {
@@ -78,8 +82,10 @@ impl Search {
         for any in &self.0 {
             let mut numbers = Vec::new();
             for column in any.columns {
-                any.look(connection, column.block(members.ordinal, 0), &spans, &mut numbers)
-                    .await?;
+                let first = column.span(members.ordinal);
+                let spans = first + spans.start..first + spans.end;
+                let see = |span, lines: &[u8]| any.look(span - first, lines, &mut numbers);
+                texts.each(connection, spans, see).await?;
             }
             numbers.sort_unstable();
             numbers.dedup();
@@ -93,33 +99,12 @@ impl Search {
 }
 
 impl AnyOf {
-    /// Adds the numbers of those who have a part in the column that begins with this block. SQLite hands over the blocks of a span as one: each
-    /// row costs as much as looking at thousands of characters.
-    async fn look(
-        &self,
-        connection: &mut SqliteConnection,
-        first: i64,
-        spans: &Range<i64>,
-        numbers: &mut Vec<MemberNumber>,
-    ) -> Result<()> {
-        let query = sqlx::query(
-            "WITH RECURSIVE spans (span) AS (SELECT $2 UNION ALL SELECT span + 1 FROM spans WHERE span + 1 < $3)
-             SELECT span, CAST((
-                 SELECT group_concat(lines, '') FROM member_texts
-                 WHERE block >= $1 + span * $4 AND block < $1 + (span + 1) * $4
-             ) AS BLOB) AS lines
-             FROM spans",
-        );
-        let query = query.bind(first).bind(spans.start).bind(spans.end).bind(BLOCKS);
-        rows::each(connection, query, |row| {
-            let (span, lines): (i64, Option<&[u8]>) = (row.try_get("span")?, row.try_get("lines")?);
-            for part in &self.parts {
-                let marks = hits(lines.unwrap_or_default(), part);
-                numbers.extend(marks.map(|mark| MemberNumber(span * SPAN + marked(mark))));
-            }
-            Ok(())
-        })
-        .await
+    /// Adds the numbers of those who have a part in the texts of a span.
+    fn look(&self, span: i64, lines: &[u8], numbers: &mut Vec<MemberNumber>) {
+        for part in &self.parts {
+            let marks = hits(lines, part);
+            numbers.extend(marks.map(|mark| MemberNumber(span * SPAN + marked(mark))));
+        }
     }
 }
 

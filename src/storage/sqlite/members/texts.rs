@@ -24,7 +24,7 @@ use crate::{
 /// Members whose texts of one column are a row. Whoever is linked or changed writes a row of that length.
 const BLOCK: i64 = 256;
 
-/// The blocks of a span.
+/// The blocks of a span, of which the database counts the versions (migration 0019).
 pub(super) const BLOCKS: i64 = 16;
 
 /// Members whose marks differ in one column.
@@ -62,6 +62,11 @@ impl Column {
     /// The key of the block of a member. Blocks of one column of an organization follow each other.
     pub(super) const fn block(self, ordinal: i64, number: i64) -> i64 {
         (ordinal << 32) | ((self as i64) << 31) | (number / BLOCK)
+    }
+
+    /// The key of an organization's first span.
+    pub(super) const fn span(self, ordinal: i64) -> i64 {
+        self.block(ordinal, 0) / BLOCKS
     }
 }
 

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, QueryBuilder, Sqlite, SqliteConnectio
 
 use self::filter::{Found, Key, statement, statement_of_all};
 use super::{
+    kept::KeptTexts,
     row::COLUMNS,
     search::{Members, Search},
     texts::SPAN,
@@ -42,6 +43,7 @@ const MORE: i64 = 4;
 /// One page.
 pub(super) async fn page(
     connection: &mut SqliteConnection,
+    texts: &KeptTexts,
     organization: OrganizationId,
     query: MemberQuery,
 ) -> Result<Vec<Member>> {
@@ -54,9 +56,9 @@ pub(super) async fn page(
     let all = Members::of(&mut snapshot, organization).await?;
     let is_in_turn = sort_column(&query).is_none() && query.filter.team.is_none();
     let page = if is_in_turn && query.skip == 0 && !of_few {
-        next(&mut snapshot, organization, &query, &search, all).await?
+        next(&mut snapshot, texts, organization, &query, &search, all).await?
     } else {
-        let numbers = search.numbers(&mut snapshot, all, all.spans()).await?;
+        let numbers = search.numbers(&mut snapshot, texts, all, all.spans()).await?;
         let few = of_few || numbers.len() as u64 <= FEW;
         let found = Found::new(&numbers, FEW);
         let sql = page_statement(organization, &query, Some(&found), few);
@@ -69,6 +71,7 @@ pub(super) async fn page(
 /// One page of a search by number: of those who are next, as far as it takes to fill it.
 async fn next(
     connection: &mut SqliteConnection,
+    texts: &KeptTexts,
     organization: OrganizationId,
     query: &MemberQuery,
     search: &Search,
@@ -95,7 +98,7 @@ async fn next(
             let end = left.end.min(left.start + spans);
             (left, looked_at) = (end..left.end, left.start..end);
         }
-        let numbers = search.numbers(&mut *connection, all, looked_at).await?;
+        let numbers = search.numbers(&mut *connection, texts, all, looked_at).await?;
         if !numbers.is_empty() {
             let found = Found::new(&numbers, numbers.len() as u64);
             let sql = page_statement(organization, &query, Some(&found), false);
@@ -112,6 +115,7 @@ async fn next(
 /// collected meanwhile, if it is wanted in another order.
 pub(super) async fn counted(
     connection: &mut SqliteConnection,
+    texts: &KeptTexts,
     organization: OrganizationId,
     query: MemberQuery,
 ) -> Result<(Vec<Member>, u64)> {
@@ -120,7 +124,7 @@ pub(super) async fn counted(
         None => None,
         Some(search) => {
             let all = Members::of(&mut *connection, organization).await?;
-            let numbers = search.numbers(&mut *connection, all, all.spans()).await?;
+            let numbers = search.numbers(&mut *connection, texts, all, all.spans()).await?;
             Some(Found::new(&numbers, FEW.max(all.last.unsigned_abs() / RARE)))
         }
     };
