@@ -111,6 +111,9 @@ pub enum ServerError {
     Descriptors(#[from] prost::DecodeError),
 }
 
+/// How long a database may take to write down the last things and to close, after which it is left as it is.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// A server that answers. Stop it with [`Server::shutdown`].
 pub struct Server {
     /// Where it listens for gRPC.
@@ -281,10 +284,15 @@ impl Server {
             tracing::warn!("a mail was still being sent");
             self.mail.abort();
         }
-        // It writes down what waits, also of the last requests, and does not fail.
         self.finish.send_replace(true);
-        let _ = self.maintenance.await;
-        self.storage.close().await;
+        let closed = async {
+            // It writes down what waits, also of the last requests, and does not fail.
+            let _ = self.maintenance.await;
+            self.storage.close().await;
+        };
+        if tokio::time::timeout(CLOSING, closed).await.is_err() {
+            tracing::warn!("the database did not answer in time and was left as by a crash");
+        }
         drop(self.admin);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Where the threads of one runtime take each other's tasks, they do so several times a request, and wait for each other's caches.
 
-use std::{io, num::NonZero, thread, time::Duration};
+use std::{io, num::NonZero, sync::mpsc, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Handle, Runtime},
@@ -16,6 +16,9 @@ const MOST: usize = 16;
 
 /// One thread works. The other is held until that one waits for the disk (`storage/sqlite/lookup/watchdog.rs`).
 const THREADS: usize = 2;
+
+/// The longest that a thread may take to start.
+const START: Duration = Duration::from_secs(5);
 
 /// Less than any request may take. A clock that is due sooner than all others wakes its thread once more, by a call of the system.
 const CLOCK: Duration = Duration::from_secs(1);
@@ -36,7 +39,16 @@ impl Workers {
         } else {
             0
         };
-        (0..cores).map(worker).collect::<io::Result<_>>().map(Self)
+        let mut workers = Self(Vec::with_capacity(cores));
+        for index in 0..cores {
+            let (started, starts) = mpsc::channel();
+            workers.0.push(worker(index, started)?);
+            for _ in 0..THREADS {
+                // With one thread, tokio says nothing of others that could not be started.
+                starts.recv_timeout(START).map_err(io::Error::other)?;
+            }
+        }
+        Ok(workers)
     }
 
     pub(crate) fn runtimes(&self) -> Vec<Handle> {
@@ -53,9 +65,14 @@ impl Drop for Workers {
     }
 }
 
-fn worker(index: usize) -> io::Result<Runtime> {
+/// Each of its threads says that it has started.
+fn worker(index: usize, started: mpsc::Sender<()>) -> io::Result<Runtime> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(THREADS)
+        // Nobody listens any more to threads for what blocks, which come later.
+        .on_thread_start(move || {
+            let _ = started.send(());
+        })
         .thread_name(format!("worker-{index}"))
         .enable_all()
         .build()?;

@@ -226,6 +226,64 @@ async fn a_look_up_that_waits_for_the_disk_holds_up_nothing_but_look_ups() {
     assert!(world.serve.process.wait().success());
 }
 
+#[tokio::test]
+async fn whoever_is_connected_is_answered_after_a_look_up_waited_for_the_disk() {
+    let Some(layer) = Layer::new() else {
+        return skip("there is no C compiler");
+    };
+    let url = format!("sqlite:{}", layer.files().join("users.db").display());
+    let world = World::start(&url, || serve_behind(&layer, &url));
+    assert_eq!(world.retrieve(2).await, Code::Ok);
+    let mut wires = Vec::new();
+    for _ in 0..8 {
+        wires.push(Wire::open(world.serve.http_addr).await);
+    }
+    for user in 0..2 {
+        assert_eq!(world.post(DELETE, user).await.status, 200);
+        layer.control().hang_all_reads();
+        let (found, ()) = tokio::join!(world.retrieve(2), async {
+            until_one_failed(&layer).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            layer.control().disarm();
+        });
+        assert_eq!(found, Code::Ok);
+        // Nobody connects anew, which would wake who sleeps.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let answered = async {
+            for wire in &mut wires {
+                wire.send(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").await;
+                assert_eq!(wire.reply().await.unwrap().status, 200);
+            }
+            assert_eq!(world.health().await, ServingStatus::Serving);
+        };
+        let answered = tokio::time::timeout(NEVER, answered).await;
+        answered.expect("whoever was connected is not answered any more");
+    }
+}
+
+#[tokio::test]
+async fn a_server_whose_disk_does_not_answer_ends_when_it_is_told_to() {
+    let Some(layer) = Layer::new() else {
+        return skip("there is no C compiler");
+    };
+    let url = format!("sqlite:{}", layer.files().join("users.db").display());
+    let mut world = World::start(&url, || {
+        let mut command = serve();
+        command
+            .args(["--database-url", &url, "--drain-seconds", "1"])
+            .env("USERBRIDGE_LOG", "off");
+        Serve::start_as(layer.before(&mut command))
+    });
+    assert_eq!(world.post(DELETE, 0).await.status, 200);
+    layer.control().hang_all_reads();
+    let (found, ()) = tokio::join!(world.retrieve(2), async {
+        until_one_failed(&layer).await;
+        world.serve.process.signal("TERM");
+    });
+    assert_ne!(found, Code::Ok);
+    assert!(world.serve.process.ends_well_within(NEVER).await);
+}
+
 /// A file system of its own, as small as this, until it is dropped.
 struct Mounted(TempDir);
 

@@ -104,7 +104,7 @@ impl Lookups {
         for runtime in runtimes {
             let progress = Progress::default();
             let queue = LookupQueue::start(reader(progress.clone())?, settings, runtime);
-            watched.push(Watched::by_standby(progress, runtime));
+            watched.push(Watched::by_standby(progress, runtime.clone()));
             own.push((runtime.id(), queue));
         }
         let watchdog = Watchdog::start(watched).map_err(|error| StoreError::Engine(Box::new(error)))?;

@@ -9,7 +9,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -33,18 +33,19 @@ pub(super) struct Progress {
     changes: Arc<AtomicU32>,
 }
 
-/// A task, and who goes on while it blocks its thread.
+/// A task of a runtime, and who goes on while it blocks its thread: another one, which a task that is spawned from elsewhere wakes.
 pub(super) struct Watched {
     progress: Progress,
-    relief: Relief,
+    runtime: Handle,
+    standby: Option<Standby>,
     before: u32,
 }
 
-enum Relief {
-    /// Another thread of this runtime, which a task that is spawned from elsewhere wakes.
-    Any(Handle),
-    /// The thread that [`stand_by`] holds.
-    Standby(mpsc::Sender<()>),
+/// The thread that [`stand_by`] holds.
+struct Standby {
+    call: mpsc::Sender<()>,
+    /// Whether it is held since this was asked for last.
+    is_held: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -61,37 +62,42 @@ impl Progress {
 
 impl Watched {
     /// A task of a runtime whose other threads sleep while there is nothing for them.
-    pub(super) fn by_others(progress: Progress, runtime: Handle) -> Self {
-        Self::new(progress, Relief::Any(runtime))
+    pub(super) const fn by_others(progress: Progress, runtime: Handle) -> Self {
+        Self {
+            progress,
+            runtime,
+            standby: None,
+            before: 0,
+        }
     }
 
     /// A task of a runtime that has two threads, of which one is held for this.
-    pub(super) fn by_standby(progress: Progress, runtime: &Handle) -> Self {
+    pub(super) fn by_standby(progress: Progress, runtime: Handle) -> Self {
         let (call, calls) = mpsc::channel();
-        runtime.spawn(stand_by(calls));
-        Self::new(progress, Relief::Standby(call))
-    }
-
-    const fn new(progress: Progress, relief: Relief) -> Self {
+        let is_held = Arc::new(AtomicBool::new(false));
+        runtime.spawn(stand_by(calls, is_held.clone()));
         Self {
-            progress,
-            relief,
-            before: 0,
+            standby: Some(Standby { call, is_held }),
+            ..Self::by_others(progress, runtime)
         }
     }
 
     fn look(&mut self) {
         let now = self.progress.changes.load(Ordering::Relaxed);
-        if now == self.before && now % 2 == 1 {
-            match &self.relief {
-                Relief::Any(runtime) => {
-                    runtime.spawn(async {});
-                }
-                // It ends with the runtime.
-                Relief::Standby(call) => drop(call.send(())),
-            }
-        }
+        let is_stuck = now == self.before && now % 2 == 1;
         self.before = now;
+        let mut wake = is_stuck;
+        if let Some(standby) = &self.standby {
+            if is_stuck {
+                // It ends with the runtime.
+                let _ = standby.call.send(());
+            }
+            // It may have waited for the sockets until it was held, and the other one sleeps.
+            wake |= standby.is_held.swap(false, Ordering::Relaxed);
+        }
+        if wake {
+            self.runtime.spawn(async {});
+        }
     }
 }
 
@@ -114,8 +120,12 @@ impl Watchdog {
 
 /// Holds the thread that it runs on, so that the other has no rival for its tasks, until that one blocks: then this one serves in
 /// its place, as long as there are calls. It ends when nobody can call any more.
-async fn stand_by(calls: mpsc::Receiver<()>) {
-    while calls.recv().is_ok() {
+async fn stand_by(calls: mpsc::Receiver<()>, is_held: Arc<AtomicBool>) {
+    loop {
+        is_held.store(true, Ordering::Relaxed);
+        if calls.recv().is_err() {
+            return;
+        }
         while calls.try_recv().is_ok() {}
         sleep(2 * TICK).await;
     }
