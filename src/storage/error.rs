@@ -102,8 +102,8 @@ pub enum OpenError {
         /// The newest of this program.
         known: i64,
     },
-    /// The database has not been migrated.
-    #[error("the database has an older schema: run `userbridge migrate`")]
+    /// The database has not been migrated, or not to the end.
+    #[error("the database has an older schema, or its migration was cut off: run `userbridge migrate`")]
     SchemaTooOld,
     /// The database was made by a program with other migrations.
     #[error("migration {0} of the database is not the one of this program")]

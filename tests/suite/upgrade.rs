@@ -11,11 +11,11 @@ use userbridge::{
         TokenSecret,
     },
     service::rules,
-    storage::{self, Migrate, Storage},
+    storage::{self, Migrate, OpenError, Storage},
 };
 use uuid::Uuid;
 
-use crate::support::{CLOCK, Count as _, RANDOM, database, first, rules::Rules};
+use crate::support::{CLOCK, Count as _, RANDOM, database, first, process::userbridge, rules::Rules};
 
 const ACME: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0001;
 const GLOBEX: u128 = 0x0196_0000_0000_7000_8000_0000_0000_0002;
@@ -288,10 +288,7 @@ async fn an_old_database_is_not_migrated_by_those_who_may_not() {
     let (_folder, url) = of_the_first_version().await;
     for migrate in [Migrate::Never, Migrate::OnlyEmpty] {
         let refused = storage::connect(&url, migrate).await.err();
-        assert!(
-            matches!(refused, Some(storage::OpenError::SchemaTooOld)),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Some(OpenError::SchemaTooOld)), "{refused:?}");
     }
 }
 
@@ -384,9 +381,23 @@ async fn a_start_cut_off_before_the_search_index_was_full_is_made_up_for_by_the_
         .run(&mut connection)
         .await
         .unwrap();
+    let opened = storage::connect(&url, Migrate::Never).await;
+    assert!(matches!(opened, Err(OpenError::SchemaTooOld)));
+    let checked = userbridge(&url, &["check"]);
+    assert!(
+        checked.stderr.contains("run `userbridge migrate`"),
+        "{}",
+        checked.stderr
+    );
+    let storage = storage::connect(&url, Migrate::Always).await.unwrap();
+    // One that is open while another fills it.
+    for statement in [
+        "DELETE FROM member_texts",
+        "INSERT INTO search_backlog (next) VALUES (0)",
+    ] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
     connection.close().await.unwrap();
-    // As a command does, which migrates nothing.
-    let storage = storage::connect(&url, Migrate::Never).await.unwrap();
     let directory = userbridge::service::Directory::new(storage.clone());
     let link = userbridge::domain::LinkRequest {
         values: userbridge::domain::MemberPatch {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     copied::is_marked,
     error::{outage, store_error},
-    members::fill_search,
+    members::{fill_search, search_is_unfilled},
 };
 use crate::{
     domain::Outage,
@@ -116,6 +116,12 @@ async fn migrate_or_check(
         }
         Migrate::OnlyEmpty if found == 0 => up(connection).await,
         Migrate::OnlyEmpty | Migrate::Never if found < known => Err(OpenError::SchemaTooOld),
+        // Its migration was cut off before searches could find everybody, or goes on.
+        Migrate::OnlyEmpty | Migrate::Never
+            if contents == Contents::Whole && search_is_unfilled(connection).await? =>
+        {
+            Err(OpenError::SchemaTooOld)
+        }
         Migrate::OnlyEmpty | Migrate::Never => Ok(()),
     }
 }

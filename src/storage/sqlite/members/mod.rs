@@ -32,7 +32,7 @@ pub(super) use {
     find::member_with,
     kept::KeptTexts,
     row::COLUMNS,
-    texts::{differences as search_differences, fill as fill_search},
+    texts::{differences as search_differences, fill as fill_search, is_unfilled as search_is_unfilled},
 };
 
 impl SqliteStorage {

@@ -217,7 +217,8 @@ pub(in crate::storage::sqlite) async fn fill(connection: &mut SqliteConnection) 
     Ok(())
 }
 
-async fn is_unfilled(connection: &mut SqliteConnection) -> Result<bool> {
+/// Whether there are blocks to fill yet.
+pub(in crate::storage::sqlite) async fn is_unfilled(connection: &mut SqliteConnection) -> Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM search_backlog)")
         .fetch_one(connection)
         .await
