@@ -21,7 +21,7 @@ use userbridge_gateway::{
     Settings, Upstream, UpstreamTls,
     config_file::{self, ConfigFile, Parsed},
     cors::Cors,
-    listen::{self, Listener, PlainHttp, Sockets, Tls, TlsError},
+    listen::{self, Listener, PlainHttp, Sockets, Tls, TlsError, authorities},
     observe::{ObserveFlags, TracesError},
     program::{ProxyFlags, ServeFlags, StopSignals, TlsFlags, outlive_file_limits},
     router,
@@ -190,7 +190,7 @@ fn upstream(uri: Uri, flags: UpstreamFlags) -> Result<Upstream, GatewayError> {
         Some("http") if uri.authority().is_some() => Ok(Upstream::connect(uri)),
         Some("https") if uri.authority().is_some() => {
             let tls = UpstreamTls {
-                authorities: flags.upstream_ca.as_deref().map(read).transpose()?,
+                authorities: flags.upstream_ca.as_deref().map(authorities).transpose()?,
                 identity: match (flags.upstream_cert, flags.upstream_key) {
                     (Some(cert), Some(key)) => Some((read(&cert)?, read(&key)?)),
                     _ => None,

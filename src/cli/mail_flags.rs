@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args;
 use http::{Uri, uri::InvalidUri};
+use userbridge_gateway::listen::authorities;
 
 use super::CliError;
 use crate::{
@@ -93,10 +94,11 @@ impl MailFlags {
                 };
                 let password = self.smtp_password_file.as_ref().map(read).transpose()?;
                 let password = password.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
-                let ca = self.smtp_ca_file.as_ref().map(read).transpose()?;
+                let ca = self.smtp_ca_file.as_deref().map(authorities).transpose();
+                let ca = ca.map_err(|error| CliError::Usage(error.to_string()))?;
                 let url =
                     SmtpUrl::new(&url.0, password).map_err(|error| CliError::Usage(error.to_string()))?;
-                let smtp = Smtp::new(url, ca.as_ref().map(String::as_bytes));
+                let smtp = Smtp::new(url, ca.as_deref());
                 Transport::Smtp(
                     smtp.map_err(|error| CliError::Usage(format!("certificates for mail: {error}")))?,
                 )

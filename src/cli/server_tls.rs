@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 use tonic::transport::{Endpoint, Uri};
-use userbridge_gateway::UpstreamTls;
+use userbridge_gateway::{UpstreamTls, listen};
 
 use super::CliError;
 
@@ -67,7 +67,9 @@ impl ServerTls {
             return Ok(None);
         };
         Ok(Some(UpstreamTls {
-            authorities: Some(read(authorities)?),
+            authorities: Some(
+                listen::authorities(authorities).map_err(|error| CliError::NotServing(error.to_string()))?,
+            ),
             identity: match (&self.client_cert, &self.client_key) {
                 (Some(cert), Some(key)) => Some((read(cert)?, read(key)?)),
                 _ => None,

@@ -64,7 +64,7 @@ pub use self::{
     leaving::Leaving,
     open_requests::Endless,
     sockets::Sockets,
-    tls::{ClientIdentity, Tls, TlsError, TlsFiles},
+    tls::{ClientIdentity, Tls, TlsError, TlsFiles, authorities},
     unread::LentBody,
 };
 

@@ -227,6 +227,51 @@ fn files_that_can_not_be_used_are_refused_at_the_start_in_one_line() {
     }
 }
 
+#[test]
+fn authorities_without_a_certificate_are_refused_at_the_start_in_one_line() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (ca, key, people) = (path("ca.pem"), path("key"), path("people.csv"));
+    std::fs::write(&key, "pb_something").unwrap();
+    std::fs::write(&people, "email\n").unwrap();
+    let at_a_server = ["--server", "127.0.0.1:1", "--api-key-file", &key, "--tls-ca", &ca];
+    let gateway = gateway_program();
+    for text in ["", "no certificate\n"] {
+        std::fs::write(&ca, text).unwrap();
+        let asking = |arguments: &[&str]| userbridge("sqlite:/nowhere/users.db", arguments);
+        // No database is there, so that nothing serves in any case.
+        let mut serving = serve();
+        serving
+            .args(["--database-url", "sqlite:/nowhere/users.db"])
+            .args(["--smtp-url", "smtp://127.0.0.1:1", "--mail-from", "a@example.com"])
+            .args(["--public-url", "https://example.com", "--smtp-ca-file", &ca]);
+        let mut refused = vec![
+            (2, Finished::from(serving.output().unwrap())),
+            (
+                1,
+                asking(&["health", "--grpc-addr", "127.0.0.1:1", "--tls-ca", &ca]),
+            ),
+            (1, asking(&[&["import", &people][..], &at_a_server].concat())),
+            (1, asking(&[&["export"][..], &at_a_server].concat())),
+        ];
+        if let Some(gateway) = &gateway {
+            // Nor has any machine this address.
+            let mut gateway = command(gateway);
+            gateway.args(["--http-addr", "192.0.2.1:0"]).args([
+                "--upstream",
+                "https://localhost:1",
+                "--upstream-ca",
+                &ca,
+            ]);
+            refused.push((1, gateway.output().unwrap().into()));
+        }
+        let said = format!("error: {ca} has no certificate in PEM\n");
+        for (code, finished) in refused {
+            assert_eq!((finished.code, &finished.stderr), (code, &said), "{finished:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_gateway_program_speaks_tls_to_its_clients_and_to_its_upstream() {
     let Some(program) = gateway_program() else {

@@ -143,6 +143,17 @@ impl Contents {
     }
 }
 
+/// What a file with authorities has, in PEM: at least one certificate.
+///
+/// # Errors
+///
+/// It can't be read, or has none.
+pub fn authorities(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let text = read(path)?;
+    certificates(path, &text)?;
+    Ok(text)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |error| TlsError::Read(path.to_owned(), error);
     let mut text = Vec::new();

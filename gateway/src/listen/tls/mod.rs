@@ -20,7 +20,7 @@ use self::files::{Configs, Contents};
 use crate::log_throttle::LogThrottle;
 
 pub use self::{
-    files::{TlsError, TlsFiles},
+    files::{TlsError, TlsFiles, authorities},
     identity::ClientIdentity,
 };
 
