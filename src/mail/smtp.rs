@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lettre::{
-    Message,
+    Address, Message,
     transport::smtp::{
         authentication::{Credentials, DEFAULT_MECHANISMS},
         client::{AsyncSmtpConnection, Certificate, TlsParameters},
@@ -67,6 +67,10 @@ impl Smtp {
                     SendError::last(format!("the mail server refused it ({code})"))
                 }
                 Some(code) => SendError::passing(format!("the mail server put it off ({code})")),
+                // Whoever set the sender can set another, and the mail goes then.
+                None if error.is_client() && !is_ascii(message.envelope().from()) => {
+                    SendError::passing("the mail server does not take the sender's address")
+                }
                 None if error.is_client() => SendError::last("the mail server does not take this address"),
                 None => SendError::passing("the connection to the mail server was lost"),
             }
@@ -122,6 +126,11 @@ impl Smtp {
         }
         Ok(connection)
     }
+}
+
+/// Whether a mail server without SMTPUTF8 knows the address.
+fn is_ascii(address: Option<&Address>) -> bool {
+    address.is_none_or(|address| AsRef::<str>::as_ref(address).is_ascii())
 }
 
 /// For the log. What the server has said is not in it: that may have addresses in it, and anything else.

@@ -4,6 +4,8 @@
 on the input, `dropped...` loses the connection after its first message was read; others are served. Prints one JSON object a
 line: first its port, then what it read.
 
+With `--ascii` it knows no addresses but those of ASCII (no SMTPUTF8).
+
 With a folder as its argument it takes mails only over STARTTLS and from bob, whose password is s/e:cret, and writes the
 certificate of its authority to ca.pem there.
 """
@@ -91,12 +93,15 @@ def secured(folder):
 
 
 async def main():
-    options = secured(sys.argv[1]) if len(sys.argv) > 1 else {}
+    arguments = sys.argv[1:]
+    ascii_only = "--ascii" in arguments
+    folders = [argument for argument in arguments if argument != "--ascii"]
+    options = secured(folders[0]) if folders else {}
     handler = Handler()
     loop = asyncio.get_running_loop()
     threading.Thread(target=release, args=(handler, loop), daemon=True).start()
     server = await loop.create_server(
-        lambda: SMTP(handler, enable_SMTPUTF8=True, hostname="localhost", loop=loop, **options), "127.0.0.1", 0
+        lambda: SMTP(handler, enable_SMTPUTF8=not ascii_only, hostname="localhost", loop=loop, **options), "127.0.0.1", 0
     )
     say(port=server.sockets[0].getsockname()[1])
     await asyncio.Event().wait()

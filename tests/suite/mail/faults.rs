@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use userbridge::{
-    domain::{EventKind, MailState, PageRequest},
+    domain::{BrandingPatch, EventKind, MailState, OrganizationPatch, PageRequest},
     mail::{Smtp, SmtpUrl, Transport},
-    service::{Read, Write},
+    service::{Admin, Read, Write},
 };
 
 use super::{
@@ -97,6 +97,60 @@ async fn a_mail_that_gets_no_answer_in_its_time_is_tried_again() {
     let acme = app.organization("acme").await.id;
     welcome(&app, acme, address("stalled@acme.example.com")).await;
     server.heard(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_of_a_sender_that_the_mail_server_can_not_write_down_wait_for_another() {
+    let Some(server) = MailServer::start_ascii() else {
+        return;
+    };
+    let app = TestApp::mailing(Form::Embedded, server.config()).await;
+    let acme = app.organization("acme").await.id;
+    let from = async |sender: &str| {
+        let sender = Some(Some(sender.parse().unwrap()));
+        let patch = OrganizationPatch {
+            branding: BrandingPatch {
+                sender,
+                ..BrandingPatch::default()
+            },
+            ..OrganizationPatch::default()
+        };
+        let updated = app.directory().update_organization(Admin::OPERATOR, acme, patch);
+        updated.await.unwrap();
+    };
+    from("sünder@exämple.com").await;
+    welcome(&app, acme, address("sally@acme.example.com")).await;
+    let page = PageRequest {
+        after: None,
+        limit: 10,
+    };
+    let tried = async {
+        loop {
+            let mails = app.directory().mails(Read::operator(acme), None, page.clone());
+            let mail = mails.await.unwrap().items.remove(0);
+            match mail.error {
+                Some(ref error) => return (mail.state(), error.as_str().to_owned()),
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let (state, error) = tokio::time::timeout(Duration::from_mins(1), tried).await.unwrap();
+    assert_eq!(
+        (state, error.as_str()),
+        (
+            MailState::Queued,
+            "the mail server does not take the sender's address"
+        )
+    );
+    from("sender@acme.example.com").await;
+    settled(&app, acme, MailState::Sent, 1).await;
+    // A member's address does not change by itself.
+    welcome(&app, acme, address("sälly@acme.example.com")).await;
+    let failed = settled(&app, acme, MailState::Failed, 1).await.remove(0);
+    assert_eq!(
+        failed.error.unwrap().as_str(),
+        "the mail server does not take this address"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -124,7 +124,7 @@ async fn two_servers_on_one_file_send_each_mail_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_for_the_mail_server_is_sent_over_tls_and_is_in_no_log() {
     let (folder, url) = database();
-    let Some(mail) = MailServer::start_with(Some(folder.path())) else {
+    let Some(mail) = MailServer::start_with(folder.path()) else {
         return;
     };
     make(&url, &["sally@acme.example.com"]);

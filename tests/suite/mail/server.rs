@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
@@ -40,11 +41,20 @@ impl Drop for MailServer {
 impl MailServer {
     /// Starts it. None: there is no Python for it, which was said.
     pub(crate) fn start() -> Option<Self> {
-        Self::start_with(None)
+        Self::start_as(None)
     }
 
-    /// With a folder it takes mails only over STARTTLS and with a password.
-    pub(super) fn start_with(folder: Option<&Path>) -> Option<Self> {
+    /// It takes mails only over STARTTLS and with a password, and leaves the certificate of its authority in the folder.
+    pub(super) fn start_with(folder: &Path) -> Option<Self> {
+        Self::start_as(Some(folder.as_os_str()))
+    }
+
+    /// It knows no addresses but those of ASCII.
+    pub(super) fn start_ascii() -> Option<Self> {
+        Self::start_as(Some("--ascii".as_ref()))
+    }
+
+    fn start_as(argument: Option<&OsStr>) -> Option<Self> {
         let Some(python) = env::var_os("USERBRIDGE_TEST_PYTHON") else {
             skip("USERBRIDGE_TEST_PYTHON names no Python with aiosmtpd");
             return None;
@@ -53,7 +63,7 @@ impl MailServer {
         let mut command = Command::new(python);
         command
             .arg(program)
-            .args(folder)
+            .args(argument)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();

@@ -71,7 +71,7 @@ async fn answers(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_before_tls_is_not_taken_for_an_answer_within_it() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(server) = MailServer::start_with(Some(folder.path())) else {
+    let Some(server) = MailServer::start_with(folder.path()) else {
         return;
     };
     let port = server.port;
