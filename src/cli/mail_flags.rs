@@ -6,7 +6,7 @@ use clap::Args;
 use http::{Uri, uri::InvalidUri};
 use userbridge_gateway::listen::authorities;
 
-use super::CliError;
+use super::{CliError, secret_file::secret};
 use crate::{
     domain::Email,
     mail::{Smtp, SmtpUrl, Transport},
@@ -88,12 +88,12 @@ impl MailFlags {
         let nobody = || Email::new(NOBODY).map_err(std::io::Error::other);
         let transport = match (self.smtp_url, self.mail_dir.or(folder)) {
             (Some(url), _) => {
-                let read = |path: &PathBuf| {
-                    let read = fs::read_to_string(path);
-                    read.map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
+                let password = |path: &PathBuf| {
+                    let text = fs::read_to_string(path)
+                        .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))?;
+                    secret(path, &text, "password")
                 };
-                let password = self.smtp_password_file.as_ref().map(read).transpose()?;
-                let password = password.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
+                let password = self.smtp_password_file.as_ref().map(password).transpose()?;
                 let ca = self.smtp_ca_file.as_deref().map(authorities).transpose();
                 let ca = ca.map_err(|error| CliError::Usage(error.to_string()))?;
                 let url =

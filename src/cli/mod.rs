@@ -23,6 +23,7 @@ mod organization_at;
 mod output;
 mod own_thread;
 mod progress;
+mod secret_file;
 mod serve;
 mod server_tls;
 mod table;
@@ -39,7 +40,10 @@ use userbridge_gateway::{
     program::outlive_file_limits,
 };
 
-use self::progress::{Progress, Unit};
+use self::{
+    progress::{Progress, Unit},
+    secret_file::secret,
+};
 use crate::{
     domain::{OrganizationId, OrganizationRef, Slug},
     service::{Admin, Directory},
@@ -179,9 +183,9 @@ impl Global {
         let Some(path) = &self.database_password_file else {
             return Ok(None);
         };
-        let password = fs::read_to_string(path)
+        let text = fs::read_to_string(path)
             .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))?;
-        Ok(Some(password.trim_end_matches(['\r', '\n']).to_owned()))
+        Ok(Some(secret(path, &text, "password")?))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{CliError, Session, server_tls::ServerTls};
+use super::{CliError, Session, secret_file::secret, server_tls::ServerTls};
 use crate::{
     domain::{OrganizationId, Slug},
     rpc::TransferClient,
@@ -70,6 +70,7 @@ impl OrganizationAt {
         let path = path.ok_or_else(|| CliError::Usage("--server takes --api-key-file".to_owned()))?;
         let key = fs::read_to_string(path)
             .map_err(|error| CliError::NotFound(format!("{}: {error}", path.display())))?;
+        let key = secret(path, &key, "key")?;
         let channel = (self.tls.endpoint(server)?)
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(SILENCE)
@@ -77,8 +78,7 @@ impl OrganizationAt {
             .connect()
             .await
             .map_err(|error| ServerTls::not_connected(server, &error))?;
-        let key = key.trim_end_matches(['\r', '\n']);
-        Ok(Some(TransferClient::new(channel, key, organization)?))
+        Ok(Some(TransferClient::new(channel, &key, organization)?))
     }
 }
 

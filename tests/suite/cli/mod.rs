@@ -202,6 +202,49 @@ fn a_rotated_key_keeps_its_expiry_unless_told_otherwise() {
 }
 
 #[test]
+fn a_file_with_a_secret_that_is_empty_is_refused() {
+    let shell = Shell::new();
+    let path = |name: &str| shell.folder.path().join(name).display().to_string();
+    let (secret, people) = (path("secret"), path("people.csv"));
+    fs::write(&people, "email\n").unwrap();
+    for text in ["", "\r\n", " \n"] {
+        fs::write(&secret, text).unwrap();
+        let of_the_database = [
+            "org",
+            "list",
+            "--database-url",
+            "postgres://u@127.0.0.1:1/d",
+            "--database-password-file",
+            &secret,
+        ];
+        // No database is there, so that nothing serves in any case.
+        let of_the_mail_server = [
+            "serve",
+            "--database-url",
+            "sqlite:/nowhere/users.db",
+            "--smtp-url",
+            "smtp://bob@127.0.0.1:1",
+            "--mail-from",
+            "a@example.com",
+            "--public-url",
+            "https://example.com",
+            "--smtp-password-file",
+            &secret,
+        ];
+        let at_a_server = ["--server", "127.0.0.1:1", "--api-key-file", &secret];
+        for (arguments, what) in [
+            (&of_the_database[..], "password"),
+            (&of_the_mail_server, "password"),
+            (&[&["import", &people], &at_a_server[..]].concat(), "key"),
+            (&[&["export"], &at_a_server[..]].concat(), "key"),
+        ] {
+            let said = shell.error(arguments, 2);
+            assert_eq!(said, format!("error: {secret} has no {what}"));
+        }
+    }
+}
+
+#[test]
 fn what_fails_says_why_in_one_line_and_by_its_exit_code() {
     let shell = Shell::new();
     shell.ok(&["key", "create", "--org", "acme", "--scope", "public_api"]);
