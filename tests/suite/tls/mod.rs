@@ -8,6 +8,7 @@ mod reload;
 
 use std::{net::SocketAddr, path::Path, process::Command};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
@@ -269,6 +270,28 @@ fn authorities_without_a_certificate_are_refused_at_the_start_in_one_line() {
         for (code, finished) in refused {
             assert_eq!((finished.code, &finished.stderr), (code, &said), "{finished:?}");
         }
+    }
+}
+
+#[test]
+fn a_pipe_is_no_file_that_a_server_could_read_again() {
+    let authority = Authority::new();
+    for name in ["cert.pem", "key.pem", "ca.pem"] {
+        let folder = authority.folder();
+        let pipe = folder.path().join(name);
+        std::fs::remove_file(&pipe).unwrap();
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let (_database, url) = database();
+        let mut serving = serve();
+        serving.args(["--database-url", &url]).args(flags(folder.path()));
+        serving.arg("--tls-client-ca").arg(folder.path().join("ca.pem"));
+        // Nobody writes to it.
+        let mut limited = command("timeout");
+        limited.args(["-s", "KILL", "30"]).arg(serving.get_program());
+        let finished = Finished::from(limited.args(serving.get_args()).output().unwrap());
+        assert_eq!(finished.code, 1, "{finished:?}");
+        let said = format!("error: {}: it is no regular file\n", pipe.display());
+        assert_eq!(finished.stderr, said);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
@@ -88,6 +89,22 @@ async fn files_that_can_not_be_used_are_said_in_the_log_and_those_before_stay_in
     fs::remove_file(folder.path().join("key.pem")).unwrap();
     until_logged(&log, "key.pem: No such file").await;
     assert!(shown(&authority, &place).await == first);
+    new.put(folder.path());
+    until_shown(&authority, &place, &new).await;
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_ends_no_renewal() {
+    let authority = Authority::new();
+    let (folder, place, log) = logging(&authority);
+    let first = shown(&authority, &place).await;
+    let pipe = folder.path().join("cert.pem");
+    fs::remove_file(&pipe).unwrap();
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    until_logged(&log, "cert.pem: it is no regular file").await;
+    assert!(shown(&authority, &place).await == first);
+    fs::remove_file(&pipe).unwrap();
+    let new = authority.certify(SERVER);
     new.put(folder.path());
     until_shown(&authority, &place, &new).await;
 }

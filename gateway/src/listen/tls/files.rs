@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use rustix::fs::{Mode, OFlags, open};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio_rustls::rustls::{
@@ -48,6 +49,8 @@ pub struct TlsFiles {
 pub enum TlsError {
     #[error("{0}: {1}")]
     Read(PathBuf, #[source] io::Error),
+    #[error("{0}: it is no regular file")]
+    NoFile(PathBuf),
     #[error("{0}: larger than 1 MiB")]
     TooLarge(PathBuf),
     #[error("{0}: not readable as PEM: {1}")]
@@ -149,15 +152,27 @@ impl Contents {
 ///
 /// It can't be read, or has none.
 pub fn authorities(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let text = read(path)?;
+    let file = File::open(path).map_err(|error| TlsError::Read(path.to_owned(), error))?;
+    let text = content(path, file)?;
     certificates(path, &text)?;
     Ok(text)
 }
 
+/// What can be read again, without waiting for anybody: a pipe is refused.
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |error| TlsError::Read(path.to_owned(), error);
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+    let file = File::from(file);
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(TlsError::NoFile(path.to_owned()));
+    }
+    content(path, file)
+}
+
+fn content(path: &Path, file: File) -> Result<Vec<u8>, TlsError> {
+    let failed = |error| TlsError::Read(path.to_owned(), error);
     let mut text = Vec::new();
-    let file = File::open(path).map_err(failed)?;
     file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(failed)?;
     if u64::try_from(text.len()).is_ok_and(|length| length <= MAX_FILE) {
         Ok(text)
