@@ -131,7 +131,9 @@ fn sender(text: &str) -> Result<Email, String> {
 fn public_url(text: &str) -> Result<Uri, String> {
     let url = url::Url::parse(text).map_err(|error| error.to_string())?;
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    if matches!(url.scheme(), "http" | "https") && is_bare && url.has_host() && url.username().is_empty() {
+    let is_place = url.has_host() && url.port() != Some(0);
+    let names_nobody = url.username().is_empty() && url.password().is_none();
+    if matches!(url.scheme(), "http" | "https") && is_bare && is_place && names_nobody {
         url.as_str()
             .parse()
             .map_err(|error: InvalidUri| error.to_string())
@@ -168,6 +170,8 @@ mod tests {
             "https://a?b",
             "https://a#b",
             "https://u@a",
+            "https://:p@a",
+            "https://a:0",
             "https://a/people/",
         ] {
             assert!(public_url(bad).is_err(), "{bad}");
