@@ -263,6 +263,8 @@ fn what_is_no_whole_backup_is_refused_and_the_database_stays() {
         assert!(line.contains(says), "{what}: {line}");
     }
     assert!(refused(&url, &["restore", "/nowhere/copy.db"], 3).contains("/nowhere/copy.db"));
+    let directory = backups.path().to_str().unwrap();
+    assert!(refused(&url, &["restore", directory], 1).contains(&format!(" {directory}: is a directory")));
     // A database that is in use has the rest of it elsewhere.
     fs::write(&file, &good).unwrap();
     fs::write(in_folder(&backups, "copy.db-wal"), "").unwrap();

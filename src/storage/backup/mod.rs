@@ -121,9 +121,14 @@ pub fn open(path: &Path) -> Result<(File, u64), BackupError> {
             return Err(BackupError::NoBackup(beside));
         }
     }
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (bytes, file) = opened.map_err(BackupError::of(path))?;
-    Ok((file, bytes))
+    let opened = File::open(path).and_then(|file| {
+        let found = file.metadata()?;
+        if found.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok((file, found.len()))
+    });
+    opened.map_err(BackupError::of(path))
 }
 
 /// Puts a backup, of so many bytes if that is known, in the place of the database at a URL; or into a new database of
