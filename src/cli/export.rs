@@ -128,21 +128,23 @@ impl Export {
             Ok(there) if !there.is_file() => {
                 let path = self.file.clone();
                 // A pipe is open when somebody reads it.
-                let through = own_thread(move || File::options().write(true).open(path)).await?;
+                let through = own_thread(move || File::options().write(true).open(path)).await;
+                let through = through.map_err(|error| self.named(error))?;
                 progress.during(self.write(members, through, &progress)).await?;
                 return Ok(());
             }
             // Of a link, what it leads to.
-            Ok(_) => self.file.canonicalize()?,
+            Ok(_) => self.file.canonicalize().map_err(|error| self.named(error))?,
             Err(_) => self.file.clone(),
         };
         let new = tempfile::Builder::new()
             .prefix(".export")
-            .tempfile_in(folder_of(&place))?;
+            .tempfile_in(folder_of(&place))
+            .map_err(|error| self.named(error))?;
         let out = new.as_file().try_clone()?;
         let members = progress.during(self.write(members, out, &progress)).await?;
-        new.as_file().sync_all()?;
-        new.persist(&place).map_err(|error| error.error)?;
+        new.as_file().sync_all().map_err(|error| self.named(error))?;
+        new.persist(&place).map_err(|error| self.named(error.error))?;
         let file = self.file.display().to_string();
         let object = serde_json::json!({ "file": file, "members": members });
         output::say(
@@ -189,7 +191,15 @@ impl Export {
         };
         let (read, written) = tokio::join!(reading, writing);
         let read = read?;
-        written?;
+        written.map_err(|error| self.named(error))?;
         Ok(read)
+    }
+
+    /// The error, with the file that was to be written.
+    fn named(&self, error: io::Error) -> CliError {
+        if self.file == Path::new(STREAM) {
+            return error.into();
+        }
+        io::Error::new(error.kind(), format!("{}: {error}", self.file.display())).into()
     }
 }

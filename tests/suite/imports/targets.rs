@@ -72,6 +72,26 @@ fn an_export_replaces_the_file_that_a_link_leads_to() {
 }
 
 #[test]
+fn an_export_that_can_not_be_written_says_where_it_was_to_go() {
+    let place = with_a_member();
+    place.write("file", "");
+    for (name, why) in [("", "Is a directory"), ("file/people.csv", "Not a directory")] {
+        let path = place.path(name).display().to_string();
+        let finished = place.run(&[&EXPORT[..], &[&path]].concat());
+        assert_eq!((finished.code, finished.stdout.as_str()), (1, ""), "{finished:?}");
+        assert_one_line(&finished.stderr);
+        let said = format!("error: {path}: {why}");
+        assert!(finished.stderr.starts_with(&said), "{finished:?}");
+    }
+    let full = place.run(&[&EXPORT[..], &["/dev/full"]].concat());
+    assert_eq!(full.code, 1);
+    assert!(
+        full.stderr.starts_with("error: /dev/full: No space left"),
+        "{full:?}"
+    );
+}
+
+#[test]
 fn an_export_does_not_replace_the_database() {
     let place = with_a_member();
     let database = place.path("users.db");
