@@ -15,7 +15,7 @@ use std::{
 
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, Parser,
-    error::{ContextKind, ContextValue},
+    error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
 use thiserror::Error;
@@ -136,7 +136,7 @@ pub fn parse<P: Parser>(serve: Option<&str>) -> Result<Parsed<P>, ConfigError> {
         argv = file.add_to(argv, command, given);
     }
 
-    let parsed = P::command().try_get_matches_from(argv);
+    let parsed = P::command().try_get_matches_from(&argv);
     let parsed = parsed.and_then(|matches| Ok((P::from_arg_matches(&matches)?, matches)));
     match parsed {
         Ok((arguments, matches)) => {
@@ -147,7 +147,11 @@ pub fn parse<P: Parser>(serve: Option<&str>) -> Result<Parsed<P>, ConfigError> {
             };
             Ok(Parsed { arguments, given })
         }
-        Err(error) => Err(file.blamed_for(&error).unwrap_or_else(|| error.exit())),
+        Err(error) => {
+            let blamed = file.blamed_for(&error);
+            let blamed = blamed.or_else(|| file.blamed_for_missing::<P>(&error, &argv));
+            Err(blamed.unwrap_or_else(|| error.exit()))
+        }
     }
 }
 
@@ -276,6 +280,33 @@ impl File {
             at: entry.at.clone(),
             what,
         })
+    }
+
+    /// The error that flags are missing, as an error of the setting that takes them: without it they are not missing.
+    fn blamed_for_missing<P: Parser>(&self, error: &clap::Error, argv: &[OsString]) -> Option<ConfigError> {
+        let missing = missing(error)?;
+        self.0.iter().find_map(|(name, entry)| {
+            let own = entry.value.arguments(name);
+            let others = argv.iter().filter(|argument| !own.contains(argument));
+            let without = P::command().try_get_matches_from(others).err();
+            let still = without.as_ref().map_or(Some(&[][..]), self::missing)?;
+            let taken = missing.iter().filter(|flag| !still.contains(flag));
+            let taken: Vec<_> = taken.map(String::as_str).collect();
+            (!taken.is_empty()).then(|| ConfigError::Line {
+                at: entry.at.clone(),
+                what: format!("{name} takes {}", taken.join(" ")),
+            })
+        })
+    }
+}
+
+/// The flags that are required and not there. None: the error is another one.
+fn missing(error: &clap::Error) -> Option<&[String]> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing)) if error.kind() == ErrorKind::MissingRequiredArgument => {
+            Some(missing)
+        }
+        _ => None,
     }
 }
 

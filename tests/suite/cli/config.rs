@@ -189,6 +189,22 @@ fn what_is_no_setting_is_refused_with_its_line() {
             2,
             "the argument '--smtp-url <URL>' cannot be used with '--mail-dir <DIR>'",
         ),
+        (
+            "drain-seconds = 3\nrate-burst = 5",
+            2,
+            "rate-burst takes --rate-limit <NUMBER>",
+        ),
+        (
+            "\n\ntls-cert = 'cert.pem'\nrate-burst = 5",
+            4,
+            "rate-burst takes --rate-limit <NUMBER>",
+        ),
+        ("\n\ntls-cert = 'cert.pem'", 3, "tls-cert takes --tls-key <FILE>"),
+        (
+            "smtp-url = 'smtp://mail.example.com'",
+            1,
+            "smtp-url takes --mail-from <ADDRESS> --public-url <URL>",
+        ),
     ] {
         let what = Settings::new(text).error(line);
         assert!(what.starts_with(expected), "{text}\n{what}");
