@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, builder::FalseyValueParser};
+use clap::{Args, builder::BoolishValueParser};
 use tokio::sync::mpsc;
 use userbridge_gateway::{
     cors::Cors,
@@ -41,7 +41,7 @@ pub(super) struct Serve {
     )]
     database_replica_url: Option<String>,
     /// Refuse a database that is not there or has an older schema: `userbridge migrate` has brought it up to date before.
-    #[arg(long, env = "USERBRIDGE_NO_MIGRATE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USERBRIDGE_NO_MIGRATE", value_parser = BoolishValueParser::new())]
     no_migrate: bool,
     #[command(flatten)]
     http: ServeFlags,

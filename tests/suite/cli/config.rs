@@ -107,6 +107,24 @@ fn a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_default
 }
 
 #[test]
+fn a_variable_without_a_value_is_no_switch() {
+    let settings = Settings::new("no-migrate = true\n");
+    let finished = settings
+        .command(&["config"])
+        .env("USERBRIDGE_NO_MIGRATE", "")
+        .output()
+        .unwrap();
+    let finished = Finished::from(finished);
+    assert_eq!((finished.code, finished.stdout.as_str()), (2, ""), "{finished:?}");
+    assert!(
+        finished
+            .stderr
+            .starts_with("error: invalid value '' for '--no-migrate'"),
+        "{finished:?}"
+    );
+}
+
+#[test]
 fn the_file_that_a_flag_names_wins_over_that_of_the_environment() {
     let (named, other) = (
         Settings::new("drain-seconds = 3"),
