@@ -180,6 +180,13 @@ impl Given {
         flags.filter_map(|flag| self.setting(flag, matches)).collect()
     }
 
+    /// Whether the command line says this.
+    #[must_use]
+    pub fn is_on_command_line(&self, name: &str) -> bool {
+        let mut settings = self.settings().into_iter();
+        settings.any(|setting| setting.name == name && matches!(setting.source, Source::Flag))
+    }
+
     fn setting(&self, flag: &Arg, matches: &ArgMatches) -> Option<Setting> {
         let name = name_of(flag)?;
         let id = flag.get_id().as_str();

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
-use userbridge_gateway::program::StopSignals;
+use userbridge_gateway::{config_file::Given, program::StopSignals};
 
 use super::{
     CliError, Global, Session,
@@ -99,7 +99,8 @@ impl<'s> Members<'s> {
 }
 
 impl Export {
-    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
+    pub(super) async fn run(self, global: &Global, given: &Given) -> Result<(), CliError> {
+        self.at.require_server(given)?;
         let mut signals = StopSignals::listen()?;
         let source = self.at.open(Session::open(global, Migrate::Never)).await?;
         let exported = tokio::select! {

@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args;
+use userbridge_gateway::config_file::Given;
 
 use super::{CliError, Session, secret_file::secret, server_tls::ServerTls};
 use crate::{
@@ -39,7 +40,19 @@ pub(super) enum Opened {
     Server(TransferClient),
 }
 
+/// What says something only of a server.
+const OF_A_SERVER: [&str; 4] = ["api-key-file", "tls-ca", "client-cert", "client-key"];
+
 impl OrganizationAt {
+    /// That a server is named where the command line has something for one. Variables may be there for other commands.
+    pub(super) fn require_server(&self, given: &Given) -> Result<(), CliError> {
+        let mut flags = OF_A_SERVER.iter();
+        match flags.find(|flag| self.server.is_none() && given.is_on_command_line(flag)) {
+            Some(flag) => Err(CliError::Usage(format!("--{flag} takes --server"))),
+            None => Ok(()),
+        }
+    }
+
     /// Finds it on the server that was named, or else in the database, which `session` opens.
     pub(super) async fn open(
         &self,

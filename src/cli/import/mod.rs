@@ -15,7 +15,7 @@ use std::{
 };
 
 use clap::Args;
-use userbridge_gateway::program::StopSignals;
+use userbridge_gateway::{config_file::Given, program::StopSignals};
 
 use self::{
     outcome::{Outcome, Summary, is_list},
@@ -69,7 +69,8 @@ fn mapping(text: &str) -> Result<(Field, String), String> {
 }
 
 impl Import {
-    pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
+    pub(super) async fn run(self, global: &Global, given: &Given) -> Result<(), CliError> {
+        self.at.require_server(given)?;
         // Before the database is open: to close a file of it would end the locks that this process has on it.
         self.require_place_of_list()?;
         let mut signals = StopSignals::listen()?;

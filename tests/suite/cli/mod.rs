@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 
 use crate::support::{
     Form, TestApp, database,
-    process::{Finished, userbridge},
+    process::{Finished, USERBRIDGE, command, userbridge},
 };
 
 const SALLY: &str = "sally@acme.example.com";
@@ -242,6 +242,37 @@ fn a_file_with_a_secret_that_is_empty_is_refused() {
             assert_eq!(said, format!("error: {secret} has no {what}"));
         }
     }
+}
+
+#[test]
+fn what_is_for_a_server_is_refused_where_none_is_named() {
+    let shell = Shell::new();
+    let path = |name: &str| shell.folder.path().join(name).display().to_string();
+    let (key, people) = (path("key"), path("people.csv"));
+    fs::write(&key, "pb_something").unwrap();
+    fs::write(&people, "email\nsally@acme.example.com\n").unwrap();
+    for command in [
+        &["import", "--org", "acme", &people][..],
+        &["export", "--org", "acme"],
+    ] {
+        for flag in ["--api-key-file", "--tls-ca"] {
+            let said = shell.error(&[command, &[flag, &key]].concat(), 2);
+            assert_eq!(said, format!("error: {flag} takes --server"));
+        }
+    }
+    assert_eq!(shell.json(&["member", "list", "--org", "acme"]), json!([]));
+    // A variable is there for other commands as well.
+    let with_a_variable = command(USERBRIDGE)
+        .env("USERBRIDGE_DATABASE_URL", &shell.url)
+        .env("USERBRIDGE_API_KEY_FILE", &key)
+        .env("USERBRIDGE_TLS_CA", &key)
+        .args(["import", "--org", "acme", &people])
+        .output();
+    assert_eq!(Finished::from(with_a_variable.unwrap()).code, 0);
+    assert_eq!(
+        shell.json(&["member", "list", "--org", "acme"])[0]["email"],
+        SALLY
+    );
 }
 
 #[test]
