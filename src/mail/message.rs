@@ -3,6 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use askama::Template;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::{
     Address, Message,
     message::{Mailbox, MultiPart, header::HeaderName, header::HeaderValue},
@@ -16,6 +17,9 @@ use crate::{
     domain::{DisplayName, Email},
     service::Letter,
 };
+
+/// Most bytes of a subject that are encoded as one word: as many as leave its line within 76 characters (RFC 2047 §2).
+const ENCODED: usize = 39;
 
 #[derive(Template)]
 #[template(path = "mail.txt")]
@@ -101,11 +105,31 @@ impl Stationery {
             .date(UNIX_EPOCH + Duration::from_millis(created))
             .from(Mailbox::new(Some(brand.to_owned()), from))
             .to(Mailbox::new(None, to))
-            .subject(texts.subject.as_str())
+            .raw_header(subject(&texts.subject))
             .raw_header(generated)
             .multipart(body)
             .map_err(|_| SendError::last("the mail could not be put together"))
     }
+}
+
+/// What looks encoded is encoded, so that it is shown as it is. All else that has to be is encoded anyway.
+fn subject(text: &str) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str("Subject");
+    if !text.contains("=?") {
+        return HeaderValue::new(name, text.to_owned());
+    }
+    let mut pieces = vec![String::new()];
+    for letter in text.chars() {
+        match pieces.last_mut() {
+            Some(piece) if piece.len() + letter.len_utf8() <= ENCODED => piece.push(letter),
+            _ => pieces.push(letter.into()),
+        }
+    }
+    let words = pieces
+        .iter()
+        .map(|piece| format!("=?utf-8?b?{}?=", STANDARD.encode(piece)));
+    let encoded = words.collect::<Vec<_>>().join("\r\n ");
+    HeaderValue::dangerous_new_pre_encoded(name, text.to_owned(), encoded)
 }
 
 fn address(email: &Email) -> Option<Address> {

@@ -161,6 +161,33 @@ async fn a_welcome_comes_in_the_members_language_with_the_organizations_brand() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_looks_encoded_is_shown_as_it_is() {
+    let Some(server) = MailServer::start() else { return };
+    let app = TestApp::mailing(Form::Embedded, server.config()).await;
+    let acme = app.organization("acme").await.id;
+    for (index, name) in [
+        "=?utf-8?q?hi?=".to_owned(),
+        format!("=?utf-8?q?hi?= {}", "é🎉 a".repeat(30)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let patch = OrganizationPatch {
+            branding: BrandingPatch {
+                name: Some(Some(name.parse().unwrap())),
+                ..BrandingPatch::default()
+            },
+            ..OrganizationPatch::default()
+        };
+        let updated = app.directory().update_organization(Admin::OPERATOR, acme, patch);
+        updated.await.unwrap();
+        welcome(&app, acme, address(&format!("sally{index}@acme.example.com"))).await;
+        let mails = server.heard(index + 1).await;
+        assert_eq!(header(&mails[index], "Subject"), format!("Welcome to {name}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_for_a_new_password_goes_to_who_has_the_address_and_nobody_learns_who_has_none() {
     let Some(server) = MailServer::start() else { return };
     let app = TestApp::mailing(Form::Embedded, server.config()).await;
