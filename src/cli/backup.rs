@@ -41,7 +41,7 @@ impl Backup {
     }
 
     async fn make(self, global: &Global) -> Result<(), CliError> {
-        let url = global.database_url()?;
+        let url = global.database_url().await?;
         let is_stream = self.file == Path::new(STREAM);
         let is_there = || CliError::Conflict(format!("{}: it is there already", self.file.display()));
         if !is_stream {
@@ -109,7 +109,7 @@ impl Restore {
     }
 
     async fn put(self, global: &Global) -> Result<(), CliError> {
-        let url = global.database_url()?;
+        let url = global.database_url().await?;
         let (from, bytes): (Box<dyn io::Read + Send>, _) = if self.file == Path::new(STREAM) {
             (Box::new(io::stdin()), None)
         } else {

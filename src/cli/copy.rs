@@ -44,7 +44,7 @@ impl Copy {
     /// Progress goes to stderr: on a terminal as a bar, with `--json` as lines of JSON, else not at all.
     pub(super) async fn run(self, global: &Global) -> Result<(), CliError> {
         // Of a `postgres:` URL, whichever end that is.
-        let password = global.password()?;
+        let password = global.password().await?;
         let with_password = |url: &String| {
             let password = password.as_deref();
             let url_with = password.and_then(|password| storage::with_password(url, password));

@@ -102,7 +102,10 @@ impl Export {
     pub(super) async fn run(self, global: &Global, given: &Given) -> Result<(), CliError> {
         self.at.require_server(given)?;
         let mut signals = StopSignals::listen()?;
-        let source = self.at.open(Session::open(global, Migrate::Never)).await?;
+        let source = tokio::select! {
+            source = self.at.open(Session::open(global, Migrate::Never)) => source?,
+            () = signals.recv() => return Err(CliError::Interrupted),
+        };
         let exported = tokio::select! {
             exported = self.export(global, &source) => exported,
             () = signals.recv() => Err(CliError::Interrupted),

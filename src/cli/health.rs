@@ -41,7 +41,7 @@ impl Health {
 
     async fn ask(&self) -> Result<ServingStatus, CliError> {
         let failed = |what: &str| CliError::NotServing(format!("{} {what}", self.grpc_addr));
-        let channel = (self.tls.endpoint(&self.grpc_addr)?)
+        let channel = (self.tls.endpoint(&self.grpc_addr).await?)
             .connect_timeout(TIMEOUT)
             .timeout(TIMEOUT)
             .connect()

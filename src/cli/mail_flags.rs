@@ -6,7 +6,7 @@ use clap::Args;
 use http::{Uri, uri::InvalidUri};
 use userbridge_gateway::listen::authorities;
 
-use super::{CliError, secret_file::secret};
+use super::{CliError, own_thread::own_thread, secret_file::password};
 use crate::{
     domain::Email,
     mail::{Smtp, SmtpUrl, Transport},
@@ -84,18 +84,16 @@ impl std::fmt::Debug for Secret {
 
 impl MailFlags {
     /// How mails leave; into `folder`, if nothing is said. None: they wait.
-    pub(super) fn config(self, folder: Option<PathBuf>) -> Result<Option<MailConfig>, CliError> {
+    pub(super) async fn config(self, folder: Option<PathBuf>) -> Result<Option<MailConfig>, CliError> {
         let nobody = || Email::new(NOBODY).map_err(std::io::Error::other);
         let transport = match (self.smtp_url, self.mail_dir.or(folder)) {
             (Some(url), _) => {
-                let password = |path: &PathBuf| {
-                    let text = fs::read_to_string(path)
-                        .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))?;
-                    secret(path, &text, "password")
+                let password = match &self.smtp_password_file {
+                    Some(path) => Some(password(path).await?),
+                    None => None,
                 };
-                let password = self.smtp_password_file.as_ref().map(password).transpose()?;
-                let ca = self.smtp_ca_file.as_deref().map(authorities).transpose();
-                let ca = ca.map_err(|error| CliError::Usage(error.to_string()))?;
+                let ca = own_thread(move || Ok(self.smtp_ca_file.as_deref().map(authorities).transpose()));
+                let ca = ca.await?.map_err(|error| CliError::Usage(error.to_string()))?;
                 let url =
                     SmtpUrl::new(&url.0, password).map_err(|error| CliError::Usage(error.to_string()))?;
                 let smtp = Smtp::new(url, ca.as_deref());

@@ -29,7 +29,7 @@ mod server_tls;
 mod table;
 mod team;
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
@@ -42,7 +42,7 @@ use userbridge_gateway::{
 
 use self::{
     progress::{Progress, Unit},
-    secret_file::secret,
+    secret_file::password,
 };
 use crate::{
     domain::{OrganizationId, OrganizationRef, Slug},
@@ -169,9 +169,9 @@ enum OnDatabase {
 
 impl Global {
     /// With the password, if that is in a file.
-    fn database_url(&self) -> Result<String, CliError> {
+    async fn database_url(&self) -> Result<String, CliError> {
         let url = self.database_url.as_deref().unwrap_or(DATABASE_URL);
-        let Some(password) = self.password()? else {
+        let Some(password) = self.password().await? else {
             return Ok(url.to_owned());
         };
         storage::with_password(url, &password)
@@ -179,13 +179,11 @@ impl Global {
     }
 
     /// The password that is in a file.
-    fn password(&self) -> Result<Option<String>, CliError> {
-        let Some(path) = &self.database_password_file else {
-            return Ok(None);
-        };
-        let text = fs::read_to_string(path)
-            .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))?;
-        Ok(Some(secret(path, &text, "password")?))
+    async fn password(&self) -> Result<Option<String>, CliError> {
+        match &self.database_password_file {
+            Some(path) => Ok(Some(password(path).await?)),
+            None => Ok(None),
+        }
     }
 }
 
@@ -222,7 +220,7 @@ pub async fn run(parsed: Parsed<Cli>) -> Result<(), CliError> {
         Command::Restore(command) => command.run(&global).await,
         Command::Import(command) => command.run(&global, &parsed.given).await,
         Command::Export(command) => command.run(&global, &parsed.given).await,
-        Command::Check => check::check(&global, &global.database_url()?).await,
+        Command::Check => check::check(&global, &global.database_url().await?).await,
         Command::Health(command) => command.run(&global).await,
         Command::Config(_) => config::show(&global, parsed.given.settings()),
     }
@@ -271,14 +269,14 @@ struct Session {
 
 impl Session {
     async fn open(global: &Global, migrate: Migrate) -> Result<Self, CliError> {
-        let url = global.database_url()?;
+        let url = global.database_url().await?;
         let opened = storage::connect(&url, migrate).await;
         Self::of(global, url, opened)
     }
 
     /// For very many changes.
     async fn open_for_bulk(global: &Global) -> Result<Self, CliError> {
-        let url = global.database_url()?;
+        let url = global.database_url().await?;
         let opened = storage::connect_for_bulk(&url, Migrate::Never).await;
         Self::of(global, url, opened)
     }

@@ -1,11 +1,11 @@
 //! Flags of commands that find an organization in a database, or on a server.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use userbridge_gateway::config_file::Given;
 
-use super::{CliError, Session, secret_file::secret, server_tls::ServerTls};
+use super::{CliError, Session, secret_file::key, server_tls::ServerTls};
 use crate::{
     domain::{OrganizationId, Slug},
     rpc::TransferClient,
@@ -81,10 +81,8 @@ impl OrganizationAt {
             .map_err(|_| CliError::Usage("--org takes the organization's id with --server".to_owned()))?;
         let path = self.api_key_file.as_ref();
         let path = path.ok_or_else(|| CliError::Usage("--server takes --api-key-file".to_owned()))?;
-        let key = fs::read_to_string(path)
-            .map_err(|error| CliError::NotFound(format!("{}: {error}", path.display())))?;
-        let key = secret(path, &key, "key")?;
-        let channel = (self.tls.endpoint(server)?)
+        let key = key(path).await?;
+        let channel = (self.tls.endpoint(server).await?)
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(SILENCE)
             .keep_alive_timeout(PATIENCE)

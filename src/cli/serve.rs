@@ -89,10 +89,6 @@ impl Serve {
         } else {
             None
         };
-        let database_url = match &temporary {
-            Some(folder) => format!("sqlite:{}", folder.path().join("demo.db").display()),
-            None => global.database_url()?,
-        };
         // For the mail of the sample organization, unless it is said where mails go.
         let mail_folder = if self.demo {
             Some(tempfile::tempdir()?)
@@ -100,9 +96,20 @@ impl Serve {
             None
         };
         let public_url = self.mail.public_url.clone();
-        let mut mail = self
-            .mail
-            .config(mail_folder.as_ref().map(|folder| folder.path().to_owned()))?;
+        let reading = async {
+            let database_url = match &temporary {
+                Some(folder) => format!("sqlite:{}", folder.path().join("demo.db").display()),
+                None => global.database_url().await?,
+            };
+            let folder = mail_folder.as_ref().map(|folder| folder.path().to_owned());
+            let mail = self.mail.config(folder).await?;
+            Ok::<_, CliError>((database_url, mail))
+        };
+        let (database_url, mut mail) = tokio::select! {
+            read = reading => read?,
+            // The other side of a pipe may never say anything.
+            () = signals.recv() => return Ok(()),
+        };
         let (links, sent) = mpsc::channel(1);
         if let Some(mail) = mail.as_mut().filter(|_| self.demo) {
             mail.links = Some(links);

@@ -10,9 +10,9 @@ use clap::Args;
 use tonic::transport::{Endpoint, Uri};
 use userbridge_gateway::{UpstreamTls, listen};
 
-use super::CliError;
+use super::{CliError, own_thread::own_thread};
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct ServerTls {
     /// File with the authorities in PEM that certify the server: it is asked over TLS, and the address must be a name or an
     /// address of its certificate.
@@ -38,8 +38,9 @@ pub(super) struct ServerTls {
 
 impl ServerTls {
     /// The server that has gRPC at this address.
-    pub(super) fn endpoint(&self, address: &str) -> Result<Endpoint, CliError> {
-        let tls = self.read()?;
+    pub(super) async fn endpoint(&self, address: &str) -> Result<Endpoint, CliError> {
+        let files = self.clone();
+        let tls = own_thread(move || Ok(files.read())).await??;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let uri: Uri = format!("{scheme}://{address}")
             .parse()
@@ -61,7 +62,7 @@ impl ServerTls {
         CliError::NotServing(format!("no connection to {address}: {cause}"))
     }
 
-    /// None: the server is called without TLS.
+    /// None: the server is called without TLS. Pipes may be among the files.
     fn read(&self) -> Result<Option<UpstreamTls>, CliError> {
         let Some(authorities) = &self.tls_ca else {
             return Ok(None);

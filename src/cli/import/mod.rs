@@ -76,7 +76,13 @@ impl Import {
         let mut signals = StopSignals::listen()?;
         let opening = Progress::new(global.json, "open", Unit::Nothing);
         let session = Box::pin(opening.during(Session::open_for_bulk(global)));
-        let target = self.at.open(session).await?;
+        let target = tokio::select! {
+            target = self.at.open(session) => target?,
+            () = signals.recv() => {
+                Summary::new(self.list()).say(global.json, self.dry_run)?;
+                return Err(CliError::Interrupted);
+            }
+        };
         let imported = self.import(global, &target, &mut signals).await;
         target.close(imported).await
     }

@@ -6,14 +6,22 @@ mod members;
 pub(crate) mod terminal;
 mod unwritable;
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
 
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::support::{
     Form, TestApp, database,
-    process::{Finished, USERBRIDGE, command, userbridge},
+    process::{Finished, Process, USERBRIDGE, command, userbridge},
 };
 
 const SALLY: &str = "sally@acme.example.com";
@@ -242,6 +250,86 @@ fn a_file_with_a_secret_that_is_empty_is_refused() {
             assert_eq!(said, format!("error: {secret} has no {what}"));
         }
     }
+}
+
+#[test]
+fn a_pipe_with_a_secret_is_read_and_keeps_nobody_who_is_told_to_end() {
+    let shell = Shell::new();
+    let path = |name: &str| shell.folder.path().join(name).display().to_string();
+    let (pipe, key, people) = (path("pipe"), path("key"), path("people.csv"));
+    fs::write(&key, "pb_something").unwrap();
+    fs::write(&people, "email\n").unwrap();
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let of_the_database = [
+        "--database-url",
+        "postgres://u@127.0.0.1:1/d",
+        "--database-password-file",
+        &pipe,
+    ];
+    let smtp = [
+        "serve",
+        "--smtp-url",
+        "smtp://bob@127.0.0.1:1",
+        "--mail-from",
+        "a@example.com",
+        "--public-url",
+        "https://example.com",
+    ];
+    let at_a_server = ["--server", "127.0.0.1:1", "--api-key-file"];
+    let start = |arguments: &[&str]| {
+        let mut command = command(USERBRIDGE);
+        command.env("USERBRIDGE_DATABASE_URL", &shell.url).args(arguments);
+        let process = Process::start(command.stderr(Stdio::null()));
+        // It waits for the other side.
+        let open = || {
+            let mut options = File::options();
+            options
+                .write(true)
+                .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+            options.open(&pipe).ok()
+        };
+        let began = Instant::now();
+        loop {
+            match open() {
+                Some(side) => return (process, side),
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{arguments:?}");
+        }
+    };
+    for (arguments, code) in [
+        (&[&["serve"], &of_the_database[..]].concat()[..], 0),
+        (&[&smtp[..], &["--smtp-password-file", &pipe]].concat(), 0),
+        (
+            &[
+                &smtp[..],
+                &["--smtp-password-file", &key, "--smtp-ca-file", &pipe],
+            ]
+            .concat(),
+            0,
+        ),
+        (&[&["backup", "-"], &of_the_database[..]].concat(), 1),
+        (&[&["restore", &people], &of_the_database[..]].concat(), 1),
+        (
+            &[&["import", "--org", "acme", &people], &of_the_database[..]].concat(),
+            1,
+        ),
+        (&[&["export", "--org", "acme"], &of_the_database[..]].concat(), 1),
+        (&[&["import", &people], &at_a_server[..], &[&pipe]].concat(), 1),
+        (
+            &[&["export"], &at_a_server[..], &[&key, "--tls-ca", &pipe]].concat(),
+            1,
+        ),
+    ] {
+        let (mut process, _side) = start(arguments);
+        process.terminate();
+        assert_eq!(process.ended().code(), Some(code), "{arguments:?}");
+    }
+    // A secret that comes is taken: nobody is there who wants it.
+    let (mut process, mut side) = start(&[&["import", &people], &at_a_server[..], &[&pipe]].concat());
+    side.write_all(b"pb_something\n").unwrap();
+    drop(side);
+    assert_eq!(process.ended().code(), Some(1));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -104,6 +105,18 @@ impl Process {
         let mut rest = Vec::new();
         self.stdout.read_to_end(&mut rest).unwrap();
         self.child.wait().unwrap()
+    }
+
+    /// Waits until it has ended by itself, which may not take for ever.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
