@@ -281,7 +281,7 @@ async fn a_server_whose_disk_does_not_answer_ends_when_it_is_told_to() {
         world.serve.process.signal("TERM");
     });
     assert_ne!(found, Code::Ok);
-    assert!(world.serve.process.ends_well_within(NEVER).await);
+    assert!(world.serve.process.ended().success());
 }
 
 /// A file system of its own, as small as this, until it is dropped.

@@ -10,7 +10,6 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::time::{sleep, timeout};
 
 /// The program of this package.
 pub(crate) const USERBRIDGE: &str = env!("CARGO_BIN_EXE_userbridge");
@@ -84,19 +83,6 @@ impl Process {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-    }
-
-    /// Whether it ends by itself within this time, and well.
-    pub(crate) async fn ends_well_within(&mut self, limit: Duration) -> bool {
-        let ended = async {
-            loop {
-                if let Some(status) = self.child.try_wait().unwrap() {
-                    return status.success();
-                }
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(limit, ended).await.unwrap_or_default()
     }
 
     /// Waits until it has ended by itself.
