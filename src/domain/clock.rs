@@ -8,6 +8,10 @@ use std::{
 
 use serde::Deserialize;
 
+/// How far clocks may be apart that are right: those of replicas, or one before and after a correction. A time that is later than now
+/// by more is of a clock that was wrong.
+pub const CLOCKS_DIFFER: Duration = Duration::from_mins(5);
+
 /// A moment in UTC, as milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct Timestamp(i64);
@@ -32,6 +36,12 @@ impl Timestamp {
             self.0
                 .saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
         )
+    }
+
+    /// Whether it is later than now by more than [`CLOCKS_DIFFER`].
+    #[must_use]
+    pub fn is_ahead_of(self, now: Self) -> bool {
+        self > now.saturating_add(CLOCKS_DIFFER)
     }
 }
 

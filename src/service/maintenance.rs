@@ -1,12 +1,16 @@
 //! Work that nobody asks for: times of last use, members whose retention time has passed, and kept responses, tokens and
 //! mails that are too old.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    time::Duration,
+};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::{Directory, Result, ServiceError, last_used::FLUSH_EVERY};
-use crate::domain::Actor;
+use crate::domain::{Actor, Clock, Timestamp};
 
 /// How often to look for members to erase.
 const RETENTION_EVERY: Duration = Duration::from_mins(10);
@@ -14,7 +18,10 @@ const RETENTION_EVERY: Duration = Duration::from_mins(10);
 /// How often to remove responses that are not given again any more.
 const RESPONSES_EVERY: Duration = Duration::from_mins(1);
 
-/// How often to remove tokens that are over, and to forget who tried passwords or keys.
+/// How often to forget who tried passwords or keys.
+const TRIES_EVERY: Duration = Duration::from_mins(1);
+
+/// How often to remove tokens that are over.
 const TOKENS_EVERY: Duration = Duration::from_mins(1);
 
 /// How often to remove mails that were sent or given up long ago.
@@ -32,14 +39,16 @@ pub(super) const PAUSE: Duration = Duration::from_millis(20);
 impl Directory {
     /// Does what is to be done from time to time until `stop` ends, and writes down what waits then.
     pub async fn maintenance(self, stop: impl Future<Output = ()>) {
+        let clock = &*self.clock;
         // Side by side: there may be more to erase than times of use can wait for, or a server that stops.
         let work = async {
             tokio::join!(
                 every(FLUSH_EVERY, || self.flush_last_used()),
-                every(RESPONSES_EVERY, || self.old_responses()),
-                every(TOKENS_EVERY, || self.old_tokens()),
-                every(MAILS_EVERY, || self.old_mails()),
-                every(RETENTION_EVERY, || self.retention()),
+                every(TRIES_EVERY, || self.old_tries()),
+                every_even(clock, RESPONSES_EVERY, "responses", || self.old_responses()),
+                every_even(clock, TOKENS_EVERY, "tokens", || self.old_tokens()),
+                every_even(clock, MAILS_EVERY, "mails", || self.old_mails()),
+                every_even(clock, RETENTION_EVERY, "members", || self.retention()),
             )
         };
         tokio::select! {
@@ -59,9 +68,14 @@ impl Directory {
         }
     }
 
-    async fn old_tokens(&self) {
+    /// Not by the wall clock.
+    fn old_tries(&self) -> Ready<()> {
         self.throttle.shrink();
         self.limits.sweep();
+        ready(())
+    }
+
+    async fn old_tokens(&self) {
         match self.remove_old_tokens().await {
             // In the second case the storage has told the log.
             Ok(_) | Err(ServiceError::Unavailable(_)) => {}
@@ -112,12 +126,11 @@ impl Directory {
     pub async fn erase_due(&self) -> Result<usize> {
         let mut erased = 0;
         let mut left = Left::default();
+        // One moment for all: a clock that is set meanwhile makes nobody due.
+        let now = self.clock.now();
         loop {
             // Those that are left come first again each time.
-            let due = self
-                .storage
-                .retention_due(self.clock.now(), STEP, left.members)
-                .await?;
+            let due = self.storage.retention_due(now, STEP, left.members).await?;
             if due.is_empty() {
                 break;
             }
@@ -167,6 +180,52 @@ async fn every<F: Future<Output = ()>>(period: Duration, mut work: impl FnMut() 
     loop {
         ticks.tick().await;
         work().await;
+    }
+}
+
+/// Works in this rhythm where a clock that is wrong would take what can't be had again: not at once, and only after a period over
+/// which the wall clock has gone as the steady one.
+async fn every_even<F: Future<Output = ()>>(
+    clock: &dyn Clock,
+    period: Duration,
+    what: &'static str,
+    mut work: impl FnMut() -> F,
+) -> Infallible {
+    let mut last = Reading::of(clock);
+    loop {
+        sleep(period).await;
+        let now = Reading::of(clock);
+        if now.is_even_with(last) {
+            work().await;
+        } else {
+            tracing::warn!(
+                what,
+                "the clock was set: nothing is erased or removed until it has gone evenly for {period:?}"
+            );
+        }
+        last = now;
+    }
+}
+
+/// Both clocks at one moment.
+#[derive(Clone, Copy)]
+struct Reading {
+    wall: Timestamp,
+    steady: Duration,
+}
+
+impl Reading {
+    fn of(clock: &dyn Clock) -> Self {
+        Self {
+            wall: clock.now(),
+            steady: clock.steady(),
+        }
+    }
+
+    /// Whether both have gone on by the same since then, as far as right clocks do.
+    fn is_even_with(self, last: Self) -> bool {
+        let expected = last.wall.saturating_add(self.steady.saturating_sub(last.steady));
+        !self.wall.is_ahead_of(expected) && !expected.is_ahead_of(self.wall)
     }
 }
 

@@ -341,6 +341,54 @@ async fn retention_looks_again_before_it_erases() {
     assert_eq!(world.now(&sally).await, restored);
 }
 
+/// So much time passes for whoever waits, in no time. What was begun before has begun to wait, and what is due then is done.
+pub(super) async fn passes(millis: i64) {
+    let a_moment = Duration::from_millis(100);
+    tokio::time::sleep(a_moment).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(millis.unsigned_abs())).await;
+    tokio::time::resume();
+    tokio::time::sleep(a_moment).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_erases_nobody_until_it_has_gone_evenly_for_a_while() {
+    let world = World::new().await;
+    world.keep_for(Some(30)).await;
+    world.revoked("Sally").await;
+    world.clock.set_wrong_by(45 * DAY);
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let maintenance = world.directory.clone().maintenance(async {
+        stopped.await.unwrap();
+    });
+    let maintenance = tokio::spawn(maintenance);
+    let later = async |wrong_by: i64| {
+        world.clock.pass(10 * MINUTE);
+        world.clock.set_wrong_by(wrong_by);
+        passes(10 * MINUTE).await;
+        world.erased().await
+    };
+    // At the start nothing is known of the clock.
+    passes(MINUTE).await;
+    assert_eq!(world.erased().await, 0);
+    for (wrong_by, why) in [
+        (0, "set right"),
+        (45 * DAY, "set wrong"),
+        (40 * DAY, "set back"),
+        (0, "set right"),
+        (4 * MINUTE, "nobody is due"),
+    ] {
+        assert_eq!(later(wrong_by).await, 0, "{why}: {wrong_by}");
+    }
+    world.clock.pass(15 * DAY);
+    let tom = world.revoked("Tom").await;
+    world.clock.pass(15 * DAY);
+    assert_eq!(later(0).await, 1);
+    assert_eq!(world.now(&tom).await, tom);
+    stop.send(()).unwrap();
+    maintenance.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_server_that_stops_does_not_wait_for_everybody_to_be_erased() {
     let world = World::new().await;
@@ -351,6 +399,7 @@ async fn a_server_that_stops_does_not_wait_for_everybody_to_be_erased() {
     let mut commits = world.storage.commits();
     commits.mark_unchanged();
     let first = async move {
+        passes(10 * MINUTE).await;
         commits.changed().await.unwrap();
     };
     world.directory.clone().maintenance(first).await;
