@@ -277,7 +277,7 @@ impl Directory {
 
 /// Queues a mail to a member, if no other stands for it: one of the same kind that nobody has begun to send, or that is a
 /// minute old at most, was not given up and goes to the address that the member has; or five of the last hour, of all kinds.
-/// Returns whether it did.
+/// Those that were queued by a clock that was ahead don't count. Returns whether it did.
 ///
 /// # Errors
 ///
@@ -291,9 +291,10 @@ pub async fn queue_mail(
     now: Timestamp,
 ) -> Result<bool> {
     let (hour, recent) = (before(now, HOUR), before(now, RECENT));
-    let others = tx
+    let mut others = tx
         .mails_to(organization, member.number, before(now, KEPT))
         .await?;
+    others.retain(|other| !other.created_at.is_ahead_of(now));
     let stands_for_it = |other: &Mail| {
         let waits = other.state() == MailState::Queued && other.attempts == 0;
         let comes = other.state() != MailState::Failed && other.created_at >= member.email_since;

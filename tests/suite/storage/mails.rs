@@ -406,3 +406,35 @@ pub(super) async fn a_member_is_queued_few_mails_an_hour(fixture: Fixture) {
     );
     assert_eq!(fixture.mails_in(acme, None).await.len(), 6);
 }
+
+pub(super) async fn mails_of_a_clock_that_was_ahead_stand_for_none(fixture: Fixture) {
+    let acme = fixture.organization("acme").await;
+    let sally = fixture.link(acme, "sally@acme.example.com").await;
+    let by_id = || MemberRef::Id(sally.id);
+    let begin = fixture.tick();
+    let ask = async |millis: i64| {
+        let change = Change {
+            at: later(begin, millis),
+            ..fixture.change()
+        };
+        fixture.ask_for_password(acme, by_id(), change).await.unwrap();
+        let queued = fixture.mails(acme, None, all()).await.unwrap();
+        for mail in &queued {
+            fixture.save_mail(acme, &sent(mail, mail.created_at)).await;
+        }
+        queued.len()
+    };
+    // Replicas' clocks differ.
+    assert_eq!(ask(5 * 60_000).await, 1);
+    assert_eq!(ask(0).await, 1);
+    for minutes in 0..4 {
+        assert_eq!(
+            ask(86_400_000 + minutes * 120_000).await,
+            2 + usize::try_from(minutes).unwrap()
+        );
+    }
+    // Three more of this hour, with the one above.
+    for (minutes, expected) in [(7, 6), (9, 7), (11, 8), (13, 9), (15, 9)] {
+        assert_eq!(ask(minutes * 60_000).await, expected, "after {minutes} minutes");
+    }
+}

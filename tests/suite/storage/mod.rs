@@ -240,6 +240,7 @@ macro_rules! every_case {
                 a_branding_changes_where_it_is_told_to,
                 a_welcome_is_queued_for_who_becomes_staff_and_has_an_address,
                 a_member_is_queued_few_mails_an_hour,
+                mails_of_a_clock_that_was_ahead_stand_for_none,
             ]
             events: [
                 every_change_is_one_event,
