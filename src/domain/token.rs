@@ -144,10 +144,11 @@ impl StoredToken {
         }
     }
 
-    /// Whether it works at this moment.
+    /// Whether it works at this moment. One that was made or used by a clock that was ahead does not: it would outlive its time.
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
-        now < self.end()
+        let last = self.last_used_at.unwrap_or(self.created_at);
+        now < self.end() && !self.created_at.is_ahead_of(now) && !last.is_ahead_of(now)
     }
 }
 

@@ -96,6 +96,30 @@ async fn a_session_that_is_always_used_ends_after_twelve_hours() {
 }
 
 #[tokio::test]
+async fn a_token_of_a_clock_that_was_ahead_does_not_outlive_its_time() {
+    let world = World::new().await;
+    let sally = world.admin().await;
+    let used = world.token(&sally, TokenKind::Session).await;
+    for kind in TokenKind::ALL {
+        world.clock.set_wrong_by(5 * MINUTE);
+        let token = world.token(&sally, *kind).await;
+        world.clock.set_wrong_by(0);
+        assert!(world.calls(token).await, "{kind}: replicas' clocks differ");
+        world.clock.set_wrong_by(5 * MINUTE + 1);
+        let token = world.token(&sally, *kind).await;
+        assert!(world.calls(token).await, "{kind}");
+        world.clock.set_wrong_by(0);
+        assert!(!world.calls(token).await, "{kind}");
+    }
+    // It was made in time, and used by that clock.
+    world.clock.set_wrong_by(20 * MINUTE);
+    assert!(world.calls(used).await);
+    world.directory.flush_last_used().await;
+    world.clock.set_wrong_by(0);
+    assert!(!world.calls(used).await);
+}
+
+#[tokio::test]
 async fn the_use_of_a_session_is_written_at_most_once_a_minute_and_not_by_the_call() {
     let world = World::new().await;
     let sally = world.admin().await;
