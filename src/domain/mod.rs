@@ -28,7 +28,7 @@ mod text;
 mod token;
 
 pub use api_key::{ApiKey, ApiKeySecret, KeyDigest, Scope, Scopes};
-pub use clock::{Clock, SystemClock, Timestamp};
+pub use clock::{CLOCKS_DIFFER, Clock, SystemClock, Timestamp};
 pub use condition::{Condition, Outage};
 pub use error::{Conflict, Precondition, Resource};
 pub use event::{Actor, Author, Change, ClientIdentity, Event, EventKind, EventQuery, Subject};

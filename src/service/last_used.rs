@@ -142,7 +142,7 @@ fn note<K: Eq + Hash>(waiting: &Mutex<HashMap<K, Timestamp>>, key: K, at: Timest
 }
 
 fn is_due(last: Option<Timestamp>, every: Duration, now: Timestamp) -> bool {
-    last.is_none_or(|last| last.saturating_add(every) <= now)
+    last.is_none_or(|last| last.saturating_add(every) <= now || last.is_ahead_of(now))
 }
 
 /// A thread that panicked while it held a map of times left it whole.

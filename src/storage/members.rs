@@ -197,7 +197,7 @@ pub trait MemberWrites {
         change: &Change,
     ) -> Result<()>;
 
-    /// Notes that a live member was seen, unless it was seen later. It leaves the version. A member that is gone is passed
+    /// Notes that a live member was seen, unless it was seen later by a clock that may be right. It leaves the version. A member that is gone is passed
     /// over.
     async fn record_seen(
         &mut self,

@@ -9,7 +9,7 @@ use super::{
     dialect::{INSERT_API_KEY, POSITION},
 };
 use crate::{
-    domain::{ApiKey, ApiKeyId, Conflict, KeyDigest, OrganizationId, PageRequest, Timestamp},
+    domain::{ApiKey, ApiKeyId, CLOCKS_DIFFER, Conflict, KeyDigest, OrganizationId, PageRequest, Timestamp},
     storage::{ApiKeyStore, ApiKeyWrites, Result, values::organization_column},
 };
 
@@ -110,12 +110,13 @@ impl ApiKeyWrites for EngineTransaction<'_> {
     ) -> Result<()> {
         let statement = sqlx::query(
             "UPDATE api_keys SET last_used_at = $3
-             WHERE organization_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < $3)",
+             WHERE organization_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < $3 OR last_used_at > $4)",
         );
         let statement = statement
             .bind(organization_column(organization))
             .bind(key)
-            .bind(at);
+            .bind(at)
+            .bind(at.saturating_add(CLOCKS_DIFFER));
         self.execute(statement).await
     }
 }

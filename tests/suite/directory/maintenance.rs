@@ -10,7 +10,7 @@ use userbridge::{
         Actor, Change, EventKind, EventQuery, Idempotency, LinkRequest, Member, MemberPatch, MemberRef,
         OrganizationId, OrganizationPatch, OsRandom, Presented, Role, Scope,
     },
-    service::{Admin, Credential, Directory, Read, ServiceError, Write},
+    service::{Admin, Area, Credential, Directory, Read, ServiceError, Write},
     storage::{self, Migrate, Storage},
 };
 
@@ -387,6 +387,37 @@ async fn a_clock_that_is_set_erases_nobody_until_it_has_gone_evenly_for_a_while(
     assert_eq!(world.now(&tom).await, tom);
     stop.send(()).unwrap();
     maintenance.await.unwrap();
+}
+
+/// A time that a wrong clock has written does not stay until it has come.
+#[tokio::test]
+async fn a_time_of_use_that_is_in_the_future_is_written_anew() {
+    let world = World::new().await;
+    let sally = world.person("Sally").await;
+    let scopes = [Scope::DirectoryRead].into_iter().collect();
+    let key = world.directory.create_api_key(
+        Admin::OPERATOR,
+        Some(world.acme),
+        scopes,
+        None,
+        Idempotency::never(),
+    );
+    let key = Presented::new(first(key.await.unwrap()).secret.reveal());
+    let used = async || {
+        world.seen(&sally).await;
+        world.directory.caller(key, Area::Directory).await.unwrap();
+        world.directory.flush_last_used().await;
+        let stored = world.storage.api_key_by_digest(key.digest).await.unwrap();
+        [world.now(&sally).await.last_seen_at, stored.unwrap().last_used_at]
+    };
+    world.clock.set_wrong_by(DAY);
+    let ahead = world.directory.now();
+    assert_eq!(used().await, [Some(ahead); 2]);
+    // It may be another server's clock that is right.
+    world.clock.set_wrong_by(DAY - 5 * MINUTE);
+    assert_eq!(used().await, [Some(ahead); 2]);
+    world.clock.set_wrong_by(0);
+    assert_eq!(used().await, [Some(world.directory.now()); 2]);
 }
 
 #[tokio::test]

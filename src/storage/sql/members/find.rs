@@ -14,8 +14,8 @@ use super::{
     row::COLUMNS,
 };
 use crate::domain::{
-    Association, Email, ExternalId, Member, MemberId, MemberNumber, MemberRef, Organization, OrganizationId,
-    PageRequest, Role, Source, Timestamp, UserId,
+    Association, CLOCKS_DIFFER, Email, ExternalId, Member, MemberId, MemberNumber, MemberRef, Organization,
+    OrganizationId, PageRequest, Role, Source, Timestamp, UserId,
 };
 
 /// A query for values.
@@ -172,7 +172,7 @@ pub(super) fn live_numbers(organization: OrganizationId, members: &[MemberId]) -
         .bind(ids(members.iter().map(MemberId::as_uuid)))
 }
 
-/// Notes that a live member was seen, unless it was seen later.
+/// Notes that a live member was seen, unless it was seen later by a clock that may be right.
 pub(super) fn record_seen(
     organization: OrganizationId,
     member: MemberId,
@@ -181,9 +181,10 @@ pub(super) fn record_seen(
     sqlx::query(
         "UPDATE members SET last_seen_at = $3
          WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
-           AND (last_seen_at IS NULL OR last_seen_at < $3)",
+           AND (last_seen_at IS NULL OR last_seen_at < $3 OR last_seen_at > $4)",
     )
     .bind(organization)
     .bind(member)
     .bind(at)
+    .bind(at.saturating_add(CLOCKS_DIFFER))
 }
