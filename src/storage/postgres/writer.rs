@@ -50,7 +50,7 @@ pub(super) const TOUCH: &str = "UPDATE address_locks SET slot = slot WHERE slot 
 
 /// Counts what the planner goes by, which autovacuum does a minute later. Until then it expects one row whatever is asked, and looks
 /// through all members of an organization for one address. What another one counts at the time is left out.
-const COUNT: &str = "ANALYZE (SKIP_LOCKED) members, addresses";
+const COUNT: &str = "ANALYZE (SKIP_LOCKED) members, addresses, links, users";
 
 /// Tables that have something of a person in them.
 const PERSONAL: [&str; 8] = [

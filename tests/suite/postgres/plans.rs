@@ -61,6 +61,13 @@ async fn an_import_finds_addresses_by_an_index_from_the_start() {
         .unwrap();
         plans.push(plan.join("\n"));
     }
+    let counted: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_stat_user_tables WHERE last_analyze IS NOT NULL ORDER BY relname",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(counted, ["addresses", "links", "members", "users"]);
     connection.close().await.unwrap();
     storage.close().await;
     let by_address =
