@@ -111,7 +111,7 @@ pub enum ServerError {
     Descriptors(#[from] prost::DecodeError),
 }
 
-/// How long a database may take to write down the last things and to close, after which it is left as it is.
+/// How long a database may write down nothing of the last things, or take to close, after which it is left as it is.
 const CLOSING: Duration = Duration::from_secs(10);
 
 /// A server that answers. Stop it with [`Server::shutdown`].
@@ -285,15 +285,26 @@ impl Server {
             self.mail.abort();
         }
         self.finish.send_replace(true);
+        let commits = self.storage.commits();
         let closed = async {
             // It writes down what waits, also of the last requests, and does not fail.
             let _ = self.maintenance.await;
             self.storage.close().await;
         };
-        if tokio::time::timeout(CLOSING, closed).await.is_err() {
-            tracing::warn!("the database did not answer in time and was left as by a crash");
+        tokio::select! {
+            () = closed => {}
+            () = silence(commits) => tracing::warn!("the database did not answer in time and was left as by a crash"),
         }
         drop(self.admin);
+    }
+}
+
+/// Until nothing was committed for a while, or nothing more will be.
+async fn silence(mut commits: watch::Receiver<u64>) {
+    while let Ok(Ok(())) = tokio::time::timeout(CLOSING, commits.changed()).await {}
+    if commits.has_changed().is_err() {
+        // It closes.
+        sleep(CLOSING).await;
     }
 }
 

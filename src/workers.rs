@@ -2,7 +2,13 @@
 //!
 //! Where the threads of one runtime take each other's tasks, they do so several times a request, and wait for each other's caches.
 
-use std::{io, num::NonZero, sync::mpsc, thread, time::Duration};
+use std::{
+    io,
+    num::NonZero,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     runtime::{Builder, Handle, Runtime},
@@ -17,7 +23,7 @@ const MOST: usize = 16;
 /// One thread works. The other is held until that one waits for the disk (`storage/sqlite/lookup/watchdog.rs`).
 const THREADS: usize = 2;
 
-/// The longest that a thread may take to start.
+/// The longest that all threads may take to start.
 const START: Duration = Duration::from_secs(5);
 
 /// Less than any request may take. A clock that is due sooner than all others wakes its thread once more, by a call of the system.
@@ -40,12 +46,14 @@ impl Workers {
             0
         };
         let mut workers = Self(Vec::with_capacity(cores));
+        let end = Instant::now() + START;
         for index in 0..cores {
             let (started, starts) = mpsc::channel();
             workers.0.push(worker(index, started)?);
             for _ in 0..THREADS {
                 // With one thread, tokio says nothing of others that could not be started.
-                starts.recv_timeout(START).map_err(io::Error::other)?;
+                let left = end.saturating_duration_since(Instant::now());
+                starts.recv_timeout(left).map_err(io::Error::other)?;
             }
         }
         Ok(workers)

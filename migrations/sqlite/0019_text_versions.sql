@@ -17,6 +17,12 @@ BEGIN
     ON CONFLICT (span) DO UPDATE SET version = version + 1;
 END;
 
+CREATE TRIGGER member_texts_moved AFTER UPDATE OF block ON member_texts
+BEGIN
+    INSERT INTO member_text_versions (span, version) VALUES (OLD.block >> 4, 1)
+    ON CONFLICT (span) DO UPDATE SET version = version + 1;
+END;
+
 CREATE TRIGGER member_texts_removed AFTER DELETE ON member_texts
 BEGIN
     INSERT INTO member_text_versions (span, version) VALUES (OLD.block >> 4, 1)

@@ -68,8 +68,9 @@ impl Directory {
     /// Only those of the storage. What was removed before stays removed.
     pub async fn remove_old_responses(&self) -> Result<u64> {
         let mut all = 0;
+        // One moment for all: a clock that is set meanwhile makes none old.
+        let until = newest_expired(self.clock.now());
         loop {
-            let until = newest_expired(self.clock.now());
             // Mostly there is none, and then there is nothing to commit.
             if self
                 .storage

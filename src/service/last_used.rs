@@ -74,26 +74,26 @@ impl LastUsed {
 
     /// Writes down what waits. What can't be written at present waits on; what can't for another reason is dropped, and
     /// noted again by the next use. Whoever is not waited for to the end has left the rest waiting.
-    pub(super) async fn flush(&self, storage: &dyn Storage) -> Result<()> {
-        let seen = flush(&self.seen, storage, |tx, times| {
+    pub(super) async fn flush(&self, storage: &dyn Storage, now: Timestamp) -> Result<()> {
+        let seen = flush(&self.seen, storage, now, |tx, (times, now)| {
             Box::pin(async move {
                 for ((organization, member), at) in times {
-                    tx.record_seen(*organization, *member, *at).await?;
+                    tx.record_seen(*organization, *member, *at, *now).await?;
                 }
                 Ok(())
             })
         });
         let seen = seen.await;
-        let used = flush(&self.used, storage, |tx, times| {
+        let used = flush(&self.used, storage, now, |tx, (times, now)| {
             Box::pin(async move {
                 for ((organization, key), at) in times {
-                    tx.record_key_use(*organization, *key, *at).await?;
+                    tx.record_key_use(*organization, *key, *at, *now).await?;
                 }
                 Ok(())
             })
         });
         let used = used.await;
-        let tokens = flush(&self.tokens, storage, |tx, times| {
+        let tokens = flush(&self.tokens, storage, now, |tx, (times, _)| {
             Box::pin(async move {
                 for ((organization, token), at) in times {
                     tx.record_token_use(*organization, *token, *at).await?;
@@ -109,12 +109,13 @@ impl LastUsed {
 async fn flush<K: Clone + Eq + Hash + Send + Sync + 'static>(
     waiting: &Mutex<HashMap<K, Timestamp>>,
     storage: &dyn Storage,
-    write: Rule<Vec<(K, Timestamp)>, ()>,
+    now: Timestamp,
+    write: Rule<(Vec<(K, Timestamp)>, Timestamp), ()>,
 ) -> Result<()> {
     let times: Vec<_> = lock(waiting).iter().map(|(key, at)| (key.clone(), *at)).collect();
     let mut result = Ok(());
     for some in times.chunks(AT_ONCE) {
-        let written = storage.write(None, some.to_vec(), write).await;
+        let written = storage.write(None, (some.to_vec(), now), write).await;
         if !written.as_ref().is_err_and(is_passing) {
             let mut waiting = lock(waiting);
             for (key, at) in some {

@@ -1,11 +1,7 @@
 //! Work that nobody asks for: times of last use, members whose retention time has passed, and kept responses, tokens and
 //! mails that are too old.
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    time::Duration,
-};
+use std::{convert::Infallible, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -44,7 +40,7 @@ impl Directory {
         let work = async {
             tokio::join!(
                 every(FLUSH_EVERY, || self.flush_last_used()),
-                every(TRIES_EVERY, || self.old_tries()),
+                every(TRIES_EVERY, || async { self.forget_tries() }),
                 every_even(clock, RESPONSES_EVERY, "responses", || self.old_responses()),
                 every_even(clock, TOKENS_EVERY, "tokens", || self.old_tokens()),
                 every_even(clock, MAILS_EVERY, "mails", || self.old_mails()),
@@ -69,10 +65,9 @@ impl Directory {
     }
 
     /// Not by the wall clock.
-    fn old_tries(&self) -> Ready<()> {
+    fn forget_tries(&self) {
         self.throttle.shrink();
         self.limits.sweep();
-        ready(())
     }
 
     async fn old_tokens(&self) {
@@ -92,8 +87,9 @@ impl Directory {
     /// Only those of the storage. What was removed before stays removed.
     pub async fn remove_old_tokens(&self) -> Result<u64> {
         let mut all = 0;
+        // One moment for all: a clock that is set meanwhile ends no token.
+        let now = self.clock.now();
         loop {
-            let now = self.clock.now();
             // Mostly there is none, and then there is nothing to commit.
             if self.storage.first_token_end().await?.is_none_or(|end| end > now) {
                 return Ok(all);
@@ -160,7 +156,7 @@ impl Directory {
     ///
     /// The last one of the storage. What may work the next time waits on.
     pub async fn write_last_used(&self) -> Result<()> {
-        self.last_used.flush(&*self.storage).await
+        self.last_used.flush(&*self.storage, self.clock.now()).await
     }
 
     /// The same for those who can't do anything about an error: the log has it.

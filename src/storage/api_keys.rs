@@ -49,11 +49,12 @@ pub trait ApiKeyWrites {
     /// Revokes every key of an organization that is not revoked.
     async fn revoke_api_keys(&mut self, organization: OrganizationId, at: Timestamp) -> Result<()>;
 
-    /// Notes that a key was used, unless it was used later by a clock that may be right. A key that is gone is passed over.
+    /// Notes that a key was used, unless a later time is noted that is not ahead of now. A key that is gone is passed over.
     async fn record_key_use(
         &mut self,
         organization: Option<OrganizationId>,
         key: ApiKeyId,
         at: Timestamp,
+        now: Timestamp,
     ) -> Result<()>;
 }

@@ -197,13 +197,14 @@ pub trait MemberWrites {
         change: &Change,
     ) -> Result<()>;
 
-    /// Notes that a live member was seen, unless it was seen later by a clock that may be right. It leaves the version. A member that is gone is passed
-    /// over.
+    /// Notes that a live member was seen, unless a later time is noted that is not ahead of now. It leaves the version. A member that
+    /// is gone is passed over.
     async fn record_seen(
         &mut self,
         organization: OrganizationId,
         member: MemberId,
         at: Timestamp,
+        now: Timestamp,
     ) -> Result<()>;
 
     /// Whether there is such a user.

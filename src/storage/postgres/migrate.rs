@@ -32,6 +32,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         "0016_ordinals",
         "0017_less",
         "0018_touched",
+        "0019_text_versions",
     );
     // It would wait for others inside a statement, and with it everything that waits for old statements to end.
     migrations.set_locking(false);

@@ -107,6 +107,7 @@ impl ApiKeyWrites for EngineTransaction<'_> {
         organization: Option<OrganizationId>,
         key: ApiKeyId,
         at: Timestamp,
+        now: Timestamp,
     ) -> Result<()> {
         let statement = sqlx::query(
             "UPDATE api_keys SET last_used_at = $3
@@ -116,7 +117,7 @@ impl ApiKeyWrites for EngineTransaction<'_> {
             .bind(organization_column(organization))
             .bind(key)
             .bind(at)
-            .bind(at.saturating_add(CLOCKS_DIFFER));
+            .bind(now.saturating_add(CLOCKS_DIFFER));
         self.execute(statement).await
     }
 }

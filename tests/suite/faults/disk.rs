@@ -282,6 +282,11 @@ async fn a_server_whose_disk_does_not_answer_ends_when_it_is_told_to() {
     });
     assert_ne!(found, Code::Ok);
     assert!(world.serve.process.ended().success());
+    // What was acknowledged before is there.
+    layer.control().disarm();
+    world.serve = Serve::start(&url);
+    assert_eq!(world.post(RETRIEVE, 0).await.status, 404);
+    assert_eq!(world.post(RETRIEVE, 2).await.status, 200);
 }
 
 /// A file system of its own, as small as this, until it is dropped.

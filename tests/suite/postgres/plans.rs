@@ -61,13 +61,14 @@ async fn an_import_finds_addresses_by_an_index_from_the_start() {
         .unwrap();
         plans.push(plan.join("\n"));
     }
-    let counted: Vec<String> = sqlx::query_scalar(
-        "SELECT relname::text FROM pg_stat_user_tables WHERE last_analyze IS NOT NULL ORDER BY relname",
+    let counted: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_user_tables WHERE relname IN ('addresses', 'links', 'members', 'users')
+         AND coalesce(last_analyze, last_autoanalyze) IS NOT NULL",
     )
-    .fetch_all(&mut connection)
+    .fetch_one(&mut connection)
     .await
     .unwrap();
-    assert_eq!(counted, ["addresses", "links", "members", "users"]);
+    assert_eq!(counted, 4);
     connection.close().await.unwrap();
     storage.close().await;
     let by_address =

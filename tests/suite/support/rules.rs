@@ -187,7 +187,7 @@ impl Rules {
         self.write(None, uses, |tx, uses| {
             Box::pin(async move {
                 for (organization, key, at) in uses {
-                    tx.record_key_use(*organization, *key, *at).await?;
+                    tx.record_key_use(*organization, *key, *at, *at).await?;
                 }
                 Ok(())
             })
@@ -324,7 +324,7 @@ impl Rules {
         self.write(None, seen, |tx, seen| {
             Box::pin(async move {
                 for (organization, member, at) in seen {
-                    tx.record_seen(*organization, *member, *at).await?;
+                    tx.record_seen(*organization, *member, *at, *at).await?;
                 }
                 Ok(())
             })

@@ -415,7 +415,7 @@ async fn link_alone(
     let id = linked.member.id;
     let seen = seen(row).filter(|at| Some(*at) > linked.member.last_seen_at);
     if let Some(at) = seen {
-        tx.record_seen(organization, id, at).await?;
+        tx.record_seen(organization, id, at, change.at).await?;
     }
     Ok(match linked.outcome {
         LinkOutcome::Created => Imported::Created(id),

@@ -172,11 +172,12 @@ pub(super) fn live_numbers(organization: OrganizationId, members: &[MemberId]) -
         .bind(ids(members.iter().map(MemberId::as_uuid)))
 }
 
-/// Notes that a live member was seen, unless it was seen later by a clock that may be right.
+/// Notes that a live member was seen, unless a later time is noted that is not ahead of now.
 pub(super) fn record_seen(
     organization: OrganizationId,
     member: MemberId,
     at: Timestamp,
+    now: Timestamp,
 ) -> Statement<'static> {
     sqlx::query(
         "UPDATE members SET last_seen_at = $3
@@ -186,5 +187,5 @@ pub(super) fn record_seen(
     .bind(organization)
     .bind(member)
     .bind(at)
-    .bind(at.saturating_add(CLOCKS_DIFFER))
+    .bind(now.saturating_add(CLOCKS_DIFFER))
 }

@@ -43,7 +43,7 @@ pub(super) struct Watched {
 
 /// The thread that [`stand_by`] holds.
 struct Standby {
-    call: mpsc::Sender<()>,
+    call: mpsc::SyncSender<()>,
     /// Whether it is held since this was asked for last.
     is_held: Arc<AtomicBool>,
 }
@@ -73,7 +73,7 @@ impl Watched {
 
     /// A task of a runtime that has two threads, of which one is held for this.
     pub(super) fn by_standby(progress: Progress, runtime: Handle) -> Self {
-        let (call, calls) = mpsc::channel();
+        let (call, calls) = mpsc::sync_channel(1);
         let is_held = Arc::new(AtomicBool::new(false));
         runtime.spawn(stand_by(calls, is_held.clone()));
         Self {
@@ -89,8 +89,8 @@ impl Watched {
         let mut wake = is_stuck;
         if let Some(standby) = &self.standby {
             if is_stuck {
-                // It ends with the runtime.
-                let _ = standby.call.send(());
+                // It fails if the thread has not heard the last one, or ended with the runtime.
+                let _ = standby.call.try_send(());
             }
             // It may have waited for the sockets until it was held, and the other one sleeps.
             wake |= standby.is_held.swap(false, Ordering::Relaxed);
@@ -126,7 +126,6 @@ async fn stand_by(calls: mpsc::Receiver<()>, is_held: Arc<AtomicBool>) {
         if calls.recv().is_err() {
             return;
         }
-        while calls.try_recv().is_ok() {}
         sleep(2 * TICK).await;
     }
 }

@@ -302,14 +302,11 @@ pub(in crate::storage::sqlite) struct Differences {
     pub(in crate::storage::sqlite) blocks: i64,
 }
 
-/// Compares all blocks with the rows of members, but for those that are yet to be filled.
+/// Compares all blocks with the rows of members. None may be yet to be filled.
 pub(in crate::storage::sqlite) async fn differences(
     connection: &mut SqliteConnection,
 ) -> Result<Differences> {
     let mut differences = Differences::default();
-    if is_unfilled(connection).await? {
-        return Ok(differences);
-    }
     compare(connection, &mut differences).await.map_err(store_error)?;
     Ok(differences)
 }

@@ -203,8 +203,10 @@ impl MemberWrites for SqliteTransaction<'_> {
         organization: OrganizationId,
         member: MemberId,
         at: Timestamp,
+        now: Timestamp,
     ) -> Result<()> {
-        self.execute(find::record_seen(organization, member, at)).await
+        let statement = find::record_seen(organization, member, at, now);
+        self.execute(statement).await
     }
 
     async fn user_exists(&mut self, user: UserId) -> Result<bool> {
