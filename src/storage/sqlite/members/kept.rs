@@ -22,7 +22,7 @@ const ENTRY: usize = 256;
 /// After so many spans others have their turn: to look at these takes as long as some requests.
 const TURN: i64 = 16;
 
-/// By span: the first block, by the blocks of a span.
+/// By the key of a span: that of its blocks, divided by how many it has.
 pub(in crate::storage::sqlite) struct KeptTexts(Cache<i64, Kept>);
 
 /// What was read of a span, and at which version.
